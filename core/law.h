@@ -1,0 +1,64 @@
+/* Laws: how one word of the stream becomes one element.
+ *
+ * A law says for every index of the whole tensor, independently of all others, which value it has: element i takes
+ * word i of the stream. Parameters are resolved in double and rounded once to f32 (dtypes of 32 bits and fewer).
+ *
+ *   constant           x = value; no word is read
+ *   uniform            s = word >> 8, arithmetic, as signed (f64: >> 11); c = (2s + 1) · 2^-24 (f64: 2^-53), exact,
+ *                      never 0, |c| < 1; x = fma(c, half, middle), then clamped to [low, high]
+ *   normal             x = fma(z, std, mean), z the inverse normal CDF of the word (normal.h)
+ *   truncated normal   w' = first + ⌊(word · span + ⌊span / 2⌋) / 2^32⌋ (f64: 2^64), x = fma(z(w'), std, mean) clamped to
+ *                      [low, high]: an exact truncation, without rejection. Words first … first + span − 1 are those
+ *                      whose z lies within the bounds. span is even where the bounds are symmetric, which makes the map
+ *                      odd there.
+ *
+ * `struct sower_law` holds both widths; which one is used follows from the dtype. */
+#ifndef SOWER_CORE_LAW_H
+#define SOWER_CORE_LAW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dtype.h"
+#include "problem.h"
+
+enum sower_law_kind {
+    SOWER_LAW_CONSTANT,
+    SOWER_LAW_UNIFORM,
+    SOWER_LAW_NORMAL,
+    SOWER_LAW_TRUNCATED_NORMAL,
+    SOWER_LAW_COUNT,
+};
+
+struct sower_law {
+    enum sower_law_kind kind;
+    /* f32 tensors and narrower */
+    float scale;    /* uniform: half the range; normal, truncated: std; else 0 */
+    float shift;    /* uniform: the middle; normal, truncated: mean; constant: the value */
+    float low;      /* uniform, truncated: no element below; else -infinity */
+    float high;     /* uniform, truncated: no element above (uniform: the largest float below the bound) */
+    uint32_t first; /* truncated: the first word inside the bounds */
+    uint64_t span;  /* truncated: how many words are inside, 1 to 2^32 */
+    /* f64 tensors */
+    double scale64, shift64, low64, high64;
+    uint64_t first64;
+    uint64_t span64; /* 0 stands for 2^64: every word is inside */
+};
+
+/* The law of a single value. */
+struct sower_law sower_law_constant(double value);
+
+/* U[low, high); low == high gives the constant. low ≤ high, both finite, and high − low finite: checked by the
+ * caller. half = (high − low) / 2 and middle = low + half in double, then rounded. */
+struct sower_law sower_law_uniform(double low, double high);
+
+/* N(mean, std²); std ≥ 0. std == 0 gives the constant mean. */
+struct sower_law sower_law_normal(double mean, double std);
+
+/* N(mean, std²) conditioned on lower ≤ (x − mean)/std ≤ upper: bounds in units of std, which may be infinite. `low` and
+ * `high` are the same bounds as values: the support that no element leaves. Refuses, naming `field`, bounds that hold
+ * less than 2^-16 of the distribution: too few words would be left to draw from. */
+bool sower_law_truncated_normal(double mean, double std, double lower, double upper, double low, double high,
+                                const char *field, struct sower_law *law, struct sower_problem *problem);
+
+#endif

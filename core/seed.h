@@ -1,0 +1,40 @@
+/* Seeds: from names to 32 bytes.
+ *
+ * A tree of keyed, personalised BLAKE2b-256 hashes: each seed is the key of the next, so whoever holds an
+ * experiment's seed can derive all its trials and tensors, and nothing above or beside it.
+ *
+ *     root ── experiment ── trial ── tensor
+ *
+ *     public root = H(key: none,       message: "sower public root",      personal: none)
+ *     experiment  = H(key: root,       message: experiment, UTF-8,        personal: "sower.experiment")
+ *     trial       = H(key: experiment, message: trial, u64 little-endian, personal: "sower.trial")
+ *     tensor      = H(key: trial,      message: tensor name, UTF-8,       personal: "sower.tensor")
+ *
+ * A private root in place of the public one makes another universe. Its id may be published: it is a one-way hash. */
+#ifndef SOWER_CORE_SEED_H
+#define SOWER_CORE_SEED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SOWER_SEED_SIZE = 32, SOWER_DRAW_ID_SIZE = 32 };
+
+enum { SOWER_EXPERIMENT_MAX = 256, SOWER_NAME_MAX = 512 }; /* bytes, without a terminator */
+
+/* The greatest trial number: 2^63 - 1. */
+#define SOWER_TRIAL_MAX ((uint64_t)INT64_MAX)
+
+struct sower_seed {
+    uint8_t bytes[SOWER_SEED_SIZE];
+};
+
+struct sower_seed sower_seed_public_root(void);
+
+/* H(key: root, message: "sower root id"): names a root without giving it away. */
+struct sower_seed sower_seed_root_id(const struct sower_seed *root);
+
+struct sower_seed sower_seed_experiment(const struct sower_seed *root, const char *experiment, size_t length);
+struct sower_seed sower_seed_trial(const struct sower_seed *experiment, uint64_t trial);
+struct sower_seed sower_seed_tensor(const struct sower_seed *trial, const char *name, size_t length);
+
+#endif
