@@ -1,0 +1,53 @@
+/* Layouts and fans: which axes of a weight go in, which come out.
+ *
+ * fan_in is the number of inputs that one output unit sees, fan_out the number of outputs that one input
+ * reaches; for a convolution each includes the receptive field. With in, out and batch as products over the
+ * named axes and receptive = elements / (in · out · batch), as in jax.nn.initializers:
+ *
+ *     fan_in = in · receptive        fan_out = out · receptive
+ *
+ *   oi  out, in, spatial …   PyTorch: the out axis is 0, the in axis 1
+ *   io  spatial …, in, out   Keras, JAX: the in axis is rank − 2, the out axis rank − 1
+ *
+ * A tensor of one axis has fan_in = fan_out = its size; a scalar has 1 and 1. Explicit axes or fans override
+ * these. */
+#ifndef SOWER_CORE_LAYOUT_H
+#define SOWER_CORE_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "problem.h"
+#include "shape.h"
+
+enum sower_layout_order { SOWER_LAYOUT_OI, SOWER_LAYOUT_IO };
+
+/* A set of axes: bit a stands for axis a. */
+typedef uint8_t sower_axes;
+
+struct sower_layout {
+    enum sower_layout_order order;
+    bool has_in_axes, has_out_axes; /* explicit: they replace those of `order` */
+    sower_axes in_axes, out_axes;
+    sower_axes batch_axes;    /* in neither fan; none unless given */
+    uint64_t fan_in, fan_out; /* explicit, at least 1; 0: from the shape */
+};
+
+struct sower_fans {
+    uint64_t in, out;
+};
+
+const char *sower_layout_name(enum sower_layout_order order); /* "oi" or "io" */
+
+/* The axis sets in force for this rank: explicit ones, else those of the order (empty below rank 2). */
+sower_axes sower_layout_in_axes(const struct sower_layout *layout, size_t rank);
+sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank);
+
+/* Refuses axes outside of the rank and axes in more than one set, naming "in_axis", "out_axis" or
+ * "batch_axis". */
+bool sower_layout_check(const struct sower_layout *layout, size_t rank, struct sower_problem *problem);
+
+/* The fans of a checked shape under a checked layout. */
+struct sower_fans sower_layout_fans(const struct sower_layout *layout, const struct sower_shape *shape);
+
+#endif

@@ -1,0 +1,45 @@
+/* Plans: what an initializer comes to for one shape.
+ *
+ * Resolving is all the arithmetic that is done once per tensor: fans, gain, σ or limit (double, correctly
+ * rounded operations only), and the law that every element follows. A plan also says what to expect of the
+ * values. */
+#ifndef SOWER_CORE_PLAN_H
+#define SOWER_CORE_PLAN_H
+
+#include <stdbool.h>
+
+#include "dtype.h"
+#include "law.h"
+#include "layout.h"
+#include "problem.h"
+#include "shape.h"
+
+struct sower_initializer;
+struct sower_structure; /* structure.h: how the elements of a structured initializer are made */
+
+struct sower_plan {
+    struct sower_shape shape;
+    enum sower_dtype dtype;
+    struct sower_layout layout;
+    struct sower_fans fans;
+
+    struct sower_law law;                    /* of the elements; for a structure, of its random part */
+    const struct sower_structure *structure; /* NULL: every element follows `law` by itself */
+    double values[6];                        /* the initializer's parameters, for the structure */
+
+    /* What the plan tells its reader; NaN where a figure does not apply. */
+    double gain;
+    double std;                         /* σ before truncation */
+    double limit;                       /* half the width of a uniform range around 0 */
+    double mean_expected, std_expected; /* of an element under the law, truncation included */
+    double low, high;                   /* the support: no element lies outside (may be infinite) */
+};
+
+/* Resolves an initializer, whose values have been checked, for a shape and layout, which have been checked as
+ * well. Refuses a rank that the initializer does not take and parameters that contradict each other or the
+ * shape. */
+bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,
+                     enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
+                     struct sower_problem *problem);
+
+#endif

@@ -1,0 +1,45 @@
+/* A source: an opened draw, from which any range of elements can be read.
+ *
+ * Reading is pure and allocates nothing for laws. Structured initializers may need factors that take long to
+ * make (orthogonal): sower_source_cost() says so before, and opening makes them. A source may be shared by
+ * threads. */
+#ifndef SOWER_CORE_SOURCE_H
+#define SOWER_CORE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parallel.h"
+#include "plan.h"
+#include "problem.h"
+#include "seed.h"
+
+struct sower_source {
+    struct sower_plan plan;
+    struct sower_seed seed;
+    void *factors; /* owned; NULL unless the structure makes some */
+};
+
+struct sower_cost {
+    uint64_t memory; /* bytes of factors that opening makes and the source keeps; 0: opening is instant */
+    uint64_t smaller_side; /* of the matrix to be prepared; 0 when there is none */
+};
+
+/* What opening this plan would take. */
+struct sower_cost sower_source_cost(const struct sower_plan *plan);
+
+/* Opens; the plan and seed are copied. Fails with UNAVAILABLE when memory for the factors runs out. */
+bool sower_source_open(struct sower_source *source, const struct sower_plan *plan,
+                       const struct sower_seed *seed, const struct sower_parallel *parallel,
+                       struct sower_problem *problem);
+
+/* Writes elements first … first + count − 1 of the region (in the region's own C order) to `elements`, in
+ * little-endian byte order, the order of every answer. `elements` is aligned for the dtype. False only when
+ * scratch memory runs out. */
+bool sower_source_read(const struct sower_source *source, const struct sower_region *region, uint64_t first,
+                       size_t count, void *elements);
+
+void sower_source_close(struct sower_source *source);
+
+#endif

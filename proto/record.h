@@ -1,0 +1,53 @@
+/* Ledger records: what is written down of a draw.
+ *
+ * A record is a row of plain text and numbers, so that a store needs to know nothing of tensors. Its printed
+ * form is one JSON object on a line (NDJSON):
+ *
+ *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z","draw":"…64 hex…","seed":"…64 hex…","root":"…64
+ * hex…","spec":1,
+ *    "experiment":"exp-42","trial":0,"name":"w","shape":[4096,4096],"dtype":"f32","init":"he_normal","layout":"oi"}
+ */
+#ifndef SOWER_PROTO_RECORD_H
+#define SOWER_PROTO_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "expression.h"
+#include "request.h"
+
+enum {
+    SOWER_RECORD_SHAPE_MAX = 192,
+    SOWER_RECORD_LAYOUT_MAX = 160,
+    SOWER_HEX_SIZE = 65,
+    SOWER_TIME_SIZE = 32
+};
+
+struct sower_record {
+    uint64_t ledger; /* the line's number, from 1; 0: not yet written */
+    int64_t time;    /* milliseconds since 1970-01-01 UTC */
+    struct sower_draw_id draw;
+    struct sower_seed seed, root_id;
+    unsigned spec;
+    char experiment[SOWER_EXPERIMENT_MAX + 1];
+    uint64_t trial;
+    char name[SOWER_NAME_MAX + 1];
+    char shape[SOWER_RECORD_SHAPE_MAX]; /* "4096,4096"; empty for a scalar */
+    char dtype[16];
+    char initializer[SOWER_EXPRESSION_MAX]; /* the canonical expression */
+    char layout[SOWER_RECORD_LAYOUT_MAX]; /* "oi"; with overrides: "oi,in_axis=0+1,fan_in=3", the set ones in
+                                             this order */
+};
+
+/* The record of a request's draw; ledger and time are 0. */
+void sower_record_of(const struct sower_request *request, struct sower_record *record);
+
+/* The line as JSON object; new reference, NULL when memory runs out. */
+json_t *sower_record_json(const struct sower_record *record);
+
+/* 64 lower-case hex digits and a NUL. */
+void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE]);
+
+#endif
