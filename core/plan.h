@@ -42,4 +42,20 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
                      enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
                      struct sower_problem *problem);
 
+/* For resolvers: each sets the law and everything that the plan says of it. A parameter that f32 cannot hold
+ * (for f64 tensors: whose arithmetic overflows) is refused, with the field "init". */
+bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem);
+
+/* U[low, high); refuses low > high. */
+bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct sower_problem *problem);
+
+/* N(mean, std²). */
+bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct sower_problem *problem);
+
+/* N(mean, std²) between mean + lower · std and mean + upper · std, which are also given as the values `low`
+ * and `high`; refuses lower ≥ upper and bounds that hold too little of the distribution. std == 0 gives the
+ * constant mean. */
+bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std, double lower, double upper,
+                                 double low, double high, struct sower_problem *problem);
+
 #endif

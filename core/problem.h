@@ -1,9 +1,10 @@
 /* What was wrong with a request, in words that a person can act on.
  *
  * Every function of core and proto that judges input returns true when all is well; otherwise it fills a
- * `struct sower_problem` and returns false, having changed nothing else that the caller may rely on. The field
- * names the part of the request at fault in the caller's own vocabulary ("shape", "init", "std"); the sentence
- * says what was wrong and what would be right. Which HTTP status a code becomes is proto's business. */
+ * `struct sower_problem` and returns false, having changed nothing else that the caller may rely on. The
+ * field names the part of the request at fault in the caller's own vocabulary ("shape", "init", "std"); the
+ * sentence says what was wrong and what would be right. Which HTTP status a code becomes is proto's business.
+ */
 #ifndef SOWER_CORE_PROBLEM_H
 #define SOWER_CORE_PROBLEM_H
 

@@ -1,0 +1,155 @@
+#include "catalogue.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "initializers/families.h"
+
+static const struct sower_entry *const FAMILIES[] = {
+    sower_entries_plain,
+    sower_entries_variance_scaling,
+    sower_entries_pytorch,
+};
+
+enum { FAMILY_COUNT = sizeof FAMILIES / sizeof FAMILIES[0] };
+
+const struct sower_entry *sower_catalogue_entry(size_t index)
+{
+    for (size_t family = 0; family < FAMILY_COUNT; family++) {
+        for (const struct sower_entry *entry = FAMILIES[family]; entry->name != NULL; entry++) {
+            if (index-- == 0) {
+                return entry;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The n-th name of an entry: its own, then its aliases, then NULL. */
+static const char *entry_name(const struct sower_entry *entry, size_t n)
+{
+    return n == 0 ? entry->name : entry->aliases[n - 1];
+}
+
+const struct sower_entry *sower_catalogue_find(const char *name)
+{
+    const struct sower_entry *entry;
+    for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
+        for (size_t n = 0; entry_name(entry, n) != NULL; n++) {
+            if (strcmp(name, entry_name(entry, n)) == 0) {
+                return entry;
+            }
+        }
+    }
+    return NULL;
+}
+
+enum { NEAREST_MAX = 64 }; /* longer names are compared by their beginnings */
+
+/* Levenshtein's distance: how many insertions, deletions and replacements of one byte lead from one text to
+ * the other. */
+static size_t edit_distance(const char *from, const char *to)
+{
+    size_t columns = strnlen(to, NEAREST_MAX);
+    size_t row[NEAREST_MAX + 1];
+    for (size_t j = 0; j <= columns; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= NEAREST_MAX && from[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= columns; j++) {
+            size_t replaced = diagonal + (from[i - 1] != to[j - 1]);
+            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = replaced < shorter ? replaced : shorter;
+        }
+    }
+    return row[columns];
+}
+
+const char *sower_catalogue_nearest(const char *name)
+{
+    const char *nearest = "";
+    size_t shortest = SIZE_MAX;
+    const struct sower_entry *entry;
+    for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
+        for (size_t n = 0; entry_name(entry, n) != NULL; n++) {
+            size_t distance = edit_distance(name, entry_name(entry, n));
+            if (distance < shortest) {
+                shortest = distance;
+                nearest = entry_name(entry, n);
+            }
+        }
+    }
+    return nearest;
+}
+
+int sower_catalogue_parameter(const struct sower_entry *entry, const char *name)
+{
+    for (int i = 0; entry->parameters[i].name != NULL; i++) {
+        if (strcmp(entry->parameters[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void choices_domain(const struct sower_parameter *parameter, char *text, size_t size)
+{
+    int length = snprintf(text, size, "one of ");
+    for (size_t i = 0; parameter->choices[i] != NULL && length >= 0 && (size_t)length < size; i++) {
+        length +=
+            snprintf(text + length, size - (size_t)length, "%s%s", i == 0 ? "" : ", ", parameter->choices[i]);
+    }
+}
+
+void sower_catalogue_domain(const struct sower_parameter *parameter, char *text, size_t size)
+{
+    if (parameter->kind == SOWER_PARAMETER_BOOLEAN) {
+        snprintf(text, size, "true or false");
+        return;
+    }
+    if (parameter->kind == SOWER_PARAMETER_CHOICE) {
+        choices_domain(parameter, text, size);
+        return;
+    }
+    const char *number = parameter->kind == SOWER_PARAMETER_INTEGER ? "a whole number"
+                         : parameter->unbounded                     ? "a number, inf and -inf included"
+                                                                    : "a finite number";
+    int length = snprintf(text, size, "%s", number);
+    if (isfinite(parameter->minimum) && (size_t)length < size) {
+        length += snprintf(text + length, size - (size_t)length, " %s %.17g",
+                           parameter->minimum_excluded ? "above" : "from", parameter->minimum);
+    }
+    if (isfinite(parameter->maximum) && (size_t)length < size) {
+        snprintf(text + length, size - (size_t)length, " up to %.17g", parameter->maximum);
+    }
+}
+
+static bool inside(const struct sower_parameter *parameter, double value)
+{
+    if (isnan(value) || (isinf(value) && !parameter->unbounded)) {
+        return false;
+    }
+    if (parameter->kind != SOWER_PARAMETER_REAL && value != floor(value)) {
+        return false;
+    }
+    bool above = parameter->minimum_excluded ? value > parameter->minimum : value >= parameter->minimum;
+    return above && value <= parameter->maximum;
+}
+
+bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_parameter *parameter,
+                           double value, struct sower_problem *problem)
+{
+    if (inside(parameter, value)) {
+        return true;
+    }
+    char domain[160];
+    sower_catalogue_domain(parameter, domain, sizeof domain);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s: %s is %.17g, it must be %s.",
+                             entry->name, parameter->name, value, domain);
+}

@@ -1,0 +1,18 @@
+/* The families of the catalogue: one file each, every list ended by an entry without a name. */
+#ifndef SOWER_CORE_INITIALIZERS_FAMILIES_H
+#define SOWER_CORE_INITIALIZERS_FAMILIES_H
+
+#include "../catalogue.h"
+
+extern const struct sower_entry sower_entries_plain[]; /* a law and its parameters, whatever the shape */
+extern const struct sower_entry sower_entries_variance_scaling[]; /* Keras's and JAX's names */
+extern const struct sower_entry sower_entries_pytorch[];          /* PyTorch's xavier and kaiming */
+
+/* For parameter lists: a real number with a default, from `least` on or unbounded below. */
+#define SOWER_REAL(parameter_name, default_value, least, words)                                              \
+    {                                                                                                        \
+        .name = parameter_name, .kind = SOWER_PARAMETER_REAL, .fallback = default_value, .minimum = least,   \
+        .maximum = INFINITY, .meaning = words                                                                \
+    }
+
+#endif

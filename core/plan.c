@@ -1,0 +1,159 @@
+#include "plan.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "catalogue.h"
+
+/* More standard deviations than any word is away from the mean (the last 64-bit word is at 9.16). */
+static const double FARTHEST = 10;
+
+static bool check_rank(const struct sower_entry *entry, const struct sower_shape *shape,
+                       struct sower_problem *problem)
+{
+    if (shape->rank >= entry->rank_minimum && shape->rank <= entry->rank_maximum) {
+        return true;
+    }
+    if (entry->rank_minimum == entry->rank_maximum) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
+                                 "%s takes a tensor of exactly %zu dimension%s, this one has %zu.",
+                                 entry->name, entry->rank_minimum, entry->rank_minimum == 1 ? "" : "s",
+                                 shape->rank);
+    }
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
+                             "%s takes a tensor of %zu to %zu dimensions, this one has %zu.", entry->name,
+                             entry->rank_minimum, entry->rank_maximum, shape->rank);
+}
+
+bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,
+                     enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
+                     struct sower_problem *problem)
+{
+    if (!check_rank(initializer->entry, shape, problem)) {
+        return false;
+    }
+    *plan = (struct sower_plan){
+        .shape = *shape,
+        .dtype = dtype,
+        .layout = *layout,
+        .fans = sower_layout_fans(layout, shape),
+        .gain = NAN,
+        .std = NAN,
+        .limit = NAN,
+        .mean_expected = NAN,
+        .std_expected = NAN,
+        .low = -INFINITY,
+        .high = INFINITY,
+    };
+    for (size_t i = 0; i < SOWER_PARAMETER_MAX; i++) {
+        plan->values[i] = initializer->values[i];
+    }
+    return initializer->entry->resolve(plan->values, plan, problem);
+}
+
+static bool check_range(const struct sower_plan *plan, double largest, const char *what,
+                        struct sower_problem *problem)
+{
+    double limit = plan->dtype == SOWER_F64 ? DBL_MAX : (double)FLT_MAX;
+    if (fabs(largest) <= limit) {
+        return true;
+    }
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                             "%s is out of the range of %s: values up to %g would occur.", what,
+                             sower_dtype_name(plan->dtype), largest);
+}
+
+bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem)
+{
+    if (!check_range(plan, value, "The value", problem)) {
+        return false;
+    }
+    double element;
+    double rounded[1];
+    sower_dtype_narrow(plan->dtype, &value, 1, rounded);
+    sower_dtype_widen(plan->dtype, rounded, 1, &element);
+    if (isinf(element)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The value %g is out of the range of %s.", value,
+                                 sower_dtype_name(plan->dtype));
+    }
+    plan->law = sower_law_constant(value);
+    plan->mean_expected = plan->low = plan->high = element;
+    plan->std_expected = 0;
+    return true;
+}
+
+bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct sower_problem *problem)
+{
+    if (low > high) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "low is %g and high is %g: low must not be above high.", low, high);
+    }
+    double largest = fmax(fabs(low), fabs(high));
+    if (!check_range(plan, largest, "The range", problem) ||
+        !check_range(plan, high - low, "The range", problem)) {
+        return false;
+    }
+    plan->law = sower_law_uniform(low, high);
+    plan->low = low;
+    plan->high = high;
+    plan->mean_expected = low + (high - low) / 2;
+    plan->std_expected = (high - low) / sqrt(12);
+    return true;
+}
+
+bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct sower_problem *problem)
+{
+    if (!check_range(plan, fabs(mean) + FARTHEST * std, "The distribution", problem)) {
+        return false;
+    }
+    plan->law = sower_law_normal(mean, std);
+    plan->std = plan->std_expected = std;
+    plan->mean_expected = mean;
+    return true;
+}
+
+static double density(double z)
+{
+    static const double INVERSE_SQRT_TWO_PI = 0.39894228040143267794;
+    return INVERSE_SQRT_TWO_PI * exp(-z * z / 2);
+}
+
+/* The mean and variance of a standard normal between two bounds (Johnson, Kotz & Balakrishnan, "Continuous
+ * univariate distributions", 1994, section 13.10.1). Only the plan's reader sees them, no element depends on
+ * them: this is the one place where libm's transcendentals are good enough. */
+static void truncated_moments(double lower, double upper, double *mean, double *variance)
+{
+    double mass = lower > 0 ? (erfc(lower / sqrt(2)) - erfc(upper / sqrt(2))) / 2
+                            : (erfc(-upper / sqrt(2)) - erfc(-lower / sqrt(2))) / 2;
+    double at_lower = isinf(lower) ? 0 : lower * density(lower);
+    double at_upper = isinf(upper) ? 0 : upper * density(upper);
+    *mean = (density(lower) - density(upper)) / mass;
+    *variance = 1 + (at_lower - at_upper) / mass - *mean * *mean;
+}
+
+bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std, double lower, double upper,
+                                 double low, double high, struct sower_problem *problem)
+{
+    if (!(lower < upper)) {
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "init",
+            "The lower bound is %g and the upper bound %g: the lower one must be below the upper one.", low,
+            high);
+    }
+    if (std == 0) {
+        return sower_plan_constant(plan, mean, problem);
+    }
+    if (!check_range(plan, fabs(mean) + FARTHEST * std, "The distribution", problem) ||
+        !sower_law_truncated_normal(mean, std, lower, upper, low, high, "init", &plan->law, problem)) {
+        return false;
+    }
+    plan->std = std;
+    plan->low = low;
+    plan->high = high;
+    double shift, variance;
+    truncated_moments(lower, upper, &shift, &variance);
+    plan->mean_expected = mean + std * shift;
+    plan->std_expected = std * sqrt(variance);
+    return true;
+}

@@ -1,0 +1,70 @@
+#include "source.h"
+
+#include <sodium.h>
+
+#include "kernel.h"
+#include "structure.h"
+
+struct sower_cost sower_source_cost(const struct sower_plan *plan)
+{
+    if (plan->structure == NULL || plan->structure->cost == NULL) {
+        return (struct sower_cost){0};
+    }
+    return plan->structure->cost(plan);
+}
+
+bool sower_source_open(struct sower_source *source, const struct sower_plan *plan,
+                       const struct sower_seed *seed, const struct sower_parallel *parallel,
+                       struct sower_problem *problem)
+{
+    *source = (struct sower_source){.plan = *plan, .seed = *seed};
+    if (sower_source_cost(plan).memory == 0) {
+        return true;
+    }
+    source->factors = plan->structure->prepare(plan, seed, parallel);
+    if (source->factors == NULL) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                 "There is not enough memory to prepare this tensor now; try again later.");
+    }
+    return true;
+}
+
+static bool read_run(const struct sower_source *source, struct sower_run run, void *elements)
+{
+    const struct sower_plan *plan = &source->plan;
+    if (plan->structure != NULL) {
+        return plan->structure->read(source, run.first, (size_t)run.count, elements);
+    }
+    sower_kernel()->fill(&plan->law, plan->dtype, &source->seed, run.first, (size_t)run.count, elements);
+    return true;
+}
+
+bool sower_source_read(const struct sower_source *source, const struct sower_region *region, uint64_t first,
+                       size_t count, void *elements)
+{
+    const enum sower_dtype dtype = source->plan.dtype;
+    uint8_t *at = elements;
+    for (size_t left = count; left > 0;) {
+        struct sower_run run = sower_region_run(&source->plan.shape, region, first);
+        if (run.count > left) {
+            run.count = left;
+        }
+        if (!read_run(source, run, at)) {
+            return false;
+        }
+        at += run.count * sower_dtype_size(dtype);
+        first += run.count;
+        left -= (size_t)run.count;
+    }
+    sower_dtype_swap_to_wire(dtype, elements, count);
+    return true;
+}
+
+void sower_source_close(struct sower_source *source)
+{
+    if (source->factors != NULL) {
+        source->plan.structure->release(source->factors);
+        source->factors = NULL;
+    }
+    sodium_memzero(&source->seed, sizeof source->seed);
+}
