@@ -1,8 +1,9 @@
 # make            build/sowerd and build/sow
 # make demo       from nothing to a compared tensor, in one command
-# make run        the daemon in the foreground
+# make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
 # make deps       install what the above need (apt)
+# make install    into PREFIX (/usr/local), below DESTDIR
 
 BUILD ?= build
 CC ?= cc
@@ -32,17 +33,24 @@ CLIENT_LIBS = -lcurl
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all deps demo run check clean
+.PHONY: all deps-build deps deps-ci demo run check unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
-$(BUILD)/sowerd: $(SERVER) $(PROTO) $(CORE)
+# Members are named by the same words as their sources; an archive is made anew, so that none outlives its source.
+$(BUILD)/core.a: $(CORE)
+$(BUILD)/proto.a: $(PROTO)
+$(BUILD)/core.a $(BUILD)/proto.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/sowerd: $(SERVER) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-$(BUILD)/sow: $(CLIENT) $(PROTO) $(CORE)
+$(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(PROTO) $(CORE)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lpthread $(PROTO_LIBS) $(CORE_LIBS)
 
 $(BUILD)/%.o: %.c
@@ -50,6 +58,52 @@ $(BUILD)/%.o: %.c
 	$(CC) $(OPTIMIZE) $(CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Debian's packages, the same names in 12 and 13.
+PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libsystemd-dev libcurl4-openssl-dev
+PACKAGES_CHECK = libcmocka-dev python3-pytest curl
+PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck
+
+# Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
+define install_packages
+@missing=; for package in $(1); do \
+    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+done; \
+[ -n "$$missing" ] || exit 0; \
+install="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$$missing"; \
+if [ "$$(id -u)" = 0 ]; then echo "Installing$$missing"; sh -c "$$install" >/dev/null; \
+elif command -v sudo >/dev/null; then echo "Installing$$missing (sudo)"; sudo sh -c "$$install" >/dev/null; \
+else echo "These packages are missing. As root, run:"; echo "  apt-get update && apt-get install$$missing"; exit 1; fi
+endef
+
+deps-build:
+	$(call install_packages,$(PACKAGES_BUILD))
+
+deps:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
+
+deps-ci:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_CI))
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo $(BUILD)
+
+run: deps-build
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/sowerd $(ARGS)
+
+check: deps
+	@$(MAKE) --no-print-directory all unit-tests
+	@tests/run $(BUILD)
+
+unit-tests: $(UNIT)
+
+PREFIX ?= /usr/local
+install: all
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sow $(BUILD)/sowerd
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow.1
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 server/sowerd.8
 
 clean:
 	rm -rf $(BUILD)

@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# docker build -t sower .
+# docker run -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
+ARG BASE=debian:13-slim
+
+FROM ${BASE} AS build
+RUN apt-get update && apt-get install -y --no-install-recommends make
+WORKDIR /src
+COPY Makefile ./
+RUN make deps-build
+COPY core core
+COPY proto proto
+COPY server server
+COPY client client
+RUN make install DESTDIR=/out
+
+FROM ${BASE}
+COPY --from=build /out/usr/local /usr/local
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl \
+        libjansson4 libsodium23 libsqlite3-0 libsystemd0 \
+        "$(apt-cache pkgnames libmicrohttpd12 | grep -x -e libmicrohttpd12t64 -e libmicrohttpd12 | sort | tail -n 1)" \
+        "$(apt-cache pkgnames libcurl4 | grep -x -e libcurl4t64 -e libcurl4 | sort | tail -n 1)" \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --home-dir /var/lib/sower --create-home --shell /usr/sbin/nologin sower \
+    && ldd /usr/local/bin/sowerd /usr/local/bin/sow | { ! grep 'not found'; }
+USER sower
+ENV SOWERD_LISTEN=0.0.0.0:7697 SOWERD_STATE=/var/lib/sower
+VOLUME /var/lib/sower
+EXPOSE 7697
+HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:7697/readyz || exit 1
+ENTRYPOINT ["/usr/local/bin/sowerd"]
