@@ -1,16 +1,20 @@
 /* Laws: how one word of the stream becomes one element.
  *
- * A law says for every index of the whole tensor, independently of all others, which value it has: element i takes
- * word i of the stream. Parameters are resolved in double and rounded once to f32 (dtypes of 32 bits and fewer).
+ * A law says for every index of the whole tensor, independently of all others, which value it has: element i
+ * takes word i of the stream. Parameters are resolved in double and rounded once to f32 (dtypes of 32 bits
+ * and fewer).
  *
  *   constant           x = value; no word is read
- *   uniform            s = word >> 8, arithmetic, as signed (f64: >> 11); c = (2s + 1) · 2^-24 (f64: 2^-53), exact,
- *                      never 0, |c| < 1; x = fma(c, half, middle), then clamped to [low, high]
- *   normal             x = fma(z, std, mean), z the inverse normal CDF of the word (normal.h)
- *   truncated normal   w' = first + ⌊(word · span + ⌊span / 2⌋) / 2^32⌋ (f64: 2^64), x = fma(z(w'), std, mean) clamped to
- *                      [low, high]: an exact truncation, without rejection. Words first … first + span − 1 are those
- *                      whose z lies within the bounds. span is even where the bounds are symmetric, which makes the map
- *                      odd there.
+ *   uniform            s = word >> 8, arithmetic, as signed (f64: >> 11); c = (2s + 1) · 2^-24 (f64: 2^-53),
+ * exact, never 0, |c| < 1; x = fma(c, half, middle), then clamped to [low, high] normal             x =
+ * fma(z, std, mean), z the inverse normal CDF of the word (normal.h) truncated normal   w' = first + ⌊(word ·
+ * span + ⌊span / 2⌋) / 2^32⌋ (f64: 2^64), x = fma(z(w'), std, mean) clamped to [low, high]: an exact
+ * truncation, without rejection. Words first … first + span − 1 are those whose z lies within the bounds.
+ * span is even where the bounds are symmetric, which makes the map odd there.
+ *
+ * Bounds are rounded inwards, so no element leaves its support (a dtype of 16 or 8 bits may round to beyond
+ * it by one of its own steps). Where no f32 number lies between the bounds, all elements are the one nearest
+ * to the middle.
  *
  * `struct sower_law` holds both widths; which one is used follows from the dtype. */
 #ifndef SOWER_CORE_LAW_H
@@ -38,27 +42,33 @@ struct sower_law {
     float low;      /* uniform, truncated: no element below; else -infinity */
     float high;     /* uniform, truncated: no element above (uniform: the largest float below the bound) */
     uint32_t first; /* truncated: the first word inside the bounds */
-    uint64_t span;  /* truncated: how many words are inside, 1 to 2^32 */
+    uint32_t span;  /* truncated: how many words are inside, 2^16 to 2^32 - 2 */
     /* f64 tensors */
     double scale64, shift64, low64, high64;
     uint64_t first64;
-    uint64_t span64; /* 0 stands for 2^64: every word is inside */
+    uint64_t span64; /* at most 2^64 - 2 */
 };
 
 /* The law of a single value. */
 struct sower_law sower_law_constant(double value);
 
-/* U[low, high); low == high gives the constant. low ≤ high, both finite, and high − low finite: checked by the
- * caller. half = (high − low) / 2 and middle = low + half in double, then rounded. */
+/* U[low, high); low == high gives the constant. low ≤ high, both finite, and high − low finite: checked by
+ * the caller. half = (high − low) / 2 and middle = low + half in double, then rounded. */
 struct sower_law sower_law_uniform(double low, double high);
 
 /* N(mean, std²); std ≥ 0. std == 0 gives the constant mean. */
 struct sower_law sower_law_normal(double mean, double std);
 
-/* N(mean, std²) conditioned on lower ≤ (x − mean)/std ≤ upper: bounds in units of std, which may be infinite. `low` and
- * `high` are the same bounds as values: the support that no element leaves. Refuses, naming `field`, bounds that hold
- * less than 2^-16 of the distribution: too few words would be left to draw from. */
+/* N(mean, std²) conditioned on lower ≤ (x − mean)/std ≤ upper: bounds in units of std, which may be infinite.
+ * `low` and `high` are the same bounds as values: the support that no element leaves. Refuses, naming
+ * `field`, bounds that hold less than 2^-16 of the distribution: too few words would be left to draw from.
+ * std == 0 gives the constant mean. */
 bool sower_law_truncated_normal(double mean, double std, double lower, double upper, double low, double high,
                                 const char *field, struct sower_law *law, struct sower_problem *problem);
+
+/* The element that a word becomes: f32 for dtypes of 32 bits and fewer, f64 for f64. These define the laws;
+ * kernels compute the same faster. */
+float sower_law_f32(const struct sower_law *law, uint32_t word);
+double sower_law_f64(const struct sower_law *law, uint64_t word);
 
 #endif

@@ -1,10 +1,11 @@
 /* The inverse normal CDF of a word, and its inverse.
  *
- * A word w of b bits stands for the probability p = (w + 1/2) / 2^b; its normal variate is z = Φ⁻¹(p). Both widths
- * use one scheme. Let r = min(w, ~w), the number of words between w and the nearer end, and k = ⌊log2(max(r, 1))⌋
- * its octave. In each octave Φ⁻¹ is a polynomial in d = (r − centre[k]) · 2^scale, with a table of coefficients per
- * octave (normal_table.h); the sign of z is that of w's upper half. So z is odd by construction, and the octave of
- * the median is centred on the median itself, where z keeps its full relative precision.
+ * A word w of b bits stands for the probability p = (w + 1/2) / 2^b; its normal variate is z = Φ⁻¹(p). Both
+ * widths use one scheme. Let r = min(w, ~w), the number of words between w and the nearer end, and k =
+ * ⌊log2(max(r, 1))⌋ its octave. In each octave Φ⁻¹ is a polynomial in d = (r − centre[k]) · 2^scale, with a
+ * table of coefficients per octave (normal_table.h); the sign of z is that of w's upper half. So z is odd by
+ * construction, and the octave of the median is centred on the median itself, where z keeps its full relative
+ * precision.
  *
  *   f32: |z − Φ⁻¹(p)| ≤ 2.5e-7 · max(1, |z|) for all 2^32 words, z non-decreasing but for 2 ulp.
  *   f64: within a few ulp. */
@@ -16,8 +17,9 @@
 float sower_normal_f32(uint32_t word);
 double sower_normal_f64(uint64_t word);
 
-/* How many 64-bit words w have sower_normal_f64(w) < z (0 to 2^64 − 1; for z beyond the last word, 2^64 − 1 is returned
- * as well: the caller treats it as "all"). This is Φ(z) · 2^64 without an evaluation of Φ, by bisection; for NaN 0. */
+/* How many 64-bit words w have sower_normal_f64(w) < z (0 to 2^64 − 1; for z beyond the last word, 2^64 − 1
+ * is returned as well: the caller treats it as "all"). This is Φ(z) · 2^64 without an evaluation of Φ, by
+ * bisection; for NaN 0. */
 uint64_t sower_normal_rank(double z);
 
 #endif

@@ -10,7 +10,8 @@
  *     trial       = H(key: experiment, message: trial, u64 little-endian, personal: "sower.trial")
  *     tensor      = H(key: trial,      message: tensor name, UTF-8,       personal: "sower.tensor")
  *
- * A private root in place of the public one makes another universe. Its id may be published: it is a one-way hash. */
+ * A private root in place of the public one makes another universe. Its id may be published: it is a one-way
+ * hash. */
 #ifndef SOWER_CORE_SEED_H
 #define SOWER_CORE_SEED_H
 

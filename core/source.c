@@ -35,7 +35,7 @@ static bool read_run(const struct sower_source *source, struct sower_run run, vo
     if (plan->structure != NULL) {
         return plan->structure->read(source, run.first, (size_t)run.count, elements);
     }
-    sower_kernel()->fill(&plan->law, plan->dtype, &source->seed, run.first, (size_t)run.count, elements);
+    sower_fill(&plan->law, plan->dtype, &source->seed, run.first, (size_t)run.count, elements);
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* The stream of a seed: 2^38 pseudo-random bytes that can be entered anywhere.
  *
- * It is what libsodium's `randombytes_buf_deterministic(size, seed)` returns: ChaCha20 (RFC 8439) under the seed
- * as key, with the 12-byte nonce "LibsodiumDRG" and a 32-bit block counter from 0. A block has 64 bytes, so byte b
- * lies in block b / 64: that is what makes slices free. */
+ * It is what libsodium's `randombytes_buf_deterministic(size, seed)` returns: ChaCha20 (RFC 8439) under the
+ * seed as key, with the 12-byte nonce "LibsodiumDRG" and a 32-bit block counter from 0. A block has 64 bytes,
+ * so byte b lies in block b / 64: that is what makes slices free. */
 #ifndef SOWER_CORE_STREAM_H
 #define SOWER_CORE_STREAM_H
 

@@ -1,0 +1,47 @@
+#include "kernel.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+const struct sower_kernel *const sower_kernels[] = {
+    &sower_kernel_portable,
+    NULL,
+};
+
+/* Written once by the first that asks, or by sower_kernel_select before any thread starts. Two threads that
+ * ask first at the same time write the same pointer. */
+static _Atomic(const struct sower_kernel *) selected;
+
+const struct sower_kernel *sower_kernel(void)
+{
+    const struct sower_kernel *kernel = atomic_load_explicit(&selected, memory_order_relaxed);
+    if (!kernel) {
+        const struct sower_kernel *const *best = sower_kernels;
+        while (!(*best)->supported()) {
+            best++;
+        }
+        kernel = *best;
+        atomic_store_explicit(&selected, kernel, memory_order_relaxed);
+    }
+    return kernel;
+}
+
+bool sower_kernel_select(const char *name)
+{
+    for (const struct sower_kernel *const *kernel = sower_kernels; *kernel; kernel++) {
+        if (strcmp((*kernel)->name, name) == 0 && (*kernel)->supported()) {
+            atomic_store_explicit(&selected, *kernel, memory_order_relaxed);
+            return true;
+        }
+    }
+    return false;
+}
+
+void sower_fill(const struct sower_law *law, enum sower_dtype dtype, const struct sower_seed *seed,
+                uint64_t first, size_t count, void *elements)
+{
+    struct sower_runs run = {.first = first, .length = count, .stride = count, .count = 1};
+    sower_kernel()->fill_runs(law, dtype, seed, &run, elements);
+}
