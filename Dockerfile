@@ -17,9 +17,7 @@ RUN make install DESTDIR=/out
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl \
-        libjansson4 libsodium23 libsqlite3-0 libsystemd0 \
-        "$(apt-cache pkgnames libmicrohttpd12 | grep -x -e libmicrohttpd12t64 -e libmicrohttpd12 | sort | tail -n 1)" \
-        "$(apt-cache pkgnames libcurl4 | grep -x -e libcurl4t64 -e libcurl4 | sort | tail -n 1)" \
+        libcurl4 libjansson4 libmicrohttpd12 libsodium23 libsqlite3-0 libsystemd0 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/sower --create-home --shell /usr/sbin/nologin sower \
     && ldd /usr/local/bin/sowerd /usr/local/bin/sow | { ! grep 'not found'; }
