@@ -1,11 +1,13 @@
 /* The inverse normal CDF of a word, and its inverse.
  *
  * A word w of b bits stands for the probability p = (w + 1/2) / 2^b; its normal variate is z = Φ⁻¹(p). Both
- * widths use one scheme. Let r = min(w, ~w), the number of words between w and the nearer end, and k =
- * ⌊log2(max(r, 1))⌋ its octave. In each octave Φ⁻¹ is a polynomial in d = (r − centre[k]) · 2^scale, with a
- * table of coefficients per octave (normal_table.h); the sign of z is that of w's upper half. So z is odd by
- * construction, and the octave of the median is centred on the median itself, where z keeps its full relative
- * precision.
+ * widths use one scheme. Let r = min(w, ~w), the number of words between w and the nearer end. Words r with
+ * the same number of leading zeros n form an octave, 2^(b-1-n) to 2^(b-n) - 1 (r = 0 goes with r = 1). In
+ * each octave |z| is a polynomial in d = (r - centre[n]) * 2^-scale, evaluated by Horner's rule with fma from
+ * the highest power down; normal_table.h has the coefficients. The difference of integers is exact, its
+ * conversion to floating point rounds once, and the power of two is exact again. z is negative for the lower
+ * half of the words. So z is odd by construction, and the octave beside the median is centred on the median
+ * itself, where z keeps its relative precision.
  *
  *   f32: |z − Φ⁻¹(p)| ≤ 2.5e-7 · max(1, |z|) for all 2^32 words, z non-decreasing but for 2 ulp.
  *   f64: within a few ulp. */

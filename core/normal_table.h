@@ -1,8 +1,10 @@
-/* The coefficients behind normal.h: one column for every octave, one row for every power of d.
+/* The coefficients behind normal.h: a row for every power of d, and in it a column for every octave.
  *
- * Made by tests/tables/normal.py. The octaves are in rising order, so that a vector kernel can load those
- * that it needs, the likely ones at the top, with one unaligned load a row. Every number is zero or normal.
- */
+ * Column n is for the words r with n leading zeros; r = 0 shares the column of r = 1, and since r has always
+ * one leading zero, column 0 is free to repeat that one: 32 leading zeros look it up when an index is cut to
+ * five bits. The likely octaves are first, where a vector kernel can load them whole.
+ *
+ * Made by tests/tables/normal.py. Every number is zero or normal. */
 #ifndef SOWER_CORE_NORMAL_TABLE_H
 #define SOWER_CORE_NORMAL_TABLE_H
 

@@ -23,9 +23,9 @@ from mpmath import mp, mpf
 mp.prec = 240
 
 FORMATS = {
-    # name: bits of a word, significand bits, degree, d = (r - centre) * 2^-scale, columns, C type, suffix of literals
-    "f32": dict(bits=32, precision=24, degree=8, scale=20, columns=32, real="float", word="uint32_t", suffix="f"),
-    "f64": dict(bits=64, precision=53, degree=20, scale=32, columns=64, real="double", word="uint64_t", suffix=""),
+    # name: bits of a word, significand bits, degree, d = (r - centre) * 2^-scale, C type, suffix of literals
+    "f32": dict(bits=32, precision=24, degree=8, scale=20, real="float", word="uint32_t", suffix="f"),
+    "f64": dict(bits=64, precision=53, degree=20, scale=32, real="double", word="uint64_t", suffix=""),
 }
 CANDIDATES = 256  # how many places are tried for a centre
 
@@ -157,18 +157,20 @@ def print_array(head, items, width):
 
 
 def print_format(name, form):
+    """Column n is the octave of the words r with n leading zeros; the last is also that of r = 0 and stands at 0."""
     octaves = [fit_octave(form, k) for k in range(form["bits"] - 1)]
-    padding = form["columns"] - len(octaves)
+    octaves = octaves[:1] + octaves[::-1]
+    columns = form["bits"]
     print()
     print_array(
-        f"alignas(64) const {form['word']} sower_normal_{name}_centre[{form['columns']}]",
-        [f"0x{centre:x}" for centre, _ in octaves] + ["0"] * padding,
+        f"alignas(64) const {form['word']} sower_normal_{name}_centre[{columns}]",
+        [f"0x{centre:x}" for centre, _ in octaves],
         104,
     )
     print()
-    print(f"alignas(64) const {form['real']} sower_normal_{name}_table[{form['degree'] + 1}][{form['columns']}] = {{")
+    print(f"alignas(64) const {form['real']} sower_normal_{name}_table[{form['degree'] + 1}][{columns}] = {{")
     for j in range(form["degree"] + 1):
-        row = [literal(form, c[j]) for _, c in octaves] + ["0"] * padding
+        row = [literal(form, c[j]) for _, c in octaves]
         print(f"    /* d^{j} */")
         line = "    {"
         for item in row:
