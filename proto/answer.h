@@ -1,7 +1,7 @@
-/* Answers in JSON: plans, ledger lines, the catalogue, problems.
+/* Answers in JSON: plans, the catalogue, problems.
  *
  * Each function returns a new object for the caller to print and release (json_decref), or NULL when memory
- * runs out. Key order is as written here; numbers that JSON cannot hold (NaN, infinities) appear as null. */
+ * runs out. Keys come in the order written here; numbers that JSON cannot hold (NaN, infinities) are null. */
 #ifndef SOWER_PROTO_ANSWER_H
 #define SOWER_PROTO_ANSWER_H
 
@@ -17,15 +17,24 @@
 /* HTTP status for a problem: 400, 413 or 503. */
 unsigned sower_answer_status(enum sower_problem_code code);
 
-/* RFC 9457: {"type":"about:blank","title":…,"status":…,"detail":…,"param":…}; `param` is left out when empty.
- */
+/* RFC 9457: {"type":"about:blank","title":"Bad Request","status":400,"detail":<sentence>,"param":<field>};
+ * the title is that of the status in RFC 9110, and `param` is left out when `param` is empty or NULL. */
 json_t *sower_answer_problem(unsigned status, const char *param, const char *detail);
 
-/* /v1/plan: draw, seed (hex), experiment … layout, fans, gain, std, limit, mean_expected, std_expected, low,
- * high, bytes of the answer, shape of the answer, format, elements. */
+/* What a request comes to. The fields of its ledger line (record.h) without number and time, then
+ *   fan_in, fan_out                what the shape and layout come to
+ *   gain, std, limit               of the law; null where the initializer has none
+ *   mean_expected, std_expected    of an element, truncation included
+ *   low, high                      the support: no element lies outside
+ *   slice                          the part asked for, one [start, stop) pair for each axis
+ *   slice_shape, elements          its shape and number of elements
+ *   format, bytes                  of the answer: the size includes the header of the format */
 json_t *sower_answer_plan(const struct sower_request *request);
 
-/* /v1/initializers: one entry, and all of them as an array. */
+/* /v1/initializers: one entry, and all of them as an array. An entry has name, aliases, summary, formula,
+ * source, example, rank ([least, greatest]) and parameters: a list of name, kind ("real", "integer",
+ * "boolean", "choice"), required, default (null when required), domain (in words), choices (of a choice),
+ * meaning. */
 json_t *sower_answer_entry(const struct sower_entry *entry);
 json_t *sower_answer_catalogue(void);
 

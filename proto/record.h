@@ -1,12 +1,15 @@
 /* Ledger records: what is written down of a draw.
  *
  * A record is a row of plain text and numbers, so that a store needs to know nothing of tensors. Its printed
- * form is one JSON object on a line (NDJSON):
+ * form is one JSON object on a line (NDJSON), with its keys in this order:
  *
- *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z","draw":"…64 hex…","seed":"…64 hex…","root":"…64
- * hex…","spec":1,
- *    "experiment":"exp-42","trial":0,"name":"w","shape":[4096,4096],"dtype":"f32","init":"he_normal","layout":"oi"}
- */
+ *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z",
+ *    "draw":"<64 hex digits>","seed":"<64 hex digits>","root":"<64 hex digits>","spec":1,
+ *    "experiment":"exp-42","trial":0,"name":"w","shape":[4096,4096],"dtype":"f32","init":"he_normal",
+ *    "layout":"oi"}
+ *
+ * It holds all that is needed to make the draw again: a request with these fields, under the same root, has
+ * this id and this seed. `root` is the root's id, not the root. */
 #ifndef SOWER_PROTO_RECORD_H
 #define SOWER_PROTO_RECORD_H
 
@@ -38,14 +41,18 @@ struct sower_record {
     char dtype[16];
     char initializer[SOWER_EXPRESSION_MAX]; /* the canonical expression */
     char layout[SOWER_RECORD_LAYOUT_MAX]; /* "oi"; with overrides: "oi,in_axis=0+1,fan_in=3", the set ones in
-                                             this order */
+                                             this order: in_axis, out_axis, batch_axis, fan_in, fan_out */
 };
 
 /* The record of a request's draw; ledger and time are 0. */
 void sower_record_of(const struct sower_request *request, struct sower_record *record);
 
-/* The line as JSON object; new reference, NULL when memory runs out. */
+/* The line as a JSON object, without `ledger` and `time` while `ledger` is 0. A new reference; NULL when
+ * memory runs out or the record's shape is none. */
 json_t *sower_record_json(const struct sower_record *record);
+
+/* RFC 3339 in UTC, to the millisecond: "2026-01-31T12:00:00.000Z". */
+void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE]);
 
 /* 64 lower-case hex digits and a NUL. */
 void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE]);

@@ -1,9 +1,16 @@
-/* Requests: the fields that name one tensor, read from a query string or a JSON object by one parser.
+/* Requests: the fields that name one tensor, read by one parser whichever way they came (fields.h).
  *
- * Both forms become the same list of fields; a table says for each field how it is read. Unknown and doubled
- * fields, wrong types, empty values and values out of range are refused, naming the field. What comes out has
- * nothing optional left: a checked draw, its plan, its seed, the region asked for and the format of the
- * answer. The client uses the same parser to derive offline. */
+ * A table says for each field how it is read. The first fault is reported: first of all an unknown field,
+ * then each field in the order of the table (missing, empty, of the wrong type, out of range), then what the
+ * fields come to together. What comes out has nothing optional left: a checked draw, its plan, its seed, the
+ * region asked for and the format of the answer. The client uses the same parser to derive offline.
+ *
+ *   experiment, trial, name       what the draw is called
+ *   shape, init, dtype            what it is
+ *   layout, in_axis, out_axis, batch_axis, fan_in, fan_out
+ *                                 how the shape is read as inputs and outputs
+ *   slice or shard                which part of it is asked for (slice.h)
+ *   format, spec                  how it is written, and under which version of the contract */
 #ifndef SOWER_PROTO_REQUEST_H
 #define SOWER_PROTO_REQUEST_H
 
@@ -17,6 +24,7 @@
 #include "../core/problem.h"
 #include "../core/seed.h"
 #include "../core/shape.h"
+#include "fields.h"
 
 enum sower_format {
     SOWER_FORMAT_NPY,
@@ -30,24 +38,6 @@ struct sower_request {
     struct sower_region region; /* the whole tensor, or a slice or shard of it */
     enum sower_format format;
 };
-
-/* One field of a query string, percent-decoded. `value` is NULL for a field without "=". Lengths in bytes;
- * both may hold any byte. */
-struct sower_pair {
-    const char *key;
-    size_t key_length;
-    const char *value;
-    size_t value_length;
-};
-
-/* The fields of a request as a JSON object of strings; refuses doubled fields, invalid UTF-8 and NUL. The
- * caller owns *fields (json_decref). */
-bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t count, json_t **fields,
-                                     struct sower_problem *problem);
-
-/* The same from a JSON text, which must be one object without doubled keys. */
-bool sower_request_fields_from_json(const char *text, size_t length, json_t **fields,
-                                    struct sower_problem *problem);
 
 /* Reads the fields into `request`, under `root`. In fields that came from pairs everything is a string, and
  * numbers are read from their text; JSON fields must have their own type (a trial is a number there, not a

@@ -1,0 +1,394 @@
+#include "expression.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+/* An initializer while its parameters are being set. */
+struct building {
+    struct sower_initializer *initializer;
+    bool set[SOWER_PARAMETER_MAX];
+    struct sower_problem *problem;
+};
+
+static bool refuse(struct sower_problem *problem, const char *sentence)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s", sentence);
+}
+
+/* Begins with the entry of that name. */
+static bool begin(struct building *building, const char *name, size_t length)
+{
+    char quote[SOWER_QUOTE_SIZE];
+    char copy[64];
+    snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
+    const struct sower_entry *entry = length < sizeof copy ? sower_catalogue_find(copy) : NULL;
+    if (entry == NULL) {
+        sower_text_quote(name, length, quote);
+        return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                                 "There is no initializer %s; did you mean \"%s\"? /v1/initializers lists "
+                                 "them all.",
+                                 quote, sower_catalogue_nearest(copy));
+    }
+    building->initializer->entry = entry;
+    return true;
+}
+
+/* "mean, std", for a sentence. */
+static void list_parameters(const struct sower_entry *entry, char *text, size_t size)
+{
+    size_t length = 0;
+    text[0] = '\0';
+    for (size_t i = 0; entry->parameters[i].name != NULL && length < size; i++) {
+        int written =
+            snprintf(text + length, size - length, "%s%s", i == 0 ? "" : ", ", entry->parameters[i].name);
+        length += written > 0 ? (size_t)written : 0;
+    }
+}
+
+/* The index of the parameter of that name, which has not been set yet; -1 after a problem. */
+static int find_parameter(struct building *building, const char *name, size_t length)
+{
+    const struct sower_entry *entry = building->initializer->entry;
+    char copy[64];
+    snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
+    int index = length < sizeof copy ? sower_catalogue_parameter(entry, copy) : -1;
+    if (index < 0) {
+        char quote[SOWER_QUOTE_SIZE];
+        char known[160];
+        sower_text_quote(name, length, quote);
+        list_parameters(entry, known, sizeof known);
+        sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                          "%s has no parameter %s; it has %s.", entry->name, quote,
+                          known[0] == '\0' ? "none" : known);
+        return -1;
+    }
+    if (building->set[index]) {
+        sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                          "The parameter %s of %s is given twice.", copy, entry->name);
+        return -1;
+    }
+    return index;
+}
+
+/* Refuses what was given for a parameter, quoting it and naming the domain. */
+static bool refuse_value(const struct building *building, int index, const char *given)
+{
+    const struct sower_entry *entry = building->initializer->entry;
+    const struct sower_parameter *parameter = &entry->parameters[index];
+    char domain[160];
+    sower_catalogue_domain(parameter, domain, sizeof domain);
+    return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                             "%s: %s must be %s, but %s was given.", entry->name, parameter->name, domain,
+                             given);
+}
+
+static bool set_value(struct building *building, int index, double value)
+{
+    const struct sower_entry *entry = building->initializer->entry;
+    if (!sower_catalogue_check(entry, &entry->parameters[index], value, building->problem)) {
+        return false;
+    }
+    building->initializer->values[index] = value == 0 ? 0 : value; /* one zero, the positive one */
+    building->set[index] = true;
+    return true;
+}
+
+/* The value of a text as this parameter reads it; NaN when it is no such value. */
+static double read_value(const struct sower_parameter *parameter, const char *text, size_t length)
+{
+    int64_t whole;
+    double real;
+    switch (parameter->kind) {
+    case SOWER_PARAMETER_REAL:
+        if ((length == 3 && memcmp(text, "inf", 3) == 0) || (length == 4 && memcmp(text, "+inf", 4) == 0)) {
+            return INFINITY;
+        }
+        if (length == 4 && memcmp(text, "-inf", 4) == 0) {
+            return -INFINITY;
+        }
+        return sower_text_real(text, length, &real) ? real : NAN;
+    case SOWER_PARAMETER_INTEGER:
+        return sower_text_integer(text, length, &whole) ? (double)whole : NAN;
+    case SOWER_PARAMETER_BOOLEAN:
+        if (length == 5 && memcmp(text, "false", 5) == 0) {
+            return 0;
+        }
+        return length == 4 && memcmp(text, "true", 4) == 0 ? 1 : NAN;
+    case SOWER_PARAMETER_CHOICE:
+        for (int i = 0; parameter->choices[i] != NULL; i++) {
+            if (strlen(parameter->choices[i]) == length && memcmp(parameter->choices[i], text, length) == 0) {
+                return i;
+            }
+        }
+        return NAN;
+    }
+    return NAN;
+}
+
+static bool set_text(struct building *building, int index, const char *text, size_t length)
+{
+    double value = read_value(&building->initializer->entry->parameters[index], text, length);
+    if (isnan(value)) {
+        char quote[SOWER_QUOTE_SIZE];
+        sower_text_quote(text, length, quote);
+        return refuse_value(building, index, quote);
+    }
+    return set_value(building, index, value);
+}
+
+/* Gives the parameters that were left out their defaults. */
+static bool finish(struct building *building)
+{
+    const struct sower_entry *entry = building->initializer->entry;
+    for (int i = 0; entry->parameters[i].name != NULL; i++) {
+        const struct sower_parameter *parameter = &entry->parameters[i];
+        if (!building->set[i] && parameter->required) {
+            char domain[160];
+            sower_catalogue_domain(parameter, domain, sizeof domain);
+            return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                                     "%s needs the parameter %s (%s): %s. For example: %s.", entry->name,
+                                     parameter->name, parameter->meaning, domain, entry->example);
+        }
+        if (!building->set[i]) {
+            building->initializer->values[i] = parameter->fallback;
+        }
+    }
+    return true;
+}
+
+/* The text form: a cursor over it. */
+struct cursor {
+    const char *text;
+    size_t length;
+    size_t at;
+};
+
+static void skip_spaces(struct cursor *cursor)
+{
+    while (cursor->at < cursor->length && cursor->text[cursor->at] == ' ') {
+        cursor->at++;
+    }
+}
+
+/* Takes that character, if it comes next after spaces. */
+static bool take(struct cursor *cursor, char character)
+{
+    skip_spaces(cursor);
+    if (cursor->at < cursor->length && cursor->text[cursor->at] == character) {
+        cursor->at++;
+        return true;
+    }
+    return false;
+}
+
+static bool is_letter(char character)
+{
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           character == '_';
+}
+
+/* A name or number: everything up to the next space, parenthesis, comma or equals sign. What it means is
+ * judged by whoever needs it. */
+static size_t take_word(struct cursor *cursor, const char **word)
+{
+    skip_spaces(cursor);
+    *word = cursor->text + cursor->at;
+    size_t length = 0;
+    while (cursor->at < cursor->length && strchr(" (),=", cursor->text[cursor->at]) == NULL) {
+        cursor->at++;
+        length++;
+    }
+    return length;
+}
+
+/* Refuses what comes next, saying what belongs there. */
+static bool refuse_here(const struct cursor *cursor, const char *expected, struct sower_problem *problem)
+{
+    char quote[SOWER_QUOTE_SIZE] = "the end";
+    if (cursor->at < cursor->length) {
+        sower_text_quote(cursor->text + cursor->at, cursor->length - cursor->at, quote);
+    }
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                             "At byte %zu of the expression stands %s, but %s belongs there, as in "
+                             "normal(mean=0,std=0.02).",
+                             cursor->at, quote, expected);
+}
+
+/* One argument; `position` is the index that it fills if it has no name, or negative after a named one. */
+static bool parse_argument(struct building *building, struct cursor *cursor, int *position)
+{
+    const struct sower_entry *entry = building->initializer->entry;
+    const char *word;
+    size_t length = take_word(cursor, &word);
+    if (length == 0) {
+        return refuse_here(cursor, "a parameter or a value", building->problem);
+    }
+    if (take(cursor, '=')) {
+        *position = -1;
+        int index = find_parameter(building, word, length);
+        if (index < 0) {
+            return false;
+        }
+        length = take_word(cursor, &word);
+        return length == 0 ? refuse_here(cursor, "a value", building->problem)
+                           : set_text(building, index, word, length);
+    }
+    char quote[SOWER_QUOTE_SIZE];
+    sower_text_quote(word, length, quote);
+    if (*position < 0) {
+        return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The value %s stands after a named parameter, so it needs a name as well.",
+                                 quote);
+    }
+    if (entry->parameters[*position].name == NULL) {
+        return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The value %s is one too many: %s has %d parameters.", quote, entry->name,
+                                 *position);
+    }
+    return set_text(building, (*position)++, word, length);
+}
+
+static bool parse_arguments(struct building *building, struct cursor *cursor)
+{
+    int position = 0;
+    if (take(cursor, ')')) {
+        return true;
+    }
+    do {
+        if (!parse_argument(building, cursor, &position)) {
+            return false;
+        }
+    } while (take(cursor, ','));
+    return take(cursor, ')') || refuse_here(cursor, "a comma or a closing parenthesis", building->problem);
+}
+
+bool sower_expression_parse(const char *text, size_t length, struct sower_initializer *initializer,
+                            struct sower_problem *problem)
+{
+    struct building building = {.initializer = initializer, .problem = problem};
+    struct cursor cursor = {.text = text, .length = length};
+    *initializer = (struct sower_initializer){0};
+    if (length > SOWER_EXPRESSION_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The expression has %zu bytes; at most %d are read.", length,
+                                 SOWER_EXPRESSION_MAX);
+    }
+    if (memchr(text, '\0', length) != NULL) {
+        return refuse(problem, "The expression holds a NUL byte; it is plain text.");
+    }
+    const char *name;
+    size_t name_length = take_word(&cursor, &name);
+    if (name_length == 0 || !is_letter(name[0])) {
+        cursor.at = (size_t)(name - text);
+        return refuse_here(&cursor, "the name of an initializer", problem);
+    }
+    if (!begin(&building, name, name_length)) {
+        return false;
+    }
+    if (take(&cursor, '(') && !parse_arguments(&building, &cursor)) {
+        return false;
+    }
+    skip_spaces(&cursor);
+    if (cursor.at < length) {
+        return refuse_here(&cursor, "the end", problem);
+    }
+    return finish(&building);
+}
+
+/* A parameter's value in the object form: numbers and booleans as such; choices and infinities as strings. */
+static bool set_json(struct building *building, int index, const json_t *value)
+{
+    const struct sower_parameter *parameter = &building->initializer->entry->parameters[index];
+    bool number = parameter->kind == SOWER_PARAMETER_REAL || parameter->kind == SOWER_PARAMETER_INTEGER;
+    if (json_is_integer(value) && number) {
+        return set_value(building, index, (double)json_integer_value(value));
+    }
+    if (json_is_real(value) && parameter->kind == SOWER_PARAMETER_REAL) {
+        return set_value(building, index, json_real_value(value));
+    }
+    if (json_is_boolean(value) && parameter->kind == SOWER_PARAMETER_BOOLEAN) {
+        return set_value(building, index, json_is_true(value) ? 1 : 0);
+    }
+    if (json_is_string(value)) {
+        const char *text = json_string_value(value);
+        bool infinite = strcmp(text, "inf") == 0 || strcmp(text, "-inf") == 0;
+        if (parameter->kind == SOWER_PARAMETER_CHOICE ||
+            (parameter->kind == SOWER_PARAMETER_REAL && infinite)) {
+            return set_text(building, index, text, json_string_length(value));
+        }
+    }
+    char quote[SOWER_QUOTE_SIZE];
+    sower_text_quote_json(value, quote);
+    return refuse_value(building, index, quote);
+}
+
+bool sower_expression_from_json(const json_t *object, struct sower_initializer *initializer,
+                                struct sower_problem *problem)
+{
+    struct building building = {.initializer = initializer, .problem = problem};
+    *initializer = (struct sower_initializer){0};
+    const json_t *type = json_object_get(object, "type");
+    if (!json_is_string(type)) {
+        return refuse(problem, "An initializer given as an object needs its name in \"type\", as in "
+                               "{\"type\":\"normal\",\"std\":0.02}.");
+    }
+    if (!begin(&building, json_string_value(type), json_string_length(type))) {
+        return false;
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (strcmp(key, "type") == 0) {
+            continue;
+        }
+        int index = find_parameter(&building, key, strlen(key));
+        if (index < 0 || !set_json(&building, index, value)) {
+            return false;
+        }
+    }
+    return finish(&building);
+}
+
+static void print_value(const struct sower_parameter *parameter, double value, char text[SOWER_REAL_SIZE])
+{
+    switch (parameter->kind) {
+    case SOWER_PARAMETER_REAL:
+        sower_text_print_real(value, text);
+        return;
+    case SOWER_PARAMETER_INTEGER:
+        snprintf(text, SOWER_REAL_SIZE, "%.0f", value);
+        return;
+    case SOWER_PARAMETER_BOOLEAN:
+        snprintf(text, SOWER_REAL_SIZE, "%s", value != 0 ? "true" : "false");
+        return;
+    case SOWER_PARAMETER_CHOICE:
+        snprintf(text, SOWER_REAL_SIZE, "%s", parameter->choices[(size_t)value]);
+        return;
+    }
+}
+
+bool sower_expression_print(const struct sower_initializer *initializer, char *text, size_t size)
+{
+    const struct sower_parameter *parameters = initializer->entry->parameters;
+    int written = snprintf(text, size, "%s", initializer->entry->name);
+    size_t length = (size_t)written;
+    for (size_t i = 0; parameters[i].name != NULL; i++) {
+        char value[SOWER_REAL_SIZE];
+        print_value(&parameters[i], initializer->values[i], value);
+        if (length >= size) {
+            return false;
+        }
+        written =
+            snprintf(text + length, size - length, "%c%s=%s", i == 0 ? '(' : ',', parameters[i].name, value);
+        length += (size_t)written;
+    }
+    if (parameters[0].name != NULL && length < size) {
+        written = snprintf(text + length, size - length, ")");
+        length += (size_t)written;
+    }
+    return length < size;
+}

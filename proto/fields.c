@@ -1,0 +1,162 @@
+#include "fields.h"
+
+#include <string.h>
+
+#include "text.h"
+
+static bool out_of_memory(struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out; try again later.");
+}
+
+/* A JSON string of the bytes, or NULL after a problem that names the field. */
+static json_t *make_string(const char *field, const char *text, size_t length, struct sower_problem *problem)
+{
+    if (memchr(text, '\0', length) != NULL) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                          "A NUL byte stands in the request; names "
+                          "and values are plain text.");
+        return NULL;
+    }
+    json_t *string = json_stringn(text, length);
+    if (string != NULL) {
+        return string;
+    }
+    /* refused for its encoding, or for want of memory */
+    json_t *unchecked = json_stringn_nocheck(text, length);
+    if (unchecked == NULL) {
+        out_of_memory(problem);
+        return NULL;
+    }
+    json_decref(unchecked);
+    char quote[SOWER_QUOTE_SIZE];
+    sower_text_quote(text, length, quote);
+    sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                      "%s is not UTF-8; send the percent-encoded bytes of UTF-8 text.", quote);
+    return NULL;
+}
+
+static bool add_pair(json_t *fields, const struct sower_pair *pair, struct sower_problem *problem)
+{
+    bool added = false;
+    json_t *value = NULL;
+    json_t *key = make_string("", pair->key, pair->key_length, problem);
+    if (key == NULL) {
+        goto out;
+    }
+    const char *name = json_string_value(key);
+    if (json_object_get(fields, name) != NULL) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, name, "A field is given twice; give it once.");
+        goto out;
+    }
+    value = pair->value == NULL ? json_null() : make_string(name, pair->value, pair->value_length, problem);
+    if (value == NULL) {
+        goto out;
+    }
+    added = json_object_set(fields, name, value) == 0 || out_of_memory(problem);
+out:
+    json_decref(value);
+    json_decref(key);
+    return added;
+}
+
+bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t count, json_t **fields,
+                                     struct sower_problem *problem)
+{
+    *fields = json_object();
+    if (*fields == NULL) {
+        return out_of_memory(problem);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!add_pair(*fields, &pairs[i], problem)) {
+            json_decref(*fields);
+            *fields = NULL;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A string in a JSON text, without its quotes. */
+struct span {
+    const char *text;
+    size_t length;
+};
+
+/* Where the string ends whose opening quote stands at `at`: the index of its closing quote, or `length`. */
+static size_t string_end(const char *text, size_t length, size_t at)
+{
+    for (at++; at < length && text[at] != '"'; at++) {
+        at += text[at] == '\\';
+    }
+    return at < length ? at : length;
+}
+
+/* The field in which the first `length` bytes of a JSON text end: the last key of the outermost object. When
+ * they end right behind a string of that object, `key_at_end` says that this string is the key. */
+static struct span field_at(const char *text, size_t length, bool key_at_end)
+{
+    struct span last = {"", 0};
+    struct span key = {"", 0};
+    int depth = 0;
+    for (size_t at = 0; at < length; at++) {
+        if (text[at] == '"') {
+            size_t end = string_end(text, length, at);
+            last = (struct span){text + at + 1, end > at ? end - at - 1 : 0};
+            at = end;
+        } else if (text[at] == '{' || text[at] == '[') {
+            depth++;
+        } else if (text[at] == '}' || text[at] == ']') {
+            depth--;
+        } else if (text[at] == ':' && depth == 1) {
+            key = last;
+        }
+    }
+    return key_at_end && depth == 1 ? last : key;
+}
+
+/* Turns the parser's complaint into ours. */
+static bool refuse_json(const char *text, size_t length, const json_error_t *error,
+                        struct sower_problem *problem)
+{
+    size_t position = error->position < 0 ? 0 : (size_t)error->position;
+    position = position < length ? position : length;
+    enum json_error_code code = json_error_code(error);
+    if (code == json_error_out_of_memory) {
+        return out_of_memory(problem);
+    }
+    char field[sizeof problem->field] = "";
+    if (code == json_error_duplicate_key || code == json_error_numeric_overflow ||
+        code == json_error_null_character || code == json_error_invalid_utf8) {
+        struct span span = field_at(text, position, code == json_error_duplicate_key);
+        size_t fitting = span.length < sizeof field ? span.length : sizeof field - 1;
+        memcpy(field, span.text, fitting);
+        field[fitting] = '\0';
+    }
+    const char *advice = code == json_error_duplicate_key      ? "Give each key once."
+                         : code == json_error_numeric_overflow ? "Whole numbers go up to 2^63 - 1, reals up "
+                                                                 "to about 1.8e308."
+                         : code == json_error_stack_overflow   ? "A request is nested no deeper than two."
+                         : code == json_error_invalid_utf8     ? "JSON is written in UTF-8."
+                                                               : "The body must be one JSON object.";
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field, "Line %d, column %d of the body: %s. %s",
+                             error->line, error->column, error->text, advice);
+}
+
+bool sower_request_fields_from_json(const char *text, size_t length, json_t **fields,
+                                    struct sower_problem *problem)
+{
+    json_error_t error;
+    *fields = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (*fields == NULL) {
+        return refuse_json(text, length, &error, problem);
+    }
+    if (!json_is_object(*fields)) {
+        json_decref(*fields);
+        *fields = NULL;
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                                 "The body must be a JSON object of fields, as in {\"experiment\":\"exp-42\","
+                                 "\"name\":\"w\",\"shape\":[4096,1024],\"init\":\"he_normal\"}.");
+    }
+    return true;
+}

@@ -1,0 +1,154 @@
+#include "record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "text.h"
+
+void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 32; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 0xf];
+    }
+    hex[64] = '\0';
+}
+
+void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
+{
+    int64_t seconds = milliseconds / 1000;
+    int64_t rest = milliseconds % 1000;
+    if (rest < 0) {
+        rest += 1000;
+        seconds--;
+    }
+    time_t time = (time_t)seconds;
+    struct tm parts;
+    char clock[SOWER_TIME_SIZE];
+    if (gmtime_r(&time, &parts) == NULL ||
+        strftime(clock, sizeof clock - 5, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+        clock[0] = '\0'; /* a year beyond all calendars */
+    }
+    snprintf(text, SOWER_TIME_SIZE, "%.*s.%03dZ", SOWER_TIME_SIZE - 6, clock, (int)rest);
+}
+
+/* A text that grows within a buffer that is large enough for it. */
+struct line {
+    char *text;
+    size_t size;
+    size_t length;
+};
+
+static void append(struct line *line, const char *text)
+{
+    int written = snprintf(line->text + line->length, line->size - line->length, "%s", text);
+    line->length += (size_t)written;
+}
+
+static void append_number(struct line *line, const char *before, uint64_t number)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, number);
+    append(line, before);
+    append(line, digits);
+}
+
+static void append_axes(struct line *line, const char *before, sower_axes axes)
+{
+    append(line, before);
+    const char *separator = "";
+    for (unsigned axis = 0; axis < SOWER_RANK_MAX; axis++) {
+        if ((axes >> axis & 1) != 0) {
+            append_number(line, separator, axis);
+            separator = "+";
+        }
+    }
+}
+
+static void print_shape(const struct sower_shape *shape, char text[SOWER_RECORD_SHAPE_MAX])
+{
+    struct line line = {text, SOWER_RECORD_SHAPE_MAX, 0};
+    append(&line, "");
+    for (size_t axis = 0; axis < shape->rank; axis++) {
+        append_number(&line, axis == 0 ? "" : ",", shape->sizes[axis]);
+    }
+}
+
+static void print_layout(const struct sower_layout *layout, char text[SOWER_RECORD_LAYOUT_MAX])
+{
+    struct line line = {text, SOWER_RECORD_LAYOUT_MAX, 0};
+    append(&line, sower_layout_name(layout->order));
+    if (layout->has_in_axes) {
+        append_axes(&line, ",in_axis=", layout->in_axes);
+    }
+    if (layout->has_out_axes) {
+        append_axes(&line, ",out_axis=", layout->out_axes);
+    }
+    if (layout->batch_axes != 0) {
+        append_axes(&line, ",batch_axis=", layout->batch_axes);
+    }
+    if (layout->fan_in != 0) {
+        append_number(&line, ",fan_in=", layout->fan_in);
+    }
+    if (layout->fan_out != 0) {
+        append_number(&line, ",fan_out=", layout->fan_out);
+    }
+}
+
+void sower_record_of(const struct sower_request *request, struct sower_record *record)
+{
+    const struct sower_draw *draw = &request->draw;
+    memset(record, 0, sizeof *record);
+    record->draw = sower_draw_id(draw);
+    record->seed = request->seed;
+    record->root_id = draw->root_id;
+    record->spec = SOWER_SPEC;
+    memcpy(record->experiment, draw->experiment, sizeof record->experiment);
+    record->trial = draw->trial;
+    memcpy(record->name, draw->name, sizeof record->name);
+    print_shape(&draw->shape, record->shape);
+    snprintf(record->dtype, sizeof record->dtype, "%s", sower_dtype_name(draw->dtype));
+    /* six named parameters of at most 24 digits each fit by far */
+    (void)sower_expression_print(&draw->initializer, record->initializer, sizeof record->initializer);
+    print_layout(&draw->layout, record->layout);
+}
+
+/* "3,4" as [3,4]; NULL when memory runs out or the text is no shape. */
+static json_t *shape_json(const char *text)
+{
+    json_t *shape = json_array();
+    while (shape != NULL && *text != '\0') {
+        size_t length = strcspn(text, ",");
+        int64_t size;
+        if (!sower_text_integer(text, length, &size) ||
+            json_array_append_new(shape, json_integer(size)) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
+        text += length + (text[length] == ',' ? 1 : 0);
+    }
+    return shape;
+}
+
+json_t *sower_record_json(const struct sower_record *record)
+{
+    char draw[SOWER_HEX_SIZE];
+    char seed[SOWER_HEX_SIZE];
+    char root[SOWER_HEX_SIZE];
+    char time[SOWER_TIME_SIZE];
+    sower_hex(record->draw.bytes, draw);
+    sower_hex(record->seed.bytes, seed);
+    sower_hex(record->root_id.bytes, root);
+    sower_record_time(record->time, time);
+    json_t *number = record->ledger == 0 ? NULL : json_integer((json_int_t)record->ledger);
+    json_t *stamp = record->ledger == 0 ? NULL : json_string(time);
+    /* "*" leaves out what is NULL; "o" takes NULL for a failure */
+    return json_pack("{s:o*, s:o*, s:s, s:s, s:s, s:i, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "ledger", number,
+                     "time", stamp, "draw", draw, "seed", seed, "root", root, "spec", (int)record->spec,
+                     "experiment", record->experiment, "trial", (json_int_t)record->trial, "name",
+                     record->name, "shape", shape_json(record->shape), "dtype", record->dtype, "init",
+                     record->initializer, "layout", record->layout);
+}
