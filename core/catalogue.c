@@ -12,6 +12,8 @@ static const struct sower_entry *const FAMILIES[] = {
     sower_entries_plain,
     sower_entries_variance_scaling,
     sower_entries_pytorch,
+    sower_entries_published,
+    sower_entries_structured,
 };
 
 enum { FAMILY_COUNT = sizeof FAMILIES / sizeof FAMILIES[0] };

@@ -157,3 +157,13 @@ bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double st
     plan->std_expected = std * sqrt(variance);
     return true;
 }
+
+bool sower_plan_mixture(struct sower_plan *plan, double share)
+{
+    double mean = plan->mean_expected, std = plan->std_expected;
+    plan->mean_expected = share * mean;
+    plan->std_expected = sqrt(share * (std * std + mean * mean * (1 - share)));
+    plan->low = fmin(plan->low, 0);
+    plan->high = fmax(plan->high, 0);
+    return true;
+}

@@ -58,4 +58,8 @@ bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct 
 bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std, double lower, double upper,
                                  double low, double high, struct sower_problem *problem);
 
+/* For structures: only `share` of the elements follow the law, the others are 0. Corrects what the plan
+ * expects: mean, std and support. Always true. */
+bool sower_plan_mixture(struct sower_plan *plan, double share);
+
 #endif

@@ -1,0 +1,274 @@
+/* Structures without chance: nearly every element is zero, the others follow from their place. */
+#include <math.h>
+#include <string.h>
+
+#include "../structure.h"
+#include "families.h"
+
+/* The range of elements that a read is about, and where they go. */
+struct window {
+    enum sower_dtype dtype;
+    uint64_t first;
+    size_t count;
+    uint8_t *elements;
+};
+
+/* Starts a read: all zero, which is all bits zero in every dtype. */
+static struct window open_window(const struct sower_source *source, uint64_t first, size_t count,
+                                 void *elements)
+{
+    memset(elements, 0, count * sower_dtype_size(source->plan.dtype));
+    return (struct window){source->plan.dtype, first, count, elements};
+}
+
+static void put(const struct window *window, uint64_t index, double value)
+{
+    if (index >= window->first && index - window->first < window->count) {
+        size_t offset = (size_t)(index - window->first) * sower_dtype_size(window->dtype);
+        sower_dtype_narrow(window->dtype, &value, 1, window->elements + offset);
+    }
+}
+
+/* A convolution's weight, its axes named whatever the layout. */
+struct channels {
+    uint64_t out, in;               /* sizes */
+    uint64_t out_stride, in_stride; /* elements from one channel to the next */
+    size_t first_space, space_rank; /* the spatial axes */
+    uint64_t space_stride;          /* elements of one step along the last of them */
+};
+
+static struct channels channels_of(const struct sower_plan *plan)
+{
+    const struct sower_shape *shape = &plan->shape;
+    struct channels channels = {.space_rank = shape->rank - 2};
+    if (plan->layout.order == SOWER_LAYOUT_IO) {
+        channels.in = shape->sizes[shape->rank - 2];
+        channels.out = shape->sizes[shape->rank - 1];
+        channels.out_stride = 1;
+        channels.in_stride = channels.out;
+        channels.space_stride = channels.in * channels.out;
+        return channels;
+    }
+    channels.out = shape->sizes[0];
+    channels.in = shape->sizes[1];
+    channels.first_space = 2;
+    channels.space_stride = channels.in_stride = 1;
+    for (size_t axis = 2; axis < shape->rank; axis++) {
+        channels.in_stride *= shape->sizes[axis];
+    }
+    channels.out_stride = channels.in * channels.in_stride;
+    return channels;
+}
+
+/* The element index of the point size / 2 of every spatial axis. */
+static uint64_t centre_offset(const struct sower_plan *plan, const struct channels *channels)
+{
+    uint64_t offset = 0;
+    for (size_t n = 0; n < channels->space_rank; n++) {
+        uint64_t size = plan->shape.sizes[channels->first_space + n];
+        offset = offset * size + size / 2;
+    }
+    return offset * channels->space_stride;
+}
+
+static bool read_identity(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+{
+    struct window window = open_window(source, first, count, elements);
+    uint64_t rows = source->plan.shape.sizes[0], columns = source->plan.shape.sizes[1];
+    uint64_t diagonal = rows < columns ? rows : columns;
+    for (uint64_t i = first / columns; i < diagonal && i * columns + i < first + count; i++) {
+        put(&window, i * columns + i, source->plan.gain);
+    }
+    return true;
+}
+
+static const struct sower_structure IDENTITY = {.read = read_identity};
+
+static bool resolve_identity(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+{
+    plan->gain = values[0];
+    if (!sower_plan_constant(plan, plan->gain, problem)) {
+        return false;
+    }
+    plan->structure = &IDENTITY;
+    double rows = (double)plan->shape.sizes[0], columns = (double)plan->shape.sizes[1];
+    return sower_plan_mixture(plan, fmin(rows, columns) / (rows * columns));
+}
+
+static bool read_dirac(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+{
+    struct window window = open_window(source, first, count, elements);
+    struct channels channels = channels_of(&source->plan);
+    uint64_t centre = centre_offset(&source->plan, &channels);
+    uint64_t per_group = channels.out / (uint64_t)source->plan.values[0];
+    for (uint64_t out = 0; out < channels.out; out++) {
+        uint64_t in = out % per_group;
+        if (in < channels.in) {
+            put(&window, out * channels.out_stride + in * channels.in_stride + centre, 1);
+        }
+    }
+    return true;
+}
+
+static const struct sower_structure DIRAC = {.read = read_dirac};
+
+static bool resolve_dirac(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+{
+    struct channels channels = channels_of(plan);
+    uint64_t groups = (uint64_t)values[0];
+    if (channels.out % groups != 0) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "dirac: groups is %llu, it must divide the number of output channels, %llu.",
+                                 (unsigned long long)groups, (unsigned long long)channels.out);
+    }
+    plan->structure = &DIRAC;
+    plan->law = sower_law_constant(1);
+    double ones = (double)groups * fmin((double)(channels.out / groups), (double)channels.in);
+    plan->low = 0;
+    plan->high = plan->mean_expected = 1;
+    plan->std_expected = 0;
+    return sower_plan_mixture(plan, ones / (double)sower_shape_count(&plan->shape));
+}
+
+/* How much a point at `place` of a kernel of `size` steps contributes: a triangle around the kernel's middle.
+ */
+static double triangle(uint64_t place, uint64_t size)
+{
+    double reach = (double)((size + 1) / 2);
+    double middle = size % 2 == 1 ? reach - 1 : reach - 0.5;
+    return 1 - fabs((double)place - middle) / reach;
+}
+
+static double bilinear_weight(const struct sower_plan *plan, const struct channels *channels, uint64_t index)
+{
+    uint64_t out = index / channels->out_stride % channels->out;
+    uint64_t in = index / channels->in_stride % channels->in;
+    if (out != in && channels->out != 1 && channels->in != 1) {
+        return 0;
+    }
+    double weight = 1;
+    uint64_t space = index / channels->space_stride;
+    for (size_t n = channels->space_rank; n-- > 0;) {
+        uint64_t size = plan->shape.sizes[channels->first_space + n];
+        weight *= triangle(space % size, size);
+        space /= size;
+    }
+    return weight;
+}
+
+static bool read_bilinear(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+{
+    struct window window = open_window(source, first, count, elements);
+    struct channels channels = channels_of(&source->plan);
+    for (uint64_t index = first; index < first + count; index++) {
+        double weight = bilinear_weight(&source->plan, &channels, index);
+        if (weight != 0) {
+            put(&window, index, weight);
+        }
+    }
+    return true;
+}
+
+static const struct sower_structure BILINEAR = {.read = read_bilinear};
+
+static bool resolve_bilinear(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+{
+    (void)values;
+    (void)problem;
+    plan->structure = &BILINEAR;
+    plan->law = sower_law_constant(1);
+    plan->low = 0;
+    plan->high = 1;
+    return true;
+}
+
+static bool read_lstm_bias(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+{
+    struct window window = open_window(source, first, count, elements);
+    uint64_t quarter = source->plan.shape.sizes[0] / 4;
+    for (uint64_t index = quarter; index < 2 * quarter; index++) {
+        put(&window, index, source->plan.values[0]);
+    }
+    return true;
+}
+
+static const struct sower_structure LSTM_BIAS = {.read = read_lstm_bias};
+
+static bool resolve_lstm_bias(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+{
+    if (plan->shape.sizes[0] % 4 != 0) {
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "shape",
+            "lstm_bias takes one dimension of 4 h elements, a quarter for each gate; this one has %llu.",
+            (unsigned long long)plan->shape.sizes[0]);
+    }
+    if (!sower_plan_constant(plan, values[0], problem)) {
+        return false;
+    }
+    plan->structure = &LSTM_BIAS;
+    return sower_plan_mixture(plan, 0.25);
+}
+
+/* Input, forget, cell, output: the forget gate is second in Keras (ifco) and in PyTorch (ifgo) alike. */
+static const char *const GATES[] = {"ifgo", "ifco", NULL};
+
+const struct sower_entry sower_entries_structured[] = {
+    {
+        .name = "identity",
+        .aliases = {"eye"},
+        .summary = "The identity matrix times a gain; rectangular ones have ones on their main diagonal.",
+        .formula = "x[i, j] = gain if i = j, else 0",
+        .source = "Le et al., 2015 (IRNN); Keras' Identity, torch.nn.init.eye_",
+        .example = "identity(gain=1)",
+        .rank_minimum = 2,
+        .rank_maximum = 2,
+        .parameters = {SOWER_REAL("gain", 1, -INFINITY, "the value on the diagonal")},
+        .resolve = resolve_identity,
+    },
+    {
+        .name = "dirac",
+        .summary = "A convolution that passes its input on: one at the spatial centre of equal channels.",
+        .formula = "x[o, i, centre] = 1 if i = o mod (out/groups), else 0; centre = size/2, rounded down",
+        .source = "Zagoruyko & Komodakis, 2017; torch.nn.init.dirac_",
+        .example = "dirac(groups=2)",
+        .rank_minimum = 3,
+        .rank_maximum = 5,
+        .parameters = {{.name = "groups",
+                        .kind = SOWER_PARAMETER_INTEGER,
+                        .fallback = 1,
+                        .minimum = 1,
+                        .maximum = 9007199254740992,
+                        .meaning = "the groups of the convolution, each with an identity of its own"}},
+        .resolve = resolve_dirac,
+    },
+    {
+        .name = "bilinear",
+        .summary = "Interpolation kernels for upsampling with transposed convolutions.",
+        .formula = "per spatial axis of size k: 1 - |p - c|/f, f = floor((k + 1)/2), c = f - 1 (k odd) or f "
+                   "- 1/2 (k even), "
+                   "multiplied; where the in and the out channel are the same, or one of the two has a "
+                   "single channel",
+        .source = "Long, Shelhamer & Darrell, 2015",
+        .example = "bilinear",
+        .rank_minimum = 3,
+        .rank_maximum = 5,
+        .resolve = resolve_bilinear,
+    },
+    {
+        .name = "lstm_bias",
+        .summary = "The bias of an LSTM's four gates: the forget gate starts open.",
+        .formula = "x = forget in the second quarter, else 0",
+        .source = "Gers et al., 2000; Jozefowicz et al., 2015; Keras' unit_forget_bias",
+        .example = "lstm_bias(forget=1)",
+        .rank_minimum = 1,
+        .rank_maximum = 1,
+        .parameters = {SOWER_REAL("forget", 1, -INFINITY, "the value of the forget gate's quarter"),
+                       {.name = "gates",
+                        .kind = SOWER_PARAMETER_CHOICE,
+                        .maximum = 1,
+                        .choices = GATES,
+                        .meaning = "the order of the gates: i input, f forget, g or c cell, o output"}},
+        .resolve = resolve_lstm_bias,
+    },
+    {.name = NULL},
+};
