@@ -14,6 +14,7 @@ static const struct sower_entry *const FAMILIES[] = {
     sower_entries_pytorch,
     sower_entries_published,
     sower_entries_structured,
+    sower_entries_sparse,
 };
 
 enum { FAMILY_COUNT = sizeof FAMILIES / sizeof FAMILIES[0] };

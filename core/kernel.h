@@ -18,14 +18,7 @@
 #include "dtype.h"
 #include "law.h"
 #include "seed.h"
-
-struct sower_runs {
-    uint64_t first;  /* index of the first element of the first run in the whole tensor */
-    uint64_t length; /* elements of one run */
-    uint64_t
-        stride; /* elements from the start of a run to the start of the next; ≥ length unless count is 1 */
-    uint64_t count; /* how many runs */
-};
+#include "shape.h"
 
 /* Writes the runs to `elements` (length · count · sower_dtype_size(dtype) bytes, no alignment asked beyond
  * the element's own) in host byte order, and nothing outside of them. Every index must lie in the stream.

@@ -38,4 +38,8 @@ struct sower_seed sower_seed_experiment(const struct sower_seed *root, const cha
 struct sower_seed sower_seed_trial(const struct sower_seed *experiment, uint64_t trial);
 struct sower_seed sower_seed_tensor(const struct sower_seed *trial, const char *name, size_t length);
 
+/* H(key: tensor seed, message: empty, personal): the seed of a stream beside the tensor's own, for an
+ * initializer that needs more than one word for an element. `personal` is at most 16 bytes. */
+struct sower_seed sower_seed_part(const struct sower_seed *tensor, const char *personal);
+
 #endif

@@ -69,26 +69,51 @@ struct sower_shape sower_region_shape(const struct sower_region *region)
     return shape;
 }
 
-struct sower_run sower_region_run(const struct sower_shape *shape, const struct sower_region *region,
-                                  uint64_t n)
+/* Where an element of a region lies. */
+struct place {
+    uint64_t index;  /* in the whole tensor */
+    uint64_t length; /* of the runs that the region consists of */
+    uint64_t offset; /* of the element in its run */
+    uint64_t stride; /* from its run to the next along the axis before the run's own */
+    uint64_t behind; /* how many runs follow along that axis */
+};
+
+static struct place region_place(const struct sower_shape *shape, const struct sower_region *region,
+                                 uint64_t n)
 {
-    /* From the last axis on: `index` becomes the place in the whole tensor, `stride` the elements that one
-     * step of the axis spans there, and `length` how many elements of the region lie side by side from the
-     * start of the run. */
-    uint64_t index = 0, stride = 1, length = 1, offset = 0;
-    bool joined = true; /* all axes behind this one are taken whole */
-    uint64_t rest = n;
+    struct place place = {.length = 1};
+    uint64_t stride = 1; /* elements of the whole tensor that one step along `axis` spans */
+    bool joined = true;  /* all axes behind this one are taken whole, so this one still lengthens the run */
     for (size_t axis = shape->rank; axis-- > 0;) {
         uint64_t taken = region->stop[axis] - region->start[axis];
-        uint64_t step = rest % taken;
-        rest /= taken;
-        index += (region->start[axis] + step) * stride;
+        uint64_t step = n % taken;
+        n /= taken;
+        place.index += (region->start[axis] + step) * stride;
         if (joined) {
-            offset += step * length;
-            length *= taken;
+            place.offset += step * place.length;
+            place.length *= taken;
             joined = taken == shape->sizes[axis];
+        } else if (place.stride == 0) {
+            place.stride = stride;
+            place.behind = taken - 1 - step;
         }
         stride *= shape->sizes[axis];
     }
-    return (struct sower_run){.first = index, .count = length - offset};
+    return place;
+}
+
+static uint64_t smaller(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+struct sower_runs sower_region_runs(const struct sower_shape *shape, const struct sower_region *region,
+                                    uint64_t n, uint64_t limit)
+{
+    struct place place = region_place(shape, region, n);
+    if (place.offset != 0 || limit < place.length) {
+        return (struct sower_runs){place.index, smaller(place.length - place.offset, limit), place.stride, 1};
+    }
+    return (struct sower_runs){place.index, place.length, place.stride,
+                               smaller(place.behind + 1, limit / place.length)};
 }

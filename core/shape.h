@@ -30,10 +30,14 @@ struct sower_region {
     uint64_t stop[SOWER_RANK_MAX]; /* start ≤ stop ≤ size of the axis */
 };
 
-/* A maximal run of elements that lie side by side both in a region and in the whole tensor. */
-struct sower_run {
-    uint64_t first; /* index in the whole tensor */
-    uint64_t count; /* elements from there on */
+/* Runs of neighbouring elements of the whole tensor, at equal distances: what a box looks like in memory
+ * order. */
+struct sower_runs {
+    uint64_t first;  /* index of the first element of the first run in the whole tensor */
+    uint64_t length; /* elements of one run */
+    uint64_t stride; /* elements from the start of a run to the start of the next; at least length, unless
+                        count is 1 */
+    uint64_t count;  /* how many runs */
 };
 
 /* Refuses a rank above SOWER_RANK_MAX, a size above SOWER_SIZE_MAX, and more elements than one stream has
@@ -47,9 +51,10 @@ uint64_t sower_shape_count(const struct sower_shape *shape);
 struct sower_region sower_region_whole(const struct sower_shape *shape);
 struct sower_shape sower_region_shape(const struct sower_region *region);
 
-/* The run that holds element `n` of the region (n below its count), from that element on: up to the end of
- * the run, which spans as many trailing axes as the region takes whole. */
-struct sower_run sower_region_run(const struct sower_shape *shape, const struct sower_region *region,
-                                  uint64_t n);
+/* The runs that hold elements n, n + 1, ... of the region, `limit` elements at the most (n + limit within the
+ * region's count, limit at least 1). As many as follow one rule: a single run, cut at either end; or whole
+ * runs along one axis. */
+struct sower_runs sower_region_runs(const struct sower_shape *shape, const struct sower_region *region,
+                                    uint64_t n, uint64_t limit);
 
 #endif

@@ -29,13 +29,13 @@ bool sower_source_open(struct sower_source *source, const struct sower_plan *pla
     return true;
 }
 
-static bool read_run(const struct sower_source *source, struct sower_run run, void *elements)
+static bool read_runs(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
     const struct sower_plan *plan = &source->plan;
     if (plan->structure != NULL) {
-        return plan->structure->read(source, run.first, (size_t)run.count, elements);
+        return plan->structure->read(source, runs, elements);
     }
-    sower_fill(&plan->law, plan->dtype, &source->seed, run.first, (size_t)run.count, elements);
+    sower_kernel()->fill_runs(&plan->law, plan->dtype, &source->seed, runs, elements);
     return true;
 }
 
@@ -45,16 +45,14 @@ bool sower_source_read(const struct sower_source *source, const struct sower_reg
     const enum sower_dtype dtype = source->plan.dtype;
     uint8_t *at = elements;
     for (size_t left = count; left > 0;) {
-        struct sower_run run = sower_region_run(&source->plan.shape, region, first);
-        if (run.count > left) {
-            run.count = left;
-        }
-        if (!read_run(source, run, at)) {
+        struct sower_runs runs = sower_region_runs(&source->plan.shape, region, first, left);
+        if (!read_runs(source, &runs, at)) {
             return false;
         }
-        at += run.count * sower_dtype_size(dtype);
-        first += run.count;
-        left -= (size_t)run.count;
+        size_t done = (size_t)(runs.length * runs.count);
+        at += done * sower_dtype_size(dtype);
+        first += done;
+        left -= done;
     }
     sower_dtype_swap_to_wire(dtype, elements, count);
     return true;

@@ -1,7 +1,7 @@
 /* Structures: initializers whose elements are not independent draws of one law.
  *
- * A structure knows how to write any run of elements of the whole tensor, given the plan, the seed and, where
- * it needs them, factors made once. */
+ * A structure knows how to write any runs of elements of the whole tensor, given the plan, the seed and,
+ * where it needs them, factors made once. */
 #ifndef SOWER_CORE_STRUCTURE_H
 #define SOWER_CORE_STRUCTURE_H
 
@@ -19,8 +19,9 @@ struct sower_structure {
     void *(*prepare)(const struct sower_plan *plan, const struct sower_seed *seed,
                      const struct sower_parallel *parallel);
     void (*release)(void *factors);
-    /* Elements first … first + count − 1 of the whole tensor to `elements`, in host byte order. */
-    bool (*read)(const struct sower_source *source, uint64_t first, size_t count, void *elements);
+    /* Writes the runs, one behind the other, to `elements`, in host byte order. False when scratch memory
+     * runs out. */
+    bool (*read)(const struct sower_source *source, const struct sower_runs *runs, void *elements);
 };
 
 #endif

@@ -9,6 +9,7 @@ extern const struct sower_entry sower_entries_variance_scaling[]; /* Keras's and
 extern const struct sower_entry sower_entries_pytorch[];          /* PyTorch's xavier and kaiming */
 extern const struct sower_entry sower_entries_published[];        /* single proposals from the literature */
 extern const struct sower_entry sower_entries_structured[];       /* fixed patterns: identity, dirac, ... */
+extern const struct sower_entry sower_entries_sparse[];
 
 /* For parameter lists: a real number with a default, from `least` on or unbounded below. */
 #define SOWER_REAL(parameter_name, default_value, least, words)                                              \

@@ -5,28 +5,27 @@
 #include "../structure.h"
 #include "families.h"
 
-/* The range of elements that a read is about, and where they go. */
-struct window {
-    enum sower_dtype dtype;
-    uint64_t first;
-    size_t count;
-    uint8_t *elements;
-};
+/* The value of one element of the whole tensor. */
+typedef double element_value(const struct sower_plan *plan, uint64_t index);
 
-/* Starts a read: all zero, which is all bits zero in every dtype. */
-static struct window open_window(const struct sower_source *source, uint64_t first, size_t count,
-                                 void *elements)
+static bool read_elements(const struct sower_source *source, const struct sower_runs *runs, void *elements,
+                          element_value *value_of)
 {
-    memset(elements, 0, count * sower_dtype_size(source->plan.dtype));
-    return (struct window){source->plan.dtype, first, count, elements};
-}
-
-static void put(const struct window *window, uint64_t index, double value)
-{
-    if (index >= window->first && index - window->first < window->count) {
-        size_t offset = (size_t)(index - window->first) * sower_dtype_size(window->dtype);
-        sower_dtype_narrow(window->dtype, &value, 1, window->elements + offset);
+    const struct sower_plan *plan = &source->plan;
+    size_t size = sower_dtype_size(plan->dtype);
+    uint8_t *at = elements;
+    memset(elements, 0,
+           (size_t)(runs->length * runs->count) * size); /* zero is all bits zero in every dtype */
+    for (uint64_t run = 0; run < runs->count; run++) {
+        uint64_t first = runs->first + run * runs->stride;
+        for (uint64_t index = first; index < first + runs->length; index++, at += size) {
+            double value = value_of(plan, index);
+            if (value != 0) {
+                sower_dtype_narrow(plan->dtype, &value, 1, at);
+            }
+        }
     }
+    return true;
 }
 
 /* A convolution's weight, its axes named whatever the layout. */
@@ -71,15 +70,15 @@ static uint64_t centre_offset(const struct sower_plan *plan, const struct channe
     return offset * channels->space_stride;
 }
 
-static bool read_identity(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+static double identity_value(const struct sower_plan *plan, uint64_t index)
 {
-    struct window window = open_window(source, first, count, elements);
-    uint64_t rows = source->plan.shape.sizes[0], columns = source->plan.shape.sizes[1];
-    uint64_t diagonal = rows < columns ? rows : columns;
-    for (uint64_t i = first / columns; i < diagonal && i * columns + i < first + count; i++) {
-        put(&window, i * columns + i, source->plan.gain);
-    }
-    return true;
+    uint64_t columns = plan->shape.sizes[1];
+    return index / columns == index % columns ? plan->gain : 0;
+}
+
+static bool read_identity(const struct sower_source *source, const struct sower_runs *runs, void *elements)
+{
+    return read_elements(source, runs, elements, identity_value);
 }
 
 static const struct sower_structure IDENTITY = {.read = read_identity};
@@ -95,19 +94,20 @@ static bool resolve_identity(const double *values, struct sower_plan *plan, stru
     return sower_plan_mixture(plan, fmin(rows, columns) / (rows * columns));
 }
 
-static bool read_dirac(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+static double dirac_value(const struct sower_plan *plan, uint64_t index)
 {
-    struct window window = open_window(source, first, count, elements);
-    struct channels channels = channels_of(&source->plan);
-    uint64_t centre = centre_offset(&source->plan, &channels);
-    uint64_t per_group = channels.out / (uint64_t)source->plan.values[0];
-    for (uint64_t out = 0; out < channels.out; out++) {
-        uint64_t in = out % per_group;
-        if (in < channels.in) {
-            put(&window, out * channels.out_stride + in * channels.in_stride + centre, 1);
-        }
-    }
-    return true;
+    struct channels channels = channels_of(plan);
+    uint64_t per_group = channels.out / (uint64_t)plan->values[0];
+    uint64_t out = index / channels.out_stride % channels.out;
+    uint64_t in = index / channels.in_stride % channels.in;
+    bool centred =
+        index == out * channels.out_stride + in * channels.in_stride + centre_offset(plan, &channels);
+    return centred && in == out % per_group ? 1 : 0;
+}
+
+static bool read_dirac(const struct sower_source *source, const struct sower_runs *runs, void *elements)
+{
+    return read_elements(source, runs, elements, dirac_value);
 }
 
 static const struct sower_structure DIRAC = {.read = read_dirac};
@@ -139,34 +139,27 @@ static double triangle(uint64_t place, uint64_t size)
     return 1 - fabs((double)place - middle) / reach;
 }
 
-static double bilinear_weight(const struct sower_plan *plan, const struct channels *channels, uint64_t index)
+static double bilinear_value(const struct sower_plan *plan, uint64_t index)
 {
-    uint64_t out = index / channels->out_stride % channels->out;
-    uint64_t in = index / channels->in_stride % channels->in;
-    if (out != in && channels->out != 1 && channels->in != 1) {
+    struct channels channels = channels_of(plan);
+    uint64_t out = index / channels.out_stride % channels.out;
+    uint64_t in = index / channels.in_stride % channels.in;
+    if (out != in && channels.out != 1 && channels.in != 1) {
         return 0;
     }
     double weight = 1;
-    uint64_t space = index / channels->space_stride;
-    for (size_t n = channels->space_rank; n-- > 0;) {
-        uint64_t size = plan->shape.sizes[channels->first_space + n];
+    uint64_t space = index / channels.space_stride;
+    for (size_t n = channels.space_rank; n-- > 0;) {
+        uint64_t size = plan->shape.sizes[channels.first_space + n];
         weight *= triangle(space % size, size);
         space /= size;
     }
     return weight;
 }
 
-static bool read_bilinear(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+static bool read_bilinear(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    struct window window = open_window(source, first, count, elements);
-    struct channels channels = channels_of(&source->plan);
-    for (uint64_t index = first; index < first + count; index++) {
-        double weight = bilinear_weight(&source->plan, &channels, index);
-        if (weight != 0) {
-            put(&window, index, weight);
-        }
-    }
-    return true;
+    return read_elements(source, runs, elements, bilinear_value);
 }
 
 static const struct sower_structure BILINEAR = {.read = read_bilinear};
@@ -182,14 +175,14 @@ static bool resolve_bilinear(const double *values, struct sower_plan *plan, stru
     return true;
 }
 
-static bool read_lstm_bias(const struct sower_source *source, uint64_t first, size_t count, void *elements)
+static double lstm_bias_value(const struct sower_plan *plan, uint64_t index)
 {
-    struct window window = open_window(source, first, count, elements);
-    uint64_t quarter = source->plan.shape.sizes[0] / 4;
-    for (uint64_t index = quarter; index < 2 * quarter; index++) {
-        put(&window, index, source->plan.values[0]);
-    }
-    return true;
+    return index / (plan->shape.sizes[0] / 4) == 1 ? plan->values[0] : 0;
+}
+
+static bool read_lstm_bias(const struct sower_source *source, const struct sower_runs *runs, void *elements)
+{
+    return read_elements(source, runs, elements, lstm_bias_value);
 }
 
 static const struct sower_structure LSTM_BIAS = {.read = read_lstm_bias};

@@ -49,6 +49,22 @@ static void sizes_whose_product_overflows_are_refused(void **state)
     assert_false(sower_shape_check(&shape, SOWER_F32, &problem));
 }
 
+/* From every element on and up to every limit, the runs name the elements that follow, in order. */
+static void assert_runs_are(const struct sower_shape *shape, const struct sower_region *region,
+                            const uint64_t *indices, uint64_t count)
+{
+    for (uint64_t n = 0; n < count; n++) {
+        for (uint64_t limit = 1; limit <= count - n; limit++) {
+            struct sower_runs runs = sower_region_runs(shape, region, n, limit);
+            assert_true(runs.length >= 1 && runs.count >= 1 && runs.length * runs.count <= limit);
+            for (uint64_t i = 0; i < runs.length * runs.count; i++) {
+                assert_int_equal(runs.first + i / runs.length * runs.stride + i % runs.length,
+                                 indices[n + i]);
+            }
+        }
+    }
+}
+
 /* Every element of every region of a small shape, by runs, against plain counting. */
 static void runs_visit_a_region_in_c_order_without_gaps(void **state)
 {
@@ -65,22 +81,15 @@ static void runs_visit_a_region_in_c_order_without_gaps(void **state)
             }
             region.stop[axis] = region.start[axis] + 1 + pick;
         }
-        uint64_t n = 0, left_in_run = 0, expected = 0;
+        uint64_t indices[60], n = 0;
         for (uint64_t i = region.start[0]; i < region.stop[0]; i++) {
             for (uint64_t j = region.start[1]; j < region.stop[1]; j++) {
                 for (uint64_t k = region.start[2]; k < region.stop[2]; k++, n++) {
-                    struct sower_run run = sower_region_run(&shape, &region, n);
-                    assert_int_equal(run.first, (i * 4 + j) * 5 + k);
-                    if (left_in_run > 0) {
-                        assert_int_equal(run.first, expected);
-                        assert_int_equal(run.count, left_in_run);
-                    }
-                    left_in_run = run.count - 1;
-                    expected = run.first + 1;
+                    indices[n] = (i * 4 + j) * 5 + k;
                 }
             }
         }
-        assert_int_equal(left_in_run, 0);
+        assert_runs_are(&shape, &region, indices, n);
         struct sower_shape cut = sower_region_shape(&region);
         assert_int_equal(sower_shape_count(&cut), n);
     }
@@ -91,9 +100,22 @@ static void a_whole_tensor_is_one_run(void **state)
     (void)state;
     const struct sower_shape shape = {.rank = 3, .sizes = {3, 4, 5}};
     struct sower_region whole = sower_region_whole(&shape);
-    struct sower_run run = sower_region_run(&shape, &whole, 17);
-    assert_int_equal(run.first, 17);
-    assert_int_equal(run.count, 60 - 17);
+    struct sower_runs runs = sower_region_runs(&shape, &whole, 17, 60 - 17);
+    assert_int_equal(runs.first, 17);
+    assert_int_equal(runs.length, 60 - 17);
+    assert_int_equal(runs.count, 1);
+}
+
+static void a_column_slice_is_one_set_of_runs(void **state)
+{
+    (void)state;
+    const struct sower_shape shape = {.rank = 2, .sizes = {100, 80}};
+    const struct sower_region columns = {.rank = 2, .start = {3, 10}, .stop = {90, 14}};
+    struct sower_runs runs = sower_region_runs(&shape, &columns, 0, 87 * 4);
+    assert_int_equal(runs.first, 3 * 80 + 10);
+    assert_int_equal(runs.length, 4);
+    assert_int_equal(runs.stride, 80);
+    assert_int_equal(runs.count, 87);
 }
 
 int main(void)
@@ -104,6 +126,7 @@ int main(void)
         cmocka_unit_test(sizes_whose_product_overflows_are_refused),
         cmocka_unit_test(runs_visit_a_region_in_c_order_without_gaps),
         cmocka_unit_test(a_whole_tensor_is_one_run),
+        cmocka_unit_test(a_column_slice_is_one_set_of_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
