@@ -42,7 +42,8 @@ static void a_convolution_counts_its_receptive_field(void **state)
 static void one_axis_is_both_fans_and_a_scalar_has_one(void **state)
 {
     (void)state;
-    struct sower_fans vector = fans_of((struct sower_layout){0}, (struct sower_shape){.rank = 1, .sizes = {7}});
+    struct sower_fans vector =
+        fans_of((struct sower_layout){0}, (struct sower_shape){.rank = 1, .sizes = {7}});
     assert_int_equal(vector.in, 7);
     assert_int_equal(vector.out, 7);
     struct sower_fans scalar = fans_of((struct sower_layout){0}, (struct sower_shape){.rank = 0});
@@ -54,8 +55,11 @@ static void one_axis_is_both_fans_and_a_scalar_has_one(void **state)
 static void explicit_axes_follow_jax(void **state)
 {
     (void)state;
-    struct sower_layout layout = {
-        .has_in_axes = true, .in_axes = 1 << 1, .has_out_axes = true, .out_axes = 1 << 2 | 1 << 3, .batch_axes = 1 << 0};
+    struct sower_layout layout = {.has_in_axes = true,
+                                  .in_axes = 1 << 1,
+                                  .has_out_axes = true,
+                                  .out_axes = 1 << 2 | 1 << 3,
+                                  .batch_axes = 1 << 0};
     struct sower_fans fans = fans_of(layout, (struct sower_shape){.rank = 4, .sizes = {8, 3, 4, 5}});
     assert_int_equal(fans.in, 3);
     assert_int_equal(fans.out, 20);
@@ -64,7 +68,8 @@ static void explicit_axes_follow_jax(void **state)
 static void explicit_fans_win(void **state)
 {
     (void)state;
-    struct sower_fans fans = fans_of((struct sower_layout){.fan_in = 11}, (struct sower_shape){.rank = 2, .sizes = {30, 20}});
+    struct sower_fans fans =
+        fans_of((struct sower_layout){.fan_in = 11}, (struct sower_shape){.rank = 2, .sizes = {30, 20}});
     assert_int_equal(fans.in, 11);
     assert_int_equal(fans.out, 30);
 }

@@ -12,7 +12,8 @@ static void a_sentence_quotes_hostile_bytes_as_question_marks(void **state)
 {
     (void)state;
     struct sower_problem problem;
-    assert_false(sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "init", "%s", "a\n\x01\xff\xc0\xaf\xed\xa0\x80 é€😀\x7f"));
+    assert_false(sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "init", "%s",
+                                   "a\n\x01\xff\xc0\xaf\xed\xa0\x80 é€😀\x7f"));
     assert_string_equal(problem.sentence, "a???????? é€😀?");
     assert_string_equal(problem.field, "init");
 }
