@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edit_distance.h"
 #include "initializers/families.h"
 
 static const struct sower_entry *const FAMILIES[] = {
@@ -50,30 +51,6 @@ const struct sower_entry *sower_catalogue_find(const char *name)
     return NULL;
 }
 
-enum { NEAREST_MAX = 64 }; /* longer names are compared by their beginnings */
-
-/* Levenshtein's distance: how many insertions, deletions and replacements of one byte lead from one text to
- * the other. */
-static size_t edit_distance(const char *from, const char *to)
-{
-    size_t columns = strnlen(to, NEAREST_MAX);
-    size_t row[NEAREST_MAX + 1];
-    for (size_t j = 0; j <= columns; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= NEAREST_MAX && from[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= columns; j++) {
-            size_t replaced = diagonal + (from[i - 1] != to[j - 1]);
-            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replaced < shorter ? replaced : shorter;
-        }
-    }
-    return row[columns];
-}
-
 const char *sower_catalogue_nearest(const char *name)
 {
     const char *nearest = "";
@@ -81,7 +58,7 @@ const char *sower_catalogue_nearest(const char *name)
     const struct sower_entry *entry;
     for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
         for (size_t n = 0; entry_name(entry, n) != NULL; n++) {
-            size_t distance = edit_distance(name, entry_name(entry, n));
+            size_t distance = sower_edit_distance(name, entry_name(entry, n));
             if (distance < shortest) {
                 shortest = distance;
                 nearest = entry_name(entry, n);
