@@ -1,0 +1,38 @@
+/* Commands of sow: what each one is called, takes and does.
+ *
+ * A command is a table entry: its help, the unknown-option hints and the parsing all come from its groups of
+ * options, so what the help says is what is taken. main.c looks the command up, reads its options and runs
+ * it. */
+#ifndef SOW_COMMAND_H
+#define SOW_COMMAND_H
+
+struct option_group;
+struct options;
+
+/* How sow ends. A request that is refused offline, by the daemon's own rules, ends as if the daemon had
+ * refused it. */
+enum sow_exit {
+    SOW_DONE = 0,
+    SOW_REFUSED = 1,   /* the daemon answered, and said no */
+    SOW_USAGE = 2,     /* the command line was wrong; nothing was asked */
+    SOW_TRANSPORT = 3, /* no daemon, a connection that was cut, or bytes that could not be written */
+};
+
+struct command {
+    const char *name;
+    const char *summary;                      /* a few words, no full stop */
+    const char *synopsis;                     /* what follows "sow NAME" in the usage line */
+    const char *description;                  /* a paragraph */
+    const char *examples;                     /* complete lines, each a command or a comment */
+    const char *operand;                      /* what its one operand is called; NULL: it takes none */
+    const struct option_group *const *groups; /* ended by NULL */
+    enum sow_exit (*run)(const struct options *options);
+};
+
+extern const struct command command_get;
+extern const struct command command_plan;
+extern const struct command command_seed;
+extern const struct command command_ledger;
+extern const struct command command_initializers;
+
+#endif

@@ -1,0 +1,109 @@
+/* sow: starting weights on the command line. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <sodium.h>
+
+#include "../core/draw.h"
+#include "../core/edit_distance.h"
+#include "../proto/version.h"
+#include "cleanup.h"
+#include "options.h"
+#include "terminal.h"
+
+static const struct command *const COMMANDS[] = {
+    &command_get, &command_plan, &command_seed, &command_ledger, &command_initializers,
+};
+
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
+
+static void print_help(FILE *file)
+{
+    fputs("usage: sow COMMAND [option …]\n\nStarting weights for neural networks, the same bits everywhere, "
+          "from a sowerd daemon.\n\nCommands:\n",
+          file);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(file, "  %-14s", COMMANDS[i]->name);
+        terminal_wrap(file, COMMANDS[i]->summary, 16);
+    }
+    fputs("\n'sow COMMAND --help' shows the options of a command, with examples. 'sow --version' says the "
+          "version.\nThe daemon's address is that of --server, else of SOW_SERVER, else "
+          "http://127.0.0.1:7697.\n",
+          file);
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(COMMANDS[i]->name, name) == 0) {
+            return COMMANDS[i];
+        }
+    }
+    return NULL;
+}
+
+static enum sow_exit tell_unknown(const char *word)
+{
+    size_t nearest = 0;
+    for (size_t i = 1; i < COMMAND_COUNT; i++) {
+        if (sower_edit_distance(word, COMMANDS[i]->name) <
+            sower_edit_distance(word, COMMANDS[nearest]->name)) {
+            nearest = i;
+        }
+    }
+    fputs("sow: there is no command '", stderr);
+    terminal_print(stderr, word);
+    fprintf(stderr, "'; did you mean '%s'?\nTry 'sow --help'.\n", COMMANDS[nearest]->name);
+    return SOW_USAGE;
+}
+
+static enum sow_exit run(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_help(stdout);
+        return SOW_DONE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("sow %s, bit contract %d\n", SOWER_VERSION, SOWER_SPEC);
+        return SOW_DONE;
+    }
+    if (argc < 2) {
+        print_help(stderr);
+        return SOW_USAGE;
+    }
+    const struct command *command = find_command(word);
+    struct options options;
+    if (command == NULL) {
+        return tell_unknown(word);
+    }
+    if (!options_parse(command, argc - 1, argv + 1, &options)) {
+        return SOW_USAGE;
+    }
+    if (options_value(&options, "help") != NULL) {
+        options_help(command, stdout);
+        return SOW_DONE;
+    }
+    return command->run(&options);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: a decimal point is a point */
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        fputs("sow: libsodium or libcurl cannot start.\n", stderr);
+        return SOW_TRANSPORT;
+    }
+    cleanup_install();
+    enum sow_exit result = run(argc, argv);
+    curl_global_cleanup();
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "sow: cannot write standard output: %s.\n", strerror(errno));
+        result = result == SOW_DONE ? SOW_TRANSPORT : result;
+    }
+    return (int)result;
+}

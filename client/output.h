@@ -1,0 +1,35 @@
+/* Outputs: where the bytes of an answer go, all of them or none.
+ *
+ * A file is written under a temporary name beside its final one (NAME.XXXXXX.part), made durable, and only
+ * then renamed; whatever happens before, nothing stands under the final name that was not there already. What
+ * cannot be renamed over (standard output, a device, a pipe) is written straight. */
+#ifndef SOW_OUTPUT_H
+#define SOW_OUTPUT_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct output {
+    int file;
+    char path[PATH_MAX];      /* the final name */
+    char temporary[PATH_MAX]; /* empty: written straight */
+};
+
+/* Each of these returns false when it fails, with errno set; output_open has left nothing behind then, after
+ * the others the caller still calls output_discard. */
+
+/* Opens the file at `path`, or standard output for NULL. Where the path leads through symbolic links, the
+ * file that they point to is replaced. The output must not move in memory until it is finished or discarded.
+ */
+bool output_open(struct output *output, const char *path);
+
+bool output_write(struct output *output, const void *bytes, size_t size);
+
+/* Puts the file under its final name, durably. */
+bool output_finish(struct output *output);
+
+/* Closes, and removes the temporary file. May be called after output_finish, and twice. */
+void output_discard(struct output *output);
+
+#endif

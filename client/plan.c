@@ -1,0 +1,200 @@
+/* sow plan: what a request comes to, without its bytes. */
+#include <inttypes.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "../proto/answer.h"
+#include "../proto/request.h"
+#include "../proto/text.h"
+#include "http.h"
+#include "report.h"
+#include "root.h"
+#include "tensor.h"
+#include "terminal.h"
+
+enum { PLAN_SIZE_MAX = 65536, LABEL_COLUMNS = 14 };
+
+static const struct option_rule PLAN[] = {
+    {"offline", 0, NULL, "ask nobody: work it out here, by the same rules"},
+    {"json", 'j', NULL, "print JSON in place of the card"},
+    {0},
+};
+
+static const struct option_group PLAN_OPTIONS = {"The plan", PLAN};
+
+static const struct option_group *const GROUPS[] = {
+    &tensor_options_draw, &tensor_options_fans, &tensor_options_answer, &PLAN_OPTIONS,
+    &root_options,        &http_options,        &options_common,        NULL,
+};
+
+/* The body of the answer, as it comes. */
+struct planning {
+    char text[PLAN_SIZE_MAX];
+    size_t size;
+};
+
+static bool begin(void *context, const struct http_answer *answer)
+{
+    (void)context, (void)answer;
+    return true;
+}
+
+static bool receive(void *context, const void *bytes, size_t size)
+{
+    struct planning *planning = context;
+    if (size > PLAN_SIZE_MAX - planning->size) {
+        return false;
+    }
+    memcpy(planning->text + planning->size, bytes, size);
+    planning->size += size;
+    return true;
+}
+
+/* The daemon's plan as an object; NULL after telling why there is none. */
+static json_t *ask(const struct options *options, const struct tensor_fields *fields, enum sow_exit *result)
+{
+    struct planning planning = {.size = 0};
+    struct http_receiver receiver = {begin, receive, NULL, &planning};
+    struct http_answer answer;
+    json_t *body = tensor_json(fields);
+    struct http_question question = {"/v1/plan", fields->pairs, fields->count, body};
+    enum http_end end = http_ask(options, &question, &receiver, &answer);
+    json_decref(body);
+    if (end != HTTP_DONE && end != HTTP_STOPPED) {
+        *result = report_answer(options, &answer);
+        return NULL;
+    }
+    json_t *plan = end == HTTP_DONE ? json_loadb(planning.text, planning.size, 0, NULL) : NULL;
+    if (!json_is_string(json_object_get(plan, "draw"))) {
+        json_decref(plan);
+        *result = report_stranger(options, &answer, "not with a plan");
+        return NULL;
+    }
+    return plan;
+}
+
+/* The same without a daemon. */
+static json_t *derive(const struct options *options, const struct tensor_fields *fields,
+                      enum sow_exit *result)
+{
+    struct sower_seed root;
+    struct sower_request request;
+    struct sower_problem problem;
+    json_t *object = NULL, *plan = NULL;
+    if (!root_read(options, &root, &problem)) {
+        *result = options_error(options, "%s", problem.sentence);
+        return NULL;
+    }
+    if (sower_request_fields_from_pairs(fields->pairs, fields->count, &object, &problem) &&
+        sower_request_parse(object, true, &root, &request, &problem)) {
+        plan = sower_answer_plan(&request);
+        if (plan == NULL) {
+            *result = report_failure(options, "out of memory.");
+        }
+    } else {
+        *result = report_problem(options, &problem);
+    }
+    json_decref(object);
+    sodium_memzero(&root, sizeof root);
+    return plan;
+}
+
+/* One value on the card: sizes as "4096 × 1024", a range of a slice as "0:512". */
+static void print_value(const json_t *value, const char *between)
+{
+    char real[SOWER_REAL_SIZE];
+    size_t i;
+    json_t *item;
+    if (json_is_string(value)) {
+        terminal_print(stdout, json_string_value(value));
+    } else if (json_is_integer(value)) {
+        printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_real(value)) {
+        sower_text_print_real(json_real_value(value), real);
+        fputs(real, stdout);
+    } else if (json_is_boolean(value)) {
+        fputs(json_is_true(value) ? "yes" : "no", stdout);
+    } else if (json_is_array(value) && json_array_size(value) == 0) {
+        fputs("scalar", stdout);
+    } else {
+        bool nested = json_is_array(json_array_get(value, 0));
+        json_array_foreach(value, i, item)
+        {
+            fputs(i == 0 ? "" : nested ? ", " : between, stdout);
+            print_value(item, ":");
+        }
+    }
+}
+
+/* A figure that says nothing: one that does not apply, or the part asked for where that is the whole. */
+static bool is_idle(const json_t *plan, const char *key, const json_t *value)
+{
+    bool of_part = strcmp(key, "slice") == 0 || strcmp(key, "slice_shape") == 0;
+    bool whole = json_equal(json_object_get(plan, "slice_shape"), json_object_get(plan, "shape"));
+    return json_is_null(value) || json_is_object(value) || (of_part && whole);
+}
+
+/* Every figure that says something, in the order of the answer. */
+static void print_card(const json_t *plan)
+{
+    const char *key;
+    json_t *value;
+    char label[64], quantity[TERMINAL_QUANTITY_SIZE];
+    json_object_foreach((json_t *)plan, key, value)
+    {
+        if (is_idle(plan, key, value)) {
+            continue;
+        }
+        snprintf(label, sizeof label, "%s", key);
+        for (char *c = label; *c != '\0'; c++) {
+            *c = *c == '_' ? ' ' : *c;
+        }
+        terminal_cell(stdout, label, LABEL_COLUMNS);
+        fputc(' ', stdout);
+        print_value(value, " × ");
+        if (strcmp(key, "bytes") == 0 && json_integer_value(value) >= 1000) {
+            printf(" (%s)", terminal_bytes((double)json_integer_value(value), quantity));
+        }
+        fputc('\n', stdout);
+    }
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    struct tensor_fields fields;
+    enum sow_exit result = SOW_DONE;
+    bool offline = options_value(options, "offline") != NULL;
+    if (!tensor_collect(options, &fields)) {
+        return SOW_USAGE;
+    }
+    if (!offline && options_value(options, "root-key-file") != NULL) {
+        return options_error(options, "--root-key-file goes with --offline; a daemon has its own root.");
+    }
+    json_t *plan = offline ? derive(options, &fields, &result) : ask(options, &fields, &result);
+    if (plan == NULL) {
+        return result;
+    }
+    if (options_value(options, "json") != NULL) {
+        json_dumpf(plan, stdout, JSON_COMPACT);
+        fputc('\n', stdout);
+    } else {
+        print_card(plan);
+    }
+    json_decref(plan);
+    return SOW_DONE;
+}
+
+const struct command command_plan = {
+    .name = "plan",
+    .summary = "show what a request comes to, without drawing it",
+    .synopsis = "--experiment TEXT [--trial N] --name TEXT --shape SIZES --init EXPRESSION [option …]",
+    .description =
+        "Shows seed, fans, standard deviation or limit, range, size and draw id of a tensor. Nothing "
+        "is drawn and nothing is recorded.",
+    .examples = "  sow plan -e exp-42 -n w -s 4096,1024 -i he_normal\n"
+                "  sow plan --offline -e exp-42 -n w -s 3,3,64,128 -i glorot_uniform --layout io\n"
+                "  sow plan -j -e exp-42 -n w -s 4096,1024 -i he_normal | jq .seed\n",
+    .groups = GROUPS,
+    .run = run,
+};

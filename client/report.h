@@ -1,0 +1,30 @@
+/* Reports: why a command did not do what it was asked, in lines that a person can act on.
+ *
+ * Each says on stderr, after "sow NAME: ", what went wrong, and on the next line what to do, and returns the
+ * status to exit with. */
+#ifndef SOW_REPORT_H
+#define SOW_REPORT_H
+
+#include "../core/problem.h"
+#include "http.h"
+#include "options.h"
+
+/* An exchange that did not end well. HTTP_STOPPED is the receiver's to report. */
+enum sow_exit report_answer(const struct options *options, const struct http_answer *answer);
+
+/* A good answer that no sowerd would give; `why` is a clause. */
+enum sow_exit report_stranger(const struct options *options, const struct http_answer *answer,
+                              const char *why);
+
+/* A request that was refused offline. */
+enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
+
+/* Bytes that could not be written to the file at `path`, or to standard output for NULL. When that is a pipe
+ * whose reader has left, the program ends by SIGPIPE, as every program of a pipeline does. */
+enum sow_exit report_unwritten(const struct options *options, const char *path, int reason);
+
+/* Anything else that failed on this machine; `what` as by printf. */
+enum sow_exit report_failure(const struct options *options, const char *what, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

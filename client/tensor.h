@@ -1,0 +1,38 @@
+/* Tensor requests on the command line: the options that name a tensor, and the request they make.
+ *
+ * Each option stands for one field of the request (--in-axis for in_axis). Only what is missing is judged
+ * here: what the values mean is for the one parser in proto to say, in the daemon or offline. */
+#ifndef SOW_TENSOR_H
+#define SOW_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "../proto/fields.h"
+#include "options.h"
+
+enum { TENSOR_FIELD_MAX = 24 };
+
+struct tensor_fields {
+    struct sower_pair pairs[TENSOR_FIELD_MAX]; /* text of the command line */
+    size_t count;
+};
+
+/* The options, in three groups: what the draw is called and is, how its shape is read, which part and form.
+ */
+extern const struct option_group tensor_options_draw, tensor_options_fans, tensor_options_answer;
+
+/* The fields that were given. False when a required one is missing, which has been told then. */
+bool tensor_collect(const struct options *options, struct tensor_fields *fields);
+
+/* The option of a field, "in-axis" for "in_axis"; NULL for what is none. */
+const char *tensor_option(const char *field);
+
+/* The JSON form of the fields: whole numbers and lists of them as such where the field takes them, text that
+ * is neither as it is, for the daemon to refuse in its own words. NULL when a value is not UTF-8 or memory
+ * runs out. */
+json_t *tensor_json(const struct tensor_fields *fields);
+
+#endif

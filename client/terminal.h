@@ -1,0 +1,33 @@
+/* Text for people at a terminal: foreign text made safe, columns, wrapped paragraphs, readable quantities.
+ *
+ * Names and sentences may come from anybody, and a terminal obeys control characters; terminal_print shows
+ * them as "?". All text is UTF-8. */
+#ifndef SOW_TERMINAL_H
+#define SOW_TERMINAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { TERMINAL_QUANTITY_SIZE = 32 };
+
+/* Writes `text` with control characters replaced. */
+void terminal_print(FILE *file, const char *text);
+
+/* Writes `text` in exactly `columns` columns: filled with spaces, or cut with "…". */
+void terminal_cell(FILE *file, const char *text, size_t columns);
+
+/* Writes `text` broken at spaces to the width of the terminal (at most 100 columns), lines after the first
+ * indented by `indent` columns, where the first line begins as well. Ends the last line. */
+void terminal_wrap(FILE *file, const char *text, size_t indent);
+
+/* The columns of the terminal behind `file`; 80 when it is none. */
+size_t terminal_columns(FILE *file);
+
+/* "64.0 MiB", "512 B"; writes to `text` and returns it. */
+const char *terminal_bytes(double bytes, char text[TERMINAL_QUANTITY_SIZE]);
+
+/* "0:03", "12:40", "1:02:03". */
+const char *terminal_duration(double seconds, char text[TERMINAL_QUANTITY_SIZE]);
+
+#endif

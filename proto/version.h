@@ -1,0 +1,8 @@
+/* The version of the programs, as --version says it. The version of the bit contract is another thing:
+ * SOWER_SPEC (core/draw.h). */
+#ifndef SOWER_PROTO_VERSION_H
+#define SOWER_PROTO_VERSION_H
+
+#define SOWER_VERSION "0.1.0"
+
+#endif
