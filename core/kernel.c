@@ -6,6 +6,9 @@
 #include "kernels/kernels.h"
 
 const struct sower_kernel *const sower_kernels[] = {
+#if defined(__x86_64__)
+    &sower_kernel_avx512,
+#endif
     &sower_kernel_portable,
     NULL,
 };

@@ -1,0 +1,141 @@
+#include "batch.h"
+
+#include <float.h>
+#include <string.h>
+
+#include "../stream.h"
+
+struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements)
+{
+    return (struct sower_walk){
+        .first = runs->first,
+        .left = runs->length,
+        .runs_left = runs->length > 0 ? runs->count : 0,
+        .length = runs->length,
+        .stride = runs->stride,
+        .elements = elements,
+        .element_size = (uint32_t)sower_dtype_size(dtype),
+        .per_block = (uint32_t)(SOWER_STREAM_BLOCK_SIZE / sower_dtype_word_size(dtype)),
+    };
+}
+
+static void advance(struct sower_walk *walk, uint64_t count)
+{
+    walk->first += count;
+    walk->left -= count;
+    walk->elements += count * walk->element_size;
+    if (walk->left == 0) {
+        walk->first += walk->stride - walk->length;
+        walk->left = walk->length;
+        walk->runs_left--;
+    }
+}
+
+/* A batch of whole blocks of one run: most batches of a long run are. */
+static bool cut_whole(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch)
+{
+    uint64_t count = (uint64_t)lanes * walk->per_block;
+    if (walk->left < count || walk->first % walk->per_block != 0) {
+        return false;
+    }
+    uint32_t block = (uint32_t)(walk->first / walk->per_block);
+    size_t step = (size_t)walk->per_block * walk->element_size;
+    for (unsigned i = 0; i < lanes; i++) {
+        batch->block[i] = block + i;
+        batch->elements[i] = walk->elements + i * step;
+        batch->wanted[i] = (uint16_t)((1u << walk->per_block) - 1u);
+    }
+    batch->count = lanes;
+    advance(walk, count);
+    return true;
+}
+
+/* What is left of the current run in its current block. */
+static void cut_block(struct sower_walk *walk, struct sower_batch *batch, unsigned lane)
+{
+    uint32_t first = (uint32_t)(walk->first % walk->per_block);
+    uint32_t count = walk->per_block - first;
+    count = walk->left < count ? (uint32_t)walk->left : count;
+    batch->block[lane] = (uint32_t)(walk->first / walk->per_block);
+    /* Not pointer arithmetic, since the result may lie before the buffer. */
+    batch->elements[lane] = (uint8_t *)((uintptr_t)walk->elements - (uintptr_t)first * walk->element_size);
+    batch->wanted[lane] = (uint16_t)(((1u << count) - 1u) << first);
+    advance(walk, count);
+}
+
+bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch)
+{
+    if (walk->runs_left == 0) {
+        return false;
+    }
+    if (cut_whole(walk, lanes, batch)) {
+        return true;
+    }
+    unsigned lane = 0;
+    for (; lane < lanes && walk->runs_left > 0; lane++) {
+        cut_block(walk, batch, lane);
+    }
+    batch->count = lane;
+    for (; lane < lanes; lane++) {
+        batch->block[lane] = 0;
+        batch->elements[lane] = batch->elements[0];
+        batch->wanted[lane] = 0;
+    }
+    return true;
+}
+
+void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks)
+{
+    memset(blocks, 0, sizeof *blocks * SOWER_BATCH_LANES * SOWER_BLOCK_WORDS);
+    for (unsigned lane = 0; lane < batch->count; lane++) {
+        size_t first = (size_t)batch->block[lane] * SOWER_BLOCK_WORDS;
+        size_t left = count - first;
+        size_t taken = left < SOWER_BLOCK_WORDS ? left : SOWER_BLOCK_WORDS;
+        memcpy(blocks + (size_t)lane * SOWER_BLOCK_WORDS, words + first, taken * sizeof *words);
+    }
+}
+
+static uint32_t load_little(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16])
+{
+    static const char constants[] = "expand 32-byte k";
+    static const char nonce[] = "LibsodiumDRG";
+    for (int i = 0; i < 4; i++) {
+        state[i] = load_little((const uint8_t *)constants + 4 * i);
+    }
+    for (int i = 0; i < 8; i++) {
+        state[4 + i] = load_little(seed->bytes + 4 * i);
+    }
+    state[12] = 0;
+    for (int i = 0; i < 3; i++) {
+        state[13 + i] = load_little((const uint8_t *)nonce + 4 * i);
+    }
+}
+
+enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype)
+{
+    bool plain;
+    if (law->kind != SOWER_LAW_UNIFORM) {
+        return law->kind == SOWER_LAW_NORMAL ? SOWER_METHOD_NORMAL : SOWER_METHOD_TRUNCATED;
+    }
+    /* fma is monotone, so if the clamp leaves the images of the least and the greatest c alone, it leaves
+     * all. These are the images of the words with s = -2^23 and s = 2^23 - 1 (f64: 2^52). */
+    if (dtype == SOWER_F64) {
+        struct sower_law open = *law;
+        open.low64 = -DBL_MAX;
+        open.high64 = DBL_MAX;
+        plain = sower_law_f64(&open, UINT64_C(1) << 63) >= law->low64 &&
+                sower_law_f64(&open, ~UINT64_C(0) >> 1) <= law->high64 && law->scale64 >= DBL_MIN * 0x1p53;
+    } else {
+        struct sower_law open = *law;
+        open.low = -FLT_MAX;
+        open.high = FLT_MAX;
+        plain = sower_law_f32(&open, UINT32_C(1) << 31) >= law->low &&
+                sower_law_f32(&open, ~UINT32_C(0) >> 1) <= law->high && law->scale >= FLT_MIN * 0x1p24f;
+    }
+    return plain ? SOWER_METHOD_UNIFORM : SOWER_METHOD_UNIFORM_CLAMPED;
+}

@@ -1,0 +1,54 @@
+/* What the vector kernels share: runs cut into batches of ChaCha20 blocks, and the state that a block starts
+ * from.
+ *
+ * A vector kernel makes as many blocks at once as it has lanes. Which blocks these are is free: each lane has
+ * a counter of its own, so one batch can serve several short runs. A block is 64 bytes of the stream and so
+ * 16 words (f64: 8); where a run begins or ends inside a block, only a part of it is wanted. */
+#ifndef SOWER_CORE_KERNELS_BATCH_H
+#define SOWER_CORE_KERNELS_BATCH_H
+
+#include "../kernel.h"
+
+enum { SOWER_BATCH_LANES = 16, SOWER_BLOCK_WORDS = 16 }; /* lanes: the most that any kernel has */
+
+struct sower_batch {
+    _Alignas(64) uint32_t block[SOWER_BATCH_LANES]; /* which block of the stream each lane makes */
+    uint8_t *elements[SOWER_BATCH_LANES]; /* where element 0 of the block would go, be it wanted or not */
+    uint16_t wanted[SOWER_BATCH_LANES];   /* bit i: element i of the block is wanted */
+    unsigned count;                       /* lanes in use; of the others nothing is wanted */
+};
+
+/* Where in the runs the next batch begins. */
+struct sower_walk {
+    uint64_t first;     /* index in the tensor of the next element */
+    uint64_t left;      /* elements left in the current run */
+    uint64_t runs_left; /* runs left, the current one included */
+    uint64_t length, stride;
+    uint8_t *elements; /* where the next element goes */
+    uint32_t element_size, per_block;
+};
+
+struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements);
+
+/* Cuts the next batch of at most `lanes` blocks. Returns false when nothing is left. */
+bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
+
+/* For a kernel's map: the blocks of the batch, cut from `count` given words in place of the stream. */
+void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks);
+
+/* ChaCha20's state for the stream of a seed: its constants, the key, the block counter (word 12) at 0, the
+ * nonce. */
+void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16]);
+
+/* What a law asks of a vector kernel, decided once for a call. */
+enum sower_method {
+    SOWER_METHOD_UNIFORM,         /* the clamp cannot act, and scale · 2^-24 (f64: 2^-53) is exact */
+    SOWER_METHOD_UNIFORM_CLAMPED, /* every other uniform law */
+    SOWER_METHOD_NORMAL,
+    SOWER_METHOD_TRUNCATED,
+};
+
+/* Which one, for any law but a constant. */
+enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype);
+
+#endif

@@ -1,0 +1,58 @@
+/* 16 of the 32 registers hold sums. Every 64-bit ARM CPU has what this needs. */
+#include "tiles.h"
+
+#if defined(__aarch64__)
+
+#include <arm_neon.h>
+
+enum { ROWS = 4, VECTORS = 4, LANES = 2, COLUMNS = VECTORS * LANES };
+
+/* Unrolled whole, so that `sum` lives in registers. */
+static void add(size_t depth, const double *a, size_t a_stride, const double *b, double *tile)
+{
+    float64x2_t sum[ROWS][VECTORS];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < ROWS; i++) {
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECTORS; v++) {
+            sum[i][v] = vld1q_f64(tile + i * COLUMNS + v * LANES);
+        }
+    }
+    for (size_t k = 0; k < depth; k++) {
+        float64x2_t right[VECTORS];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECTORS; v++) {
+            right[v] = vld1q_f64(b + k * COLUMNS + v * LANES);
+        }
+#pragma GCC unroll 8
+        for (size_t i = 0; i < ROWS; i++) {
+            float64x2_t left = vdupq_n_f64(a[k * a_stride + i]);
+#pragma GCC unroll 4
+            for (size_t v = 0; v < VECTORS; v++) {
+                sum[i][v] = vfmaq_f64(sum[i][v], left, right[v]);
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < ROWS; i++) {
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECTORS; v++) {
+            vst1q_f64(tile + i * COLUMNS + v * LANES, sum[i][v]);
+        }
+    }
+}
+
+static bool supported(void)
+{
+    return true;
+}
+
+const struct sower_tile sower_tile_neon = {
+    .name = "neon",
+    .supported = supported,
+    .rows = ROWS,
+    .columns = COLUMNS,
+    .add = add,
+};
+
+#endif

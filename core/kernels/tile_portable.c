@@ -1,0 +1,31 @@
+/* The reference. Without fused multiply-add in the instruction set the C library computes it: slow, but
+ * exact. */
+#include "tiles.h"
+
+#include <math.h>
+
+enum { ROWS = 4, COLUMNS = 8 };
+
+static void add(size_t depth, const double *a, size_t a_stride, const double *b, double *tile)
+{
+    for (size_t k = 0; k < depth; k++) {
+        for (size_t i = 0; i < ROWS; i++) {
+            for (size_t j = 0; j < COLUMNS; j++) {
+                tile[i * COLUMNS + j] = fma(a[k * a_stride + i], b[k * COLUMNS + j], tile[i * COLUMNS + j]);
+            }
+        }
+    }
+}
+
+static bool supported(void)
+{
+    return true;
+}
+
+const struct sower_tile sower_tile_portable = {
+    .name = "portable",
+    .supported = supported,
+    .rows = ROWS,
+    .columns = COLUMNS,
+    .add = add,
+};

@@ -1,0 +1,17 @@
+/* The tiles, each in the file of its name; which of them are in the binary depends on the machine it is built
+ * for. */
+#ifndef SOWER_CORE_KERNELS_TILES_H
+#define SOWER_CORE_KERNELS_TILES_H
+
+#include "../tile.h"
+
+extern const struct sower_tile sower_tile_portable;
+
+#if defined(__x86_64__)
+extern const struct sower_tile sower_tile_avx2;
+extern const struct sower_tile sower_tile_avx512;
+#elif defined(__aarch64__)
+extern const struct sower_tile sower_tile_neon;
+#endif
+
+#endif
