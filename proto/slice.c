@@ -135,7 +135,8 @@ static bool apply_part(struct piece text, const struct sower_shape *shape, struc
     }
     size_t axis = (size_t)(part.axis < 0 ? part.axis + dimensions : part.axis);
     if ((*cut_axes >> axis & 1) != 0) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard", "Axis %zu is cut twice.", axis);
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard",
+                                 "Axis %zu is cut twice; name each axis once.", axis);
     }
     *cut_axes |= 1u << axis;
     /* (count - 1) · ⌈size / count⌉ < size + count, so nothing here overflows */

@@ -85,6 +85,10 @@ bool sower_text_real(const char *text, size_t length, double *value)
 
 void sower_text_print_real(double value, char text[SOWER_REAL_SIZE])
 {
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        snprintf(text, SOWER_REAL_SIZE, "%.0f", value); /* %g would write 100 as 1e+02 */
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, SOWER_REAL_SIZE, "%.*g", digits, value);
         if (!isfinite(value) || strtod(text, NULL) == value) {
