@@ -1,0 +1,177 @@
+#include "exchange.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../proto/answer.h"
+
+enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
+
+#define RETRY_SECONDS "1"
+
+bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count)
+{
+    if (exchange->discarded > 0 || count > SOWER_REQUEST_BODY_MAX - exchange->body_size) {
+        exchange->discarded += count;
+        return exchange->discarded <= SOWER_DISCARD_MAX;
+    }
+    if (count > exchange->body_capacity - exchange->body_size) {
+        size_t capacity = exchange->body_capacity == 0 ? BODY_FIRST : exchange->body_capacity;
+        while (capacity < exchange->body_size + count)
+            capacity *= 2;
+        char *body = realloc(exchange->body, capacity);
+        if (body == NULL)
+            return false;
+        exchange->body = body;
+        exchange->body_capacity = capacity;
+    }
+    memcpy(exchange->body + exchange->body_size, bytes, count);
+    exchange->body_size += count;
+    return true;
+}
+
+void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)
+{
+    exchange->step = step;
+    MHD_suspend_connection(exchange->connection);
+}
+
+void sower_exchange_resume(struct sower_exchange *exchange)
+{
+    MHD_resume_connection(exchange->connection);
+}
+
+const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
+}
+
+struct pairs {
+    struct sower_pair list[PAIRS_MAX];
+    size_t count;
+    bool too_many;
+};
+
+static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const char *key, size_t key_length,
+                                const char *value, size_t value_length)
+{
+    struct pairs *pairs = context;
+    (void)kind;
+    if (pairs->count == PAIRS_MAX) {
+        pairs->too_many = true;
+        return MHD_NO;
+    }
+    pairs->list[pairs->count++] = (struct sower_pair){key, key_length, value, value_length};
+    return MHD_YES;
+}
+
+bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
+{
+    struct pairs pairs = {.count = 0, .too_many = false};
+    MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_pair, &pairs);
+    if (exchange->method != SOWER_POST)
+        return pairs.too_many
+                   ? sower_problem_set(
+                         problem, SOWER_PROBLEM_INVALID, "",
+                         "The query string has more than %d fields, which is more than there are.", PAIRS_MAX)
+                   : sower_request_fields_from_pairs(pairs.list, pairs.count, fields, problem);
+    if (pairs.count > 0)
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "",
+            "A POST takes its fields from the JSON object in its body; it has a query string "
+            "as well.");
+    return sower_request_fields_from_json(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
+                                          fields, problem);
+}
+
+enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response)
+{
+    if (response == NULL)
+        return MHD_NO;
+    char id[17];
+    snprintf(id, sizeof id, "%016" PRIx64, exchange->id);
+    MHD_add_response_header(response, "Sower-Request", id);
+    if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed))
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    exchange->status = status;
+    enum MHD_Result queued = MHD_queue_response(exchange->connection, status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* Headers that belong to a status. */
+static void add_status_headers(const struct sower_exchange *exchange, unsigned status,
+                               struct MHD_Response *response)
+{
+    char range[40];
+    switch (status) {
+    case MHD_HTTP_SERVICE_UNAVAILABLE:
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
+        break;
+    case MHD_HTTP_METHOD_NOT_ALLOWED:
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+                                exchange->allowed & SOWER_POST ? "GET, HEAD, POST" : "GET, HEAD");
+        break;
+    case MHD_HTTP_RANGE_NOT_SATISFIABLE:
+        snprintf(range, sizeof range, "bytes */%" PRIu64, exchange->whole_size);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+        break;
+    default:
+        break;
+    }
+}
+
+enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
+                                 char *text, size_t length)
+{
+    struct MHD_Response *response =
+        text == NULL ? NULL : MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, media_type);
+    add_status_headers(exchange, status, response);
+    exchange->bytes = exchange->method == SOWER_HEAD ? 0 : length;
+    return sower_reply(exchange, status, response);
+}
+
+/* Prints and releases the object, ended by a line feed: people read these answers in a terminal. */
+static char *print(json_t *object, size_t *length)
+{
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_REAL_PRECISION(17));
+    json_decref(object);
+    if (text == NULL)
+        return NULL;
+    *length = strlen(text);
+    char *line = realloc(text, *length + 2);
+    if (line == NULL) {
+        free(text);
+        return NULL;
+    }
+    line[(*length)++] = '\n';
+    line[*length] = '\0';
+    return line;
+}
+
+enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object)
+{
+    size_t length = 0;
+    char *text = print(object, &length);
+    return sower_reply_text(exchange, status, "application/json", text, length);
+}
+
+enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
+                                const struct sower_problem *problem)
+{
+    size_t length = 0;
+    char *text = print(sower_answer_problem(status, problem->field, problem->sentence), &length);
+    return sower_reply_text(exchange, status, "application/problem+json", text, length);
+}
+
+enum MHD_Result sower_refuse(struct sower_exchange *exchange, const struct sower_problem *problem)
+{
+    return sower_refuse_as(exchange, sower_answer_status(problem->code), problem);
+}

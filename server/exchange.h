@@ -1,0 +1,85 @@
+/* Exchanges: one request and its answer.
+ *
+ * An exchange is made when a request's headers are in and released when libmicrohttpd is through with it,
+ * whichever way it ended. Its handler is called when the request is complete. It answers with one of the
+ * functions below, or suspends the exchange and is called again, at the step it named, when what it waits for
+ * has come. No handler ever blocks on a commit or on a long computation. */
+#ifndef SOWER_SERVER_EXCHANGE_H
+#define SOWER_SERVER_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#include "../core/problem.h"
+#include "log.h"
+#include "server.h"
+
+enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4 };
+
+/* The greatest body of a request. What is beyond is read and thrown away, so that the client gets to see its
+ * refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
+enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
+
+struct sower_exchange;
+
+/* What a handler does when it is called: answers or suspends (MHD_YES), or gives the connection up (MHD_NO).
+ */
+typedef enum MHD_Result sower_step(struct sower_exchange *exchange);
+
+struct sower_exchange {
+    struct sower_server *server;
+    struct MHD_Connection *connection;
+    uint64_t id;
+    enum sower_method method; /* 0: another one */
+    sower_step *step;         /* called when the request is complete, and after each suspension */
+    unsigned allowed;         /* methods of the route, for the Allow of a 405 */
+    uint64_t whole_size;      /* bytes of the whole answer, for the Content-Range of a 416 */
+
+    char *body; /* of the request */
+    size_t body_size, body_capacity;
+    uint64_t discarded;
+
+    void *state; /* what the handler keeps between steps */
+    void (*release)(void *state);
+
+    /* for the log */
+    uint64_t started; /* nanoseconds, monotonic */
+    char path[96], method_name[16];
+    unsigned status;
+    uint64_t bytes; /* of the answer's body, as far as they were made */
+    void (*describe)(const void *state, struct sower_log_line *line);
+};
+
+/* Adds bytes to the body; false when memory runs out or the client went beyond SOWER_DISCARD_MAX. */
+bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);
+
+/* Suspends the exchange until sower_exchange_resume, which any thread may call, also before the handler that
+ * suspended returned; then `step` is called. */
+void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step);
+void sower_exchange_resume(struct sower_exchange *exchange);
+
+/* A request header's value or NULL. */
+const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name);
+
+/* The fields of the request, from the query string or, for a POST, from the JSON body. *fields is the
+ * caller's. */
+bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
+
+/* Answers. Each takes over what it sends (`response`, `text`, `object`; NULL stands for memory that ran out)
+ * and returns what the step has to return. */
+enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
+enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
+                                 char *text, size_t length);
+enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);
+
+/* Answers with a problem, under the status of its code or under one of its own. UNAVAILABLE comes with a
+ * Retry-After, 405 with an Allow, 416 with a Content-Range. */
+enum MHD_Result sower_refuse(struct sower_exchange *exchange, const struct sower_problem *problem);
+enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
+                                const struct sower_problem *problem);
+
+#endif

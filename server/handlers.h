@@ -1,0 +1,23 @@
+/* The handlers, one file each, and the table that gives them their paths (routes.c). */
+#ifndef SOWER_SERVER_HANDLERS_H
+#define SOWER_SERVER_HANDLERS_H
+
+#include "exchange.h"
+
+struct sower_route {
+    const char *path;
+    unsigned methods; /* of enum sower_method */
+    sower_step *handle;
+};
+
+/* Ended by a path of NULL. */
+extern const struct sower_route sower_routes[];
+
+sower_step sower_handle_tensor;       /* handle_tensor.c */
+sower_step sower_handle_plan;         /* handle_plan.c */
+sower_step sower_handle_ledger;       /* handle_ledger.c */
+sower_step sower_handle_initializers; /* handle_initializers.c */
+sower_step sower_handle_healthz;      /* handle_health.c */
+sower_step sower_handle_readyz;
+
+#endif

@@ -1,0 +1,232 @@
+#include "http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "exchange.h"
+#include "handlers.h"
+
+enum {
+    /* For a connection's request line and headers: a query string with a name of 100 KB must reach the
+     * parser, which says what is wrong with it. libmicrohttpd clears this memory between the requests of a
+     * connection. */
+    CONNECTION_MEMORY = 192 * 1024,
+};
+
+static uint64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static enum MHD_Result refuse_path(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    sower_problem_set(
+        &problem, SOWER_PROBLEM_INVALID, "",
+        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/ledger, /v1/initializers, /healthz "
+        "and /readyz.",
+        exchange->path);
+    return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
+}
+
+static enum MHD_Result refuse_method(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "%s does not take %s; it takes %s.",
+                      exchange->path, exchange->method_name,
+                      exchange->allowed & SOWER_POST ? "GET, HEAD and POST" : "GET and HEAD");
+    return sower_refuse_as(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, &problem);
+}
+
+static enum MHD_Result refuse_body(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    sower_problem_set(&problem, SOWER_PROBLEM_TOO_LARGE, "",
+                      "The body is larger than %d bytes; a request for one tensor takes a few hundred.",
+                      SOWER_REQUEST_BODY_MAX);
+    return sower_refuse_as(exchange, MHD_HTTP_CONTENT_TOO_LARGE, &problem);
+}
+
+static enum sower_method method_of(const char *name)
+{
+    return strcmp(name, "GET") == 0    ? SOWER_GET
+           : strcmp(name, "HEAD") == 0 ? SOWER_HEAD
+           : strcmp(name, "POST") == 0 ? SOWER_POST
+                                       : (enum sower_method)0;
+}
+
+/* The first step of the route that fits, or a refusal. */
+static void find_route(struct sower_exchange *exchange, const char *path)
+{
+    exchange->step = refuse_path;
+    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
+        if (strcmp(route->path, path) != 0)
+            continue;
+        exchange->allowed = route->methods;
+        exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
+        return;
+    }
+}
+
+static struct sower_exchange *begin(struct sower_server *server, struct MHD_Connection *connection,
+                                    const char *path, const char *method)
+{
+    struct sower_exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    exchange->server = server;
+    exchange->connection = connection;
+    exchange->id =
+        server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
+    exchange->started = nanoseconds();
+    exchange->method = method_of(method);
+    snprintf(exchange->path, sizeof exchange->path, "%s", path);
+    snprintf(exchange->method_name, sizeof exchange->method_name, "%s", method);
+    find_route(exchange, path);
+    atomic_fetch_add(&server->active, 1);
+    return exchange;
+}
+
+/* A body that is announced to be hopelessly large, or whose sender waits for our word, is refused unread. */
+static bool refused_unread(const struct sower_exchange *exchange)
+{
+    const char *text = sower_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t length = text == NULL ? 0 : strtoull(text, NULL, 10);
+    return length > SOWER_DISCARD_MAX || (length > SOWER_REQUEST_BODY_MAX &&
+                                          sower_exchange_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL);
+}
+
+/* libmicrohttpd calls this when the headers are in, for each piece of a body, when the request is complete,
+ * and again when a suspended connection was resumed. */
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **slot)
+{
+    struct sower_exchange *exchange = *slot;
+    (void)version;
+    if (exchange == NULL) {
+        exchange = *slot = begin(context, connection, path, method);
+        if (exchange == NULL)
+            return MHD_NO;
+        return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
+    }
+    if (*upload_size > 0) {
+        size_t count = *upload_size;
+        *upload_size = 0;
+        return sower_exchange_body_add(exchange, upload, count) ? MHD_YES : MHD_NO;
+    }
+    return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);
+}
+
+static const char *ending(enum MHD_RequestTerminationCode code)
+{
+    switch (code) {
+    case MHD_REQUEST_TERMINATED_COMPLETED_OK:
+        return "complete";
+    case MHD_REQUEST_TERMINATED_TIMEOUT_REACHED:
+        return "timeout";
+    case MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN:
+        return "stopped";
+    default:
+        return "cut";
+    }
+}
+
+static void log_exchange(const struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
+{
+    struct sower_log_line line;
+    char id[17];
+    sower_log_begin(&line, &exchange->server->log, SOWER_LOG_INFO, "request");
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)exchange->id);
+    sower_log_string(&line, "request", id);
+    sower_log_string(&line, "method", exchange->method_name);
+    sower_log_string(&line, "path", exchange->path);
+    sower_log_number(&line, "status", exchange->status);
+    if (exchange->describe != NULL)
+        exchange->describe(exchange->state, &line);
+    sower_log_number(&line, "bytes", exchange->bytes);
+    sower_log_seconds(&line, "seconds", nanoseconds() - exchange->started);
+    sower_log_string(&line, "end", ending(code));
+    sower_log_end(&line);
+}
+
+static void tell_if_idle(struct sower_server *server)
+{
+    if (atomic_load(&server->draining) && atomic_load(&server->active) == 0)
+        (void)eventfd_write(server->idle_event, 1);
+}
+
+static void complete(void *context, struct MHD_Connection *connection, void **slot,
+                     enum MHD_RequestTerminationCode code)
+{
+    struct sower_server *server = context;
+    struct sower_exchange *exchange = *slot;
+    (void)connection;
+    if (exchange == NULL)
+        return;
+    *slot = NULL;
+    log_exchange(exchange, code);
+    if (exchange->release != NULL)
+        exchange->release(exchange->state);
+    free(exchange->body);
+    free(exchange);
+    atomic_fetch_sub(&server->active, 1);
+    tell_if_idle(server);
+}
+
+__attribute__((format(printf, 2, 0))) static void log_library(void *context, const char *format,
+                                                              va_list arguments)
+{
+    const struct sower_server *server = context;
+    char text[512];
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    sower_log_sentence(&server->log, SOWER_LOG_DEBUG, "libmicrohttpd", text);
+}
+
+bool sower_http_start(struct sower_server *server, int socket, struct sower_problem *problem)
+{
+    const struct sower_options *options = server->options;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t threads = options->threads > 0 ? options->threads : processors > 0 ? (uint64_t)processors : 1;
+    struct MHD_OptionItem items[] = {
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
+        {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
+        /* A pool of one thread is no pool for libmicrohttpd, it is the default. */
+        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    /* The logger comes first: it is in force for the options that follow it. */
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO, 0, NULL,
+        NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server, MHD_OPTION_LISTEN_SOCKET,
+        socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+    return server->daemon != NULL ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                             "libmicrohttpd does not start; --log-level debug says why.");
+}
+
+void sower_http_drain(struct sower_server *server)
+{
+    atomic_store(&server->draining, true);
+    int socket = MHD_quiesce_daemon(server->daemon);
+    if (socket != MHD_INVALID_SOCKET)
+        close(socket);
+    tell_if_idle(server);
+}
+
+void sower_http_stop(struct sower_server *server)
+{
+    MHD_stop_daemon(server->daemon);
+    server->daemon = NULL;
+}

@@ -1,0 +1,24 @@
+/* HTTP: connections in, exchanges through.
+ *
+ * libmicrohttpd serves the connections with a pool of epoll threads. Here a request becomes an exchange
+ * (exchange.h): its route is looked up, its body read, its handler called, and its end written to the log. */
+#ifndef SOWER_SERVER_HTTP_H
+#define SOWER_SERVER_HTTP_H
+
+#include <stdbool.h>
+
+#include "../core/problem.h"
+#include "server.h"
+
+/* Opens for business on a listening socket. False with a problem. */
+bool sower_http_start(struct sower_server *server, int socket, struct sower_problem *problem);
+
+/* Accepts no more connections and closes the socket; connections that are open end after their answer, and
+ * server->idle_event is told when no exchange is left. */
+void sower_http_drain(struct sower_server *server);
+
+/* Cuts what is still open and ends the threads. Nothing may be suspended any more: stop first whatever
+ * resumes. */
+void sower_http_stop(struct sower_server *server);
+
+#endif

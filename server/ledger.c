@@ -1,0 +1,233 @@
+#include "ledger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "known.h"
+
+enum {
+    BATCH_MAX = 1024,          /* records in one transaction */
+    PROBE_MILLISECONDS = 1000, /* a write that went well answers probes for so long */
+    MILLISECONDS_PER_SECOND = 1000,
+};
+
+struct sower_ledger {
+    struct sower_store *store;
+    struct sower_known *known;
+    const struct sower_log *log;
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wake;
+    struct sower_ledger_wait *first, **last;
+    size_t waiting, queue;
+    bool stopping, stopped;
+
+    /* Of the ledger's thread alone. */
+    bool failing;
+    int64_t written; /* when the store last wrote, on the monotonic clock */
+    struct sower_ledger_wait *batch[BATCH_MAX];
+    struct sower_record *records[BATCH_MAX];
+};
+
+static int64_t milliseconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * MILLISECONDS_PER_SECOND + now.tv_nsec / 1000000;
+}
+
+static void settle(struct sower_ledger_wait *wait, bool recorded, const struct sower_problem *problem)
+{
+    wait->recorded = recorded;
+    if (!recorded)
+        wait->problem = *problem;
+    wait->done(wait);
+}
+
+/* Says in the log when the store begins to fail and when it works again, not every time. */
+static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
+{
+    if (well)
+        ledger->written = milliseconds(CLOCK_MONOTONIC);
+    if (well != ledger->failing)
+        return;
+    ledger->failing = !well;
+    if (well)
+        sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "ledger_recovered",
+                           "The ledger can be written again.");
+    else
+        sower_log_sentence(ledger->log, SOWER_LOG_ERROR, "ledger_failed", problem->sentence);
+}
+
+/* Settles one who asks whether the ledger can be written; a recent write is answer enough. */
+static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_problem problem;
+    bool recent = !ledger->failing && ledger->written != 0 &&
+                  milliseconds(CLOCK_MONOTONIC) - ledger->written < PROBE_MILLISECONDS;
+    bool well = recent || ledger->store->methods->probe(ledger->store, &problem);
+    if (!recent)
+        note_outcome(ledger, well, &problem);
+    settle(wait, well, &problem);
+}
+
+/* Settles a wait whose draw is recorded already, or whose look-up failed; false when it has to be written. */
+static bool settle_recorded(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_problem problem;
+    uint64_t line = sower_known_find(ledger->known, &wait->record->draw);
+    bool well =
+        line != 0 || ledger->store->methods->find(ledger->store, &wait->record->draw, &line, &problem);
+    if (well && line == 0)
+        return false;
+    if (well) {
+        sower_known_add(ledger->known, &wait->record->draw, line);
+        wait->record->ledger = line;
+    } else {
+        note_outcome(ledger, false, &problem);
+    }
+    settle(wait, well, &problem);
+    return true;
+}
+
+static void write_batch(struct sower_ledger *ledger, size_t count)
+{
+    struct sower_problem problem;
+    int64_t now = milliseconds(CLOCK_REALTIME);
+    for (size_t i = 0; i < count; i++) {
+        ledger->records[i] = ledger->batch[i]->record;
+        ledger->records[i]->time = now;
+    }
+    bool well = ledger->store->methods->append(ledger->store, ledger->records, count, &problem);
+    note_outcome(ledger, well, &problem);
+    for (size_t i = 0; i < count; i++) {
+        if (well)
+            sower_known_add(ledger->known, &ledger->records[i]->draw, ledger->records[i]->ledger);
+        settle(ledger->batch[i], well, &problem);
+    }
+}
+
+/* Those whose draw needs no writing are settled first: they do not wait for a disk that may be failing. */
+static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list)
+{
+    size_t count = 0;
+    while (list != NULL) {
+        struct sower_ledger_wait *wait = list;
+        list = wait->next;
+        if (wait->record == NULL)
+            settle_probe(ledger, wait);
+        else if (!settle_recorded(ledger, wait))
+            ledger->batch[count++] = wait;
+    }
+    if (count > 0)
+        write_batch(ledger, count);
+}
+
+/* Takes up to BATCH_MAX of those who wait, in order; NULL when the ledger stops and nobody waits. */
+static struct sower_ledger_wait *take_batch(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    while (ledger->first == NULL && !ledger->stopping)
+        pthread_cond_wait(&ledger->wake, &ledger->lock);
+    struct sower_ledger_wait *list = ledger->first, **end = &ledger->first;
+    size_t count = 0;
+    while (count < BATCH_MAX && *end != NULL) {
+        end = &(*end)->next;
+        count++;
+    }
+    ledger->first = *end;
+    *end = NULL;
+    if (ledger->first == NULL)
+        ledger->last = &ledger->first;
+    ledger->waiting -= count;
+    pthread_mutex_unlock(&ledger->lock);
+    return count > 0 ? list : NULL;
+}
+
+static void *run(void *context)
+{
+    struct sower_ledger *ledger = context;
+    for (struct sower_ledger_wait *list; (list = take_batch(ledger)) != NULL;)
+        work_off(ledger, list);
+    return NULL;
+}
+
+void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    wait->next = NULL;
+    pthread_mutex_lock(&ledger->lock);
+    bool stopping = ledger->stopping, taken = !stopping && ledger->waiting < ledger->queue;
+    if (taken) {
+        *ledger->last = wait;
+        ledger->last = &wait->next;
+        ledger->waiting++;
+        if (ledger->waiting == 1)
+            pthread_cond_signal(&ledger->wake);
+    }
+    pthread_mutex_unlock(&ledger->lock);
+    if (taken)
+        return;
+    struct sower_problem problem;
+    sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      stopping ? "The daemon is stopping; ask again when it is back."
+                               : "Too many new draws wait for the ledger; ask again in a moment.");
+    settle(wait, false, &problem);
+}
+
+uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw)
+{
+    return sower_known_find(ledger->known, draw);
+}
+
+struct sower_store *sower_ledger_store(struct sower_ledger *ledger)
+{
+    return ledger->store;
+}
+
+struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, size_t known_draws,
+                                      const struct sower_log *log)
+{
+    struct sower_ledger *ledger = calloc(1, sizeof *ledger);
+    struct sower_known *known = sower_known_new(known_draws);
+    if (ledger == NULL || known == NULL)
+        goto failed;
+    ledger->store = store;
+    ledger->known = known;
+    ledger->log = log;
+    ledger->queue = queue;
+    ledger->last = &ledger->first;
+    pthread_mutex_init(&ledger->lock, NULL);
+    pthread_cond_init(&ledger->wake, NULL);
+    if (pthread_create(&ledger->thread, NULL, run, ledger) == 0)
+        return ledger;
+    pthread_cond_destroy(&ledger->wake);
+    pthread_mutex_destroy(&ledger->lock);
+failed:
+    sower_known_free(known);
+    free(ledger);
+    store->methods->close(store);
+    return NULL;
+}
+
+void sower_ledger_stop(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    ledger->stopping = true;
+    pthread_cond_signal(&ledger->wake);
+    pthread_mutex_unlock(&ledger->lock);
+    if (!ledger->stopped)
+        pthread_join(ledger->thread, NULL);
+    ledger->stopped = true;
+}
+
+void sower_ledger_free(struct sower_ledger *ledger)
+{
+    sower_ledger_stop(ledger);
+    ledger->store->methods->close(ledger->store);
+    sower_known_free(ledger->known);
+    pthread_cond_destroy(&ledger->wake);
+    pthread_mutex_destroy(&ledger->lock);
+    free(ledger);
+}

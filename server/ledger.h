@@ -1,0 +1,53 @@
+/* The ledger: every draw written down before its first byte leaves.
+ *
+ * One thread owns the store's writing side. Requests put their draws into a bounded queue and wait; the
+ * thread takes all that wait at once, looks up which are recorded already, writes the others in one
+ * transaction (group commit), and tells every one of them. So draws that arrive together share one flush of
+ * the disk, and nobody who serves connections ever waits for it. A set in memory (known.h) remembers recorded
+ * draws: those cost no queue either. */
+#ifndef SOWER_SERVER_LEDGER_H
+#define SOWER_SERVER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/problem.h"
+#include "../proto/record.h"
+#include "log.h"
+#include "store.h"
+
+struct sower_ledger;
+
+/* One who waits. The owner fills `done` and, for a draw, `record`; it must stay until `done` was called. */
+struct sower_ledger_wait {
+    /* Called once, by any thread; what it points to may be gone when it returns. */
+    void (*done)(struct sower_ledger_wait *wait);
+    struct sower_record *record;  /* NULL: only asks whether the ledger can be written */
+    bool recorded;                /* the outcome; record->ledger and time are set (time: of a new line) */
+    struct sower_problem problem; /* when it was not recorded */
+    struct sower_ledger_wait *next;
+};
+
+/* Takes over the store. `queue` draws may wait, `known_draws` are remembered. NULL (and the store closed)
+ * when memory or threads run out. */
+struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, size_t known_draws,
+                                      const struct sower_log *log);
+
+/* Answers all who wait, refuses those who come later, and ends the thread. The ledger may still be asked. */
+void sower_ledger_stop(struct sower_ledger *ledger);
+
+/* Stops, closes the store and releases everything. */
+void sower_ledger_free(struct sower_ledger *ledger);
+
+/* The line of a draw that memory remembers, or 0. Costs no disk access. */
+uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw);
+
+/* Hands over one who waits. `done` is always called: at once when the queue is full or the ledger is stopped.
+ */
+void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait);
+
+/* The store, for reading pages. */
+struct sower_store *sower_ledger_store(struct sower_ledger *ledger);
+
+#endif

@@ -1,0 +1,203 @@
+/* sowerd: starts the server, waits for a signal, and winds everything down in order. */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <sodium.h>
+#include <systemd/sd-daemon.h>
+
+#include "../core/kernel.h"
+#include "../proto/rootkey.h"
+#include "../proto/version.h"
+#include "http.h"
+#include "ledger.h"
+#include "listen.h"
+#include "options.h"
+#include "server.h"
+
+enum { SPARE_FILES = 64 }; /* files that are open besides connections */
+
+static bool choose_kernel(struct sower_problem *problem)
+{
+    const char *name = getenv("SOWER_KERNEL");
+    return name == NULL || sower_kernel_select(name) ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "SOWER_KERNEL",
+                             "SOWER_KERNEL is \"%s\", and there is no such kernel or this CPU cannot run it.",
+                             name);
+}
+
+static bool read_root(struct sower_server *server, struct sower_problem *problem)
+{
+    server->private_root = server->options->root_key_file != NULL;
+    if (server->private_root)
+        return sower_rootkey_read(server->options->root_key_file, &server->root, problem);
+    server->root = sower_seed_public_root();
+    return true;
+}
+
+static bool open_ledger(struct sower_server *server, struct sower_problem *problem)
+{
+    const struct sower_options *options = server->options;
+    char state[PATH_MAX] = "";
+    const char *url = options->ledger != NULL ? options->ledger : "sqlite:";
+    /* A ledger that is named in full needs no state directory. */
+    if (strcmp(url, "sqlite:") == 0 && !sower_options_state(options, state, sizeof state, problem))
+        return false;
+    struct sower_store *store = sower_store_open(url, state, problem);
+    if (store == NULL)
+        return false;
+    server->ledger =
+        sower_ledger_new(store, (size_t)options->queue, (size_t)options->known_draws, &server->log);
+    return server->ledger != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                                       "The daemon is out of memory or threads.");
+}
+
+/* As many open files as the connections need, if the hard limit allows. */
+static void raise_file_limit(const struct sower_options *options)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)options->connections + SPARE_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer files fewer connections are taken at a time */
+}
+
+/* SIGTERM and SIGINT are read from a file, in no thread's way; a write to a closed connection, or beyond a
+ * limit on the size of files, is an error where it happens and not a signal. Returns the file, or -1. */
+static int take_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
+        pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* From here on a second signal ends the process at once, by the default action. */
+static void release_signals(int signals)
+{
+    sigset_t set;
+    struct signalfd_siginfo first;
+    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first)
+        continue;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* This line is written at every log level: who starts a daemon on port 0 learns the port from it. */
+static void log_listening(const struct sower_server *server, const char *address)
+{
+    const struct sower_log log = {SOWER_LOG_INFO, server->log.file};
+    struct sower_log_line line;
+    struct sower_seed root_id = sower_seed_root_id(&server->root);
+    char text[2 * SOWER_SEED_SIZE + 1];
+    sodium_bin2hex(text, sizeof text, root_id.bytes, sizeof root_id.bytes);
+    sower_log_begin(&line, &log, SOWER_LOG_INFO, "listening");
+    sower_log_string(&line, "address", address);
+    sower_log_string(&line, "version", SOWER_VERSION);
+    sower_log_string(&line, "kernel", sower_kernel()->name);
+    sower_log_string(&line, "root", text);
+    sower_log_end(&line);
+}
+
+/* Waits for a signal; tells systemd's watchdog meanwhile that this thread is alive. */
+static void wait_for_signal(int signals)
+{
+    uint64_t microseconds = 0;
+    bool watched = sd_watchdog_enabled(0, &microseconds) > 0;
+    int timeout = watched ? (int)(microseconds / 2000) : -1;
+    struct pollfd wanted = {.fd = signals, .events = POLLIN};
+    while (poll(&wanted, 1, timeout) <= 0)
+        if (watched)
+            (void)sd_notify(0, "WATCHDOG=1");
+}
+
+/* Waits until the last exchange is complete, or --drain-seconds. */
+static void wait_for_idle(const struct sower_server *server)
+{
+    struct pollfd wanted = {.fd = server->idle_event, .events = POLLIN};
+    int count;
+    do
+        count = poll(&wanted, 1, (int)(server->options->drain_seconds * 1000));
+    while (count < 0 && errno == EINTR);
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "drained",
+                       count > 0 ? "All exchanges are complete." : "Those that are not complete are cut.");
+}
+
+static void serve(struct sower_server *server, int signals)
+{
+    (void)sd_notify(0, "READY=1");
+    wait_for_signal(signals);
+    (void)sd_notify(0, "STOPPING=1");
+    release_signals(signals);
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
+    sower_http_drain(server);
+    wait_for_idle(server);
+    /* The ledger resumes all that wait for it; only then may the connections go. */
+    sower_ledger_stop(server->ledger);
+    sower_http_stop(server);
+}
+
+/* False with a problem when the server cannot be started. */
+static bool run(struct sower_server *server, struct sower_problem *problem)
+{
+    char address[SOWER_ADDRESS_MAX];
+    int signals = take_signals(), socket;
+    server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (signals < 0 || server->idle_event < 0)
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                 "The daemon cannot take signals: %s.", strerror(errno));
+    raise_file_limit(server->options);
+    if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem))
+        return false;
+    socket = sower_listen(server->options->listen, address, problem);
+    if (socket < 0 || !sower_http_start(server, socket, problem))
+        return false;
+    log_listening(server, address);
+    serve(server, signals);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct sower_options options;
+    struct sower_problem problem;
+    switch (sower_options_read(argc, argv, &options, &problem)) {
+    case SOWER_OPTIONS_DONE:
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    case SOWER_OPTIONS_REFUSED:
+        fprintf(stderr, "sowerd: %s\n", problem.sentence);
+        return 2;
+    default:
+        break;
+    }
+    if (sodium_init() < 0) {
+        fprintf(stderr, "sowerd: libsodium does not start.\n");
+        return EXIT_FAILURE;
+    }
+    struct sower_server server = {.options = &options, .log = {options.log_level, STDERR_FILENO}};
+    randombytes_buf(&server.first_request, sizeof server.first_request);
+    bool ran = run(&server, &problem);
+    if (server.ledger != NULL)
+        sower_ledger_free(server.ledger);
+    sodium_memzero(&server.root, sizeof server.root);
+    if (ran)
+        sower_log_sentence(&server.log, SOWER_LOG_INFO, "stopped", "The ledger is closed.");
+    else
+        fprintf(stderr, "sowerd: %s\n", problem.sentence);
+    return ran ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,229 @@
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../core/draw.h"
+#include "../proto/version.h"
+
+enum kind { TEXT, COUNT, SIZE, LEVEL };
+
+static const struct option {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in struct sower_options */
+    const char *fallback;
+    uint64_t minimum, maximum;
+    const char *value, *help;
+} options_table[] = {
+#define AT(member) offsetof(struct sower_options, member)
+    {"listen", TEXT, AT(listen), "127.0.0.1:7697", 0, 0, "ADDRESS",
+     "address and port, [::1]:7697 for IPv6, port 0 for any free one"},
+    {"state", TEXT, AT(state), NULL, 0, 0, "DIRECTORY",
+     "where the ledger is kept ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
+    {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",
+     "sqlite:PATH (sqlite: and ledger.sqlite in the state directory)"},
+    {"root-key-file", TEXT, AT(root_key_file), NULL, 0, 0, "FILE",
+     "a private root: 32 bytes or 64 hex digits (the public root)"},
+    {"threads", COUNT, AT(threads), "0", 0, 1024, "N",
+     "threads that serve connections (0: one for each CPU)"},
+    {"compute-threads", COUNT, AT(compute_threads), "0", 0, 1024, "N",
+     "threads that prepare heavy tensors (0: one for each CPU)"},
+    {"cache-size", SIZE, AT(cache_size), "1G", 0, UINT64_MAX, "BYTES",
+     "memory for prepared factors; K, M and G may follow the number (1G)"},
+    {"max-orthogonal", COUNT, AT(max_orthogonal), "8192", 1, 1 << 20, "N",
+     "the smaller side of the largest orthogonal matrix (8192)"},
+    {"connections", COUNT, AT(connections), "1024", 1, 1 << 20, "N",
+     "connections open at the same time (1024)"},
+    {"idle-seconds", COUNT, AT(idle_seconds), "60", 1, 86400, "N",
+     "a connection on which nothing moves for so long is closed (60)"},
+    {"drain-seconds", COUNT, AT(drain_seconds), "30", 0, 86400, "N",
+     "how long streams may go on after SIGTERM (30)"},
+    {"queue", COUNT, AT(queue), "8192", 1, 1 << 24, "N", "draws that may wait for the ledger (8192)"},
+    {"known-draws", COUNT, AT(known_draws), "65536", 8, 1 << 28, "N",
+     "recorded draws that are remembered in memory (65536)"},
+    {"log-level", LEVEL, AT(log_level), "info", 0, 0, "LEVEL", "error, warning, info or debug (info)"},
+#undef AT
+};
+
+enum { OPTION_COUNT = sizeof options_table / sizeof options_table[0], VARIABLE_SIZE = 64 };
+
+/* "root-key-file" → "SOWERD_ROOT_KEY_FILE" */
+static void variable_name(const struct option *option, char name[VARIABLE_SIZE])
+{
+    int length = snprintf(name, VARIABLE_SIZE, "SOWERD_%s", option->name);
+    for (int i = 0; i < length; i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+}
+
+static bool parse_number(const char *text, bool with_unit, uint64_t *number)
+{
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    char *end;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    unsigned shift = 0;
+    if (with_unit && *end != '\0') {
+        shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+        end += shift != 0;
+    }
+    *number = value << shift;
+    return errno == 0 && *end == '\0' && *number >> shift == value;
+}
+
+static bool set(struct sower_options *options, const struct option *option, const char *text,
+                const char *origin, struct sower_problem *problem)
+{
+    void *member = (char *)options + option->offset;
+    uint64_t number;
+    switch (option->kind) {
+    case TEXT:
+        if (text[0] == '\0')
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s is empty; it takes %s: %s.",
+                                     origin, option->value, option->help);
+        *(const char **)member = text;
+        return true;
+    case LEVEL:
+        return sower_log_level_parse(text, member) ||
+               sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
+                                 "%s is \"%s\"; it takes error, warning, info or debug.", origin, text);
+    default:
+        if (!parse_number(text, option->kind == SIZE, &number) || number < option->minimum ||
+            number > option->maximum)
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
+                                     "%s is \"%s\"; it takes a whole number from %" PRIu64 " to %" PRIu64 ".",
+                                     origin, text, option->minimum, option->maximum);
+        *(uint64_t *)member = number;
+        return true;
+    }
+}
+
+static void print_help(FILE *file)
+{
+    fprintf(file, "Usage: sowerd [--OPTION VALUE]...\n\n"
+                  "Gives neural networks their starting weights over HTTP, and writes down every draw.\n\n");
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char head[64];
+        snprintf(head, sizeof head, "--%s %s", options_table[i].name, options_table[i].value);
+        fprintf(file, "  %-26s %s\n", head, options_table[i].help);
+    }
+    fprintf(file, "  %-26s %s\n  %-26s %s\n", "--help", "this text", "--version", "the version");
+    fprintf(file, "\nEach option is also an environment variable: --root-key-file is SOWERD_ROOT_KEY_FILE.\n"
+                  "The command line wins. SOWER_KERNEL=portable (avx2, avx512, neon) forces a kernel.\n");
+}
+
+static bool read_environment(struct sower_options *options, struct sower_problem *problem)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char name[VARIABLE_SIZE];
+        variable_name(&options_table[i], name);
+        const char *text = getenv(name);
+        if (text != NULL && !set(options, &options_table[i], text, name, problem))
+            return false;
+    }
+    return true;
+}
+
+static const struct option *find(const char *name, size_t length)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (strlen(options_table[i].name) == length && memcmp(options_table[i].name, name, length) == 0)
+            return &options_table[i];
+    return NULL;
+}
+
+static bool read_arguments(int argc, char **argv, struct sower_options *options,
+                           struct sower_problem *problem)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *equals = strchr(argv[i], '=');
+        size_t length = equals != NULL ? (size_t)(equals - argv[i]) : strlen(argv[i]);
+        const struct option *option =
+            length > 2 && strncmp(argv[i], "--", 2) == 0 ? find(argv[i] + 2, length - 2) : NULL;
+        if (option == NULL)
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, argv[i],
+                                     "There is no option %s; sowerd --help lists them all.", argv[i]);
+        char origin[64];
+        snprintf(origin, sizeof origin, "--%s", option->name);
+        if (equals == NULL && i + 1 == argc)
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s takes a value, %s: %s.",
+                                     origin, option->value, option->help);
+        const char *value = equals != NULL ? equals + 1 : argv[++i];
+        if (!set(options, option, value, origin, problem))
+            return false;
+    }
+    return true;
+}
+
+enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
+                                              struct sower_problem *problem)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            print_help(stdout);
+            return SOWER_OPTIONS_DONE;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("sowerd %s, spec %d\n", SOWER_VERSION, SOWER_SPEC);
+            return SOWER_OPTIONS_DONE;
+        }
+    }
+    memset(options, 0, sizeof *options);
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (options_table[i].fallback != NULL &&
+            !set(options, &options_table[i], options_table[i].fallback, options_table[i].name, problem))
+            return SOWER_OPTIONS_REFUSED;
+    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem))
+        return SOWER_OPTIONS_REFUSED;
+    return SOWER_OPTIONS_RUN;
+}
+
+/* Makes the directory and those above it. */
+static bool make_directories(char *path)
+{
+    for (char *slash = path + 1; *slash != '\0'; slash++) {
+        if (*slash != '/')
+            continue;
+        *slash = '\0';
+        bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+        if (!made)
+            return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+bool sower_options_state(const struct sower_options *options, char *path, size_t size,
+                         struct sower_problem *problem)
+{
+    const char *systemd = getenv("STATE_DIRECTORY"), *state_home = getenv("XDG_STATE_HOME"),
+               *home = getenv("HOME");
+    int length;
+    if (options->state != NULL)
+        length = snprintf(path, size, "%s", options->state);
+    else if (systemd != NULL && systemd[0] != '\0')
+        length = snprintf(path, size, "%.*s", (int)strcspn(systemd, ":"), systemd);
+    else if (state_home != NULL && state_home[0] == '/')
+        length = snprintf(path, size, "%s/sower", state_home);
+    else if (home != NULL && home[0] == '/')
+        length = snprintf(path, size, "%s/.local/state/sower", home);
+    else
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "--state",
+            "There is no home directory to keep the state in; name a directory with --state.");
+    if (length <= 0 || (size_t)length >= size)
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
+                                 "The state directory's path is too long.");
+    struct stat status;
+    if (!make_directories(path) || stat(path, &status) != 0)
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
+                                 "The state directory %s cannot be made: %s.", path, strerror(errno));
+    return S_ISDIR(status.st_mode) || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
+                                                        "The state directory %s is not a directory.", path);
+}

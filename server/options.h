@@ -1,0 +1,47 @@
+/* Options: what the command line and the environment say.
+ *
+ * One table holds every option: its name, the environment variable that stands for it (SOWERD_ and the name
+ * in upper case), its value's kind and what --help says. The command line wins over the environment, both win
+ * over the default. */
+#ifndef SOWER_SERVER_OPTIONS_H
+#define SOWER_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "../core/problem.h"
+#include "log.h"
+
+struct sower_options {
+    const char *listen;        /* "127.0.0.1:7697", "[::1]:7697" */
+    const char *state;         /* directory; NULL: $STATE_DIRECTORY, else the user's */
+    const char *ledger;        /* URL; NULL: sqlite: in the state directory */
+    const char *root_key_file; /* NULL: the public root */
+    uint64_t threads;          /* that serve connections; 0: one for each CPU */
+    uint64_t compute_threads;  /* that prepare and read heavy tensors; 0: one for each CPU */
+    uint64_t cache_size;       /* bytes of prepared factors that are kept */
+    uint64_t max_orthogonal;   /* the smaller side of the largest matrix that is prepared */
+    uint64_t connections;      /* open at the same time */
+    uint64_t idle_seconds;     /* a connection on which nothing moves is closed */
+    uint64_t drain_seconds;    /* how long streams may go on after SIGTERM */
+    uint64_t queue;            /* draws that may wait for the ledger */
+    uint64_t known_draws;      /* recorded draws that are remembered in memory */
+    enum sower_log_level log_level;
+};
+
+enum sower_options_outcome { SOWER_OPTIONS_RUN, SOWER_OPTIONS_DONE, SOWER_OPTIONS_REFUSED };
+
+/* Reads the environment and the command line. DONE after --help and --version, which are answered on standard
+ * output; REFUSED with a problem that names the option or the variable. Strings point into argv or environ.
+ */
+enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
+                                              struct sower_problem *problem);
+
+/* The directory of the state: of the options, else the first of $STATE_DIRECTORY (systemd), else
+ * $XDG_STATE_HOME/sower, else ~/.local/state/sower. It is made, with its parents, for the owner alone when it
+ * does not exist. */
+bool sower_options_state(const struct sower_options *options, char *path, size_t size,
+                         struct sower_problem *problem);
+
+#endif

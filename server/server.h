@@ -1,0 +1,31 @@
+/* The server: what all requests share. */
+#ifndef SOWER_SERVER_SERVER_H
+#define SOWER_SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../core/seed.h"
+#include "ledger.h"
+#include "log.h"
+#include "options.h"
+
+struct MHD_Daemon;
+
+struct sower_server {
+    const struct sower_options *options;
+    struct sower_log log;
+    struct sower_seed root;
+    bool private_root;
+    struct sower_ledger *ledger;
+    struct MHD_Daemon *daemon;
+    uint64_t first_request;    /* a random number, so that request ids of different runs differ */
+    _Atomic uint64_t requests; /* begun so far */
+    _Atomic uint64_t active;   /* begun and not yet completed */
+    _Atomic uint64_t streams;  /* answers that are being generated block by block */
+    _Atomic bool draining;     /* no new connections; those that are open close after their answer */
+    int idle_event;            /* eventfd: told when the last exchange completes while draining */
+};
+
+#endif

@@ -1,0 +1,60 @@
+/* Stores: where the ledger's lines are kept.
+ *
+ * A store keeps rows (struct sower_record) under growing line numbers and knows nothing of tensors, threads
+ * or HTTP. There is one file per kind of store; each fills a table of functions. Every function returns false
+ * with a problem (UNAVAILABLE, a sentence for the client without paths) when the store fails, and works again
+ * when the cause is gone.
+ *
+ * find, append and probe are called by the ledger's own thread only; last and page by any thread, at the same
+ * time. */
+#ifndef SOWER_SERVER_STORE_H
+#define SOWER_SERVER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/problem.h"
+#include "../proto/record.h"
+
+struct sower_store;
+
+/* Which lines to read. */
+struct sower_page {
+    const char *experiment; /* of this experiment only; NULL: of all */
+    uint64_t after;         /* lines above this one, in rising order */
+    uint64_t until;         /* up to and including this one */
+    size_t count;           /* no more than so many */
+};
+
+/* Takes one line; false stops the reading. */
+typedef bool sower_store_visit(void *context, const struct sower_record *record);
+
+struct sower_store_methods {
+    /* The line that holds a draw, 0 when there is none. */
+    bool (*find)(struct sower_store *store, const struct sower_draw_id *draw, uint64_t *line,
+                 struct sower_problem *problem);
+    /* Writes `count` records and makes them durable, all or none, and sets the line number of each. A draw
+     * that is already there, or twice among them, gets the line that it has. */
+    bool (*append)(struct sower_store *store, struct sower_record *const *records, size_t count,
+                   struct sower_problem *problem);
+    /* Makes a small durable write that adds no line: whether append would work. */
+    bool (*probe)(struct sower_store *store, struct sower_problem *problem);
+    /* The greatest line number, 0 when the ledger is empty. */
+    bool (*last)(struct sower_store *store, uint64_t *line, struct sower_problem *problem);
+    /* Visits the lines of a page in order. No lock and no transaction outlive the call. */
+    bool (*page)(struct sower_store *store, const struct sower_page *page, sower_store_visit *visit,
+                 void *context, struct sower_problem *problem);
+    void (*close)(struct sower_store *store);
+};
+
+/* What every store begins with. */
+struct sower_store {
+    const struct sower_store_methods *methods;
+};
+
+/* Opens the store that a URL names ("sqlite:PATH"; PATH empty: ledger.sqlite in `state`). NULL with a
+ * problem, also for a scheme that is not known. Closed with methods->close. */
+struct sower_store *sower_store_open(const char *url, const char *state, struct sower_problem *problem);
+
+#endif
