@@ -1,0 +1,257 @@
+"""sow get: all of the bytes under the final name, or nothing, and the right status of exit."""
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from sow_programs import PATIENCE, SEED, TENSOR, StandIn, Watch, environment, page, problem, run, send_head, \
+    slow_tensor, start, tensor, tensor_head
+
+BODY = bytes(range(256)) * 4096  # 1 MiB
+
+
+def get(stand_in, *arguments, env=None):
+    return run(["get", *TENSOR, "--server", stand_in.address, *arguments], env)
+
+
+def test_the_file_holds_the_body_and_nothing_stands_beside_it(tmp_path):
+    with StandIn(tensor(BODY)) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.npy")
+    assert done.returncode == 0 and done.stderr == ""
+    assert (tmp_path / "w.npy").read_bytes() == BODY
+    assert os.listdir(tmp_path) == ["w.npy"]
+
+
+def test_the_file_has_the_mode_of_any_new_file(tmp_path):
+    with StandIn(tensor(BODY)) as stand_in:
+        get(stand_in, "-o", tmp_path / "w.npy")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "w.npy").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "-"]])
+def test_a_pipe_gets_the_body(output):
+    with StandIn(tensor(BODY)) as stand_in:
+        done = get(stand_in, *output)
+    assert done.returncode == 0 and done.stdout == BODY and done.stderr == ""
+
+
+def test_an_empty_body_is_an_empty_file(tmp_path):
+    with StandIn(tensor(b"")) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.raw")
+    assert done.returncode == 0 and (tmp_path / "w.raw").read_bytes() == b""
+
+
+def test_verbose_says_seed_draw_and_ledger_line_in_a_pipe(tmp_path):
+    with StandIn(tensor(BODY)) as stand_in:
+        done = get(stand_in, "--verbose", "-o", tmp_path / "w.npy")
+    assert SEED in done.stderr and "d7" * 32 in done.stderr and "ledger  17\n" in done.stderr
+
+
+def test_a_short_query_is_a_get_with_every_byte_escaped(tmp_path):
+    arguments = ["--experiment", "a b&c=d", "--name", "größe/+%", "--shape", "", "--init", "normal(std=0.02)",
+                 "--in-axis", "0,1", "--fan-out", "3", "--slice", "-3:,:", "--trial", "7", "-o", tmp_path / "w"]
+    with StandIn(tensor(BODY)) as stand_in:
+        done = run(["get", *arguments, "--server", stand_in.address])
+    assert done.returncode == 0
+    assert stand_in.requests == [("GET", "/v1/tensor", {
+        "experiment": "a b&c=d", "name": "größe/+%", "shape": "", "init": "normal(std=0.02)", "in_axis": "0,1",
+        "fan_out": "3", "slice": "-3:,:", "trial": "7"}, b"")]
+
+
+def test_a_long_query_is_a_post_with_fields_of_their_own_type(tmp_path):
+    arguments = ["--experiment", "e", "--name", "n" * 9000, "--shape", "4,5", "--init", "zeros", "--in-axis", "-1",
+                 "--fan-out", "3", "--trial", "7", "-o", tmp_path / "w"]
+    with StandIn(tensor(BODY)) as stand_in:
+        done = run(["get", *arguments, "--server", stand_in.address])
+    assert done.returncode == 0
+    (method, path, query, body), = stand_in.requests
+    assert (method, path, query) == ("POST", "/v1/tensor", {})
+    assert json.loads(body) == {"experiment": "e", "name": "n" * 9000, "shape": [4, 5], "init": "zeros",
+                                "in_axis": [-1], "fan_out": 3, "trial": 7}
+
+
+def test_a_post_leaves_malformed_numbers_to_the_daemon():
+    with StandIn(problem(400, "No.")) as stand_in:
+        run(["get", "--experiment", "e", "--name", "n" * 9000, "--shape", "4,x", "--init", "zeros", "--trial", "-",
+             "--server", stand_in.address])
+    sent = json.loads(stand_in.requests[0][3])
+    assert sent["shape"] == "4,x" and sent["trial"] == "-"
+
+
+# What goes wrong on the way
+
+
+def cut(handler, _):
+    send_head(handler, 200, tensor_head(len(BODY)))
+    handler.wfile.write(BODY[:1000])
+
+
+def without_length(handler, _):
+    head = tensor_head(0)
+    del head["Content-Length"]
+    send_head(handler, 200, {**head, "Connection": "close"})
+    handler.wfile.write(BODY)
+
+
+def without_seed(handler, _):
+    send_head(handler, 200, {"Content-Length": str(len(BODY))})
+    handler.wfile.write(BODY)
+
+
+def hang_up(handler, _):
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("fault, words", [
+    (cut, "broke after 1000 of 1048576 bytes"),
+    (without_length, "Content-Length"),
+    (without_seed, "no sowerd"),
+    (hang_up, "broke"),
+    (page(502, "<html>bad gateway</html>", "text/html"), "no sowerd"),
+    (page(404, "{}", "application/problem+json"), "no sowerd"),
+])
+def test_an_answer_that_is_not_whole_leaves_no_file(tmp_path, fault, words):
+    with StandIn(fault) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.npy")
+    assert done.returncode == 3 and words in done.stderr and stand_in.address in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_was_there_stays_when_the_transfer_breaks(tmp_path):
+    (tmp_path / "w.npy").write_bytes(b"precious")
+    with StandIn(cut) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.npy")
+    assert done.returncode == 3
+    assert (tmp_path / "w.npy").read_bytes() == b"precious" and os.listdir(tmp_path) == ["w.npy"]
+
+
+def test_a_refusal_names_the_field_and_what_to_do(tmp_path):
+    with StandIn(problem(400, "A size must be positive.", "shape")) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.npy")
+    assert done.returncode == 1 and os.listdir(tmp_path) == []
+    assert done.stderr.splitlines() == ["sow get: refused: shape: A size must be positive.",
+                                        "Change --shape and ask again; nothing was recorded."]
+
+
+def test_a_refused_initializer_leads_to_the_catalogue():
+    with StandIn(problem(400, "There is no initializer.", "init")) as stand_in:
+        done = get(stand_in)
+    assert done.returncode == 1 and "sow initializers" in done.stderr and done.stdout == b""
+
+
+def test_a_refusal_cannot_speak_to_the_terminal():
+    with StandIn(problem(400, "Bad\x1b[2J\x9b2J\nname.", "name")) as stand_in:
+        done = get(stand_in)
+    assert "refused: name: Bad?[2J?2J?name." in done.stderr
+
+
+def test_a_daemon_that_cannot_now_is_a_refusal(tmp_path):
+    with StandIn(problem(503, "The ledger cannot be written.")) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "w.npy")
+    assert done.returncode == 1 and os.listdir(tmp_path) == []
+    assert "refused: The ledger cannot be written." in done.stderr and "nothing was sent" in done.stderr
+
+
+def closed_port():
+    """A port on which nobody listens, held so that nobody else can."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder, holder.getsockname()[1]
+
+
+def test_without_a_daemon_the_address_and_the_way_to_start_one_are_said(tmp_path):
+    holder, port = closed_port()
+    with holder:
+        done = run(["get", *TENSOR, "--server", f"http://user:secret@127.0.0.1:{port}", "-o", tmp_path / "w.npy"])
+    assert done.returncode == 3 and os.listdir(tmp_path) == []
+    assert f"http://127.0.0.1:{port}" in done.stderr and "Start one with 'sowerd'" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_an_address_that_is_none_is_a_mistake_of_usage():
+    assert run(["get", *TENSOR, "--server", "http://[oops"]).returncode == 2
+    assert run(["get", *TENSOR, "--server", "ftp://127.0.0.1/"]).returncode != 0
+
+
+# Where the daemon is
+
+
+def test_the_environment_names_the_daemon_and_the_option_wins():
+    with StandIn(tensor(b"x")) as chosen, StandIn(tensor(b"y")) as other:
+        assert run(["get", *TENSOR], environment(SOW_SERVER=other.address)).stdout == b"y"
+        assert get(chosen, env=environment(SOW_SERVER=other.address)).stdout == b"x"
+
+
+def test_the_daemon_may_stand_behind_a_path_and_without_a_scheme():
+    with StandIn(tensor(b"x")) as stand_in:
+        assert run(["get", *TENSOR, "--server", stand_in.address + "/sower/"]).stdout == b"x"
+        assert run(["get", *TENSOR, "--server", stand_in.address[len("http://"):]]).stdout == b"x"
+    assert [path for _, path, _, _ in stand_in.requests] == ["/sower/v1/tensor", "/v1/tensor"]
+
+
+def test_loopback_is_never_asked_through_a_proxy():
+    holder, port = closed_port()
+    with holder, StandIn(tensor(b"x")) as stand_in:
+        proxy = environment(http_proxy=f"http://127.0.0.1:{port}", no_proxy="example.org")
+        assert get(stand_in, env=proxy).stdout == b"x"
+
+
+# Where the bytes go
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_removes_the_partial_file_and_ends_the_program_as_a_signal(tmp_path, number):
+    watch = Watch(tmp_path)
+    with StandIn(slow_tensor(BODY, BODY)) as stand_in:
+        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "w.npy"])
+        assert watch.wait_for_write(".part").startswith("w.npy.")
+        sow.send_signal(number)
+        assert sow.wait(PATIENCE) == -number
+    watch.close()
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_output_that_cannot_be_made_is_said_before_the_daemon_is_asked(tmp_path):
+    with StandIn(tensor(BODY)) as stand_in:
+        done = get(stand_in, "-o", tmp_path / "nowhere" / "w.npy")
+        assert get(stand_in, "-o", tmp_path).returncode == 2
+    assert done.returncode == 2 and "nowhere" in done.stderr
+    assert stand_in.requests == []
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "w.npy").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real/w.npy")
+    with StandIn(tensor(BODY)) as stand_in:
+        assert get(stand_in, "-o", tmp_path / "link").returncode == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "w.npy").read_bytes() == BODY
+
+
+def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with StandIn(tensor(BODY)) as stand_in:
+        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "pipe"])
+        assert (tmp_path / "pipe").read_bytes() == BODY
+        assert sow.wait(PATIENCE) == 0
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_full_disk_is_said():
+    with StandIn(tensor(BODY)) as stand_in:
+        done = get(stand_in, "-o", "/dev/full")
+    assert done.returncode == 3 and "cannot write /dev/full: No space left" in done.stderr
+
+
+def test_a_reader_that_leaves_ends_sow_silently():
+    with StandIn(tensor(BODY * 8)) as stand_in:
+        sow = start(["get", *TENSOR, "--server", stand_in.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert sow.stdout.read(1000) == BODY[:1000]
+        sow.stdout.close()
+        assert sow.stderr.read() == b"" and sow.wait(PATIENCE) == -signal.SIGPIPE
+        sow.stderr.close()
