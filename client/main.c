@@ -69,7 +69,7 @@ static enum sow_exit run(int argc, char **argv)
         return SOW_DONE;
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        printf("sow %s, bit contract %d\n", SOWER_VERSION, SOWER_SPEC);
+        printf("sow %s, spec %d\n", SOWER_VERSION, SOWER_SPEC);
         return SOW_DONE;
     }
     if (argc < 2) {
