@@ -13,7 +13,7 @@
 
 static json_t *plan_of(const char *body)
 {
-    struct sower_request request;
+    struct sower_request request = {0};
     struct sower_problem problem = {.sentence = ""};
     struct sower_seed root = sower_seed_public_root();
     json_t *fields;

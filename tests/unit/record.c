@@ -11,7 +11,7 @@
 
 static struct sower_request request_of(const char *body)
 {
-    struct sower_request request;
+    struct sower_request request = {0};
     struct sower_problem problem = {.sentence = ""};
     struct sower_seed root = sower_seed_public_root();
     json_t *fields;
