@@ -117,7 +117,8 @@ INLINE void transpose(__m512i x[16])
 }
 
 /* Sixteen blocks of the stream, one after the other. */
-AVX512 static void make_blocks(const uint32_t *state, const uint32_t *block, uint32_t *words)
+AVX512 static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
+                                                         uint32_t *words)
 {
     __m512i x[16];
     __m512i counter = _mm512_load_si512(block);
@@ -144,28 +145,51 @@ AVX512 static void make_blocks(const uint32_t *state, const uint32_t *block, uin
 /* Four vectors go through a law together, so that each row of the table is loaded once for all of them. */
 enum { GROUP = 4 };
 
-INLINE void normal_f32(const __m512i words[GROUP], __m512 z[GROUP])
+/* The first sixteen columns of the table have the octaves from 2^16 on. One word in 32768 is below; where
+ * there is one, its group looks through all columns. */
+AVX512 static __attribute__((noinline, cold)) void normal_f32_wide(const __m512i words[GROUP],
+                                                                   __m512 z[GROUP])
 {
     const __m512i *centres = (const void *)sower_normal_f32_centre;
+    for (int i = 0; i < GROUP; i++) {
+        __m512i r = _mm512_xor_si512(words[i], _mm512_srai_epi32(words[i], 31));
+        __m512i octave = _mm512_lzcnt_epi32(r);
+        __m512i centre = _mm512_permutex2var_epi32(centres[0], octave, centres[1]);
+        __m512 d = _mm512_cvtepi32_ps(_mm512_sub_epi32(r, centre));
+        d = _mm512_mul_ps(d, _mm512_set1_ps(SOWER_NORMAL_F32_SCALE));
+        for (int j = SOWER_NORMAL_F32_DEGREE; j >= 0; j--) {
+            const float *row = sower_normal_f32_table[j];
+            __m512 c = _mm512_permutex2var_ps(_mm512_load_ps(row), octave, _mm512_load_ps(row + 16));
+            z[i] = j == SOWER_NORMAL_F32_DEGREE ? c : _mm512_fmadd_ps(z[i], d, c);
+        }
+    }
+}
+
+INLINE void normal_f32(const __m512i words[GROUP], __m512 z[GROUP])
+{
     __m512i octave[GROUP];
+    __m512i least = _mm512_set1_epi32(INT32_MAX);
     __m512 d[GROUP];
 #pragma GCC unroll 4
     for (int i = 0; i < GROUP; i++) {
         __m512i r = _mm512_xor_si512(words[i], _mm512_srai_epi32(words[i], 31));
+        least = _mm512_min_epi32(least, r);
         octave[i] = _mm512_lzcnt_epi32(r);
-        __m512i centre = _mm512_permutex2var_epi32(centres[0], octave[i], centres[1]);
-        d[i] = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(r, centre)),
-                             _mm512_set1_ps(SOWER_NORMAL_F32_SCALE));
+        __m512i centre = _mm512_permutexvar_epi32(octave[i], _mm512_load_si512(sower_normal_f32_centre));
+        d[i] = _mm512_cvtepi32_ps(_mm512_sub_epi32(r, centre));
+        d[i] = _mm512_mul_ps(d[i], _mm512_set1_ps(SOWER_NORMAL_F32_SCALE));
     }
 #pragma GCC unroll 9
     for (int j = SOWER_NORMAL_F32_DEGREE; j >= 0; j--) {
-        __m512 low = _mm512_load_ps(sower_normal_f32_table[j]);
-        __m512 high = _mm512_load_ps(sower_normal_f32_table[j] + 16);
+        __m512 row = _mm512_load_ps(sower_normal_f32_table[j]);
 #pragma GCC unroll 4
         for (int i = 0; i < GROUP; i++) {
-            __m512 c = _mm512_permutex2var_ps(low, octave[i], high);
+            __m512 c = _mm512_permutexvar_ps(octave[i], row);
             z[i] = j == SOWER_NORMAL_F32_DEGREE ? c : _mm512_fmadd_ps(z[i], d[i], c);
         }
+    }
+    if (__builtin_expect(_mm512_cmplt_epi32_mask(least, _mm512_set1_epi32(1 << 16)) != 0, 0)) {
+        normal_f32_wide(words, z);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < GROUP; i++) {
@@ -424,8 +448,10 @@ INLINE void convert_method(const struct sower_law *law, enum sower_method method
     convert(law, method, SOWER_F32, words, batch);
 }
 
-AVX512 static void convert_any(const struct sower_law *law, enum sower_method method, enum sower_dtype dtype,
-                               const uint32_t *words, const struct sower_batch *batch)
+AVX512 static __attribute__((noinline)) void convert_any(const struct sower_law *law,
+                                                         enum sower_method method, enum sower_dtype dtype,
+                                                         const uint32_t *words,
+                                                         const struct sower_batch *batch)
 {
     switch (method) {
     case SOWER_METHOD_UNIFORM:
@@ -443,6 +469,29 @@ AVX512 static void convert_any(const struct sower_law *law, enum sower_method me
     }
 }
 
+INLINE bool next_batch(struct sower_walk *walk, enum sower_dtype dtype, struct sower_batch *batch)
+{
+    uint32_t block;
+    uint8_t *elements;
+    if (!sower_walk_whole(walk, SOWER_BATCH_LANES, &block, &elements)) {
+        return sower_walk_next(walk, SOWER_BATCH_LANES, batch);
+    }
+    __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i lane_low = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i lane_high = _mm512_set_epi64(15, 14, 13, 12, 11, 10, 9, 8);
+    __m512i first = _mm512_set1_epi64((long long)(uintptr_t)elements);
+    /* A block has 16 elements of 4, 2 or 1 bytes, or 8 of 8: 64, 32 or 16 bytes. */
+    __m128i shift = _mm_cvtsi32_si128(dtype == SOWER_F64 || dtype == SOWER_F32 ? 6
+                                      : dtype <= SOWER_BF16                    ? 5
+                                                                               : 4);
+    _mm512_store_si512(batch->block, _mm512_add_epi32(_mm512_set1_epi32((int)block), lane));
+    _mm512_storeu_si512(batch->elements, _mm512_add_epi64(first, _mm512_sll_epi64(lane_low, shift)));
+    _mm512_storeu_si512(batch->elements + 8, _mm512_add_epi64(first, _mm512_sll_epi64(lane_high, shift)));
+    _mm256_storeu_si256((void *)batch->wanted, _mm256_set1_epi16(-1));
+    batch->count = SOWER_BATCH_LANES;
+    return true;
+}
+
 AVX512 static void fill_runs(const struct sower_law *law, enum sower_dtype dtype,
                              const struct sower_seed *seed, const struct sower_runs *runs, void *elements)
 {
@@ -456,7 +505,7 @@ AVX512 static void fill_runs(const struct sower_law *law, enum sower_dtype dtype
     enum sower_method method = sower_method(law, dtype);
     struct sower_walk walk = sower_walk_start(runs, dtype, elements);
     sower_chacha_state(seed, state);
-    while (sower_walk_next(&walk, SOWER_BATCH_LANES, &batch)) {
+    while (next_batch(&walk, dtype, &batch)) {
         make_blocks(state, batch.block, words);
         convert_any(law, method, dtype, words, &batch);
     }
@@ -473,7 +522,7 @@ AVX512 static void map(const struct sower_law *law, const uint32_t *words, size_
     struct sower_runs run = {.first = 0, .length = count, .stride = count, .count = 1};
     struct sower_walk walk = sower_walk_start(&run, SOWER_F32, values);
     enum sower_method method = sower_method(law, SOWER_F32);
-    while (sower_walk_next(&walk, SOWER_BATCH_LANES, &batch)) {
+    while (next_batch(&walk, SOWER_F32, &batch)) {
         sower_batch_take(&batch, words, count, chunk);
         convert_any(law, method, SOWER_F32, chunk, &batch);
     }

@@ -15,7 +15,7 @@ struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dty
         .stride = runs->stride,
         .elements = elements,
         .element_size = (uint32_t)sower_dtype_size(dtype),
-        .per_block = (uint32_t)(SOWER_STREAM_BLOCK_SIZE / sower_dtype_word_size(dtype)),
+        .block_shift = dtype == SOWER_F64 ? 3 : 4,
     };
 }
 
@@ -31,21 +31,14 @@ static void advance(struct sower_walk *walk, uint64_t count)
     }
 }
 
-/* A batch of whole blocks of one run: most batches of a long run are. */
-static bool cut_whole(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch)
+bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block, uint8_t **elements)
 {
-    uint64_t count = (uint64_t)lanes * walk->per_block;
-    if (walk->left < count || walk->first % walk->per_block != 0) {
+    uint64_t count = (uint64_t)lanes << walk->block_shift;
+    if (walk->runs_left == 0 || walk->left < count || (walk->first & ((1u << walk->block_shift) - 1u)) != 0) {
         return false;
     }
-    uint32_t block = (uint32_t)(walk->first / walk->per_block);
-    size_t step = (size_t)walk->per_block * walk->element_size;
-    for (unsigned i = 0; i < lanes; i++) {
-        batch->block[i] = block + i;
-        batch->elements[i] = walk->elements + i * step;
-        batch->wanted[i] = (uint16_t)((1u << walk->per_block) - 1u);
-    }
-    batch->count = lanes;
+    *block = (uint32_t)(walk->first >> walk->block_shift);
+    *elements = walk->elements;
     advance(walk, count);
     return true;
 }
@@ -53,10 +46,11 @@ static bool cut_whole(struct sower_walk *walk, unsigned lanes, struct sower_batc
 /* What is left of the current run in its current block. */
 static void cut_block(struct sower_walk *walk, struct sower_batch *batch, unsigned lane)
 {
-    uint32_t first = (uint32_t)(walk->first % walk->per_block);
-    uint32_t count = walk->per_block - first;
+    uint32_t per_block = 1u << walk->block_shift;
+    uint32_t first = (uint32_t)walk->first & (per_block - 1u);
+    uint32_t count = per_block - first;
     count = walk->left < count ? (uint32_t)walk->left : count;
-    batch->block[lane] = (uint32_t)(walk->first / walk->per_block);
+    batch->block[lane] = (uint32_t)(walk->first >> walk->block_shift);
     /* Not pointer arithmetic, since the result may lie before the buffer. */
     batch->elements[lane] = (uint8_t *)((uintptr_t)walk->elements - (uintptr_t)first * walk->element_size);
     batch->wanted[lane] = (uint16_t)(((1u << count) - 1u) << first);
@@ -67,9 +61,6 @@ bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch
 {
     if (walk->runs_left == 0) {
         return false;
-    }
-    if (cut_whole(walk, lanes, batch)) {
-        return true;
     }
     unsigned lane = 0;
     for (; lane < lanes && walk->runs_left > 0; lane++) {

@@ -24,13 +24,18 @@ struct sower_walk {
     uint64_t left;      /* elements left in the current run */
     uint64_t runs_left; /* runs left, the current one included */
     uint64_t length, stride;
-    uint8_t *elements; /* where the next element goes */
-    uint32_t element_size, per_block;
+    uint8_t *elements;                  /* where the next element goes */
+    uint32_t element_size, block_shift; /* 2^block_shift elements take one block */
 };
 
 struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements);
 
-/* Cuts the next batch of at most `lanes` blocks. Returns false when nothing is left. */
+/* If the next `lanes` blocks are neighbours and wanted whole, as most of a long run are, takes them and
+ * returns true: `block` is the first of them, and its elements and all that follow go to `elements`. */
+bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block, uint8_t **elements);
+
+/* Takes the next blocks, at most `lanes`, whole or not, of as many runs as they reach over. False when
+ * nothing is left. */
 bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
 
 /* For a kernel's map: the blocks of the batch, cut from `count` given words in place of the stream. */
