@@ -119,11 +119,12 @@ static enum sow_exit transfer(struct getting *getting, const struct tensor_field
     progress_begin(&getting->progress, options_value(options, "quiet") != NULL,
                    options_value(options, "progress") != NULL);
     enum http_end end = http_ask(options, &question, &receiver, &answer);
-    progress_end(&getting->progress);
     json_decref(body);
-    if (end == HTTP_DONE && !output_finish(&getting->output)) {
-        getting->write_errno = errno;
+    if (end == HTTP_DONE) {
+        progress_store(&getting->progress);
+        getting->write_errno = output_finish(&getting->output) ? 0 : errno;
     }
+    progress_end(&getting->progress);
     if (getting->write_errno != 0) {
         output_discard(&getting->output); /* before a broken pipe ends the program */
         return report_unwritten(options, getting->path, getting->write_errno);

@@ -10,6 +10,7 @@
 #include "terminal.h"
 
 enum {
+    FIGURES_COLUMNS = 56, /* at their longest, so that the bar does not change its length on the way */
     BAR_COLUMNS_MAX = 40,
     BAR_COLUMNS_MIN = 8,
     LINE_SIZE = 1024, /* enough for a bar of three-byte characters with its colours */
@@ -74,7 +75,7 @@ static double fraction(const struct progress *progress)
 static void measure(struct progress *progress, const struct timespec *time)
 {
     double elapsed = seconds_between(&progress->drawn, time);
-    double latest = (double)(progress->done - progress->done_when_drawn) / elapsed;
+    double latest = (double)(progress->done - progress->done_when_drawn) / (elapsed > 0 ? elapsed : 1e-9);
     double weight = progress->rate > 0 ? elapsed / (elapsed + SMOOTH_SECONDS) : 1;
     progress->rate += weight * (latest - progress->rate);
     progress->drawn = *time;
@@ -133,8 +134,7 @@ static void draw_bar(struct progress *progress)
     char figures[160], line[LINE_SIZE];
     print_figures(progress, figures, sizeof figures);
     size_t width = terminal_columns(stderr) - 1; /* the last column would wrap on some terminals */
-    size_t taken = strlen(figures) + 2;
-    size_t columns = width > taken ? width - taken : 0;
+    size_t columns = width > FIGURES_COLUMNS + 2 ? width - FIGURES_COLUMNS - 2 : 0;
     columns = columns > BAR_COLUMNS_MAX ? BAR_COLUMNS_MAX : columns;
     size_t length = append(line, 0, "\r");
     if (columns >= BAR_COLUMNS_MIN) {
@@ -185,6 +185,14 @@ void progress_update(struct progress *progress, uint64_t done)
     } else if (elapsed >= REDRAW_SECONDS) {
         measure(progress, &time);
         draw_bar(progress);
+    }
+}
+
+void progress_store(struct progress *progress)
+{
+    static const char LINE[] = "\rall bytes are here, waiting for the disk\033[K";
+    if (progress->shown) {
+        show(progress, LINE, sizeof LINE - 1);
     }
 }
 

@@ -35,6 +35,9 @@ void progress_expect(struct progress *progress, uint64_t total);
 /* `done` bytes have come by now. Cheap enough for every block; to be called now and then while none comes. */
 void progress_update(struct progress *progress, uint64_t done);
 
+/* All bytes have come, and the disk is still to take them: says so where a line is shown. */
+void progress_store(struct progress *progress);
+
 /* Wipes the line. May be called at any time and twice. */
 void progress_end(struct progress *progress);
 
