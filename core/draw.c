@@ -1,8 +1,5 @@
 #include "draw.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -18,48 +15,94 @@ struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct so
 }
 
 /* A text that grows inside a buffer known to be large enough: SOWER_CANONICAL_MAX is above the sum of all
- * fields' maxima (names 768 bytes, 8 sizes of 20, 6 parameters of some 60, keys and axes below 400). */
+ * fields' maxima (names 768 bytes, 8 sizes of 20, 6 parameters of some 60, keys and axes below 400). Every
+ * answer needs the id of its draw, so this is done without printf, which would take most of the time. */
 struct text {
     char *start;
     size_t length;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+static void add(struct text *text, const char *more)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    int written =
-        vsnprintf(text->start + text->length, SOWER_CANONICAL_MAX - text->length, format, arguments);
-    va_end(arguments);
-    text->length += (size_t)written;
+    size_t length = strlen(more);
+    memcpy(text->start + text->length, more, length + 1);
+    text->length += length;
+}
+
+static void add_number(struct text *text, uint64_t number)
+{
+    char digits[21];
+    char *at = digits + sizeof digits - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    add(text, at);
+}
+
+/* A name that may hold any byte but NUL, behind its length: "6:exp-42". */
+static void add_name(struct text *text, const char *name)
+{
+    add_number(text, strlen(name));
+    add(text, ":");
+    add(text, name);
+}
+
+/* The 16 hexadecimal digits of a double, the most significant first. */
+static void add_double(struct text *text, double value)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t bits;
+    char hex[17] = {0};
+    memcpy(&bits, &value, sizeof bits);
+    for (size_t i = 16; i-- > 0; bits >>= 4) {
+        hex[i] = digits[bits & 15];
+    }
+    add(text, hex);
 }
 
 static void add_parameters(struct text *text, const struct sower_initializer *initializer)
 {
     const struct sower_parameter *parameter = initializer->entry->parameters;
     for (size_t i = 0; parameter[i].name != NULL; i++) {
+        add(text, "\ninit.");
+        add(text, parameter[i].name);
+        add(text, "=");
         if (parameter[i].kind == SOWER_PARAMETER_CHOICE) {
-            add(text, "init.%s=%s\n", parameter[i].name,
-                parameter[i].choices[(size_t)initializer->values[i]]);
+            add(text, parameter[i].choices[(size_t)initializer->values[i]]);
         } else {
-            uint64_t bits;
-            memcpy(&bits, &initializer->values[i], sizeof bits);
-            add(text, "init.%s=%016" PRIx64 "\n", parameter[i].name, bits);
+            add_double(text, initializer->values[i]);
         }
     }
 }
 
-static void add_axes(struct text *text, const char *key, sower_axes axes)
+static void add_axes(struct text *text, sower_axes axes)
 {
-    add(text, "%s=", key);
     const char *separator = "";
     for (unsigned axis = 0; axis < SOWER_RANK_MAX; axis++) {
         if ((axes >> axis & 1) != 0) {
-            add(text, "%s%u", separator, axis);
+            add(text, separator);
+            add_number(text, axis);
             separator = ",";
         }
     }
-    add(text, "\n");
+}
+
+static void add_layout(struct text *text, const struct sower_layout *layout, size_t rank)
+{
+    add(text, "\nlayout=");
+    add(text, sower_layout_name(layout->order));
+    add(text, "\nin_axes=");
+    add_axes(text, sower_layout_in_axes(layout, rank));
+    add(text, "\nout_axes=");
+    add_axes(text, sower_layout_out_axes(layout, rank));
+    add(text, "\nbatch_axes=");
+    add_axes(text, layout->batch_axes);
+    add(text, "\nfan_in=");
+    add_number(text, layout->fan_in);
+    add(text, "\nfan_out=");
+    add_number(text, layout->fan_out);
 }
 
 size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CANONICAL_MAX])
@@ -67,21 +110,28 @@ size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CAN
     struct text text = {.start = buffer};
     char root[2 * SOWER_SEED_SIZE + 1];
     sodium_bin2hex(root, sizeof root, draw->root_id.bytes, SOWER_SEED_SIZE);
-    add(&text, "sower draw\nspec=%d\nroot=%s\n", SOWER_SPEC, root);
-    add(&text, "experiment=%zu:%s\n", strlen(draw->experiment), draw->experiment);
-    add(&text, "trial=%" PRIu64 "\n", draw->trial);
-    add(&text, "name=%zu:%s\n", strlen(draw->name), draw->name);
-    add(&text, "shape=");
+    add(&text, "sower draw\nspec=");
+    add_number(&text, SOWER_SPEC);
+    add(&text, "\nroot=");
+    add(&text, root);
+    add(&text, "\nexperiment=");
+    add_name(&text, draw->experiment);
+    add(&text, "\ntrial=");
+    add_number(&text, draw->trial);
+    add(&text, "\nname=");
+    add_name(&text, draw->name);
+    add(&text, "\nshape=");
     for (size_t axis = 0; axis < draw->shape.rank; axis++) {
-        add(&text, "%s%" PRIu64, axis == 0 ? "" : ",", draw->shape.sizes[axis]);
+        add(&text, axis == 0 ? "" : ",");
+        add_number(&text, draw->shape.sizes[axis]);
     }
-    add(&text, "\ndtype=%s\ninit=%s\n", sower_dtype_name(draw->dtype), draw->initializer.entry->name);
+    add(&text, "\ndtype=");
+    add(&text, sower_dtype_name(draw->dtype));
+    add(&text, "\ninit=");
+    add(&text, draw->initializer.entry->name);
     add_parameters(&text, &draw->initializer);
-    add(&text, "layout=%s\n", sower_layout_name(draw->layout.order));
-    add_axes(&text, "in_axes", sower_layout_in_axes(&draw->layout, draw->shape.rank));
-    add_axes(&text, "out_axes", sower_layout_out_axes(&draw->layout, draw->shape.rank));
-    add_axes(&text, "batch_axes", draw->layout.batch_axes);
-    add(&text, "fan_in=%" PRIu64 "\nfan_out=%" PRIu64 "\n", draw->layout.fan_in, draw->layout.fan_out);
+    add_layout(&text, &draw->layout, draw->shape.rank);
+    add(&text, "\n");
     return text.length;
 }
 
