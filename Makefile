@@ -2,6 +2,7 @@
 # make demo       from nothing to a compared tensor, in one command
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
+# make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
 # make install    into PREFIX (/usr/local), below DESTDIR
 
@@ -33,7 +34,7 @@ CLIENT_LIBS = -lcurl
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all deps-build deps deps-ci demo run check unit-tests install clean
+.PHONY: all deps-build deps deps-ci deps-bench demo run check bench unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -62,6 +63,7 @@ $(BUILD)/%.o: %.c
 # Debian's packages, the same names in 12 and 13.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_CHECK = libcmocka-dev python3-pytest curl
+PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck
 
 # Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
@@ -82,6 +84,9 @@ deps-build:
 deps:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
 
+deps-bench:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_BENCH))
+
 deps-ci:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_CI))
 
@@ -98,6 +103,15 @@ check: deps
 	@tests/run $(BUILD)
 
 unit-tests: $(UNIT)
+
+BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
+
+# PARTS="http small" measures only these; tests/bench/run names them all.
+bench: deps-bench
+	@$(MAKE) --no-print-directory all $(BENCH)
+	@tests/bench/run $(BUILD) $(PARTS)
 
 PREFIX ?= /usr/local
 install: all
