@@ -227,15 +227,16 @@ class Uniform:
         signed = (word >> (bits - kept)) - ((word >> (bits - 1)) << kept)
         c = 2 * signed + 1, -kept
         x = form.fma(c, form.round(pair(self.half)), form.round(pair(self.middle)))
-        return clamp(form, x, *self.bounds)
+        return clamp(form, x, *self.bounds, pair(self.middle))
 
 
-def clamp(form, x, low, high):
+def clamp(form, x, low, high, middle):
     if not math.isinf(low):
         x = max(x, round_up(form, low), key=value)
     if not math.isinf(high):
         x = min(x, round_down(form, high), key=value)
-    return x
+    empty = not math.isinf(low) and not math.isinf(high) and less(round_down(form, high), round_up(form, low))
+    return form.round(middle) if empty else x
 
 
 class Normal:
@@ -261,7 +262,7 @@ class TruncatedNormal(Normal):
         if below == above == 0:
             first, span = 1, 2 ** bits - 2
         inside = first + (word * span + span // 2 >> bits)
-        return clamp(F64 if bits == 64 else F32, super().element(inside, bits), self.low, self.high)
+        return clamp(F64 if bits == 64 else F32, super().element(inside, bits), self.low, self.high, self.mean)
 
 
 def uniform_law(limit):

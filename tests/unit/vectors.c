@@ -37,6 +37,8 @@ static const char *const DRAWS[] = {
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'uniform(0,1)'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'uniform(0,1)','dtype':'f64'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'uniform(-3,17.5)'}",
+    "{'experiment':'vectors','name':'w','shape':[7,5],'init':'uniform(1.00000001,1.00000002)'}",
+    "{'experiment':'vectors','name':'w','shape':[7,5],'init':'uniform(1.00000001,1.00000002)','dtype':'f64'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'normal(0,1)'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'normal(0,1)','dtype':'f64'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'normal(-2.5,1e-05)'}",
@@ -49,6 +51,7 @@ static const char *const DRAWS[] = {
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'trunc_normal(0,0.02,-2,2)'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'trunc_normal(0.5,1,0,0.75)'}",
     "{'experiment':'vectors','name':'w','shape':[7,5],'init':'trunc_normal(0,1)','dtype':'f64'}",
+    "{'experiment':'vectors','name':'w','shape':[7,5],'init':'trunc_normal(1,1e-08,1.00000001,1.00000002)'}",
     /* narrow types, overflow and underflow included */
     "{'experiment':'vectors','name':'w','shape':[3,11],'init':'normal(0,1)','dtype':'f16'}",
     "{'experiment':'vectors','name':'w','shape':[3,11],'init':'normal(0,1)','dtype':'bf16'}",
