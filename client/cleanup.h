@@ -1,8 +1,8 @@
 /* Clean-up when a signal ends the program.
  *
- * On SIGINT, SIGTERM and SIGHUP the temporary file is removed, a half-drawn progress line is wiped, and the
- * signal is raised again with its default effect, so that a shell sees what ended the program. Signals that
- * the parent had set to be ignored (nohup) stay ignored. */
+ * On SIGINT, SIGTERM, SIGHUP and SIGQUIT the temporary file is removed, a half-drawn progress line is wiped,
+ * and the signal is raised again with its default effect, so that a shell sees what ended the program.
+ * Signals that the parent had set to be ignored (nohup) stay ignored. */
 #ifndef SOW_CLEANUP_H
 #define SOW_CLEANUP_H
 
