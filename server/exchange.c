@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../proto/answer.h"
+#include "number.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
@@ -90,8 +91,8 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
 {
     if (response == NULL)
         return MHD_NO;
-    char id[17];
-    snprintf(id, sizeof id, "%016" PRIx64, exchange->id);
+    char id[SOWER_REQUEST_ID_MAX];
+    sower_number_id(exchange->id, id);
     MHD_add_response_header(response, "Sower-Request", id);
     if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");

@@ -6,6 +6,7 @@
 #include "handlers.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,10 @@
 
 #include "../proto/record.h"
 #include "answer_bytes.h"
+#include "number.h"
 #include "range.h"
+#include "sources.h"
+#include "stream.h"
 
 enum {
     SMALL_ANSWER = 64 * 1024, /* up to here a body is made at once and leaves with its headers in one send */
@@ -35,9 +39,13 @@ struct tensor {
     char etag[ETAG_TEXT];
     enum sower_range_outcome part;
     struct sower_range range;
-    struct sower_source source;
+    struct sower_cost cost;
+    struct sower_source source;      /* a light one, open if `opened` */
+    struct sower_prepared *prepared; /* a heavy one */
+    struct sower_sources_wait preparation;
     bool opened, streams;
     struct sower_bytes bytes;
+    struct sower_stream stream; /* in use if `streams` */
     struct sower_record record; /* filled only for a draw that is not known */
 };
 
@@ -45,9 +53,11 @@ static void release(void *state)
 {
     struct tensor *tensor = state;
     if (tensor->streams)
-        atomic_fetch_sub(&tensor->exchange->server->streams, 1);
+        sower_stream_end(&tensor->stream);
     if (tensor->opened)
         sower_source_close(&tensor->source);
+    if (tensor->prepared != NULL)
+        sower_prepared_release(tensor->prepared);
     free(tensor);
 }
 
@@ -87,20 +97,21 @@ static void make_etag(struct tensor *tensor)
 
 static void add_number(struct MHD_Response *response, const char *name, uint64_t number)
 {
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, number);
+    char text[SOWER_NUMBER_MAX];
+    sower_number_print(number, text);
     MHD_add_response_header(response, name, text);
 }
 
 static void add_shape(struct MHD_Response *response, const struct sower_region *region)
 {
-    char text[SOWER_RECORD_SHAPE_MAX];
+    char text[SOWER_RANK_MAX * SOWER_NUMBER_MAX];
     struct sower_shape shape = sower_region_shape(region);
-    int length = 0;
-    text[0] = '\0';
-    for (size_t axis = 0; axis < shape.rank; axis++)
-        length += snprintf(text + length, sizeof text - (size_t)length, "%s%" PRIu64, axis == 0 ? "" : ",",
-                           shape.sizes[axis]);
+    size_t length = 0;
+    for (size_t axis = 0; axis < shape.rank; axis++) {
+        if (axis > 0)
+            text[length++] = ',';
+        length += sower_number_print(shape.sizes[axis], text + length);
+    }
     /* A scalar has no sizes, and a header cannot be empty. */
     MHD_add_response_header(response, "Sower-Shape", shape.rank == 0 ? "()" : text);
 }
@@ -130,43 +141,15 @@ static void add_headers(const struct tensor *tensor, struct MHD_Response *respon
     add_number(response, "Sower-Spec", SOWER_SPEC);
     add_shape(response, &request->region);
     MHD_add_response_header(response, "Sower-Dtype", sower_dtype_name(request->draw.dtype));
-    snprintf(text, sizeof text, "%" PRIu64 ",%" PRIu64, request->plan.fans.in, request->plan.fans.out);
+    size_t length = sower_number_print(request->plan.fans.in, text);
+    text[length] = ',';
+    sower_number_print(request->plan.fans.out, text + length + 1);
     MHD_add_response_header(response, "Sower-Fan", text);
     if (tensor->part != SOWER_RANGE_PART)
         return;
     snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, tensor->range.start,
              tensor->range.start + tensor->range.length - 1, sower_bytes_size(&tensor->bytes));
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
-}
-
-static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
-{
-    struct tensor *tensor = context;
-    uint64_t start = tensor->range.start + position;
-    /* A range may begin anywhere; after the first, short piece every block begins on an edge. */
-    size_t to_edge = SOWER_BYTES_ALIGNMENT - (size_t)(start % SOWER_BYTES_ALIGNMENT);
-    if (to_edge < SOWER_BYTES_ALIGNMENT && to_edge < size)
-        size = to_edge;
-    if (!sower_bytes_read(&tensor->bytes, start, size, (uint8_t *)buffer))
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    tensor->exchange->bytes += size;
-    return (ssize_t)size;
-}
-
-/* Larger blocks are faster; many streams at a time get smaller ones, so that they all fit into memory. */
-static size_t block_size(uint64_t streams)
-{
-    uint64_t size = BLOCKS_BUDGET / (streams > 0 ? streams : 1);
-    size = size < BLOCK_MIN ? BLOCK_MIN : size > BLOCK_MAX ? BLOCK_MAX : size;
-    return (size_t)(size - size % SOWER_BYTES_ALIGNMENT);
-}
-
-static struct MHD_Response *make_stream(struct tensor *tensor)
-{
-    tensor->streams = true;
-    uint64_t streams = atomic_fetch_add(&tensor->exchange->server->streams, 1) + 1;
-    return MHD_create_response_from_callback(tensor->range.length, block_size(streams), read_block, tensor,
-                                             NULL);
 }
 
 static struct MHD_Response *make_small(struct tensor *tensor)
@@ -184,13 +167,71 @@ static struct MHD_Response *make_small(struct tensor *tensor)
     return response;
 }
 
+static ssize_t read_nothing(void *context, uint64_t position, char *buffer, size_t size)
+{
+    (void)context, (void)position, (void)buffer, (void)size;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 /* libmicrohttpd sends no body for HEAD, but wants to know its size. */
 static struct MHD_Response *make_head(struct tensor *tensor)
 {
-    return MHD_create_response_from_callback(tensor->range.length, 1, read_block, tensor, NULL);
+    return MHD_create_response_from_callback(tensor->range.length, 1, read_nothing, NULL, NULL);
 }
 
-static enum MHD_Result answer(struct sower_exchange *exchange)
+static struct MHD_Response *make_stream(struct tensor *tensor)
+{
+    tensor->streams = true;
+    return sower_stream_begin(&tensor->stream, tensor->exchange, &tensor->bytes, tensor->range,
+                              tensor->prepared != NULL);
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
+{
+    const struct tensor *tensor = exchange->state;
+    if (response != NULL)
+        add_headers(tensor, response);
+    return sower_reply(exchange, tensor->part == SOWER_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK,
+                       response);
+}
+
+/* With a heavy source at hand. */
+static enum MHD_Result answer_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->bytes.source = sower_prepared_source(tensor->prepared);
+    return reply(exchange, make_stream(tensor));
+}
+
+static enum MHD_Result answer_prepared(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->prepared = tensor->preparation.prepared;
+    return tensor->prepared != NULL ? answer_heavy(exchange)
+                                    : sower_refuse(exchange, &tensor->preparation.problem);
+}
+
+static void prepared(struct sower_sources_wait *wait)
+{
+    struct tensor *tensor = (struct tensor *)((char *)wait - offsetof(struct tensor, preparation));
+    sower_exchange_resume(tensor->exchange);
+}
+
+static enum MHD_Result open_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct sower_sources *sources = exchange->server->sources;
+    tensor->prepared = sower_sources_find(sources, &tensor->draw);
+    if (tensor->prepared != NULL)
+        return answer_heavy(exchange);
+    tensor->preparation.done = prepared;
+    sower_exchange_suspend(exchange, answer_prepared);
+    sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
+                          &tensor->preparation);
+    return MHD_YES;
+}
+
+static enum MHD_Result open_light(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     struct sower_problem problem;
@@ -199,13 +240,16 @@ static enum MHD_Result answer(struct sower_exchange *exchange)
         return sower_refuse(exchange, &problem);
     tensor->opened = true;
     tensor->bytes.source = &tensor->source;
-    struct MHD_Response *response = exchange->method == SOWER_HEAD         ? make_head(tensor)
-                                    : tensor->range.length <= SMALL_ANSWER ? make_small(tensor)
-                                                                           : make_stream(tensor);
-    if (response != NULL)
-        add_headers(tensor, response);
-    return sower_reply(exchange, tensor->part == SOWER_RANGE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK,
-                       response);
+    return reply(exchange, tensor->range.length <= SMALL_ANSWER ? make_small(tensor) : make_stream(tensor));
+}
+
+/* The draw is recorded: its bytes may leave. */
+static enum MHD_Result answer(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    if (exchange->method == SOWER_HEAD)
+        return reply(exchange, make_head(tensor));
+    return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
 }
 
 static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
@@ -280,6 +324,23 @@ static enum MHD_Result weigh_conditions(struct sower_exchange *exchange)
     return tensor->part == SOWER_RANGE_UNSATISFIABLE ? refuse_range(exchange) : record(exchange);
 }
 
+static bool check_cost(const struct sower_server *server, struct tensor *tensor,
+                       struct sower_problem *problem)
+{
+    tensor->cost = sower_source_cost(&tensor->request.plan);
+    if (tensor->cost.smaller_side > server->options->max_orthogonal)
+        return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+                                 "The smaller side of this orthogonal matrix is %" PRIu64
+                                 "; this daemon prepares up to %" PRIu64 " (--max-orthogonal).",
+                                 tensor->cost.smaller_side, server->options->max_orthogonal);
+    if (tensor->cost.memory > sower_sources_limit(server->sources))
+        return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+                                 "Preparing this matrix takes %" PRIu64
+                                 " bytes of memory; this daemon keeps up to %" PRIu64 " (--cache-size).",
+                                 tensor->cost.memory, sower_sources_limit(server->sources));
+    return true;
+}
+
 static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct sower_problem *problem)
 {
     json_t *fields;
@@ -288,7 +349,7 @@ static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct
     bool parsed = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
                                       &tensor->request, problem);
     json_decref(fields);
-    return parsed;
+    return parsed && check_cost(exchange->server, tensor, problem);
 }
 
 enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
@@ -305,6 +366,7 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     tensor->draw = sower_draw_id(&tensor->request.draw);
     tensor->line = 0;
     tensor->opened = tensor->streams = false;
+    tensor->prepared = NULL;
     tensor->bytes.region = tensor->request.region;
     sower_format_body(&tensor->request, &tensor->bytes.body);
     tensor->part = SOWER_RANGE_WHOLE;

@@ -11,12 +11,13 @@
 
 #include "exchange.h"
 #include "handlers.h"
+#include "number.h"
 
 enum {
     /* For a connection's request line and headers: a query string with a name of 100 KB must reach the
      * parser, which says what is wrong with it. libmicrohttpd clears this memory between the requests of a
      * connection. */
-    CONNECTION_MEMORY = 192 * 1024,
+    CONNECTION_MEMORY = 144 * 1024,
 };
 
 static uint64_t nanoseconds(void)
@@ -76,6 +77,14 @@ static void find_route(struct sower_exchange *exchange, const char *path)
     }
 }
 
+/* Copies as much of a text as fits. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strnlen(from, size - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
 static struct sower_exchange *begin(struct sower_server *server, struct MHD_Connection *connection,
                                     const char *path, const char *method)
 {
@@ -88,8 +97,8 @@ static struct sower_exchange *begin(struct sower_server *server, struct MHD_Conn
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     exchange->started = nanoseconds();
     exchange->method = method_of(method);
-    snprintf(exchange->path, sizeof exchange->path, "%s", path);
-    snprintf(exchange->method_name, sizeof exchange->method_name, "%s", method);
+    copy_text(exchange->path, sizeof exchange->path, path);
+    copy_text(exchange->method_name, sizeof exchange->method_name, method);
     find_route(exchange, path);
     atomic_fetch_add(&server->active, 1);
     return exchange;
@@ -143,9 +152,9 @@ static const char *ending(enum MHD_RequestTerminationCode code)
 static void log_exchange(const struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
     struct sower_log_line line;
-    char id[17];
+    char id[SOWER_REQUEST_ID_MAX];
     sower_log_begin(&line, &exchange->server->log, SOWER_LOG_INFO, "request");
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)exchange->id);
+    sower_number_id(exchange->id, id);
     sower_log_string(&line, "request", id);
     sower_log_string(&line, "method", exchange->method_name);
     sower_log_string(&line, "path", exchange->path);
@@ -195,8 +204,7 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
 bool sower_http_start(struct sower_server *server, int socket, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t threads = options->threads > 0 ? options->threads : processors > 0 ? (uint64_t)processors : 1;
+    uint64_t threads = sower_options_threads(options->threads);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections, NULL},

@@ -1,11 +1,14 @@
 #include "log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "number.h"
+
+enum { TIME_LENGTH = 24 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -78,14 +81,23 @@ static size_t append_character(struct sower_log_line *line, const unsigned char 
     return taken;
 }
 
+/* `,"key":` and what follows it; nothing when that leaves no room for `needed` bytes more. */
+static bool append_key(struct sower_log_line *line, const char *key, size_t needed)
+{
+    size_t length = strlen(key);
+    if (line->log == NULL || room(line) < length + 4 + needed)
+        return false;
+    append(line, ",\"", 2);
+    append(line, key, length);
+    append(line, "\":", 2);
+    return true;
+}
+
 void sower_log_text(struct sower_log_line *line, const char *key, const char *text, size_t length)
 {
-    char head[64];
-    int head_length = snprintf(head, sizeof head, ",\"%s\":\"", key);
-    /* A member whose key would not fit with an empty text is left out. */
-    if (line->log == NULL || room(line) < (size_t)head_length + 1)
+    if (!append_key(line, key, 2))
         return;
-    append(line, head, (size_t)head_length);
+    append(line, "\"", 1);
     if (length > SOWER_LOG_TEXT_MAX)
         length = SOWER_LOG_TEXT_MAX;
     bool full = false;
@@ -101,36 +113,54 @@ void sower_log_string(struct sower_log_line *line, const char *key, const char *
 
 void sower_log_number(struct sower_log_line *line, const char *key, uint64_t number)
 {
-    char member[96];
-    if (line->log != NULL)
-        append(line, member, (size_t)snprintf(member, sizeof member, ",\"%s\":%" PRIu64, key, number));
+    char digits[SOWER_NUMBER_MAX];
+    size_t count = sower_number_print(number, digits);
+    if (append_key(line, key, count))
+        append(line, digits, count);
 }
 
 void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t nanoseconds)
 {
-    char member[96];
-    if (line->log != NULL)
-        append(line, member,
-               (size_t)snprintf(member, sizeof member, ",\"%s\":%" PRIu64 ".%06" PRIu64, key,
-                                nanoseconds / 1000000000, nanoseconds / 1000 % 1000000));
+    char digits[SOWER_NUMBER_MAX + 7];
+    size_t count = sower_number_print(nanoseconds / 1000000000, digits);
+    digits[count] = '.';
+    sower_number_pad(nanoseconds / 1000 % 1000000, digits + count + 1, 6);
+    if (append_key(line, key, count + 7))
+        append(line, digits, count + 7);
+}
+
+/* "2026-01-31T12:00:00.000Z" */
+static void print_time(char text[TIME_LENGTH])
+{
+    struct timespec now;
+    struct tm day;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &day);
+    memcpy(text, "0000-00-00T00:00:00.000Z", TIME_LENGTH);
+    sower_number_pad((uint64_t)day.tm_year + 1900, text, 4);
+    sower_number_pad((uint64_t)day.tm_mon + 1, text + 5, 2);
+    sower_number_pad((uint64_t)day.tm_mday, text + 8, 2);
+    sower_number_pad((uint64_t)day.tm_hour, text + 11, 2);
+    sower_number_pad((uint64_t)day.tm_min, text + 14, 2);
+    sower_number_pad((uint64_t)day.tm_sec, text + 17, 2);
+    sower_number_pad((uint64_t)now.tv_nsec / 1000000, text + 20, 3);
 }
 
 void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, enum sower_log_level level,
                      const char *event)
 {
+    static const char head[] = "{\"time\":\"";
     line->log = level <= log->level ? log : NULL;
     line->length = 0;
     if (line->log == NULL)
         return;
-    struct timespec now;
-    struct tm day;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &day);
-    line->length = (size_t)snprintf(
-        line->text, sizeof line->text,
-        "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ\",\"level\":\"%s\",\"event\":\"%s\"",
-        day.tm_year + 1900, day.tm_mon + 1, day.tm_mday, day.tm_hour, day.tm_min, day.tm_sec,
-        now.tv_nsec / 1000000, level_names[level], event);
+    char time[TIME_LENGTH];
+    print_time(time);
+    append(line, head, sizeof head - 1);
+    append(line, time, sizeof time);
+    append(line, "\"", 1);
+    sower_log_string(line, "level", level_names[level]);
+    sower_log_string(line, "event", event);
 }
 
 void sower_log_end(struct sower_log_line *line)

@@ -60,6 +60,16 @@ static bool open_ledger(struct sower_server *server, struct sower_problem *probl
                                                        "The daemon is out of memory or threads.");
 }
 
+static bool start_pool(struct sower_server *server, struct sower_problem *problem)
+{
+    const struct sower_options *options = server->options;
+    server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
+    if (server->pool != NULL)
+        server->sources = sower_sources_new(server->pool, options->cache_size);
+    return server->sources != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                                        "The daemon is out of memory or threads.");
+}
+
 /* As many open files as the connections need, if the hard limit allows. */
 static void raise_file_limit(const struct sower_options *options)
 {
@@ -147,8 +157,10 @@ static void serve(struct sower_server *server, int signals)
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
     sower_http_drain(server);
     wait_for_idle(server);
-    /* The ledger resumes all that wait for it; only then may the connections go. */
+    /* Each of these resumes all that wait for it; only then may the connections go. */
     sower_ledger_stop(server->ledger);
+    sower_sources_stop(server->sources);
+    sower_pool_stop(server->pool);
     sower_http_stop(server);
 }
 
@@ -162,7 +174,8 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
         return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                  "The daemon cannot take signals: %s.", strerror(errno));
     raise_file_limit(server->options);
-    if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem))
+    if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem) ||
+        !start_pool(server, problem))
         return false;
     socket = sower_listen(server->options->listen, address, problem);
     if (socket < 0 || !sower_http_start(server, socket, problem))
@@ -170,6 +183,17 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     log_listening(server, address);
     serve(server, signals);
     return true;
+}
+
+static void release(struct sower_server *server)
+{
+    if (server->pool != NULL)
+        sower_pool_free(server->pool);
+    if (server->sources != NULL)
+        sower_sources_free(server->sources);
+    if (server->ledger != NULL)
+        sower_ledger_free(server->ledger);
+    sodium_memzero(&server->root, sizeof server->root);
 }
 
 int main(int argc, char **argv)
@@ -192,9 +216,7 @@ int main(int argc, char **argv)
     struct sower_server server = {.options = &options, .log = {options.log_level, STDERR_FILENO}};
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);
-    if (server.ledger != NULL)
-        sower_ledger_free(server.ledger);
-    sodium_memzero(&server.root, sizeof server.root);
+    release(&server);
     if (ran)
         sower_log_sentence(&server.log, SOWER_LOG_INFO, "stopped", "The ledger is closed.");
     else

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../core/draw.h"
 #include "../proto/version.h"
@@ -182,6 +183,12 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
     if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem))
         return SOWER_OPTIONS_REFUSED;
     return SOWER_OPTIONS_RUN;
+}
+
+uint64_t sower_options_threads(uint64_t given)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return given > 0 ? given : processors > 0 ? (uint64_t)processors : 1;
 }
 
 /* Makes the directory and those above it. */

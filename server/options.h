@@ -38,6 +38,9 @@ enum sower_options_outcome { SOWER_OPTIONS_RUN, SOWER_OPTIONS_DONE, SOWER_OPTION
 enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
                                               struct sower_problem *problem);
 
+/* A number of threads as given, or one for each CPU where it is 0. */
+uint64_t sower_options_threads(uint64_t given);
+
 /* The directory of the state: of the options, else the first of $STATE_DIRECTORY (systemd), else
  * $XDG_STATE_HOME/sower, else ~/.local/state/sower. It is made, with its parents, for the owner alone when it
  * does not exist. */

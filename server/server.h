@@ -10,6 +10,8 @@
 #include "ledger.h"
 #include "log.h"
 #include "options.h"
+#include "pool.h"
+#include "sources.h"
 
 struct MHD_Daemon;
 
@@ -19,6 +21,8 @@ struct sower_server {
     struct sower_seed root;
     bool private_root;
     struct sower_ledger *ledger;
+    struct sower_pool *pool;
+    struct sower_sources *sources;
     struct MHD_Daemon *daemon;
     uint64_t first_request;    /* a random number, so that request ids of different runs differ */
     _Atomic uint64_t requests; /* begun so far */

@@ -1,0 +1,282 @@
+#include "sources.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TURNS_MAX = 256 }; /* preparations that may wait for their turn */
+
+enum stage { WAITING, PREPARING, READY };
+
+struct sower_prepared {
+    struct sower_job job; /* comes first: the pool hands a pointer to it back */
+    struct sower_sources *sources;
+    struct sower_draw_id draw;
+    uint64_t memory;
+    enum stage stage;
+    size_t users; /* who hold it, or wait for it */
+    struct sower_sources_wait *waits;
+    struct sower_source source; /* open when READY; before, what to open */
+    struct sower_prepared *newer, *older;
+};
+
+/* A list in the order of last use. It is short (each entry is megabytes), so it is searched from the front.
+ */
+struct sower_sources {
+    struct sower_pool *pool;
+    uint64_t limit;
+    pthread_mutex_t lock; /* guards what follows */
+    uint64_t memory;      /* of those that are PREPARING or READY */
+    size_t turns;         /* how many are WAITING */
+    bool stopping;
+    struct sower_prepared *newest, *oldest;
+};
+
+static void unlink_entry(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    *(entry->newer != NULL ? &entry->newer->older : &sources->newest) = entry->older;
+    *(entry->older != NULL ? &entry->older->newer : &sources->oldest) = entry->newer;
+}
+
+static void link_newest(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    entry->newer = NULL;
+    entry->older = sources->newest;
+    *(sources->newest != NULL ? &sources->newest->newer : &sources->oldest) = entry;
+    sources->newest = entry;
+}
+
+static struct sower_prepared *look_up(struct sower_sources *sources, const struct sower_draw_id *draw)
+{
+    struct sower_prepared *entry = sources->newest;
+    while (entry != NULL && memcmp(&entry->draw, draw, sizeof *draw) != 0)
+        entry = entry->older;
+    if (entry != NULL && entry->stage == READY) { /* those who wait for their turn keep their place */
+        unlink_entry(sources, entry);
+        link_newest(sources, entry);
+    }
+    return entry;
+}
+
+static void destroy(struct sower_prepared *entry)
+{
+    if (entry->stage == READY)
+        sower_source_close(&entry->source);
+    free(entry);
+}
+
+/* Drops what nobody uses, longest unused first, until `memory` more bytes fit. Whether they do. */
+static bool make_room(struct sower_sources *sources, uint64_t memory)
+{
+    struct sower_prepared *entry = sources->oldest;
+    while (entry != NULL && memory > sources->limit - sources->memory) {
+        struct sower_prepared *newer = entry->newer;
+        if (entry->stage == READY && entry->users == 0) {
+            unlink_entry(sources, entry);
+            sources->memory -= entry->memory;
+            destroy(entry);
+        }
+        entry = newer;
+    }
+    return memory <= sources->limit - sources->memory;
+}
+
+static void tell(struct sower_sources_wait *list, struct sower_prepared *entry,
+                 const struct sower_problem *problem)
+{
+    while (list != NULL) {
+        struct sower_sources_wait *wait = list;
+        list = wait->next;
+        wait->prepared = entry;
+        if (entry == NULL)
+            wait->problem = *problem;
+        wait->done(wait);
+    }
+}
+
+/* Takes an entry that will not come to be out of the list; returns those who wait for it. */
+static struct sower_sources_wait *give_up(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    struct sower_sources_wait *waits = entry->waits;
+    unlink_entry(sources, entry);
+    free(entry);
+    return waits;
+}
+
+static void prepare(struct sower_job *job);
+
+/* Starts the preparations whose turn has come, in order of arrival. The lock is held. */
+static void start_turns(struct sower_sources *sources)
+{
+    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+        newer = entry->newer;
+        if (entry->stage != WAITING)
+            continue;
+        if (!make_room(sources, entry->memory))
+            return;
+        newer = entry->newer; /* what was dropped may have been next */
+        entry->stage = PREPARING;
+        entry->job.run = prepare;
+        sources->memory += entry->memory;
+        sources->turns--;
+        if (!sower_pool_submit(sources->pool, &entry->job))
+            return; /* the pool stops after the sources, so nothing is waiting then */
+    }
+}
+
+/* On the pool: opens the source and tells all who wait. */
+static void prepare(struct sower_job *job)
+{
+    struct sower_prepared *entry = (struct sower_prepared *)job;
+    struct sower_sources *sources = entry->sources;
+    const struct sower_parallel parallel = sower_pool_parallel(sources->pool);
+    const struct sower_source wanted = entry->source;
+    struct sower_problem problem;
+    bool opened = sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, &problem);
+    pthread_mutex_lock(&sources->lock);
+    struct sower_sources_wait *waits = entry->waits;
+    if (opened) {
+        entry->stage = READY;
+        entry->waits = NULL;
+    } else {
+        sources->memory -= entry->memory;
+        give_up(sources, entry);
+        start_turns(sources);
+    }
+    pthread_mutex_unlock(&sources->lock);
+    tell(waits, opened ? entry : NULL, &problem);
+}
+
+struct sower_prepared *sower_sources_find(struct sower_sources *sources, const struct sower_draw_id *draw)
+{
+    pthread_mutex_lock(&sources->lock);
+    struct sower_prepared *entry = look_up(sources, draw);
+    if (entry != NULL && entry->stage == READY)
+        entry->users++;
+    else
+        entry = NULL;
+    pthread_mutex_unlock(&sources->lock);
+    return entry;
+}
+
+static struct sower_prepared *new_entry(struct sower_sources *sources, const struct sower_draw_id *draw,
+                                        const struct sower_plan *plan, const struct sower_seed *seed)
+{
+    struct sower_prepared *entry = calloc(1, sizeof *entry);
+    if (entry == NULL)
+        return NULL;
+    entry->sources = sources;
+    entry->draw = *draw;
+    entry->memory = sower_source_cost(plan).memory;
+    entry->source.plan = *plan;
+    entry->source.seed = *seed;
+    link_newest(sources, entry);
+    sources->turns++;
+    return entry;
+}
+
+/* The entry to wait for, found or made; NULL with a problem. The lock is held. */
+static struct sower_prepared *join(struct sower_sources *sources, const struct sower_draw_id *draw,
+                                   const struct sower_plan *plan, const struct sower_seed *seed,
+                                   struct sower_problem *problem)
+{
+    struct sower_prepared *entry = sources->stopping ? NULL : look_up(sources, draw);
+    if (entry != NULL)
+        return entry;
+    const char *sentence = "The daemon is out of memory.";
+    if (sources->stopping)
+        sentence = "The daemon is stopping; ask again when it is back.";
+    else if (sources->turns == TURNS_MAX)
+        sentence = "Too many tensors wait to be prepared; ask again in a moment.";
+    else
+        entry = new_entry(sources, draw, plan, seed);
+    if (entry == NULL)
+        sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", sentence);
+    return entry;
+}
+
+void sower_sources_prepare(struct sower_sources *sources, const struct sower_draw_id *draw,
+                           const struct sower_plan *plan, const struct sower_seed *seed,
+                           struct sower_sources_wait *wait)
+{
+    struct sower_problem problem;
+    wait->next = NULL;
+    pthread_mutex_lock(&sources->lock);
+    struct sower_prepared *entry = join(sources, draw, plan, seed, &problem);
+    bool waits = entry != NULL && entry->stage != READY;
+    if (entry != NULL)
+        entry->users++;
+    if (waits) {
+        wait->next = entry->waits;
+        entry->waits = wait;
+        start_turns(sources);
+    }
+    pthread_mutex_unlock(&sources->lock);
+    if (!waits)
+        tell(wait, entry, &problem);
+}
+
+const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared)
+{
+    return &prepared->source;
+}
+
+void sower_prepared_release(struct sower_prepared *prepared)
+{
+    struct sower_sources *sources = prepared->sources;
+    pthread_mutex_lock(&sources->lock);
+    if (--prepared->users == 0)
+        start_turns(sources);
+    pthread_mutex_unlock(&sources->lock);
+}
+
+uint64_t sower_sources_limit(const struct sower_sources *sources)
+{
+    return sources->limit;
+}
+
+struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory)
+{
+    struct sower_sources *sources = calloc(1, sizeof *sources);
+    if (sources == NULL)
+        return NULL;
+    sources->pool = pool;
+    sources->limit = memory;
+    pthread_mutex_init(&sources->lock, NULL);
+    return sources;
+}
+
+void sower_sources_stop(struct sower_sources *sources)
+{
+    struct sower_problem problem;
+    struct sower_sources_wait *refused = NULL;
+    sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The daemon is stopping; ask again when it is back.");
+    pthread_mutex_lock(&sources->lock);
+    sources->stopping = true;
+    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+        newer = entry->newer;
+        if (entry->stage != WAITING)
+            continue;
+        struct sower_sources_wait *waits = give_up(sources, entry), **end = &waits;
+        while (*end != NULL)
+            end = &(*end)->next;
+        *end = refused;
+        refused = waits;
+    }
+    sources->turns = 0;
+    pthread_mutex_unlock(&sources->lock);
+    tell(refused, NULL, &problem);
+}
+
+void sower_sources_free(struct sower_sources *sources)
+{
+    while (sources->newest != NULL) {
+        struct sower_prepared *entry = sources->newest;
+        unlink_entry(sources, entry);
+        destroy(entry);
+    }
+    pthread_mutex_destroy(&sources->lock);
+    free(sources);
+}

@@ -1,0 +1,56 @@
+/* Prepared sources: the factors of heavy tensors, made once and shared.
+ *
+ * Opening the source of an orthogonal matrix takes long and leaves factors behind. They are made on the
+ * compute pool, once for all who ask for the same draw at the same time or soon after, and kept while memory
+ * allows: a tensor that is fetched in eight shards is prepared once. What is in use is never dropped; what is
+ * not goes in the order of last use when the limit is reached; preparations that do not fit now wait for
+ * their turn. */
+#ifndef SOWER_SERVER_SOURCES_H
+#define SOWER_SERVER_SOURCES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/draw.h"
+#include "../core/plan.h"
+#include "../core/problem.h"
+#include "../core/source.h"
+#include "pool.h"
+
+struct sower_sources;
+struct sower_prepared; /* one of them */
+
+/* One who waits for a source. It must stay until `done` was called. */
+struct sower_sources_wait {
+    /* Called once, by any thread; what it points to may be gone when it returns. */
+    void (*done)(struct sower_sources_wait *wait);
+    struct sower_prepared *prepared; /* the outcome, to be released; NULL with a problem */
+    struct sower_problem problem;
+    struct sower_sources_wait *next;
+};
+
+/* Keeps `memory` bytes of factors at most. NULL when memory runs out. */
+struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory);
+
+/* Refuses whoever waits for his turn and who comes later; what is being made is finished. */
+void sower_sources_stop(struct sower_sources *sources);
+
+/* After the pool was stopped, and all that was given out was released. */
+void sower_sources_free(struct sower_sources *sources);
+
+/* The most that the factors of one source may take. */
+uint64_t sower_sources_limit(const struct sower_sources *sources);
+
+/* The source of a draw if it is there already, to be released; else NULL. */
+struct sower_prepared *sower_sources_find(struct sower_sources *sources, const struct sower_draw_id *draw);
+
+/* Has the source prepared, whose cost in memory is within the limit. `done` is always called, perhaps at
+ * once. */
+void sower_sources_prepare(struct sower_sources *sources, const struct sower_draw_id *draw,
+                           const struct sower_plan *plan, const struct sower_seed *seed,
+                           struct sower_sources_wait *wait);
+
+const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared);
+void sower_prepared_release(struct sower_prepared *prepared);
+
+#endif
