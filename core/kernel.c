@@ -8,6 +8,7 @@
 const struct sower_kernel *const sower_kernels[] = {
 #if defined(__x86_64__)
     &sower_kernel_avx512,
+    &sower_kernel_avx2,
 #endif
     &sower_kernel_portable,
     NULL,

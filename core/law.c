@@ -3,8 +3,7 @@
 #include <math.h>
 
 #include "normal.h"
-
-__extension__ typedef unsigned __int128 product128;
+#include "scalar.h"
 
 struct sower_law sower_law_constant(double value)
 {
@@ -112,63 +111,12 @@ bool sower_law_truncated_normal(double mean, double std, double lower, double up
     return true;
 }
 
-/* 2s + 1 has 24 bits and the power of two is exact, so c is. */
-static float uniform_f32(uint32_t word)
-{
-    int32_t odd = (int32_t)(word >> 8 << 1 | 1u) - (word >> 31 ? INT32_C(0x2000000) : 0);
-    return (float)odd * 0x1p-24f;
-}
-
-static double uniform_f64(uint64_t word)
-{
-    int64_t odd = (int64_t)(word >> 11 << 1 | 1u) - (word >> 63 ? INT64_C(0x40000000000000) : 0);
-    return (double)odd * 0x1p-53;
-}
-
-static float clamp_f32(const struct sower_law *law, float x)
-{
-    x = x < law->low ? law->low : x;
-    return x > law->high ? law->high : x;
-}
-
-static double clamp_f64(const struct sower_law *law, double x)
-{
-    x = x < law->low64 ? law->low64 : x;
-    return x > law->high64 ? law->high64 : x;
-}
-
 float sower_law_f32(const struct sower_law *law, uint32_t word)
 {
-    uint32_t inside;
-    switch (law->kind) {
-    case SOWER_LAW_UNIFORM:
-        return clamp_f32(law, fmaf(uniform_f32(word), law->scale, law->shift));
-    case SOWER_LAW_NORMAL:
-        return fmaf(sower_normal_f32(word), law->scale, law->shift);
-    case SOWER_LAW_TRUNCATED_NORMAL:
-        inside = law->first + (uint32_t)(((uint64_t)word * law->span + law->span / 2) >> 32);
-        return clamp_f32(law, fmaf(sower_normal_f32(inside), law->scale, law->shift));
-    case SOWER_LAW_CONSTANT:
-    case SOWER_LAW_COUNT:
-        break;
-    }
-    return law->shift;
+    return sower_inline_law_f32(law, word);
 }
 
 double sower_law_f64(const struct sower_law *law, uint64_t word)
 {
-    uint64_t inside;
-    switch (law->kind) {
-    case SOWER_LAW_UNIFORM:
-        return clamp_f64(law, fma(uniform_f64(word), law->scale64, law->shift64));
-    case SOWER_LAW_NORMAL:
-        return fma(sower_normal_f64(word), law->scale64, law->shift64);
-    case SOWER_LAW_TRUNCATED_NORMAL:
-        inside = law->first64 + (uint64_t)(((product128)word * law->span64 + law->span64 / 2) >> 64);
-        return clamp_f64(law, fma(sower_normal_f64(inside), law->scale64, law->shift64));
-    case SOWER_LAW_CONSTANT:
-    case SOWER_LAW_COUNT:
-        break;
-    }
-    return law->shift64;
+    return sower_inline_law_f64(law, word);
 }

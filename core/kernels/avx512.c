@@ -1,8 +1,8 @@
 /* AVX-512: ChaCha20 on sixteen blocks side by side, one register for each word of the state; the table of the
  * inverse normal CDF is looked up in registers. */
-#if defined(__x86_64__)
-
 #include "kernels.h"
+
+#if defined(__x86_64__)
 
 #include <immintrin.h>
 
@@ -10,8 +10,10 @@
 #include "../normal_table.h"
 #include "batch.h"
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd")))
-#define INLINE AVX512 static inline __attribute__((always_inline))
+enum { LANES = 16 };
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd")))
+#define INLINE KERNEL static inline __attribute__((always_inline))
 
 /* A quarter round is four times this: a += b, d ^= a, d <<<= 16, 12, 8, 7 in turn, with the parts exchanged.
  * Rotations can go to half of the processor's units only, so two quarter rounds add while two others rotate.
@@ -117,7 +119,7 @@ INLINE void transpose(__m512i x[16])
 }
 
 /* Sixteen blocks of the stream, one after the other. */
-AVX512 static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
+KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
                                                          uint32_t *words)
 {
     __m512i x[16];
@@ -147,7 +149,7 @@ enum { GROUP = 4 };
 
 /* The first sixteen columns of the table have the octaves from 2^16 on. One word in 32768 is below; where
  * there is one, its group looks through all columns. */
-AVX512 static __attribute__((noinline, cold)) void normal_f32_wide(const __m512i words[GROUP],
+KERNEL static __attribute__((noinline, cold)) void normal_f32_wide(const __m512i words[GROUP],
                                                                    __m512 z[GROUP])
 {
     const __m512i *centres = (const void *)sower_normal_f32_centre;
@@ -421,111 +423,18 @@ INLINE void convert(const struct sower_law *law, enum sower_method method, enum 
     }
 }
 
-/* One copy of the code for every method and dtype, with nothing left to decide inside of it. */
-INLINE void convert_method(const struct sower_law *law, enum sower_method method, enum sower_dtype dtype,
-                           const uint32_t *words, const struct sower_batch *batch)
+KERNEL static void whole_batch(uint32_t block, uint8_t *elements, size_t step, struct sower_batch *batch)
 {
-    switch (dtype) {
-    case SOWER_F64:
-        convert(law, method, SOWER_F64, words, batch);
-        return;
-    case SOWER_F16:
-        convert(law, method, SOWER_F16, words, batch);
-        return;
-    case SOWER_BF16:
-        convert(law, method, SOWER_BF16, words, batch);
-        return;
-    case SOWER_F8_E4M3:
-        convert(law, method, SOWER_F8_E4M3, words, batch);
-        return;
-    case SOWER_F8_E5M2:
-        convert(law, method, SOWER_F8_E5M2, words, batch);
-        return;
-    case SOWER_F32:
-    case SOWER_DTYPE_COUNT:
-        break;
-    }
-    convert(law, method, SOWER_F32, words, batch);
-}
-
-AVX512 static __attribute__((noinline)) void convert_any(const struct sower_law *law,
-                                                         enum sower_method method, enum sower_dtype dtype,
-                                                         const uint32_t *words,
-                                                         const struct sower_batch *batch)
-{
-    switch (method) {
-    case SOWER_METHOD_UNIFORM:
-        convert_method(law, SOWER_METHOD_UNIFORM, dtype, words, batch);
-        return;
-    case SOWER_METHOD_UNIFORM_CLAMPED:
-        convert_method(law, SOWER_METHOD_UNIFORM_CLAMPED, dtype, words, batch);
-        return;
-    case SOWER_METHOD_NORMAL:
-        convert_method(law, SOWER_METHOD_NORMAL, dtype, words, batch);
-        return;
-    case SOWER_METHOD_TRUNCATED:
-        convert_method(law, SOWER_METHOD_TRUNCATED, dtype, words, batch);
-        return;
-    }
-}
-
-INLINE bool next_batch(struct sower_walk *walk, enum sower_dtype dtype, struct sower_batch *batch)
-{
-    uint32_t block;
-    uint8_t *elements;
-    if (!sower_walk_whole(walk, SOWER_BATCH_LANES, &block, &elements)) {
-        return sower_walk_next(walk, SOWER_BATCH_LANES, batch);
-    }
     __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     __m512i lane_low = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     __m512i lane_high = _mm512_set_epi64(15, 14, 13, 12, 11, 10, 9, 8);
     __m512i first = _mm512_set1_epi64((long long)(uintptr_t)elements);
-    /* A block has 16 elements of 4, 2 or 1 bytes, or 8 of 8: 64, 32 or 16 bytes. */
-    __m128i shift = _mm_cvtsi32_si128(dtype == SOWER_F64 || dtype == SOWER_F32 ? 6
-                                      : dtype <= SOWER_BF16                    ? 5
-                                                                               : 4);
+    __m512i steps = _mm512_set1_epi64((long long)step);
     _mm512_store_si512(batch->block, _mm512_add_epi32(_mm512_set1_epi32((int)block), lane));
-    _mm512_storeu_si512(batch->elements, _mm512_add_epi64(first, _mm512_sll_epi64(lane_low, shift)));
-    _mm512_storeu_si512(batch->elements + 8, _mm512_add_epi64(first, _mm512_sll_epi64(lane_high, shift)));
+    _mm512_storeu_si512(batch->elements, _mm512_add_epi64(first, _mm512_mul_epu32(lane_low, steps)));
+    _mm512_storeu_si512(batch->elements + 8, _mm512_add_epi64(first, _mm512_mul_epu32(lane_high, steps)));
     _mm256_storeu_si256((void *)batch->wanted, _mm256_set1_epi16(-1));
-    batch->count = SOWER_BATCH_LANES;
-    return true;
-}
-
-AVX512 static void fill_runs(const struct sower_law *law, enum sower_dtype dtype,
-                             const struct sower_seed *seed, const struct sower_runs *runs, void *elements)
-{
-    if (law->kind == SOWER_LAW_CONSTANT) {
-        sower_fill_constant(law, dtype, runs->length * runs->count, elements);
-        return;
-    }
-    _Alignas(64) uint32_t words[SOWER_BATCH_LANES * SOWER_BLOCK_WORDS];
-    uint32_t state[16];
-    struct sower_batch batch;
-    enum sower_method method = sower_method(law, dtype);
-    struct sower_walk walk = sower_walk_start(runs, dtype, elements);
-    sower_chacha_state(seed, state);
-    while (next_batch(&walk, dtype, &batch)) {
-        make_blocks(state, batch.block, words);
-        convert_any(law, method, dtype, words, &batch);
-    }
-}
-
-AVX512 static void map(const struct sower_law *law, const uint32_t *words, size_t count, float *values)
-{
-    if (law->kind == SOWER_LAW_CONSTANT) {
-        sower_fill_constant(law, SOWER_F32, count, values);
-        return;
-    }
-    _Alignas(64) uint32_t chunk[SOWER_BATCH_LANES * SOWER_BLOCK_WORDS];
-    struct sower_batch batch;
-    struct sower_runs run = {.first = 0, .length = count, .stride = count, .count = 1};
-    struct sower_walk walk = sower_walk_start(&run, SOWER_F32, values);
-    enum sower_method method = sower_method(law, SOWER_F32);
-    while (next_batch(&walk, SOWER_F32, &batch)) {
-        sower_batch_take(&batch, words, count, chunk);
-        convert_any(law, method, SOWER_F32, chunk, &batch);
-    }
+    batch->count = LANES;
 }
 
 static bool supported(void)
@@ -534,6 +443,8 @@ static bool supported(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512cd");
 }
+
+#include "fill.h"
 
 const struct sower_kernel sower_kernel_avx512 = {
     .name = "avx512",

@@ -53,7 +53,7 @@ static void cut_block(struct sower_walk *walk, struct sower_batch *batch, unsign
     batch->block[lane] = (uint32_t)(walk->first >> walk->block_shift);
     /* Not pointer arithmetic, since the result may lie before the buffer. */
     batch->elements[lane] = (uint8_t *)((uintptr_t)walk->elements - (uintptr_t)first * walk->element_size);
-    batch->wanted[lane] = (uint16_t)(((1u << count) - 1u) << first);
+    batch->wanted[lane] = count == per_block ? UINT16_MAX : (uint16_t)(((1u << count) - 1u) << first);
     advance(walk, count);
 }
 
@@ -75,14 +75,27 @@ bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch
     return true;
 }
 
+void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enum sower_dtype dtype,
+                             const uint8_t *from)
+{
+    unsigned wanted = batch->wanted[lane];
+    if (wanted != 0) {
+        size_t size = sower_dtype_size(dtype);
+        size_t first = (size_t)__builtin_ctz(wanted) * size;
+        memcpy((uint8_t *)((uintptr_t)batch->elements[lane] + first), from + first,
+               (size_t)__builtin_popcount(wanted) * size);
+    }
+}
+
 void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks)
 {
-    memset(blocks, 0, sizeof *blocks * SOWER_BATCH_LANES * SOWER_BLOCK_WORDS);
     for (unsigned lane = 0; lane < batch->count; lane++) {
         size_t first = (size_t)batch->block[lane] * SOWER_BLOCK_WORDS;
         size_t left = count - first;
         size_t taken = left < SOWER_BLOCK_WORDS ? left : SOWER_BLOCK_WORDS;
-        memcpy(blocks + (size_t)lane * SOWER_BLOCK_WORDS, words + first, taken * sizeof *words);
+        uint32_t *to = blocks + (size_t)lane * SOWER_BLOCK_WORDS;
+        memcpy(to, words + first, taken * sizeof *words);
+        memset(to + taken, 0, (SOWER_BLOCK_WORDS - taken) * sizeof *to);
     }
 }
 

@@ -14,8 +14,9 @@ enum { SOWER_BATCH_LANES = 16, SOWER_BLOCK_WORDS = 16 }; /* lanes: the most that
 struct sower_batch {
     _Alignas(64) uint32_t block[SOWER_BATCH_LANES]; /* which block of the stream each lane makes */
     uint8_t *elements[SOWER_BATCH_LANES]; /* where element 0 of the block would go, be it wanted or not */
-    uint16_t wanted[SOWER_BATCH_LANES];   /* bit i: element i of the block is wanted */
-    unsigned count;                       /* lanes in use; of the others nothing is wanted */
+    uint16_t
+        wanted[SOWER_BATCH_LANES]; /* bit i: element i of the block is wanted; all ones: the whole block */
+    unsigned count;                /* lanes in use; of the others nothing is wanted */
 };
 
 /* Where in the runs the next batch begins. */
@@ -37,6 +38,22 @@ bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block, 
 /* Takes the next blocks, at most `lanes`, whole or not, of as many runs as they reach over. False when
  * nothing is left. */
 bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
+
+/* The batch of `count` neighbouring whole blocks, `step` bytes of elements each. */
+static inline void sower_batch_whole(struct sower_batch *batch, unsigned count, uint32_t block,
+                                     uint8_t *elements, size_t step)
+{
+    for (unsigned i = 0; i < count; i++) {
+        batch->block[i] = block + i;
+        batch->elements[i] = elements + i * step;
+        batch->wanted[i] = UINT16_MAX;
+    }
+    batch->count = count;
+}
+
+/* Copies the wanted elements of a lane, out of all those of its block at `from`, to where they go. */
+void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enum sower_dtype dtype,
+                             const uint8_t *from);
 
 /* For a kernel's map: the blocks of the batch, cut from `count` given words in place of the stream. */
 void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks);
