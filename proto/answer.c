@@ -55,9 +55,14 @@ static const char *status_title(unsigned status)
 
 json_t *sower_answer_problem(unsigned status, const char *param, const char *detail)
 {
-    const char *named = param == NULL || param[0] == '\0' ? NULL : param;
-    return json_pack("{s:s, s:s, s:i, s:s, s:s*}", "type", "about:blank", "title", status_title(status),
-                     "status", (int)status, "detail", detail, "param", named);
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title", status_title(status),
+                                "status", (int)status, "detail", detail);
+    if (problem != NULL && param != NULL && param[0] != '\0' &&
+        json_object_set_new(problem, "param", json_string(param)) != 0) {
+        json_decref(problem);
+        return NULL;
+    }
+    return problem;
 }
 
 static json_t *number(double value)
@@ -174,11 +179,15 @@ static json_t *parameter_json(const struct sower_parameter *parameter)
 {
     char domain[160];
     sower_catalogue_domain(parameter, domain, sizeof domain);
-    json_t *choices = parameter->kind == SOWER_PARAMETER_CHOICE ? texts_json(parameter->choices) : NULL;
-    return json_pack("{s:s, s:s, s:b, s:o, s:s, s:o*, s:s}", "name", parameter->name, "kind",
-                     kind_name(parameter->kind), "required", parameter->required, "default",
-                     default_json(parameter), "domain", domain, "choices", choices, "meaning",
-                     parameter->meaning);
+    json_t *json = json_pack("{s:s, s:s, s:b, s:o, s:s, s:s}", "name", parameter->name, "kind",
+                             kind_name(parameter->kind), "required", parameter->required, "default",
+                             default_json(parameter), "domain", domain, "meaning", parameter->meaning);
+    if (json != NULL && parameter->kind == SOWER_PARAMETER_CHOICE &&
+        json_object_set_new(json, "choices", texts_json(parameter->choices)) != 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
 }
 
 static json_t *parameters_json(const struct sower_entry *entry)

@@ -33,8 +33,8 @@ json_t *sower_answer_plan(const struct sower_request *request);
 
 /* /v1/initializers: one entry, and all of them as an array. An entry has name, aliases, summary, formula,
  * source, example, rank ([least, greatest]) and parameters: a list of name, kind ("real", "integer",
- * "boolean", "choice"), required, default (null when required), domain (in words), choices (of a choice),
- * meaning. */
+ * "boolean", "choice"), required, default (null when required), domain (in words), meaning, and of a choice
+ * choices. */
 json_t *sower_answer_entry(const struct sower_entry *entry);
 json_t *sower_answer_catalogue(void);
 

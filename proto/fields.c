@@ -122,7 +122,8 @@ static bool refuse_json(const char *text, size_t length, const json_error_t *err
     size_t position = error->position < 0 ? 0 : (size_t)error->position;
     position = position < length ? position : length;
     enum json_error_code code = json_error_code(error);
-    if (code == json_error_out_of_memory) {
+    /* jansson leaves the text empty when memory runs out, or reports what it could not store as missing */
+    if (code == json_error_out_of_memory || error->text[0] == '\0') {
         return out_of_memory(problem);
     }
     char field[sizeof problem->field] = "";

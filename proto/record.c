@@ -143,12 +143,18 @@ json_t *sower_record_json(const struct sower_record *record)
     sower_hex(record->seed.bytes, seed);
     sower_hex(record->root_id.bytes, root);
     sower_record_time(record->time, time);
-    json_t *number = record->ledger == 0 ? NULL : json_integer((json_int_t)record->ledger);
-    json_t *stamp = record->ledger == 0 ? NULL : json_string(time);
-    /* "*" leaves out what is NULL; "o" takes NULL for a failure */
-    return json_pack("{s:o*, s:o*, s:s, s:s, s:s, s:i, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "ledger", number,
-                     "time", stamp, "draw", draw, "seed", seed, "root", root, "spec", (int)record->spec,
-                     "experiment", record->experiment, "trial", (json_int_t)record->trial, "name",
-                     record->name, "shape", shape_json(record->shape), "dtype", record->dtype, "init",
-                     record->initializer, "layout", record->layout);
+    json_t *line = record->ledger == 0
+                       ? json_object()
+                       : json_pack("{s:I, s:s}", "ledger", (json_int_t)record->ledger, "time", time);
+    json_t *rest =
+        json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "draw", draw, "seed", seed,
+                  "root", root, "spec", (int)record->spec, "experiment", record->experiment, "trial",
+                  (json_int_t)record->trial, "name", record->name, "shape", shape_json(record->shape),
+                  "dtype", record->dtype, "init", record->initializer, "layout", record->layout);
+    if (line != NULL && (rest == NULL || json_object_update(line, rest) != 0)) {
+        json_decref(line);
+        line = NULL;
+    }
+    json_decref(rest);
+    return line;
 }

@@ -11,7 +11,7 @@
 #include "../../proto/answer.h"
 #include "../../proto/format.h"
 
-static json_t *plan_of(const char *body)
+static struct sower_request request_of(const char *body)
 {
     struct sower_request request = {0};
     struct sower_problem problem = {.sentence = ""};
@@ -22,6 +22,12 @@ static json_t *plan_of(const char *body)
         fail_msg("%s: %s", body, problem.sentence);
     }
     json_decref(fields);
+    return request;
+}
+
+static json_t *plan_of(const char *body)
+{
+    struct sower_request request = request_of(body);
     json_t *plan = sower_answer_plan(&request);
     assert_non_null(plan);
     return plan;
@@ -157,6 +163,40 @@ static void a_parameter_is_described_in_its_own_type(void **state)
     json_decref(entry);
 }
 
+/* Lets that many more allocations of jansson succeed. */
+static size_t allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    return allocations_left == 0 ? NULL : (allocations_left--, malloc(size));
+}
+
+static void running_out_of_memory_gives_no_answer_and_no_leak(void **state)
+{
+    (void)state;
+    struct sower_request request = request_of("{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[4,5],"
+                                              "\"init\":\"normal\",\"slice\":\"1:2,:\"}");
+    for (int kind = 0; kind < 3; kind++) {
+        json_t *whole = NULL;
+        size_t allowed = 0;
+        for (; whole == NULL; allowed++) {
+            json_set_alloc_funcs(failing_malloc, free);
+            allocations_left = allowed;
+            whole = kind == 0   ? sower_answer_plan(&request)
+                    : kind == 1 ? sower_answer_catalogue()
+                                : sower_answer_problem(400, "shape", "No.");
+            json_set_alloc_funcs(malloc, free);
+        }
+        assert_true(allowed > 5);
+        json_t *again = kind == 0   ? sower_answer_plan(&request)
+                        : kind == 1 ? sower_answer_catalogue()
+                                    : sower_answer_problem(400, "shape", "No.");
+        assert_true(json_equal(whole, again)); /* nothing left out */
+        json_decref(again);
+        json_decref(whole);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +206,7 @@ int main(void)
         cmocka_unit_test(figures_that_json_cannot_hold_are_null),
         cmocka_unit_test(the_catalogue_describes_every_entry_in_full),
         cmocka_unit_test(a_parameter_is_described_in_its_own_type),
+        cmocka_unit_test(running_out_of_memory_gives_no_answer_and_no_leak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

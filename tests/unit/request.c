@@ -550,6 +550,43 @@ static void a_damaged_body_does_no_harm(void **state)
     }
 }
 
+/* Lets that many more allocations of jansson succeed. */
+static size_t allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    return allocations_left == 0 ? NULL : (allocations_left--, malloc(size));
+}
+
+static void running_out_of_memory_is_a_problem_and_leaks_nothing(void **state)
+{
+    (void)state;
+    static const char body[] = "{" JSON_BASE ",\"in_axis\":[1],\"trial\":7}";
+    static const struct sower_pair pairs[] = {
+        {"experiment", 10, "e", 1}, {"name", 4, "n", 1}, {"trial", 5, NULL, 0}};
+    json_t *fields = NULL;
+    bool done = false;
+    for (size_t allowed = 0; !done; allowed++) {
+        struct sower_problem problem = {.sentence = ""};
+        json_set_alloc_funcs(failing_malloc, free);
+        allocations_left = allowed;
+        done = sower_request_fields_from_json(body, sizeof body - 1, &fields, &problem);
+        json_set_alloc_funcs(malloc, free);
+        json_decref(fields);
+        assert_true(done || (fields == NULL && problem.sentence[0] != '\0'));
+    }
+    done = false;
+    for (size_t allowed = 0; !done; allowed++) {
+        struct sower_problem problem = {.code = SOWER_PROBLEM_INVALID};
+        json_set_alloc_funcs(failing_malloc, free);
+        allocations_left = allowed;
+        done = sower_request_fields_from_pairs(pairs, 3, &fields, &problem);
+        json_set_alloc_funcs(malloc, free);
+        json_decref(fields);
+        assert_true(done || (fields == NULL && problem.code == SOWER_PROBLEM_UNAVAILABLE));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_slice_or_a_shard_but_not_both),
         cmocka_unit_test(a_body_must_be_one_json_object),
         cmocka_unit_test(a_damaged_body_does_no_harm),
+        cmocka_unit_test(running_out_of_memory_is_a_problem_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
