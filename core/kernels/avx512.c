@@ -233,9 +233,11 @@ INLINE void law_f32(const struct sower_law *law, enum sower_method method, __m51
             }
         }
     } else {
+        if (method == SOWER_METHOD_TRUNCATED) {
 #pragma GCC unroll 4
-        for (int i = 0; i < GROUP && method == SOWER_METHOD_TRUNCATED; i++) {
-            words[i] = truncate_f32(law, words[i]);
+            for (int i = 0; i < GROUP; i++) {
+                words[i] = truncate_f32(law, words[i]);
+            }
         }
         normal_f32(words, x);
     }
@@ -328,9 +330,11 @@ INLINE void law_f64(const struct sower_law *law, enum sower_method method, __m51
             x[i] = _mm512_mul_pd(_mm512_cvtepi64_pd(odd), _mm512_set1_pd(0x1p-53));
         }
     } else {
+        if (method == SOWER_METHOD_TRUNCATED) {
 #pragma GCC unroll 4
-        for (int i = 0; i < GROUP && method == SOWER_METHOD_TRUNCATED; i++) {
-            words[i] = truncate_f64(law, words[i]);
+            for (int i = 0; i < GROUP; i++) {
+                words[i] = truncate_f64(law, words[i]);
+            }
         }
         normal_f64(words, x);
     }
@@ -376,10 +380,10 @@ INLINE __m128i f8_from_f32(__m512 x, int exponent_bits, int mantissa_bits, int l
 /* Stores those elements of one block that the mask has. */
 INLINE void store_f32(enum sower_dtype dtype, uint8_t *to, __mmask16 wanted, __m512 x)
 {
+    enum { rounding = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC };
     switch (dtype) {
     case SOWER_F16:
-        _mm256_mask_storeu_epi16(to, wanted,
-                                 _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+        _mm256_mask_storeu_epi16(to, wanted, _mm512_maskz_cvtps_ph(UINT16_MAX, x, rounding));
         return;
     case SOWER_BF16:
         _mm256_mask_storeu_epi16(to, wanted, bf16_from_f32(x));

@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-enum { ROWS = 4, VECTORS = 3, LANES = 4, COLUMNS = VECTORS * LANES };
+enum { ROWS = 4, VECTORS = 3, LANES = 4, COLUMNS = VECTORS * LANES, AHEAD = 16 };
 
 /* Unrolled whole, so that `sum` lives in registers. */
 __attribute__((target("avx2,fma"))) static void add(size_t depth, const double *a, size_t a_stride,
@@ -20,6 +20,10 @@ __attribute__((target("avx2,fma"))) static void add(size_t depth, const double *
         }
     }
     for (size_t k = 0; k < depth; k++) {
+        /* Both operands stream through once; asked for early, they arrive in time. */
+        __builtin_prefetch(a + (k + AHEAD) * a_stride);
+        __builtin_prefetch(b + (k + AHEAD / 2) * COLUMNS);
+        __builtin_prefetch(b + (k + AHEAD / 2) * COLUMNS + 2 * LANES);
         __m256d right[VECTORS];
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++) {
