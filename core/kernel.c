@@ -9,6 +9,8 @@ const struct sower_kernel *const sower_kernels[] = {
 #if defined(__x86_64__)
     &sower_kernel_avx512,
     &sower_kernel_avx2,
+#elif defined(__AARCH64EL__)
+    &sower_kernel_neon,
 #endif
     &sower_kernel_portable,
     NULL,

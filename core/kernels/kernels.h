@@ -7,6 +7,7 @@
 
 extern const struct sower_kernel sower_kernel_avx512;
 extern const struct sower_kernel sower_kernel_avx2;
+extern const struct sower_kernel sower_kernel_neon;
 extern const struct sower_kernel sower_kernel_portable;
 
 /* What every kernel does for a constant law. */
