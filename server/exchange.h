@@ -39,6 +39,8 @@ struct sower_exchange {
     unsigned allowed;         /* methods of the route, for the Allow of a 405 */
     uint64_t whole_size;      /* bytes of the whole answer, for the Content-Range of a 416 */
 
+    bool complete; /* the request is all there; before, its sender may have left without our knowing */
+
     char *body; /* of the request */
     size_t body_size, body_capacity;
     uint64_t discarded;

@@ -100,7 +100,6 @@ static struct sower_exchange *begin(struct sower_server *server, struct MHD_Conn
     copy_text(exchange->path, sizeof exchange->path, path);
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
     find_route(exchange, path);
-    atomic_fetch_add(&server->active, 1);
     return exchange;
 }
 
@@ -131,6 +130,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         size_t count = *upload_size;
         *upload_size = 0;
         return sower_exchange_body_add(exchange, upload, count) ? MHD_YES : MHD_NO;
+    }
+    if (!exchange->complete) {
+        exchange->complete = true;
+        atomic_fetch_add(&exchange->server->active, 1);
     }
     return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);
 }
@@ -185,9 +188,10 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     log_exchange(exchange, code);
     if (exchange->release != NULL)
         exchange->release(exchange->state);
+    if (exchange->complete)
+        atomic_fetch_sub(&server->active, 1);
     free(exchange->body);
     free(exchange);
-    atomic_fetch_sub(&server->active, 1);
     tell_if_idle(server);
 }
 
@@ -210,6 +214,7 @@ bool sower_http_start(struct sower_server *server, int socket, struct sower_prob
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}, /* as RFC 9112 has it: a request without Host is refused */
         /* A pool of one thread is no pool for libmicrohttpd, it is the default. */
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL},
         {MHD_OPTION_END, 0, NULL},

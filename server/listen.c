@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,11 +13,18 @@
 
 #include <systemd/sd-daemon.h>
 
+/* getaddrinfo takes any number for a port and cuts it to 16 bits. */
+static bool is_port(const char *text)
+{
+    size_t length = strspn(text, "0123456789");
+    return length > 0 && length <= 5 && text[length] == '\0' && atoi(text) <= UINT16_MAX;
+}
+
 /* Splits "host:port" or "[host]:port". */
 static bool split(const char *text, char host[SOWER_ADDRESS_MAX], const char **port)
 {
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || colon[1] == '\0')
+    if (colon == NULL || !is_port(colon + 1))
         return false;
     size_t length = (size_t)(colon - text);
     if (length >= 2 && text[0] == '[' && colon[-1] == ']') {

@@ -26,7 +26,7 @@ struct sower_server {
     struct MHD_Daemon *daemon;
     uint64_t first_request;    /* a random number, so that request ids of different runs differ */
     _Atomic uint64_t requests; /* begun so far */
-    _Atomic uint64_t active;   /* begun and not yet completed */
+    _Atomic uint64_t active;   /* requests that are complete and whose answer is not */
     _Atomic uint64_t streams;  /* answers that are being generated block by block */
     _Atomic bool draining;     /* no new connections; those that are open close after their answer */
     int idle_event;            /* eventfd: told when the last exchange completes while draining */

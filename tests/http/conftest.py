@@ -1,0 +1,164 @@
+"""Runs the real daemon for the tests: each starts one (or shares its module's) on a free port and an empty state."""
+import http.client
+import json
+import os
+import pathlib
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import urllib.parse
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sowerd")
+# How long anything that must happen may take before a test gives up: far beyond what a loaded machine needs.
+PATIENCE = 60
+
+
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def problem(self):
+        assert self.headers["Content-Type"] == "application/problem+json", (self.status, self.body)
+        problem = self.json()
+        assert problem["status"] == self.status
+        assert problem["type"] == "about:blank" and problem["title"]
+        assert problem["detail"].endswith((".", "?")), problem
+        return problem
+
+
+class Daemon:
+    """A running sowerd. Its log is read as it comes."""
+
+    def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=()):
+        self.state = pathlib.Path(state)
+        arguments = ["--listen", listen] if listen else []
+        arguments += ["--state", str(state), *options]
+        self.process = subprocess.Popen(
+            (command or [SOWERD]) + arguments,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            pass_fds=pass_fds,
+        )
+        self.lines = queue.Queue()
+        self.log = []
+        threading.Thread(target=self._read_log, daemon=True).start()
+        started = self.wait_for(lambda line: line.get("event") == "listening")
+        self.address = started["address"]
+        host, port = self.address.rsplit(":", 1)
+        self.host, self.port = host.strip("[]"), int(port)
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def wait_for(self, wanted):
+        """The first log line from here on that `wanted` accepts."""
+        while True:
+            text = self.lines.get(timeout=PATIENCE)
+            assert text is not None, f"sowerd ended before the line came; its log: {self.log}"
+            try:
+                line = json.loads(text)
+            except ValueError:
+                line = {"text": text.decode(errors="replace")}
+            self.log.append(line)
+            if wanted(line):
+                return line
+
+    def rest_of_log(self):
+        """After the end: all lines that were not read yet."""
+        rest = []
+        while (text := self.lines.get(timeout=PATIENCE)) is not None:
+            rest.append(text)
+        return rest
+
+    def connect(self):
+        return http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+
+    def socket(self):
+        return socket.create_connection((self.host, self.port), timeout=PATIENCE)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = self.connect()
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None, **fields):
+        return self.request("GET", with_query(path, fields), headers=headers)
+
+    def post(self, path, fields, headers=None):
+        return self.request("POST", path, body=json.dumps(fields), headers=headers)
+
+    def url(self, path, **fields):
+        return f"http://{self.address}{with_query(path, fields)}"
+
+    def ledger(self, **fields):
+        answer = self.get("/v1/ledger", **fields)
+        assert answer.status == 200, answer.body
+        return [json.loads(line) for line in answer.body.splitlines()]
+
+    def figure(self, name):
+        """A figure of /proc/PID/status in KiB, VmHWM for example."""
+        for line in open(f"/proc/{self.process.pid}/status"):
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+        raise KeyError(name)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        """Ends the daemon as systemd would and returns its exit status."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.process.wait(timeout=PATIENCE)
+
+
+def with_query(path, fields):
+    return path + ("?" + urllib.parse.urlencode(fields) if fields else "")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts daemons with options of the test's own; all of them must end well."""
+    started = []
+
+    def start_daemon(*options, state=None, **keywords):
+        daemon = Daemon(state or tmp_path / f"state-{len(started)}", *options, **keywords)
+        started.append(daemon)
+        return daemon
+
+    yield start_daemon
+    for daemon in started:
+        was_running = daemon.process.poll() is None
+        status = daemon.stop()
+        assert not was_running or status == 0, (status, daemon.rest_of_log())
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    """One daemon for all tests of a module that do not mind each other."""
+    shared = Daemon(tmp_path_factory.mktemp("daemon") / "state")
+    yield shared
+    assert shared.stop() == 0, shared.rest_of_log()
+
+
+@pytest.fixture
+def draw(request):
+    """Fields of a small draw that no other test asks for."""
+    return {"experiment": request.node.name[:200], "name": "w", "shape": "4,6", "init": "normal(std=0.02)"}

@@ -1,0 +1,356 @@
+"""The record: every draw once, before its bytes; what happens when it cannot be written."""
+import concurrent.futures
+import pathlib
+import resource
+import signal
+import sqlite3
+import struct
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, SOWERD
+
+
+def tensor(number, **more):
+    return dict(experiment="ledger", name=f"w{number}", shape="8", init="normal", **more)
+
+
+def wal(daemon):
+    return pathlib.Path(daemon.state) / "ledger.sqlite-wal"
+
+
+def commits(daemon):
+    """How many transactions the write-ahead log holds: its frames that end one say the database's size."""
+    content = wal(daemon).read_bytes()
+    page_size = struct.unpack(">I", content[8:12])[0]
+    frames = range(32, len(content) - 23, 24 + page_size)
+    salts = content[16:24]
+    return sum(
+        1 for at in frames if content[at + 8 : at + 16] == salts and struct.unpack(">I", content[at + 4 : at + 8])[0] > 0
+    )
+
+
+def disk_state(daemon):
+    return {path.name: (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes())
+            for path in pathlib.Path(daemon.state).iterdir() if not path.name.endswith("-shm")}
+
+
+class Locked:
+    """Another process that holds the ledger's write lock: to SQLite, another connection is one."""
+
+    def __init__(self, daemon):
+        self.path = pathlib.Path(daemon.state) / "ledger.sqlite"
+
+    def __enter__(self):
+        self.connection = sqlite3.connect(self.path, isolation_level=None)
+        self.connection.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, *_):
+        self.connection.execute("ROLLBACK")
+        self.connection.close()
+
+
+def test_lines_hold_what_was_asked_for_in_order(start):
+    daemon = start()
+    for number in range(3):
+        daemon.get("/v1/tensor", **tensor(number, trial=str(number)))
+    daemon.post("/v1/tensor", dict(experiment="other", name="ü", shape=[], init={"type": "he_normal"}, dtype="bf16"))
+    lines = daemon.ledger()
+    assert [line["ledger"] for line in lines] == [1, 2, 3, 4]
+    assert [(line["name"], line["trial"]) for line in lines] == [("w0", 0), ("w1", 1), ("w2", 2), ("ü", 0)]
+    assert lines[3]["shape"] == [] and lines[3]["dtype"] == "bf16" and lines[3]["init"] == "he_normal"
+    plan = daemon.get("/v1/plan", **tensor(2, trial="2")).json()
+    assert lines[2]["draw"] == plan["draw"] and lines[2]["seed"] == plan["seed"]
+    assert sorted(line["time"] for line in lines) == [line["time"] for line in lines]
+
+
+def test_a_draw_is_recorded_once_however_it_is_asked_for(start):
+    daemon = start()
+    numbers = set()
+    for format in ["npy", "raw"]:
+        for init in ["normal", "normal(std=0.05)", " normal( mean = 0 )"]:
+            answer = daemon.get("/v1/tensor", **{**tensor(1), "init": init}, format=format)
+            numbers.add(answer.headers["Sower-Ledger"])
+    numbers.add(daemon.get("/v1/tensor", **tensor(1), slice="2:3").headers["Sower-Ledger"])
+    assert numbers == {"1"} and len(daemon.ledger()) == 1
+
+
+def test_the_ledger_can_be_narrowed(start):
+    daemon = start()
+    for number in range(10):
+        daemon.get("/v1/tensor", **{**tensor(number), "experiment": f"e{number % 2}"})
+    assert [line["ledger"] for line in daemon.ledger(after=7)] == [8, 9, 10]
+    assert [line["ledger"] for line in daemon.ledger(after=2, limit=3)] == [3, 4, 5]
+    assert [line["ledger"] for line in daemon.ledger(experiment="e1")] == [2, 4, 6, 8, 10]
+    assert [line["ledger"] for line in daemon.ledger(experiment="e1", after=4, limit=2)] == [6, 8]
+    assert daemon.ledger(limit=0) == daemon.ledger(after=10) == daemon.ledger(experiment="e2") == []
+
+
+@pytest.mark.parametrize(
+    "query, param",
+    [("after=x", "after"), ("after=", "after"), ("after", "after"), ("after=-1", "after"), ("after=9223372036854775808", "after"),
+     ("limit=1.5", "limit"), ("limit=%2B1", "limit"), ("limit=1&limit=2", "limit"), ("experiment=", "experiment"),
+     ("experiment=" + "x" * 257, "experiment"), ("experiment=%ff", "experiment"), ("experiment=a%00b", "experiment"),
+     ("trial=1", "trial"), ("Limit=1", "Limit")],
+    ids=lambda text: text[:30],
+)
+def test_wrong_questions_to_the_ledger_are_refused(daemon, query, param):
+    answer = daemon.get("/v1/ledger?" + query)
+    assert answer.status == 400 and answer.problem()["param"] == param
+
+
+def test_a_long_ledger_is_streamed_whole_and_in_order_in_constant_memory(start):
+    daemon = start()
+    rows = 20000
+    daemon.get("/v1/tensor", **tensor(0))
+    with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
+        columns = "time, seed, root, spec, experiment, trial, name, shape, dtype, init, layout"
+        database.execute(
+            "WITH RECURSIVE count(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM count WHERE n < ?)"
+            f" INSERT INTO draw (ledger, draw, {columns})"
+            f" SELECT n, CAST(printf('%032d', n) AS BLOB), {columns} FROM draw, count WHERE draw.ledger = 1",
+            (rows,),
+        )
+    database.close()
+    before = daemon.figure("VmHWM")
+    lines = daemon.ledger()
+    assert [line["ledger"] for line in lines] == list(range(1, rows + 1))
+    assert daemon.figure("VmHWM") - before < 4096, "the answer has some 8 MB"
+    head = daemon.request("HEAD", "/v1/ledger")
+    assert head.status == 200 and head.body == b"" and head.headers["Content-Type"] == "application/x-ndjson"
+
+
+def test_a_ledger_that_grows_meanwhile_ends_at_the_line_that_was_last(start):
+    daemon = start()
+    for number in range(200):
+        daemon.get("/v1/tensor", **tensor(number))
+    connection = daemon.connect()
+    connection.request("GET", "/v1/ledger")
+    response = connection.getresponse()
+    first = response.readline()
+    for number in range(200, 210):
+        daemon.get("/v1/tensor", **tensor(number))
+    assert len([first, *response.read().splitlines()]) == 200
+    connection.close()
+
+
+def test_a_recorded_draw_is_served_without_touching_the_disk(start):
+    daemon = start()
+    for number in range(5):
+        daemon.get("/v1/tensor", **tensor(number))
+    before = disk_state(daemon)
+    for number in range(5):
+        for format in ["npy", "raw"]:
+            assert daemon.get("/v1/tensor", **tensor(number), format=format).status == 200
+    assert disk_state(daemon) == before
+
+
+def test_a_recorded_draw_that_memory_forgot_is_found_and_not_written(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    for number in range(5):
+        daemon.get("/v1/tensor", **tensor(number))
+    daemon.stop()
+    again = start(state=tmp_path / "state")
+    before = disk_state(again)
+    for number in range(5):
+        assert again.get("/v1/tensor", **tensor(number)).headers["Sower-Ledger"] == str(number + 1)
+    assert disk_state(again) == before
+    assert again.get("/v1/tensor", **tensor(5)).headers["Sower-Ledger"] == "6"
+
+
+def test_a_small_memory_forgets_and_the_ledger_does_not(start):
+    daemon = start("--known-draws", "8")
+    for turn in range(3):
+        for number in range(60):
+            assert daemon.get("/v1/tensor", **tensor(number)).headers["Sower-Ledger"] == str(number + 1)
+    assert len(daemon.ledger()) == 60
+
+
+def test_draws_that_wait_together_share_a_commit(start):
+    daemon = start()
+    daemon.get("/v1/tensor", **tensor("first"))
+    before = commits(daemon)
+    clients = 64
+    with Locked(daemon):
+        connections = [daemon.connect() for _ in range(clients)]
+        for number, connection in enumerate(connections):
+            connection.request("GET", daemon.url("/v1/tensor", **tensor(number)).split(daemon.address)[1])
+        assert daemon.get("/healthz").status == 200
+    assert [connection.getresponse().status for connection in connections] == [200] * clients
+    for connection in connections:
+        connection.close()
+    assert len(daemon.ledger()) == clients + 1
+    assert commits(daemon) - before < clients / 4
+
+
+def test_many_clients_that_ask_for_the_same_new_draw_get_one_line(start):
+    daemon = start()
+    with Locked(daemon):
+        connections = [daemon.connect() for _ in range(32)]
+        for connection in connections:
+            connection.request("GET", daemon.url("/v1/tensor", **tensor(0)).split(daemon.address)[1])
+    answers = [connection.getresponse() for connection in connections]
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.headers["Sower-Ledger"] for answer in answers} == {"1"}
+    assert len({answer.read() for answer in answers}) == 1 and len(daemon.ledger()) == 1
+    for connection in connections:
+        connection.close()
+
+
+def test_concurrent_new_draws_are_all_recorded_and_numbered_without_gaps(start):
+    daemon = start()
+
+    def work(client):
+        connection = daemon.connect()
+        numbers = []
+        for number in range(50):
+            connection.request("GET", daemon.url("/v1/tensor", **tensor(f"{client}-{number}")).split(daemon.address)[1])
+            response = connection.getresponse()
+            response.read()
+            numbers.append(int(response.headers["Sower-Ledger"]))
+        connection.close()
+        return numbers
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        numbers = [number for part in pool.map(work, range(16)) for number in part]
+    assert sorted(numbers) == list(range(1, 801)) == [line["ledger"] for line in daemon.ledger()]
+
+
+def refused(answer):
+    assert answer.status == 503, (answer.status, answer.body)
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "ledger" in answer.problem()["detail"]
+    assert "Sower-Seed" not in answer.headers
+    return True
+
+
+def check_failure_and_recovery(daemon, broken):
+    """While the ledger is broken new draws are refused and recorded ones served; after that all is as before."""
+    daemon.get("/v1/tensor", **tensor("known"))
+    with broken:
+        assert refused(daemon.get("/v1/tensor", **tensor("new")))
+        assert refused(daemon.get("/readyz"))
+        assert daemon.get("/healthz").status == 200
+        assert daemon.get("/v1/tensor", **tensor("known")).status == 200
+    assert daemon.get("/readyz").status == 200
+    assert daemon.get("/v1/tensor", **tensor("new")).headers["Sower-Ledger"] == "2"
+    assert [line["name"] for line in daemon.ledger()] == ["wknown", "wnew"]
+    daemon.wait_for(lambda line: line.get("event") == "ledger_failed")
+    daemon.wait_for(lambda line: line.get("event") == "ledger_recovered")
+
+
+def test_a_locked_ledger_refuses_new_draws_until_it_is_free(start):
+    daemon = start()
+    check_failure_and_recovery(daemon, Locked(daemon))
+
+
+class Full:
+    """No file may grow beyond what the write-ahead log has now."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __enter__(self):
+        self.limits = resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE)
+        size = wal(self.daemon).stat().st_size
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (size, self.limits[1]))
+
+    def __exit__(self, *_):
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, self.limits)
+
+
+def test_a_full_disk_refuses_new_draws_until_there_is_room(start):
+    daemon = start()
+    check_failure_and_recovery(daemon, Full(daemon))
+
+
+class Moved:
+    def __init__(self, daemon):
+        self.path = pathlib.Path(daemon.state) / "ledger.sqlite"
+
+    def __enter__(self):
+        self.path.rename(self.path.with_suffix(".away"))
+
+    def __exit__(self, *_):
+        self.path.with_suffix(".away").rename(self.path)
+
+
+def test_a_ledger_that_was_moved_away_refuses_new_draws_until_it_is_back(start):
+    daemon = start()
+    check_failure_and_recovery(daemon, Moved(daemon))
+
+
+def test_a_full_queue_refuses_at_once(start):
+    daemon = start("--queue", "1")
+    with Locked(daemon):
+        connections = [daemon.connect() for _ in range(16)]
+        for number, connection in enumerate(connections):
+            connection.request("GET", daemon.url("/v1/tensor", **tensor(number)).split(daemon.address)[1])
+        assert daemon.get("/healthz").status == 200
+    statuses = [connection.getresponse().status for connection in connections]
+    assert set(statuses) <= {200, 503} and 503 in statuses
+    assert len(daemon.ledger()) == statuses.count(200)
+    for connection in connections:
+        connection.close()
+
+
+def test_a_line_is_on_disk_before_the_first_byte_leaves(start, tmp_path):
+    state = tmp_path / "state"
+    for number in range(5):
+        daemon = start(state=state)
+        connection = daemon.connect()
+        connection.request("GET", daemon.url("/v1/tensor", **{**tensor(number), "shape": "50000000"}).split(daemon.address)[1])
+        assert connection.getresponse().status == 200
+        daemon.signal(signal.SIGKILL)
+        daemon.process.wait(timeout=PATIENCE)
+        connection.close()
+    assert [line["name"] for line in start(state=state).ledger()] == [f"w{number}" for number in range(5)]
+
+
+def refused_to_start(*options):
+    done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", *options], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_ledger_of_a_newer_version_is_refused_with_a_sentence(start, tmp_path):
+    start(state=tmp_path / "state").stop()
+    path = tmp_path / "state" / "ledger.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    content = path.read_bytes()
+    assert "newer sowerd" in refused_to_start("--state", str(tmp_path / "state"))
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE draw (a)")
+    database.close()
+    assert "another program" in refused_to_start("--ledger", f"sqlite:{path}")
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
+    database.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://localhost/x", "mysql:x", "ledger.sqlite", "sqlite", "SQLITE:x", ":memory:"])
+def test_a_ledger_of_an_unknown_kind_is_refused_with_a_sentence(url):
+    assert f"{url} is of a kind" in refused_to_start("--ledger", url)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("not a database, but long enough to be looked at by SQLite as one" * 100)
+    assert "not a database" in refused_to_start("--ledger", f"sqlite:{path}")
+    assert "cannot be opened" in refused_to_start("--ledger", f"sqlite:{tmp_path}/none/ledger")
+    assert "write-ahead log" in refused_to_start("--ledger", "sqlite::memory:")
+
+
+def test_a_ledger_can_be_anywhere(start, tmp_path):
+    daemon = start("--ledger", f"sqlite:{tmp_path}/mine.db")
+    daemon.get("/v1/tensor", **tensor(0))
+    assert (tmp_path / "mine.db").exists() and not daemon.state.exists()

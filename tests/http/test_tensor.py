@@ -1,0 +1,172 @@
+"""/v1/tensor and /v1/plan: what an answer holds."""
+import ast
+import json
+import struct
+import subprocess
+
+import pytest
+
+
+def npy(body):
+    """The header and the data of an .npy file, version 1.0."""
+    assert body[:8] == b"\x93NUMPY\x01\x00"
+    (length,) = struct.unpack("<H", body[8:10])
+    assert (10 + length) % 64 == 0 and body[9 + length] == ord("\n")
+    return ast.literal_eval(body[10 : 10 + length].decode()), body[10 + length :]
+
+
+def test_npy_has_the_header_that_numpy_reads(daemon, draw):
+    answer = daemon.get("/v1/tensor", **draw)
+    assert answer.status == 200
+    header, data = npy(answer.body)
+    assert header == {"descr": "<f4", "fortran_order": False, "shape": (4, 6)}
+    assert len(data) == 4 * 24
+
+
+def test_raw_is_the_data_of_npy(daemon, draw):
+    raw = daemon.get("/v1/tensor", **draw, format="raw")
+    assert raw.body == npy(daemon.get("/v1/tensor", **draw).body)[1]
+    assert raw.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_headers_say_what_the_answer_is(daemon, draw):
+    plan = daemon.get("/v1/plan", **draw).json()
+    answer = daemon.get("/v1/tensor", **draw)
+    assert answer.headers["Content-Type"] == "application/x-npy"
+    assert answer.headers["Content-Length"] == str(len(answer.body)) == str(plan["bytes"])
+    assert answer.headers["Sower-Seed"] == plan["seed"]
+    assert answer.headers["Sower-Draw"] == plan["draw"]
+    assert answer.headers["Sower-Ledger"] == str(daemon.ledger(experiment=draw["experiment"])[0]["ledger"])
+    assert answer.headers["Sower-Spec"] == "1"
+    assert answer.headers["Sower-Shape"] == "4,6"
+    assert answer.headers["Sower-Dtype"] == "f32"
+    assert answer.headers["Sower-Fan"] == "6,4"
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["ETag"].startswith('"') and answer.headers["ETag"].endswith('"')
+    assert len(answer.headers["Sower-Request"]) == 16
+
+
+def test_every_answer_has_a_request_id_of_its_own(daemon, draw):
+    paths = ["/healthz", "/readyz", "/v1/initializers", "/v1/ledger", "/nothing", "/v1/tensor"]
+    ids = [daemon.get(path).headers["Sower-Request"] for path in paths]
+    assert len(set(ids)) == len(paths) and all(ids)
+
+
+def test_the_same_request_gives_the_same_bytes_in_every_way_to_ask(daemon, draw):
+    got = daemon.get("/v1/tensor", **draw).body
+    assert daemon.post("/v1/tensor", {**draw, "shape": [4, 6]}).body == got
+    by_object = {**draw, "shape": [4, 6], "init": {"type": "normal", "std": 0.02}, "trial": 0, "dtype": "float32"}
+    assert daemon.post("/v1/tensor", by_object).body == got
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded", None])
+def test_post_takes_json_whatever_its_media_type_says(daemon, draw, media_type):
+    headers = {"Content-Type": media_type} if media_type else {}
+    assert daemon.post("/v1/tensor", {**draw, "shape": [4, 6]}, headers).status == 200
+
+
+def test_curl_gets_and_posts_the_same(daemon, draw, tmp_path):
+    got, posted = tmp_path / "got", tmp_path / "posted"
+    url = daemon.url("/v1/tensor")
+    query = [argument for key, value in draw.items() for argument in ("--data-urlencode", f"{key}={value}")]
+    subprocess.run(["curl", "-sS", "--fail", "-G", *query, "-o", got, url], check=True)
+    subprocess.run(["curl", "-sS", "--fail", "-d", json.dumps({**draw, "shape": [4, 6]}), "-o", posted, url], check=True)
+    assert got.read_bytes() == posted.read_bytes() == daemon.get("/v1/tensor", **draw).body
+
+
+def test_head_is_get_without_the_body(daemon, draw):
+    head = daemon.request("HEAD", daemon.url("/v1/tensor", **draw).split(daemon.address)[1])
+    got = daemon.get("/v1/tensor", **draw)
+    assert head.status == 200 and head.body == b""
+    for name in got.headers:
+        if name not in ("Date", "Sower-Request"):
+            assert head.headers[name] == got.headers[name], name
+
+
+def test_head_of_a_new_draw_records_it_for_it_tells_the_seed(daemon, draw):
+    head = daemon.request("HEAD", daemon.url("/v1/tensor", **draw).split(daemon.address)[1])
+    assert [str(line["ledger"]) for line in daemon.ledger(experiment=draw["experiment"])] == [head.headers["Sower-Ledger"]]
+
+
+def test_plan_records_nothing(daemon, draw):
+    plan = daemon.get("/v1/plan", **draw)
+    assert plan.status == 200 and plan.json()["name"] == "w"
+    assert daemon.post("/v1/plan", {**draw, "shape": [4, 6]}).json() == plan.json()
+    assert daemon.ledger(experiment=draw["experiment"]) == []
+
+
+@pytest.mark.parametrize("shape, size", [("0", 0), ("3,0,5", 0), ("", 4), ("1", 4), ("1,1,1,1,1,1,1,1", 4)])
+def test_empty_tensors_and_scalars_are_tensors(daemon, draw, shape, size):
+    draw["shape"] = shape
+    answer = daemon.get("/v1/tensor", **draw)
+    assert answer.status == 200, answer.body
+    header, data = npy(answer.body)
+    assert header["shape"] == tuple(int(part) for part in shape.split(",") if part)
+    assert len(data) == size
+    raw = daemon.get("/v1/tensor", **draw, format="raw")
+    assert raw.status == 200 and raw.body == data and raw.headers["Content-Length"] == str(size)
+
+
+@pytest.mark.parametrize("dtype, size", [("f64", 8), ("f32", 4), ("f16", 2), ("bf16", 2), ("f8_e4m3", 1), ("f8_e5m2", 1)])
+@pytest.mark.parametrize("elements", [1, 7, 16351, 16384, 16385, 300001])
+def test_small_and_streamed_answers_hold_the_same_elements(daemon, draw, dtype, size, elements):
+    """Elements do not depend on the tensor's size, so a long answer begins like a short one of the same name."""
+    draw.update(shape=str(elements), dtype=dtype, format="raw", init="normal")
+    body = daemon.get("/v1/tensor", **draw).body
+    assert len(body) == elements * size
+    draw["shape"] = "400000"
+    assert daemon.get("/v1/tensor", **draw).body.startswith(body)
+
+
+def test_shards_of_a_tensor_make_the_whole(daemon, draw):
+    draw.update(shape="700,33", format="raw")
+    whole = daemon.get("/v1/tensor", **draw).body
+    rows = [daemon.get("/v1/tensor", **draw, shard=f"0:{rank}/8") for rank in range(8)]
+    assert b"".join(answer.body for answer in rows) == whole
+    assert rows[0].headers["Sower-Shape"] == "88,33"
+    assert len({answer.headers["ETag"] for answer in rows}) == 8
+    assert len({answer.headers["Sower-Draw"] for answer in rows}) == 1
+    assert len(daemon.ledger(experiment=draw["experiment"])) == 1
+
+
+def test_another_format_has_another_etag(daemon, draw):
+    assert daemon.get("/v1/tensor", **draw).headers["ETag"] != daemon.get("/v1/tensor", **draw, format="raw").headers["ETag"]
+
+
+def test_the_public_example_has_its_published_seed(daemon):
+    answer = daemon.get("/v1/plan", experiment="exp-42", name="w", shape="4", init="normal")
+    assert answer.json()["seed"] == "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d"
+
+
+def test_initializers_lists_the_catalogue_and_one_entry(daemon):
+    everything = daemon.get("/v1/initializers").json()
+    assert "he_normal" in [entry["name"] for entry in everything]
+    one = daemon.get("/v1/initializers", name="he_normal").json()
+    assert one in everything
+    assert daemon.get("/v1/initializers", name="he_nrmal").problem()["param"] == "name"
+    assert daemon.get("/v1/initializers", nom="he_normal").problem()["param"] == "nom"
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/tensor/", "/v1/Tensor", "/v2/tensor", "/healthz/x"])
+def test_unknown_paths_are_404_problems(daemon, path):
+    answer = daemon.get(path)
+    assert answer.status == 404 and path in answer.problem()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path, methods, allow",
+    [
+        ("/v1/tensor", ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"], "GET, HEAD, POST"),
+        ("/v1/plan", ["PUT", "DELETE"], "GET, HEAD, POST"),
+        ("/v1/ledger", ["POST", "DELETE"], "GET, HEAD"),
+        ("/v1/initializers", ["POST"], "GET, HEAD"),
+        ("/healthz", ["POST"], "GET, HEAD"),
+        ("/readyz", ["PUT"], "GET, HEAD"),
+    ],
+)
+def test_wrong_methods_are_405_problems_that_say_what_is_allowed(daemon, path, methods, allow):
+    for method in methods:
+        answer = daemon.request(method, path)
+        assert answer.status == 405 and answer.headers["Allow"] == allow
+        assert answer.problem()["detail"]
