@@ -53,7 +53,8 @@ static void cut_block(struct sower_walk *walk, struct sower_batch *batch, unsign
     batch->block[lane] = (uint32_t)(walk->first >> walk->block_shift);
     /* Not pointer arithmetic, since the result may lie before the buffer. */
     batch->elements[lane] = (uint8_t *)((uintptr_t)walk->elements - (uintptr_t)first * walk->element_size);
-    batch->wanted[lane] = count == per_block ? UINT16_MAX : (uint16_t)(((1u << count) - 1u) << first);
+    unsigned wanted = count == per_block ? UINT16_MAX : ((1u << count) - 1u) << first;
+    batch->wanted[lane] = (uint16_t)wanted;
     advance(walk, count);
 }
 
