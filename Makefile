@@ -41,18 +41,19 @@ all: $(BUILD)/sowerd $(BUILD)/sow
 # Members are named by the same words as their sources; an archive is made anew, so that none outlives its source.
 $(BUILD)/core.a: $(CORE)
 $(BUILD)/proto.a: $(PROTO)
-$(BUILD)/core.a $(BUILD)/proto.a:
+$(BUILD)/server.a: $(filter-out $(BUILD)/server/main.o,$(SERVER))
+$(BUILD)/core.a $(BUILD)/proto.a $(BUILD)/server.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/sowerd: $(SERVER) $(BUILD)/proto.a $(BUILD)/core.a
+$(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
 $(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka -lpthread $(PROTO_LIBS) $(CORE_LIBS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lcmocka $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,0 +1,379 @@
+/* The queue and its group commit, over a store that fails and blocks on request. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../server/ledger.h"
+
+enum { LINES_MAX = 4096, QUEUE = 100 };
+
+struct fake_store {
+    struct sower_store store;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool blocked, fails, closed;
+    size_t entered; /* how often a write was begun */
+    size_t appends, finds, probes;
+    size_t count;
+    struct sower_draw_id lines[LINES_MAX];
+};
+
+static struct fake_store *of(struct sower_store *store)
+{
+    return (struct fake_store *)store;
+}
+
+static bool find(struct sower_store *base, const struct sower_draw_id *draw, uint64_t *line,
+                 struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    (void)problem;
+    pthread_mutex_lock(&store->lock);
+    store->finds++;
+    *line = 0;
+    for (size_t i = 0; i < store->count; i++)
+        if (memcmp(&store->lines[i], draw, sizeof *draw) == 0)
+            *line = i + 1;
+    pthread_mutex_unlock(&store->lock);
+    return true;
+}
+
+/* Waits while the store is blocked, then says whether the write works. The lock is held. */
+static bool enter(struct fake_store *store, struct sower_problem *problem)
+{
+    store->entered++;
+    pthread_cond_broadcast(&store->changed);
+    while (store->blocked)
+        pthread_cond_wait(&store->changed, &store->lock);
+    return !store->fails || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The disk is full.");
+}
+
+static bool append(struct sower_store *base, struct sower_record *const *records, size_t count,
+                   struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    pthread_mutex_lock(&store->lock);
+    bool well = enter(store, problem);
+    store->appends += well;
+    for (size_t i = 0; well && i < count; i++) {
+        size_t line = 0;
+        while (line < store->count &&
+               memcmp(&store->lines[line], &records[i]->draw, sizeof records[i]->draw) != 0)
+            line++;
+        if (line == store->count)
+            store->lines[store->count++] = records[i]->draw;
+        records[i]->ledger = line + 1;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return well;
+}
+
+static bool probe(struct sower_store *base, struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    pthread_mutex_lock(&store->lock);
+    bool well = enter(store, problem);
+    store->probes++;
+    pthread_mutex_unlock(&store->lock);
+    return well;
+}
+
+static void close_store(struct sower_store *base)
+{
+    of(base)->closed = true;
+}
+
+static const struct sower_store_methods methods = {
+    .find = find, .append = append, .probe = probe, .close = close_store};
+
+static void set_blocked(struct fake_store *store, bool blocked)
+{
+    pthread_mutex_lock(&store->lock);
+    store->blocked = blocked;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* Until the ledger's thread is inside of its n-th write. */
+static void wait_until_entered(struct fake_store *store, size_t times)
+{
+    pthread_mutex_lock(&store->lock);
+    while (store->entered < times)
+        pthread_cond_wait(&store->changed, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+}
+
+struct fixture {
+    struct fake_store store;
+    struct sower_log log;
+    struct sower_ledger *ledger;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->store.store.methods = &methods;
+    pthread_mutex_init(&fixture->store.lock, NULL);
+    pthread_cond_init(&fixture->store.changed, NULL);
+    fixture->log = (struct sower_log){SOWER_LOG_DEBUG, open("/dev/null", O_WRONLY)};
+    fixture->ledger = sower_ledger_new(&fixture->store.store, QUEUE, 64, &fixture->log);
+    *state = fixture;
+    return fixture->ledger == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    set_blocked(&fixture->store, false);
+    sower_ledger_free(fixture->ledger);
+    close(fixture->log.file);
+    int wrong = !fixture->store.closed;
+    pthread_mutex_destroy(&fixture->store.lock);
+    pthread_cond_destroy(&fixture->store.changed);
+    free(fixture);
+    return wrong;
+}
+
+/* Somebody who waits, and can be waited for. */
+struct client {
+    struct sower_ledger_wait wait;
+    struct sower_record record;
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    size_t times;
+};
+
+static void done(struct sower_ledger_wait *wait)
+{
+    struct client *client = (struct client *)wait;
+    pthread_mutex_lock(&client->lock);
+    client->times++;
+    pthread_cond_signal(&client->told);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void submit(struct fixture *fixture, struct client *client, unsigned draw)
+{
+    memset(client, 0, sizeof *client);
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->told, NULL);
+    memcpy(client->record.draw.bytes, &draw, sizeof draw);
+    client->wait.done = done;
+    client->wait.record = &client->record;
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static void submit_probe(struct fixture *fixture, struct client *client)
+{
+    memset(client, 0, sizeof *client);
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->told, NULL);
+    client->wait.done = done;
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static bool outcome(struct client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    while (client->times == 0)
+        pthread_cond_wait(&client->told, &client->lock);
+    pthread_mutex_unlock(&client->lock);
+    assert_int_equal(client->times, 1);
+    pthread_mutex_destroy(&client->lock);
+    pthread_cond_destroy(&client->told);
+    return client->wait.recorded;
+}
+
+static void a_new_draw_is_written_and_then_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    submit(fixture, &client, 1);
+    assert_true(outcome(&client));
+    assert_int_equal(client.record.ledger, 1);
+    assert_true(client.record.time > 0);
+    assert_int_equal(sower_ledger_known(fixture->ledger, &client.record.draw), 1);
+}
+
+static void a_recorded_draw_is_not_written_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    for (int i = 0; i < 5; i++) {
+        submit(fixture, &client, 1);
+        assert_true(outcome(&client));
+        assert_int_equal(client.record.ledger, 1);
+    }
+    assert_int_equal(fixture->store.appends, 1);
+    assert_int_equal(fixture->store.finds, 1);
+}
+
+static void a_draw_that_memory_forgot_is_looked_up_and_not_written(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    for (unsigned draw = 0; draw < 1000; draw++) {
+        submit(fixture, &client, draw);
+        assert_true(outcome(&client));
+    }
+    size_t appends = fixture->store.appends, finds = fixture->store.finds;
+    for (unsigned draw = 0; draw < 1000; draw++) {
+        submit(fixture, &client, draw);
+        assert_true(outcome(&client));
+        assert_int_equal(client.record.ledger, draw + 1);
+    }
+    assert_int_equal(fixture->store.appends, appends);
+    assert_true(fixture->store.finds > finds);
+}
+
+static void those_who_wait_together_share_a_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[QUEUE];
+    set_blocked(&fixture->store, true);
+    submit(fixture, &clients[0], 0);
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 1; i < QUEUE; i++)
+        submit(fixture, &clients[i], i);
+    set_blocked(&fixture->store, false);
+    for (unsigned i = 0; i < QUEUE; i++) {
+        assert_true(outcome(&clients[i]));
+        assert_int_equal(clients[i].record.ledger, i + 1);
+    }
+    assert_int_equal(fixture->store.appends, 2);
+}
+
+static void the_same_draw_in_one_batch_gets_one_line(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[10];
+    set_blocked(&fixture->store, true);
+    submit(fixture, &clients[0], 0);
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 1; i < 10; i++)
+        submit(fixture, &clients[i], 7);
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&clients[0]));
+    for (unsigned i = 1; i < 10; i++) {
+        assert_true(outcome(&clients[i]));
+        assert_int_equal(clients[i].record.ledger, 2);
+    }
+    assert_int_equal(fixture->store.count, 2);
+}
+
+static void a_full_queue_refuses_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct client clients[QUEUE + 2];
+    set_blocked(&fixture->store, true);
+    submit(fixture, &clients[0], 0);
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 1; i <= QUEUE + 1; i++)
+        submit(fixture, &clients[i], i);
+    assert_false(outcome(&clients[QUEUE + 1]));
+    assert_int_equal(clients[QUEUE + 1].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    set_blocked(&fixture->store, false);
+    for (unsigned i = 0; i <= QUEUE; i++)
+        assert_true(outcome(&clients[i]));
+}
+
+static void a_store_that_fails_refuses_new_draws_and_serves_recorded_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client old, new, again;
+    submit(fixture, &old, 1);
+    assert_true(outcome(&old));
+    fixture->store.fails = true;
+    submit(fixture, &new, 2);
+    assert_false(outcome(&new));
+    assert_int_equal(new.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    assert_string_equal(new.wait.problem.sentence, "The disk is full.");
+    assert_int_equal(sower_ledger_known(fixture->ledger, &new.record.draw), 0);
+    submit(fixture, &again, 1);
+    assert_true(outcome(&again));
+    fixture->store.fails = false;
+    submit(fixture, &new, 2);
+    assert_true(outcome(&new));
+    assert_int_equal(new.record.ledger, 2);
+}
+
+static void recorded_draws_in_a_failing_batch_are_served(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client first, old, new;
+    submit(fixture, &first, 1);
+    assert_true(outcome(&first));
+    set_blocked(&fixture->store, true);
+    submit(fixture, &first, 3);
+    wait_until_entered(&fixture->store, 2);
+    submit(fixture, &new, 2);
+    submit(fixture, &old, 1);
+    fixture->store.fails = true;
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&old));
+    assert_false(outcome(&new));
+    assert_false(outcome(&first));
+}
+
+static void a_probe_writes_and_says_whether_that_works(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    submit_probe(fixture, &client);
+    assert_true(outcome(&client));
+    assert_int_equal(fixture->store.probes, 1);
+    fixture->store.fails = true;
+    submit(fixture, &client, 1);
+    assert_false(outcome(&client));
+    for (int i = 0; i < 3; i++) {
+        submit_probe(fixture, &client);
+        assert_false(outcome(&client));
+    }
+    fixture->store.fails = false;
+    submit_probe(fixture, &client);
+    assert_true(outcome(&client));
+    assert_int_equal(fixture->store.probes, 5);
+    assert_int_equal(fixture->store.count, 0);
+}
+
+static void a_stopped_ledger_has_answered_all_and_refuses_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[10], late;
+    for (unsigned i = 0; i < 10; i++)
+        submit(fixture, &clients[i], i);
+    sower_ledger_stop(fixture->ledger);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(clients[i].times, 1);
+        assert_true(outcome(&clients[i]));
+    }
+    submit(fixture, &late, 11);
+    assert_int_equal(late.times, 1);
+    assert_false(outcome(&late));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_draw_is_written_and_then_known),
+        TEST(a_recorded_draw_is_not_written_again),
+        TEST(a_draw_that_memory_forgot_is_looked_up_and_not_written),
+        TEST(those_who_wait_together_share_a_commit),
+        TEST(the_same_draw_in_one_batch_gets_one_line),
+        TEST(a_full_queue_refuses_at_once),
+        TEST(a_store_that_fails_refuses_new_draws_and_serves_recorded_ones),
+        TEST(recorded_draws_in_a_failing_batch_are_served),
+        TEST(a_probe_writes_and_says_whether_that_works),
+        TEST(a_stopped_ledger_has_answered_all_and_refuses_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

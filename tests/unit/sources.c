@@ -1,0 +1,268 @@
+/* The cache of prepared sources, over a structure whose factors are made when the test says so. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../core/structure.h"
+#include "../../server/sources.h"
+
+enum { LIMIT = 100 };
+
+/* What the structure below reports; guarded by `lock`. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool held, fails;
+    unsigned started, made, released;
+} work = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* values[0] of a plan is what its factors cost. */
+static struct sower_cost cost(const struct sower_plan *plan)
+{
+    return (struct sower_cost){(uint64_t)plan->values[0], 1};
+}
+
+static void *prepare(const struct sower_plan *plan, const struct sower_seed *seed,
+                     const struct sower_parallel *parallel)
+{
+    (void)plan, (void)seed, (void)parallel;
+    pthread_mutex_lock(&work.lock);
+    work.started++;
+    pthread_cond_broadcast(&work.changed);
+    while (work.held)
+        pthread_cond_wait(&work.changed, &work.lock);
+    void *factors = work.fails ? NULL : malloc(1);
+    work.made += factors != NULL;
+    pthread_mutex_unlock(&work.lock);
+    return factors;
+}
+
+static void release(void *factors)
+{
+    free(factors);
+    pthread_mutex_lock(&work.lock);
+    work.released++;
+    pthread_mutex_unlock(&work.lock);
+}
+
+static const struct sower_structure structure = {.cost = cost, .prepare = prepare, .release = release};
+
+static void set(bool *flag, bool value)
+{
+    pthread_mutex_lock(&work.lock);
+    *flag = value;
+    pthread_cond_broadcast(&work.changed);
+    pthread_mutex_unlock(&work.lock);
+}
+
+static void wait_until_started(unsigned times)
+{
+    pthread_mutex_lock(&work.lock);
+    while (work.started < times)
+        pthread_cond_wait(&work.changed, &work.lock);
+    pthread_mutex_unlock(&work.lock);
+}
+
+struct fixture {
+    struct sower_pool *pool;
+    struct sower_sources *sources;
+    bool stopped;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->pool = sower_pool_new(4);
+    fixture->sources = sower_sources_new(fixture->pool, LIMIT);
+    work.held = work.fails = false;
+    work.started = work.made = work.released = 0;
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    set(&work.held, false);
+    sower_sources_stop(fixture->sources);
+    sower_pool_free(fixture->pool);
+    sower_sources_free(fixture->sources);
+    free(fixture);
+    return work.made != work.released; /* everything that was made is released in the end */
+}
+
+struct client {
+    struct sower_sources_wait wait; /* comes first */
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    unsigned times;
+};
+
+static void done(struct sower_sources_wait *wait)
+{
+    struct client *client = (struct client *)wait;
+    pthread_mutex_lock(&client->lock);
+    client->times++;
+    pthread_cond_signal(&client->told);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static struct sower_draw_id draw_id(uint8_t number)
+{
+    return (struct sower_draw_id){{number}};
+}
+
+static void ask(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory)
+{
+    struct sower_draw_id draw = draw_id(number);
+    struct sower_plan plan;
+    const struct sower_seed seed = {{number}};
+    memset(&plan, 0, sizeof plan);
+    plan.structure = &structure;
+    plan.values[0] = memory;
+    memset(client, 0, sizeof *client);
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->told, NULL);
+    client->wait.done = done;
+    sower_sources_prepare(fixture->sources, &draw, &plan, &seed, &client->wait);
+}
+
+static struct sower_prepared *outcome(struct client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    while (client->times == 0)
+        pthread_cond_wait(&client->told, &client->lock);
+    pthread_mutex_unlock(&client->lock);
+    assert_int_equal(client->times, 1);
+    return client->wait.prepared;
+}
+
+static bool is_there(struct fixture *fixture, uint8_t number)
+{
+    struct sower_draw_id draw = draw_id(number);
+    struct sower_prepared *prepared = sower_sources_find(fixture->sources, &draw);
+    if (prepared != NULL)
+        sower_prepared_release(prepared);
+    return prepared != NULL;
+}
+
+static void all_who_ask_at_the_same_time_share_one_preparation(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[10];
+    set(&work.held, true);
+    for (size_t i = 0; i < 10; i++)
+        ask(fixture, &clients[i], 1, 10);
+    wait_until_started(1);
+    set(&work.held, false);
+    struct sower_prepared *prepared = outcome(&clients[0]);
+    assert_non_null(prepared);
+    for (size_t i = 1; i < 10; i++)
+        assert_ptr_equal(outcome(&clients[i]), prepared);
+    for (size_t i = 0; i < 10; i++)
+        sower_prepared_release(prepared);
+    assert_int_equal(work.started, 1);
+    assert_int_equal(sower_prepared_source(prepared)->seed.bytes[0], 1);
+}
+
+static void who_asks_later_gets_what_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    assert_false(is_there(fixture, 1));
+    for (int turn = 0; turn < 3; turn++) {
+        ask(fixture, &client, 1, 10);
+        sower_prepared_release(outcome(&client));
+        assert_true(is_there(fixture, 1));
+    }
+    assert_int_equal(work.started, 1);
+}
+
+static void what_was_not_used_for_longest_makes_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    for (uint8_t number = 1; number <= 3; number++) {
+        ask(fixture, &client, number, 33);
+        sower_prepared_release(outcome(&client));
+    }
+    assert_true(is_there(fixture, 1)); /* used: 2 is the next to go */
+    ask(fixture, &client, 4, 33);
+    sower_prepared_release(outcome(&client));
+    assert_false(is_there(fixture, 2));
+    assert_true(is_there(fixture, 1));
+    assert_true(is_there(fixture, 3));
+    assert_true(is_there(fixture, 4));
+}
+
+static void what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client large, second, third;
+    ask(fixture, &large, 1, LIMIT);
+    struct sower_prepared *held = outcome(&large);
+    ask(fixture, &second, 2, LIMIT);
+    ask(fixture, &third, 3, 1);
+    assert_int_equal(second.times, 0);
+    assert_int_equal(third.times, 0); /* first come, first served */
+    assert_int_equal(work.started, 1);
+    sower_prepared_release(held);
+    held = outcome(&second);
+    assert_false(is_there(fixture, 1));
+    sower_prepared_release(held);
+    sower_prepared_release(outcome(&third));
+}
+
+static void a_failure_is_told_to_all_and_not_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[3], again;
+    set(&work.fails, true);
+    set(&work.held, true);
+    for (size_t i = 0; i < 3; i++)
+        ask(fixture, &clients[i], 1, LIMIT);
+    set(&work.held, false);
+    for (size_t i = 0; i < 3; i++) {
+        assert_null(outcome(&clients[i]));
+        assert_int_equal(clients[i].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    }
+    set(&work.fails, false);
+    ask(fixture, &again, 1, LIMIT);
+    sower_prepared_release(outcome(&again));
+}
+
+static void stopping_refuses_those_who_wait_and_who_come_and_finishes_what_was_begun(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client begun, waiting, late;
+    set(&work.held, true);
+    ask(fixture, &begun, 1, LIMIT);
+    wait_until_started(1);
+    ask(fixture, &waiting, 2, LIMIT);
+    sower_sources_stop(fixture->sources);
+    assert_null(outcome(&waiting));
+    ask(fixture, &late, 3, 1);
+    assert_null(outcome(&late));
+    set(&work.held, false);
+    sower_prepared_release(outcome(&begun));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(all_who_ask_at_the_same_time_share_one_preparation),
+        TEST(who_asks_later_gets_what_is_kept),
+        TEST(what_was_not_used_for_longest_makes_room),
+        TEST(what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn),
+        TEST(a_failure_is_told_to_all_and_not_kept),
+        TEST(stopping_refuses_those_who_wait_and_who_come_and_finishes_what_was_begun),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
