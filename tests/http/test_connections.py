@@ -1,4 +1,5 @@
 """Connections that misbehave: cut off, slow, too large, too many; and what keeps working beside them."""
+import contextlib
 import json
 import random
 import socket
@@ -134,7 +135,8 @@ def test_a_chunked_body_too_large_is_413(daemon):
 )
 def test_what_is_no_http_is_refused_or_cut_and_the_daemon_goes_on(daemon, text):
     connection = send(daemon, text)
-    connection.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError):  # the daemon may have cut the connection already
+        connection.shutdown(socket.SHUT_WR)
     received = receive_all(connection)
     assert received == b"" or received.split(b" ")[1][:1] in (b"4", b"5"), received[:100]
     assert daemon.get("/healthz").status == 200
