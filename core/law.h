@@ -2,19 +2,34 @@
  *
  * A law says for every index of the whole tensor, independently of all others, which value it has: element i
  * takes word i of the stream. Parameters are resolved in double and rounded once to f32 (dtypes of 32 bits
- * and fewer).
+ * and fewer). Words have 32 bits, those of f64 tensors 64; what f64 has instead stands in brackets.
  *
- *   constant           x = value; no word is read
- *   uniform            s = word >> 8, arithmetic, as signed (f64: >> 11); c = (2s + 1) · 2^-24 (f64: 2^-53),
- * exact, never 0, |c| < 1; x = fma(c, half, middle), then clamped to [low, high] normal             x =
- * fma(z, std, mean), z the inverse normal CDF of the word (normal.h) truncated normal   w' = first + ⌊(word ·
- * span + ⌊span / 2⌋) / 2^32⌋ (f64: 2^64), x = fma(z(w'), std, mean) clamped to [low, high]: an exact
- * truncation, without rejection. Words first … first + span − 1 are those whose z lies within the bounds.
- * span is even where the bounds are symmetric, which makes the map odd there.
+ *   constant
+ *     x = value; no word is read.
  *
- * Bounds are rounded inwards, so no element leaves its support (a dtype of 16 or 8 bits may round to beyond
- * it by one of its own steps). Where no f32 number lies between the bounds, all elements are the one nearest
- * to the middle.
+ *   uniform
+ *     s = word >> 8 [11], arithmetic, as signed
+ *     c = (2s + 1) · 2^-24 [2^-53], exact, never 0, |c| < 1
+ *     x = fma(c, half, middle), clamped to [low, high]
+ *
+ *   normal
+ *     x = fma(z(word), std, mean), z the inverse normal CDF of a word (normal.h)
+ *
+ *   truncated normal
+ *     w = first + floor((word · span + floor(span / 2)) / 2^32 [2^64])
+ *     x = fma(z(w), std, mean), clamped to [low, high]
+ *
+ *     An exact truncation, without rejection: words first to first + span - 1 are those whose z lies within
+ *     the bounds. They are counted by rank R = sower_normal_rank(): R(lower) 64-bit words lie below and
+ *     R(-upper) above. A 32-bit word stands for the 64-bit one in its middle, so of 32-bit words
+ *     (R >> 32) + (the lower half of R > 2^31) lie outside. Where no word lies outside, the first and the
+ *     last are left out all the same, so that span fits a word. With symmetric bounds as many are cut off on
+ *     either side; then span is even, ~word goes to ~w, and the law is odd.
+ *
+ * The clamp's bounds are rounded inwards, so no element leaves its support: low is the smallest number of the
+ * format that is not below the bound asked for, high the largest that is not above, and for the uniform law
+ * below. (A dtype of 16 or 8 bits may still round to beyond them by one of its own steps.) Where no f32 lies
+ * between the bounds, all elements are the one nearest to the middle, or to the mean.
  *
  * `struct sower_law` holds both widths; which one is used follows from the dtype. */
 #ifndef SOWER_CORE_LAW_H

@@ -12,8 +12,7 @@
 
 enum { SOWER_NORMAL_F32_DEGREE = 8, SOWER_NORMAL_F64_DEGREE = 20 };
 
-/* d = (r - centre) * 2^-20 and * 2^-32: small enough that no power of it leaves the range of normal numbers.
- */
+/* d = (r - centre) * 2^-20 and * 2^-32, so that no coefficient leaves the range of normal numbers. */
 #define SOWER_NORMAL_F32_SCALE 0x1p-20f
 #define SOWER_NORMAL_F64_SCALE 0x1p-32
 

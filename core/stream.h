@@ -2,7 +2,10 @@
  *
  * It is what libsodium's `randombytes_buf_deterministic(size, seed)` returns: ChaCha20 (RFC 8439) under the
  * seed as key, with the 12-byte nonce "LibsodiumDRG" and a 32-bit block counter from 0. A block has 64 bytes,
- * so byte b lies in block b / 64: that is what makes slices free. */
+ * so byte b lies in block b / 64: that is what makes slices free.
+ *
+ * The stream, and with it everything that draws from it, is right without sodium_init(), but much slower:
+ * programs call it at their start. */
 #ifndef SOWER_CORE_STREAM_H
 #define SOWER_CORE_STREAM_H
 
