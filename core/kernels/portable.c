@@ -54,16 +54,26 @@ static void fill_run(const struct sower_law *law, enum sower_dtype dtype, const 
 
 void sower_fill_constant(const struct sower_law *law, enum sower_dtype dtype, uint64_t count, void *elements)
 {
-    uint8_t element[8];
-    size_t size = sower_dtype_size(dtype);
+    enum { MOST_COPIED = 2048 }; /* what lies there stays in the nearest cache */
+    size_t left = (size_t)count * sower_dtype_size(dtype);
     uint8_t *destination = elements;
-    if (dtype == SOWER_F64) {
-        memcpy(element, &law->shift64, size);
-    } else {
-        sower_dtype_store(dtype, law->shift, element);
+    if (count == 0) {
+        return;
     }
-    for (uint64_t i = 0; i < count; i++) {
-        memcpy(destination + i * size, element, size);
+    if (dtype == SOWER_F64) {
+        memcpy(destination, &law->shift64, sizeof law->shift64);
+    } else {
+        sower_dtype_store(dtype, law->shift, destination);
+    }
+    /* What is there is copied behind itself, twice as much every time. */
+    size_t filled = sower_dtype_size(dtype);
+    left -= filled;
+    while (left > 0) {
+        size_t copied = filled < MOST_COPIED ? filled : MOST_COPIED;
+        copied = copied < left ? copied : left;
+        memcpy(destination + filled, destination, copied);
+        filled += copied;
+        left -= copied;
     }
 }
 
