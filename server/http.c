@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -205,7 +206,7 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     sower_log_sentence(&server->log, SOWER_LOG_DEBUG, "libmicrohttpd", text);
 }
 
-bool sower_http_start(struct sower_server *server, int socket, struct sower_problem *problem)
+bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
     uint64_t threads = sower_options_threads(options->threads);
@@ -223,18 +224,20 @@ bool sower_http_start(struct sower_server *server, int socket, struct sower_prob
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO, 0, NULL,
         NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server, MHD_OPTION_LISTEN_SOCKET,
-        socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+        server->listener.socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_ARRAY, items,
+        MHD_OPTION_END);
     return server->daemon != NULL ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                              "libmicrohttpd does not start; --log-level debug says why.");
 }
 
+/* The socket is closed only when the threads are gone, for they may be about to use its number. */
 void sower_http_drain(struct sower_server *server)
 {
     atomic_store(&server->draining, true);
-    int socket = MHD_quiesce_daemon(server->daemon);
-    if (socket != MHD_INVALID_SOCKET)
-        close(socket);
+    (void)MHD_quiesce_daemon(server->daemon);
+    if (!server->listener.shared)
+        (void)shutdown(server->listener.socket, SHUT_RDWR);
     tell_if_idle(server);
 }
 
@@ -242,4 +245,5 @@ void sower_http_stop(struct sower_server *server)
 {
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
+    close(server->listener.socket);
 }

@@ -10,10 +10,10 @@
 #include "../core/problem.h"
 #include "server.h"
 
-/* Opens for business on a listening socket. False with a problem. */
-bool sower_http_start(struct sower_server *server, int socket, struct sower_problem *problem);
+/* Opens for business on server->listener. False with a problem. */
+bool sower_http_start(struct sower_server *server, struct sower_problem *problem);
 
-/* Accepts no more connections and closes the socket; connections that are open end after their answer, and
+/* Accepts no more connections; connections that are open end after their answer, and
  * server->idle_event is told when no exchange is left. */
 void sower_http_drain(struct sower_server *server);
 

@@ -118,12 +118,14 @@ static void print_address(int file, char address[SOWER_ADDRESS_MAX])
         snprintf(address, SOWER_ADDRESS_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-int sower_listen(const char *text, char address[SOWER_ADDRESS_MAX], struct sower_problem *problem)
+bool sower_listen(const char *text, struct sower_listener *listener, struct sower_problem *problem)
 {
-    int file = inherited_socket(problem);
-    if (file == 0)
-        file = open_socket(text, problem);
-    if (file >= 0)
-        print_address(file, address);
-    return file;
+    listener->socket = inherited_socket(problem);
+    listener->shared = listener->socket > 0;
+    if (listener->socket == 0)
+        listener->socket = open_socket(text, problem);
+    if (listener->socket < 0)
+        return false;
+    print_address(listener->socket, listener->address);
+    return true;
 }

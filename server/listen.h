@@ -8,10 +8,16 @@
 
 enum { SOWER_ADDRESS_MAX = 128 };
 
+struct sower_listener {
+    int socket; /* non-blocking */
+    /* From systemd, which goes on listening: connections that come while we stop are the next daemon's. */
+    bool shared;
+    char address[SOWER_ADDRESS_MAX]; /* what is listened on, as it belongs into a URL */
+};
+
 /* Binds and listens. `text` is HOST:PORT, with an IPv6 host in brackets; a name is resolved, its first
- * address is taken; port 0 takes any free port. With a socket from systemd `text` is not looked at. Writes
- * the address that is listened on, as it belongs into a URL, to `address`. Returns the socket, non-blocking,
- * or -1. */
-int sower_listen(const char *text, char address[SOWER_ADDRESS_MAX], struct sower_problem *problem);
+ * address is taken; port 0 takes any free port. With a socket from systemd `text` is not looked at. False
+ * with a problem. */
+bool sower_listen(const char *text, struct sower_listener *listener, struct sower_problem *problem);
 
 #endif

@@ -109,7 +109,7 @@ static void release_signals(int signals)
 }
 
 /* This line is written at every log level: who starts a daemon on port 0 learns the port from it. */
-static void log_listening(const struct sower_server *server, const char *address)
+static void log_listening(const struct sower_server *server)
 {
     const struct sower_log log = {SOWER_LOG_INFO, server->log.file};
     struct sower_log_line line;
@@ -117,7 +117,7 @@ static void log_listening(const struct sower_server *server, const char *address
     char text[2 * SOWER_SEED_SIZE + 1];
     sodium_bin2hex(text, sizeof text, root_id.bytes, sizeof root_id.bytes);
     sower_log_begin(&line, &log, SOWER_LOG_INFO, "listening");
-    sower_log_string(&line, "address", address);
+    sower_log_string(&line, "address", server->listener.address);
     sower_log_string(&line, "version", SOWER_VERSION);
     sower_log_string(&line, "kernel", sower_kernel()->name);
     sower_log_string(&line, "root", text);
@@ -167,8 +167,7 @@ static void serve(struct sower_server *server, int signals)
 /* False with a problem when the server cannot be started. */
 static bool run(struct sower_server *server, struct sower_problem *problem)
 {
-    char address[SOWER_ADDRESS_MAX];
-    int signals = take_signals(), socket;
+    int signals = take_signals();
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (signals < 0 || server->idle_event < 0)
         return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
@@ -177,10 +176,10 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem) ||
         !start_pool(server, problem))
         return false;
-    socket = sower_listen(server->options->listen, address, problem);
-    if (socket < 0 || !sower_http_start(server, socket, problem))
+    if (!sower_listen(server->options->listen, &server->listener, problem) ||
+        !sower_http_start(server, problem))
         return false;
-    log_listening(server, address);
+    log_listening(server);
     serve(server, signals);
     return true;
 }

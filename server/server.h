@@ -8,6 +8,7 @@
 
 #include "../core/seed.h"
 #include "ledger.h"
+#include "listen.h"
 #include "log.h"
 #include "options.h"
 #include "pool.h"
@@ -23,6 +24,7 @@ struct sower_server {
     struct sower_ledger *ledger;
     struct sower_pool *pool;
     struct sower_sources *sources;
+    struct sower_listener listener;
     struct MHD_Daemon *daemon;
     uint64_t first_request;    /* a random number, so that request ids of different runs differ */
     _Atomic uint64_t requests; /* begun so far */

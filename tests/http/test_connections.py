@@ -245,7 +245,7 @@ def test_streams_take_little_memory_however_long_they_are(start):
         left -= count
     assert left == 0
     connection.close()
-    assert daemon.figure("VmHWM") < 48 * 1024
+    assert daemon.peak_memory() < 48 * 1024
 
 
 def test_many_streams_at_a_time_take_little_memory(start):
@@ -259,6 +259,6 @@ def test_many_streams_at_a_time_take_little_memory(start):
     for _ in range(3):
         for response in responses:
             assert len(response.read(300_000)) == 300_000
-    assert daemon.figure("VmHWM") < 160 * 1024
+    assert daemon.peak_memory() < 160 * 1024
     for connection in connections:
         connection.close()

@@ -189,8 +189,10 @@ def test_a_socket_of_systemd_is_served(start):
                      "os.execv(sys.argv[2], sys.argv[2:])")
         command = [sys.executable, "-c", hand_over, str(listening.fileno()), SOWERD]
         daemon = start(command=command, pass_fds=(listening.fileno(),), listen="127.0.0.1:1")
-    assert daemon.address == f"127.0.0.1:{port}"
-    assert daemon.get("/v1/tensor", **DRAW).status == 200
+        assert daemon.address == f"127.0.0.1:{port}"
+        assert daemon.get("/v1/tensor", **DRAW).status == 200
+        assert daemon.stop() == 0
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()  # it waits for the next daemon
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
