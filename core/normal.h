@@ -9,8 +9,9 @@
  * half of the words. So z is odd by construction, and the octave beside the median is centred on the median
  * itself, where z keeps its relative precision.
  *
- *   f32: |z − Φ⁻¹(p)| ≤ 2.5e-7 · max(1, |z|) for all 2^32 words, z non-decreasing but for 2 ulp.
- *   f64: within a few ulp. */
+ *   f32: |z - true z| ≤ 2.5e-7 · max(1, |z|) for all 2^32 words, and z non-decreasing but for 2 ulp, is what
+ *        the contract asks; over all words it is 1.22e-7 and 1 ulp (tests/exhaustive.c).
+ *   f64: within 1.3e-16 · max(1, |z|), a unit in the last place or less where |z| > 0.5. */
 #ifndef SOWER_CORE_NORMAL_H
 #define SOWER_CORE_NORMAL_H
 
