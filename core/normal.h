@@ -11,7 +11,7 @@
  *
  *   f32: |z - true z| ≤ 2.5e-7 · max(1, |z|) for all 2^32 words, and z non-decreasing but for 2 ulp, is what
  *        the contract asks; over all words it is 1.22e-7 and 1 ulp (tests/exhaustive.c).
- *   f64: within 1.3e-16 · max(1, |z|), a unit in the last place or less where |z| > 0.5. */
+ *   f64: on sampled words within 1.3e-16 · max(1, |z|), about a unit in the last place where |z| > 0.5. */
 #ifndef SOWER_CORE_NORMAL_H
 #define SOWER_CORE_NORMAL_H
 
