@@ -11,18 +11,16 @@
 #include "pool.h"
 #include "range.h"
 
-enum sower_stream_stage { SOWER_BLOCK_NONE, SOWER_BLOCK_MADE, SOWER_BLOCK_FAILED };
-
 struct sower_stream {
     struct sower_job job; /* comes first: the pool hands a pointer to it back */
     struct sower_exchange *exchange;
     const struct sower_bytes *bytes;
     struct sower_range range; /* of the answer; the stream is that part */
     /* for heavy tensors: the block that was made last */
-    enum sower_stream_stage stage;
     uint8_t *block;
     size_t block_capacity, block_size;
     uint64_t block_start; /* its place in the whole answer */
+    _Atomic bool failed;  /* memory ran out, or the pool is stopping */
 };
 
 /* The response that sends bytes `range` of an answer; NULL when memory runs out. `stream` and `bytes` must

@@ -1,0 +1,109 @@
+"""Tensors that take long to prepare (orthogonal): on the compute pool, once, while everything else goes on."""
+import concurrent.futures
+import random
+import signal
+import struct
+
+from conftest import PATIENCE
+
+
+def orthogonal(rows, columns, **more):
+    return dict(experiment="heavy", name="q", shape=f"{rows},{columns}", init="orthogonal", format="raw", **more)
+
+
+def path_of(daemon, fields):
+    return daemon.url("/v1/tensor", **fields).split(daemon.address)[1]
+
+
+def test_a_heavy_tensor_is_orthogonal_and_always_the_same(start):
+    fields = orthogonal(60, 40)
+    body = start().get("/v1/tensor", **fields).body
+    values = struct.unpack("<2400f", body)
+    columns = [values[column::40] for column in range(40)]
+    for i in range(40):
+        for j in range(i + 1):
+            product = sum(a * b for a, b in zip(columns[i], columns[j]))
+            assert abs(product - (i == j)) < 1e-5
+    assert start("--compute-threads", "1", "--cache-size", "1M").get("/v1/tensor", **fields).body == body
+
+
+def test_parts_of_a_heavy_tensor_are_parts_of_the_whole(daemon):
+    chance = random.Random(1)
+    fields = orthogonal(900, 700)
+    whole = daemon.get("/v1/tensor", **fields).body
+    assert len(whole) == 4 * 900 * 700
+    for _ in range(20):
+        start = chance.randrange(len(whole))
+        stop = start + chance.choice([1, 3, 100, 65536, 65537, 10**7])
+        assert daemon.get("/v1/tensor", headers={"Range": f"bytes={start}-{stop - 1}"}, **fields).body == whole[start:stop]
+    shards = [daemon.get("/v1/tensor", **fields, shard=f"0:{rank}/4").body for rank in range(4)]
+    assert b"".join(shards) == whole
+    assert daemon.get("/v1/tensor", **fields, slice="0:0,:").body == b""
+
+
+def test_head_and_plan_prepare_nothing(start):
+    daemon = start("--max-orthogonal", "100000", "--cache-size", "100G")
+    before = daemon.figure("VmHWM")
+    assert daemon.request("HEAD", path_of(daemon, orthogonal(30000, 30000))).status == 200
+    assert daemon.get("/v1/plan", **orthogonal(30000, 30000)).status == 200
+    assert daemon.figure("VmHWM") - before < 16 * 1024
+
+
+def test_what_is_too_large_to_prepare_is_413_and_not_recorded(start):
+    daemon = start("--max-orthogonal", "64")
+    answer = daemon.get("/v1/tensor", **orthogonal(65, 1000))
+    assert answer.status == 413 and answer.problem()["param"] == "shape" and "64" in answer.problem()["detail"]
+    assert daemon.get("/v1/tensor", **orthogonal(64, 1000)).status == 200
+    small = start("--cache-size", "10K")
+    assert small.get("/v1/tensor", **orthogonal(500, 500)).status == 413
+    assert small.ledger() == []
+
+
+def test_all_who_ask_at_once_get_the_same_and_others_are_served_meanwhile(start):
+    daemon = start("--threads", "1")
+    fields = orthogonal(1200, 1200)
+    connections = [daemon.connect() for _ in range(8)]
+    for connection in connections:
+        connection.request("GET", path_of(daemon, fields))
+    for _ in range(20):
+        assert daemon.get("/healthz").status == 200
+    assert daemon.get("/v1/tensor", experiment="heavy", name="light", shape="100000", init="normal").status == 200
+    bodies = {connection.getresponse().read() for connection in connections}
+    assert len(bodies) == 1 and len(bodies.pop()) == 4 * 1200 * 1200
+    assert len(daemon.ledger()) == 2
+    for connection in connections:
+        connection.close()
+
+
+def test_many_heavy_tensors_beyond_the_cache_are_all_served(start):
+    daemon = start("--cache-size", "2M")
+
+    def fetch(number):
+        return len(daemon.get("/v1/tensor", **{**orthogonal(250, 250), "name": f"q{number}"}).body)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(fetch, range(40))) == [4 * 250 * 250] * 40
+
+
+def test_clients_that_leave_during_heavy_work_leave_nothing_behind(start):
+    daemon = start("--cache-size", "16M")
+    for number in range(12):
+        connection = daemon.connect()
+        connection.request("GET", path_of(daemon, {**orthogonal(700, 700), "name": f"q{number % 3}"}))
+        if number % 2:
+            connection.getresponse().read(1000)
+        connection.close()
+    assert daemon.get("/v1/tensor", **orthogonal(700, 700)).status == 200
+
+
+def test_a_stop_during_heavy_work_is_orderly(start):
+    for options in [(), ("--drain-seconds", "0")]:
+        daemon = start(*options)
+        connections = [daemon.connect() for _ in range(4)]
+        for number, connection in enumerate(connections):
+            connection.request("GET", path_of(daemon, {**orthogonal(900, 900), "name": f"q{number}"}))
+        assert daemon.get("/healthz").status == 200
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(timeout=PATIENCE) == 0
+        for connection in connections:
+            connection.close()
