@@ -1,0 +1,236 @@
+#include "formula.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+enum { DEPTH_MAX = 16 };
+
+static const char FAN_IN[] = ".fan_in", FAN_OUT[] = ".fan_out";
+
+/* A value while it is being read. */
+struct reading {
+    const char *text;
+    size_t length, at;
+    int depth;
+    const struct sower_formula_terms *terms;
+    struct sower_problem *problem;
+};
+
+static bool refuse(const struct reading *reading, const char *expected)
+{
+    char quote[SOWER_QUOTE_SIZE];
+    sower_text_quote(reading->text, reading->length, quote);
+    return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "init",
+                             "In the formula %s %s belongs at byte %zu, as in 0.02/sqrt(2*layers) or "
+                             "weight.fan_in.",
+                             quote, expected, reading->at);
+}
+
+static void skip_spaces(struct reading *reading)
+{
+    while (reading->at < reading->length && reading->text[reading->at] == ' ') {
+        reading->at++;
+    }
+}
+
+static bool take(struct reading *reading, char wanted)
+{
+    skip_spaces(reading);
+    if (reading->at == reading->length || reading->text[reading->at] != wanted) {
+        return false;
+    }
+    reading->at++;
+    return true;
+}
+
+/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. A sign behind the e
+ * of an exponent belongs to it. */
+static size_t word_length(const struct reading *reading)
+{
+    size_t end = reading->at;
+    while (end < reading->length && strchr(" */()", reading->text[end]) == NULL) {
+        end++;
+    }
+    return end - reading->at;
+}
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+    size_t size = strlen(end);
+    return length > size && memcmp(text + length - size, end, size) == 0;
+}
+
+static bool read_fan(struct reading *reading, const char *word, size_t length, double *value)
+{
+    bool out = ends_with(word, length, FAN_OUT);
+    uint64_t fan;
+    length -= strlen(out ? FAN_OUT : FAN_IN);
+    if (!reading->terms->fan(reading->terms->context, word, length, out, &fan, reading->problem)) {
+        return false;
+    }
+    *value = (double)fan;
+    return true;
+}
+
+static bool read_layers(const struct reading *reading, double *value)
+{
+    *value = (double)reading->terms->layers;
+    return reading->terms->layers > 0 ||
+           sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "layers",
+                             "The formula needs the number of layers, and no tensor's name tells it; give "
+                             "it, for example \"layers\":12.");
+}
+
+static bool read_product(struct reading *reading, double *value);
+
+static bool read_root(struct reading *reading, double *value)
+{
+    if (!take(reading, '(') || ++reading->depth > DEPTH_MAX) {
+        return refuse(reading, "an opening parenthesis");
+    }
+    if (!read_product(reading, value)) {
+        return false;
+    }
+    reading->depth--;
+    *value = sqrt(*value);
+    return take(reading, ')') || refuse(reading, "a closing parenthesis");
+}
+
+static bool read_term(struct reading *reading, double *value)
+{
+    skip_spaces(reading);
+    const char *word = reading->text + reading->at;
+    size_t length = word_length(reading);
+    if (sower_text_real(word, length, value)) {
+        reading->at += length;
+        return true;
+    }
+    if (length == strlen("layers") && memcmp(word, "layers", length) == 0) {
+        reading->at += length;
+        return read_layers(reading, value);
+    }
+    if (length == strlen("sqrt") && memcmp(word, "sqrt", length) == 0) {
+        reading->at += length;
+        return read_root(reading, value);
+    }
+    if (ends_with(word, length, FAN_IN) || ends_with(word, length, FAN_OUT)) {
+        reading->at += length;
+        return read_fan(reading, word, length, value);
+    }
+    return refuse(reading, "a number, layers, sqrt(…) or NAME.fan_in");
+}
+
+static bool read_product(struct reading *reading, double *value)
+{
+    if (!read_term(reading, value)) {
+        return false;
+    }
+    for (;;) {
+        bool times = take(reading, '*');
+        double next;
+        if (!times && !take(reading, '/')) {
+            return true;
+        }
+        if (!read_term(reading, &next)) {
+            return false;
+        }
+        *value = times ? *value * next : *value / next;
+    }
+}
+
+/* A value that is more than one number or word. */
+static bool is_formula(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (strchr("*/(", text[i]) != NULL && text[i] != '\0') {
+            return true;
+        }
+    }
+    return (length == strlen("layers") && memcmp(text, "layers", length) == 0) ||
+           ends_with(text, length, FAN_IN) || ends_with(text, length, FAN_OUT);
+}
+
+/* The expression that is being written. */
+struct writing {
+    char *text;
+    size_t length;
+};
+
+static bool add(struct writing *writing, const char *text, size_t length, struct sower_problem *problem)
+{
+    if (length > SOWER_EXPRESSION_MAX - writing->length) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The expression has more than %d bytes.", SOWER_EXPRESSION_MAX);
+    }
+    memcpy(writing->text + writing->length, text, length);
+    writing->length += length;
+    writing->text[writing->length] = '\0';
+    return true;
+}
+
+static bool add_value(struct writing *writing, const char *text, size_t length,
+                      const struct sower_formula_terms *terms, struct sower_problem *problem)
+{
+    struct reading reading = {.text = text, .length = length, .terms = terms, .problem = problem};
+    char number[SOWER_REAL_SIZE];
+    double value;
+    while (reading.length > 0 && text[reading.length - 1] == ' ') {
+        reading.length--;
+    }
+    skip_spaces(&reading);
+    if (!is_formula(text + reading.at, reading.length - reading.at)) {
+        return add(writing, text, length, problem);
+    }
+    if (!read_product(&reading, &value)) {
+        return false;
+    }
+    if (reading.at < reading.length) {
+        return refuse(&reading, "the end or an operator");
+    }
+    if (!isfinite(value)) {
+        return refuse(&reading, "something that gives a finite number");
+    }
+    sower_text_print_real(value, number);
+    return add(writing, number, strlen(number), problem);
+}
+
+/* Bytes up to the comma or the closing parenthesis that ends an argument. */
+static size_t argument_length(const char *text, size_t length)
+{
+    size_t depth = 0, end = 0;
+    while (end < length && (depth > 0 || (text[end] != ',' && text[end] != ')'))) {
+        depth += text[end] == '(';
+        depth -= text[end] == ')';
+        end++;
+    }
+    return end;
+}
+
+bool sower_formula_expand(const char *text, size_t length, const struct sower_formula_terms *terms,
+                          char plain[SOWER_EXPRESSION_MAX + 1], struct sower_problem *problem)
+{
+    struct writing writing = {plain, 0};
+    const char *open = memchr(text, '(', length);
+    size_t at = open == NULL ? length : (size_t)(open - text) + 1;
+    plain[0] = '\0';
+    if (!add(&writing, text, at, problem)) {
+        return false;
+    }
+    while (at < length) {
+        size_t size = argument_length(text + at, length - at);
+        const char *equals = memchr(text + at, '=', size);
+        size_t name = equals == NULL ? 0 : (size_t)(equals - (text + at)) + 1;
+        if (!add(&writing, text + at, name, problem) ||
+            !add_value(&writing, text + at + name, size - name, terms, problem)) {
+            return false;
+        }
+        at += size;
+        if (at < length && !add(&writing, text + at++, 1, problem)) {
+            return false;
+        }
+    }
+    return true;
+}

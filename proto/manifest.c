@@ -1,0 +1,135 @@
+#include "manifest.h"
+
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "expression.h"
+
+uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor)
+{
+    return sower_shape_count(&tensor->shape) * sower_dtype_size(tensor->dtype);
+}
+
+static void print_axes(struct sower_buffer *buffer, const char *key, sower_axes axes)
+{
+    const char *separator = "";
+    sower_buffer_text(buffer, key);
+    sower_buffer_text(buffer, "[");
+    for (unsigned axis = 0; axis < SOWER_RANK_MAX; axis++) {
+        if ((axes >> axis & 1) != 0) {
+            sower_buffer_text(buffer, separator);
+            sower_buffer_number(buffer, axis);
+            separator = ",";
+        }
+    }
+    sower_buffer_text(buffer, "],");
+}
+
+static void print_fan(struct sower_buffer *buffer, const char *key, uint64_t fan)
+{
+    if (fan > 0) {
+        sower_buffer_text(buffer, key);
+        sower_buffer_number(buffer, fan);
+        sower_buffer_text(buffer, ",");
+    }
+}
+
+/* One tensor, its keys sorted. */
+static void print_tensor(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
+{
+    const struct sower_layout *layout = &tensor->layout;
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    (void)sower_expression_print(&tensor->initializer, expression,
+                                 sizeof expression); /* fits, as in records */
+    sower_buffer_text(buffer, "{");
+    if (layout->batch_axes != 0) {
+        print_axes(buffer, "\"batch_axis\":", layout->batch_axes);
+    }
+    sower_buffer_text(buffer, "\"dtype\":");
+    sower_buffer_string(buffer, sower_dtype_name(tensor->dtype));
+    sower_buffer_text(buffer, ",");
+    print_fan(buffer, "\"fan_in\":", layout->fan_in);
+    print_fan(buffer, "\"fan_out\":", layout->fan_out);
+    if (layout->has_in_axes) {
+        print_axes(buffer, "\"in_axis\":", layout->in_axes);
+    }
+    sower_buffer_text(buffer, "\"init\":");
+    sower_buffer_string(buffer, expression);
+    sower_buffer_text(buffer, ",\"layout\":");
+    sower_buffer_string(buffer, sower_layout_name(layout->order));
+    sower_buffer_text(buffer, ",\"name\":");
+    sower_buffer_string(buffer, tensor->name);
+    sower_buffer_text(buffer, ",");
+    if (layout->has_out_axes) {
+        print_axes(buffer, "\"out_axis\":", layout->out_axes);
+    }
+    sower_buffer_text(buffer, "\"shape\":");
+    sower_buffer_shape(buffer, &tensor->shape);
+    sower_buffer_text(buffer, "}");
+}
+
+/* Prints tensor by tensor; after each one `flush`, if there is one, takes what is in the buffer. */
+static void print(const struct sower_manifest *manifest, struct sower_buffer *buffer,
+                  void (*flush)(void *context, struct sower_buffer *buffer), void *context)
+{
+    sower_buffer_text(buffer, "{\"tensors\":[");
+    for (size_t i = 0; i < manifest->count; i++) {
+        sower_buffer_text(buffer, i == 0 ? "" : ",");
+        print_tensor(&manifest->tensors[i], buffer);
+        if (flush != NULL) {
+            flush(context, buffer);
+        }
+    }
+    sower_buffer_text(buffer, "]}");
+}
+
+void sower_manifest_print(const struct sower_manifest *manifest, struct sower_buffer *buffer)
+{
+    print(manifest, buffer, NULL, NULL);
+}
+
+/* A hash under way, and of how many bytes. */
+struct hashing {
+    crypto_generichash_state state;
+    uint64_t length;
+};
+
+static void add_to_hash(void *context, struct sower_buffer *buffer)
+{
+    struct hashing *hashing = context;
+    crypto_generichash_update(&hashing->state, (const unsigned char *)buffer->text, buffer->length);
+    hashing->length += buffer->length;
+    buffer->length = 0;
+}
+
+bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *problem)
+{
+    struct hashing hashing = {.length = 0};
+    struct sower_buffer buffer = {0};
+    crypto_generichash_init(&hashing.state, NULL, 0, sizeof manifest->hash);
+    print(manifest, &buffer, add_to_hash, &hashing);
+    bool printed = !buffer.failed;
+    if (printed) {
+        add_to_hash(&hashing, &buffer);
+    }
+    crypto_generichash_final(&hashing.state, manifest->hash, sizeof manifest->hash);
+    sower_buffer_free(&buffer);
+    if (!printed) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                 "Memory has run out; try again later.");
+    }
+    return hashing.length <= SOWER_MANIFEST_TEXT_MAX ||
+           sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
+                             "Written out, the manifest has more than %d bytes; shorter names would help.",
+                             SOWER_MANIFEST_TEXT_MAX);
+}
+
+void sower_manifest_free(struct sower_manifest *manifest)
+{
+    free(manifest->tensors);
+    free(manifest->names);
+    json_decref(manifest->asked);
+    json_decref(manifest->warnings);
+    *manifest = (struct sower_manifest){0};
+}

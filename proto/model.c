@@ -1,0 +1,293 @@
+#include "model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "glob.h"
+#include "record.h"
+#include "safetensors.h"
+#include "slice.h"
+#include "text.h"
+
+/* Walks over the tensors that a choice takes, in order. */
+struct walk {
+    const struct sower_manifest *manifest;
+    const struct sower_model_choice *choice;
+    uint64_t size; /* of all that the glob takes */
+    uint64_t at;   /* of those before the next one */
+    size_t next;
+};
+
+static bool is_chosen(const struct sower_model_choice *choice, const struct sower_manifest_tensor *tensor)
+{
+    return choice->tensors == NULL || sower_glob_match(choice->tensors, tensor->name);
+}
+
+static struct walk begin_walk(const struct sower_manifest *manifest, const struct sower_model_choice *choice)
+{
+    struct walk walk = {.manifest = manifest, .choice = choice};
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
+        walk.size += is_chosen(choice, tensor) ? sower_manifest_tensor_size(tensor) : 0;
+    }
+    return walk;
+}
+
+/* A tensor belongs to the part in which its first byte lies, when all bytes are split evenly. Parts and sizes
+ * are below 2^17 and 2^45: nothing overflows. */
+static uint64_t part_of(const struct walk *walk, uint64_t parts)
+{
+    uint64_t part = walk->size == 0 ? 0 : walk->at * parts / walk->size;
+    return part < parts ? part : parts - 1;
+}
+
+/* The next tensor that the glob takes, and its part (0 when there are none); false at the end. */
+static bool step(struct walk *walk, size_t *number, uint64_t *part)
+{
+    while (walk->next < walk->manifest->count) {
+        const struct sower_manifest_tensor *tensor = &walk->manifest->tensors[walk->next++];
+        if (!is_chosen(walk->choice, tensor)) {
+            continue;
+        }
+        *number = walk->next - 1;
+        *part = walk->choice->parts == 0 ? 0 : part_of(walk, walk->choice->parts);
+        walk->at += sower_manifest_tensor_size(tensor);
+        return true;
+    }
+    return false;
+}
+
+bool sower_model_part_parse(const char *text, uint64_t *part, uint64_t *parts, struct sower_problem *problem)
+{
+    const char *slash = strchr(text, '/');
+    int64_t numbers[2];
+    if (slash == NULL || !sower_text_integer(text, (size_t)(slash - text), &numbers[0]) ||
+        !sower_text_integer(slash + 1, strlen(slash + 1), &numbers[1]) || numbers[0] < 0 ||
+        numbers[0] >= numbers[1] || numbers[1] > SOWER_PARTS_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "part",
+                                 "part is a number and how many there are, as in 3/8: the number from 0 to "
+                                 "count - 1, the count at most %d.",
+                                 SOWER_PARTS_MAX);
+    }
+    *part = (uint64_t)numbers[0];
+    *parts = (uint64_t)numbers[1];
+    return true;
+}
+
+static bool check_choice(const struct sower_model_choice *choice, struct sower_problem *problem)
+{
+    /* Of eight axes, so that every axis that may be named is there. */
+    const struct sower_shape any = {SOWER_RANK_MAX, {1, 1, 1, 1, 1, 1, 1, 1}};
+    struct sower_region region;
+    if (choice->tensors != NULL && !sower_glob_check(choice->tensors)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors",
+                                 "The pattern has a \"[\" without a \"]\", or ends in a \"\\\".");
+    }
+    if (choice->shard != NULL && strlen(choice->shard) > SOWER_SHARD_TEXT_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard", "The shard has more than %d bytes.",
+                                 SOWER_SHARD_TEXT_MAX);
+    }
+    return choice->shard == NULL ||
+           sower_shard_parse(choice->shard, strlen(choice->shard), &any, &region, problem);
+}
+
+/* Reads experiment, trial and spec with the parser of requests, by way of a tensor that needs nothing. */
+static bool read_asked(struct sower_model *model, const json_t *asked, bool from_pairs,
+                       const struct sower_seed *root, struct sower_problem *problem)
+{
+    struct sower_request request;
+    json_t *fields = json_pack("{s:s, s:o, s:s}", "name", "-", "shape",
+                               from_pairs ? json_string("") : json_array(), "init", "zeros");
+    bool read = fields != NULL && json_object_update(fields, (json_t *)asked) == 0
+                    ? sower_request_parse(fields, from_pairs, root, &request, problem)
+                    : sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    json_decref(fields);
+    if (!read) {
+        return false;
+    }
+    model->draw = request.draw;
+    struct sower_seed experiment =
+        sower_seed_experiment(root, model->draw.experiment, strlen(model->draw.experiment));
+    model->trial_seed = sower_seed_trial(&experiment, model->draw.trial);
+    sodium_memzero(&experiment, sizeof experiment);
+    return true;
+}
+
+/* The shard of a tensor, or all of it where it has not the axes that the shard names. */
+static struct sower_region region_of(const struct sower_model *model, const struct sower_shape *shape)
+{
+    struct sower_region region;
+    struct sower_problem unused;
+    if (model->shard[0] == '\0' ||
+        !sower_shard_parse(model->shard, strlen(model->shard), shape, &region, &unused)) {
+        return sower_region_whole(shape);
+    }
+    return region;
+}
+
+/* Fills tensors, their starts counted from the first. */
+static bool choose(struct sower_model *model, const struct sower_model_choice *choice,
+                   struct sower_problem *problem)
+{
+    const struct sower_manifest *manifest = &model->manifest;
+    struct walk walk = begin_walk(manifest, choice);
+    size_t number;
+    uint64_t part, at = 0;
+    model->tensors = malloc((manifest->count + 1) * sizeof *model->tensors);
+    if (model->tensors == NULL) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    }
+    while (step(&walk, &number, &part)) {
+        if (part != choice->part) {
+            continue;
+        }
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[number];
+        struct sower_region region = region_of(model, &tensor->shape);
+        struct sower_shape shape = sower_region_shape(&region);
+        model->tensors[model->count++] = (struct sower_model_tensor){at, (uint32_t)number};
+        at += sower_shape_count(&shape) * sower_dtype_size(tensor->dtype);
+    }
+    model->tensors[model->count] = (struct sower_model_tensor){at, 0};
+    return model->count > 0 || choice->parts > 0 ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
+}
+
+static void write_provenance(struct sower_model *model, const struct sower_model_choice *choice)
+{
+    struct sower_buffer *header = &model->header;
+    char text[SOWER_HEX_SIZE];
+    sower_safetensors_metadata(header, "format", "pt"); /* what Hugging Face's loaders insist on */
+    sower_safetensors_metadata(header, "sower.experiment", model->draw.experiment);
+    snprintf(text, sizeof text, "%" PRIu64, model->draw.trial);
+    sower_safetensors_metadata(header, "sower.trial", text);
+    sower_hex(model->draw.root_id.bytes, text);
+    sower_safetensors_metadata(header, "sower.root", text);
+    snprintf(text, sizeof text, "%d", SOWER_SPEC);
+    sower_safetensors_metadata(header, "sower.spec", text);
+    sower_hex(model->manifest.hash, text);
+    sower_safetensors_metadata(header, "sower.manifest", text);
+    if (choice->tensors != NULL) {
+        sower_safetensors_metadata(header, "sower.tensors", choice->tensors);
+    }
+    if (choice->parts > 0) {
+        snprintf(text, sizeof text, "%" PRIu64 "/%" PRIu64, choice->part, choice->parts);
+        sower_safetensors_metadata(header, "sower.part", text);
+    }
+    if (choice->shard != NULL) {
+        sower_safetensors_metadata(header, "sower.shard", choice->shard);
+    }
+}
+
+static bool write_header(struct sower_model *model, const struct sower_model_choice *choice,
+                         struct sower_problem *problem)
+{
+    struct sower_buffer *header = &model->header;
+    sower_safetensors_open(header);
+    write_provenance(model, choice);
+    for (size_t i = 0; i < model->count; i++) {
+        const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[i].number];
+        struct sower_region region = region_of(model, &tensor->shape);
+        struct sower_shape shape = sower_region_shape(&region);
+        sower_safetensors_tensor(header, tensor->name, tensor->dtype, &shape, model->tensors[i].start,
+                                 model->tensors[i + 1].start);
+    }
+    sower_safetensors_close(header);
+    if (header->failed) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    }
+    for (size_t i = 0; i <= model->count; i++) {
+        model->tensors[i].start += header->length;
+    }
+    model->size = model->tensors[model->count].start;
+    return header->length - SOWER_SAFETENSORS_LENGTH_SIZE <= SOWER_SAFETENSORS_HEADER_MAX ||
+           sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
+                             "The header of the file would have more than %d bytes.",
+                             SOWER_SAFETENSORS_HEADER_MAX);
+}
+
+bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
+                      bool from_pairs, const struct sower_seed *root, const struct sower_model_choice *choice,
+                      struct sower_problem *problem)
+{
+    memset(model, 0, sizeof *model);
+    model->manifest = *manifest;
+    *manifest = (struct sower_manifest){0};
+    if (!check_choice(choice, problem) || !read_asked(model, asked, from_pairs, root, problem)) {
+        return false;
+    }
+    if (choice->shard != NULL) {
+        snprintf(model->shard, sizeof model->shard, "%s", choice->shard);
+    }
+    return choose(model, choice, problem) && write_header(model, choice, problem);
+}
+
+void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request)
+{
+    const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[n].number];
+    struct sower_problem unused; /* it was resolved before, when the manifest was read */
+    request->draw = model->draw;
+    snprintf(request->draw.name, sizeof request->draw.name, "%s", tensor->name);
+    request->draw.shape = tensor->shape;
+    request->draw.dtype = tensor->dtype;
+    request->draw.initializer = tensor->initializer;
+    request->draw.layout = tensor->layout;
+    (void)sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
+                          &request->plan, &unused);
+    request->seed = sower_seed_tensor(&model->trial_seed, tensor->name, strlen(tensor->name));
+    request->region = region_of(model, &tensor->shape);
+    request->format = SOWER_FORMAT_RAW;
+}
+
+const char *sower_model_name(const struct sower_model *model, size_t n)
+{
+    return model->manifest.tensors[model->tensors[n].number].name;
+}
+
+size_t sower_model_find(const struct sower_model *model, uint64_t position)
+{
+    /* The last tensor that begins at or before the position: those before it at the same place are empty. */
+    size_t low = 0, high = model->count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        *(model->tensors[middle].start <= position ? &low : &high) = middle;
+    }
+    return low;
+}
+
+bool sower_model_index(const struct sower_manifest *manifest, const char *tensors, uint64_t parts,
+                       struct sower_buffer *buffer, struct sower_problem *problem)
+{
+    const struct sower_model_choice choice = {.tensors = tensors, .parts = parts};
+    char file[64];
+    size_t number;
+    uint64_t part;
+    if (!check_choice(&choice, problem)) {
+        return false;
+    }
+    struct walk walk = begin_walk(manifest, &choice);
+    sower_buffer_text(buffer, "{\"metadata\":{\"total_size\":");
+    sower_buffer_number(buffer, walk.size);
+    sower_buffer_text(buffer, "},\"weight_map\":{");
+    for (const char *separator = ""; step(&walk, &number, &part); separator = ",") {
+        snprintf(file, sizeof file, "model-%05" PRIu64 "-of-%05" PRIu64 ".safetensors", part + 1, parts);
+        sower_buffer_text(buffer, separator);
+        sower_buffer_string(buffer, manifest->tensors[number].name);
+        sower_buffer_text(buffer, ":");
+        sower_buffer_string(buffer, file);
+    }
+    sower_buffer_text(buffer, "}}\n");
+    return !buffer->failed ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+}
+
+void sower_model_free(struct sower_model *model)
+{
+    sower_manifest_free(&model->manifest);
+    free(model->tensors);
+    sower_buffer_free(&model->header);
+    sodium_memzero(&model->trial_seed, sizeof model->trial_seed);
+}

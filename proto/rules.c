@@ -1,0 +1,187 @@
+#include "rules.h"
+
+#include <string.h>
+
+#include "../core/shape.h"
+#include "glob.h"
+#include "text.h"
+
+static const char *const GIVES[] = {"init",     "dtype",      "layout", "in_axis",
+                                    "out_axis", "batch_axis", "fan_in", "fan_out"};
+
+enum { GIVES_COUNT = sizeof GIVES / sizeof GIVES[0] };
+
+static bool refuse(size_t number, struct sower_problem *problem, const char *sentence)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "rules", "Rule %zu: %s", number, sentence);
+}
+
+bool sower_rules_check_gives(const json_t *gives, const char *what, struct sower_problem *problem)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)gives, key, value)
+    {
+        bool known = false;
+        for (size_t i = 0; i < GIVES_COUNT; i++) {
+            known = known || strcmp(GIVES[i], key) == 0;
+        }
+        if (!known) {
+            char quote[SOWER_QUOTE_SIZE];
+            sower_text_quote(key, strlen(key), quote);
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, what,
+                                     "%s has no field %s; what may be given is init, dtype, layout, "
+                                     "in_axis, out_axis, batch_axis, fan_in and fan_out.",
+                                     what, quote);
+        }
+    }
+    return true;
+}
+
+/* A rank or [least, greatest]. */
+static bool read_rank(const json_t *value, size_t rank[2])
+{
+    const json_t *ends[2] = {value, value};
+    if (json_is_array(value) && json_array_size(value) == 2) {
+        ends[0] = json_array_get(value, 0);
+        ends[1] = json_array_get(value, 1);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        json_int_t number = json_integer_value(ends[i]);
+        if (!json_is_integer(ends[i]) || number < 0 || number > SOWER_RANK_MAX) {
+            return false;
+        }
+        rank[i] = (size_t)number;
+    }
+    return rank[0] <= rank[1];
+}
+
+static bool read_glob(struct sower_rule *rule, const json_t *value, size_t number,
+                      struct sower_problem *problem)
+{
+    rule->glob = json_string_value(value);
+    if (rule->glob == NULL || rule->glob[0] == '\0') {
+        return refuse(number, problem, "a name to match is text, for example \"*.bias\".");
+    }
+    return sower_glob_check(rule->glob) ||
+           refuse(number, problem, "the pattern has a \"[\" without a \"]\", or ends in a \"\\\".");
+}
+
+static bool read_condition(struct sower_rule *rule, const char *key, const json_t *value, size_t number,
+                           struct sower_problem *problem)
+{
+    const char *text = json_string_value(value);
+    if (strcmp(key, "name") == 0) {
+        return read_glob(rule, value, number, problem);
+    }
+    if (strcmp(key, "dtype") == 0) {
+        rule->has_dtype = true;
+        return (text != NULL && sower_dtype_parse(text, &rule->dtype)) ||
+               refuse(number, problem, "the dtype to match is one of f64, f32, f16, bf16, f8_e4m3, f8_e5m2.");
+    }
+    if (strcmp(key, "beside") == 0) {
+        rule->beside = text;
+        return (text != NULL && text[0] != '\0') ||
+               refuse(number, problem, "beside is the last part of a name, for example \"weight\".");
+    }
+    bool own = strcmp(key, "rank") == 0;
+    if (!own && strcmp(key, "beside_rank") != 0) {
+        return refuse(number, problem, "match takes name, rank, dtype, beside and beside_rank.");
+    }
+    return read_rank(value, own ? rule->rank : rule->beside_rank) ||
+           refuse(number, problem, "a rank to match is a number from 0 to 8, or two: [least, greatest].");
+}
+
+static bool read_match(struct sower_rule *rule, const json_t *match, size_t number,
+                       struct sower_problem *problem)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(match)) {
+        return read_glob(rule, match, number, problem);
+    }
+    bool ranked = json_object_get(match, "beside_rank") != NULL;
+    if (ranked && json_object_get(match, "beside") == NULL) {
+        return refuse(number, problem, "beside_rank goes with beside.");
+    }
+    json_object_foreach((json_t *)match, key, value)
+    {
+        if (!read_condition(rule, key, value, number, problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_rule(struct sower_rules *rules, json_t *source, struct sower_problem *problem)
+{
+    size_t number = rules->count + 1;
+    if (rules->count == SOWER_RULES_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "rules", "There are more than %d rules.",
+                                 SOWER_RULES_MAX);
+    }
+    struct sower_rule *rule = &rules->list[rules->count];
+    *rule = (struct sower_rule){.rank = {0, SOWER_RANK_MAX}, .beside_rank = {0, SOWER_RANK_MAX}};
+    const json_t *match = json_object_get(source, "match");
+    if (match == NULL) {
+        return refuse(number, problem,
+                      "a rule says what it matches, as in {\"match\":\"*.bias\",\"init\":\"zeros\"}.");
+    }
+    if (!read_match(rule, match, number, problem)) {
+        return false;
+    }
+    rule->gives = json_copy(source);
+    if (rule->gives == NULL) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    }
+    rule->source = json_incref(source);
+    rules->count++; /* from here on released with the others */
+    json_object_del(rule->gives, "match");
+    return sower_rules_check_gives(rule->gives, "rules", problem);
+}
+
+bool sower_rules_add(struct sower_rules *rules, const json_t *array, struct sower_problem *problem)
+{
+    size_t i;
+    json_t *source;
+    if (!json_is_array(array)) {
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "rules",
+            "rules must be an array, as in [{\"match\":\"*.bias\",\"init\":\"zeros\"}].");
+    }
+    json_array_foreach(array, i, source)
+    {
+        if (!add_rule(rules, source, problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool within(const size_t range[2], size_t rank)
+{
+    return range[0] <= rank && rank <= range[1];
+}
+
+bool sower_rule_matches(const struct sower_rule *rule, const struct sower_rule_tensor *tensor)
+{
+    size_t rank = 0;
+    return within(rule->rank, tensor->rank) && (!rule->has_dtype || rule->dtype == tensor->dtype) &&
+           (rule->glob == NULL || sower_glob_match(rule->glob, tensor->name)) &&
+           (rule->beside == NULL ||
+            (tensor->beside(tensor->context, rule->beside, &rank) && within(rule->beside_rank, rank)));
+}
+
+const char *sower_rule_pattern(const struct sower_rule *rule)
+{
+    return rule->glob != NULL ? rule->glob : "*";
+}
+
+void sower_rules_free(struct sower_rules *rules)
+{
+    for (size_t i = 0; i < rules->count; i++) {
+        json_decref(rules->list[i].gives);
+        json_decref(rules->list[i].source);
+    }
+    rules->count = 0;
+}
