@@ -10,6 +10,7 @@ extern const struct sower_entry sower_entries_pytorch[];          /* PyTorch's x
 extern const struct sower_entry sower_entries_published[];        /* single proposals from the literature */
 extern const struct sower_entry sower_entries_structured[];       /* fixed patterns: identity, dirac, ... */
 extern const struct sower_entry sower_entries_sparse[];
+extern const struct sower_entry sower_entries_orthogonal[];
 
 /* For parameter lists: a real number with a default, from `least` on or unbounded below. */
 #define SOWER_REAL(parameter_name, default_value, least, words)                                              \

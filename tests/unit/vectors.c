@@ -102,6 +102,17 @@ static const char *const DRAWS[] = {
     "{'experiment':'vectors','name':'w','shape':[2,2,4,3],'init':'bilinear'}",
     "{'experiment':'vectors','name':'w','shape':[12],'init':'lstm_bias'}",
     "{'experiment':'vectors','name':'w','shape':[19,9],'init':'sparse(0.3)'}",
+    "{'experiment':'vectors','name':'w','shape':[6,6],'init':'orthogonal'}",
+    "{'experiment':'vectors','name':'w','shape':[19,9],'init':'orthogonal(2)'}",
+    "{'experiment':'vectors','name':'w','shape':[9,19],'init':'orthogonal','dtype':'f64'}",
+    "{'experiment':'vectors','name':'w','shape':[19,9],'init':'orthogonal','dtype':'f64'}",
+    "{'experiment':'vectors','name':'w','shape':[3,5,50],'init':'orthogonal'}",
+    "{'experiment':'vectors','name':'w','shape':[5,50,3],'init':'orthogonal','layout':'io','dtype':'bf16'}",
+    "{'experiment':'vectors','name':'w','shape':[1,1],'init':'orthogonal'}",
+    "{'experiment':'vectors','name':'w','shape':[300,270],'init':'orthogonal'}",
+    "{'experiment':'vectors','name':'w','shape':[6,4,3,2],'init':'delta_orthogonal'}",
+    "{'experiment':'vectors','name':'w','shape':[4,3,5],'init':'delta_orthogonal(0.5)','layout':'io','dtype':"
+    "'f64'}",
     /* axes and fans */
     "{'experiment':'vectors','name':'w','shape':[4,6,5],'init':'he_normal','in_axis':[0,1],'out_axis':-1}",
     "{'experiment':'vectors','name':'w','shape':[4,6,5],'init':'he_normal','batch_axis':0,'in_axis':1,"
@@ -127,6 +138,7 @@ static const char *const DRAWS[] = {
     "{'experiment':'vectors','name':'w','shape':[6,7,8],'init':'normal(0,1)','slice':'1:3,:,3:6',"
     "'dtype':'f16'}",
     "{'experiment':'vectors','name':'w','shape':[19,9],'init':'sparse(0.3)','slice':'4:11,2:5'}",
+    "{'experiment':'vectors','name':'w','shape':[9,19],'init':'orthogonal','slice':'2:7,11:13'}",
     "{'experiment':'vectors','name':'w','shape':[68719476736],'init':'normal','slice':'-21:'}",
     "{'experiment':'vectors','name':'w','shape':[68719476736],'init':'uniform','slice':'4294967290:"
     "4294967300'"
