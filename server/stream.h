@@ -1,26 +1,27 @@
 /* Streams: a body that is made block by block while it is sent, so that no tensor is ever whole in memory.
  *
  * The elements of most tensors are made as fast as they can be sent, straight into libmicrohttpd's own
- * buffer. Those of heavy ones (orthogonal) take long to make: their blocks are made on the compute pool while
- * the connection is suspended, so that a thread that serves connections is never held up. */
+ * buffer. Those of heavy ones (orthogonal) take long to make: blocks.h. */
 #ifndef SOWER_SERVER_STREAM_H
 #define SOWER_SERVER_STREAM_H
 
-#include "answer_bytes.h"
+#include "../proto/answer_bytes.h"
+#include "blocks.h"
 #include "exchange.h"
-#include "pool.h"
 #include "range.h"
 
+/* What libmicrohttpd's buffers are for all streams together, and for one at the most. */
+enum {
+    SOWER_STREAM_BUDGET = 24 * 1024 * 1024,
+    SOWER_STREAM_BLOCK_MAX = 1024 * 1024,
+    SOWER_STREAM_COPY_SIZE = 64 * 1024, /* where blocks are made elsewhere */
+};
+
 struct sower_stream {
-    struct sower_job job; /* comes first: the pool hands a pointer to it back */
     struct sower_exchange *exchange;
     const struct sower_bytes *bytes;
-    struct sower_range range; /* of the answer; the stream is that part */
-    /* for heavy tensors: the block that was made last */
-    uint8_t *block;
-    size_t block_capacity, block_size;
-    uint64_t block_start; /* its place in the whole answer */
-    _Atomic bool failed;  /* memory ran out, or the pool is stopping */
+    struct sower_range range;   /* of the answer; the stream is that part */
+    struct sower_blocks blocks; /* for heavy tensors */
 };
 
 /* The response that sends bytes `range` of an answer; NULL when memory runs out. `stream` and `bytes` must

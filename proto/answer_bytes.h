@@ -3,15 +3,15 @@
  * What is asked for may begin and end anywhere, also inside an element (a Range is free to). Whole elements
  * are written by the source straight into the caller's buffer; only the ragged edges, and buffers that are
  * not aligned for the element, go through a small one. */
-#ifndef SOWER_SERVER_ANSWER_BYTES_H
-#define SOWER_SERVER_ANSWER_BYTES_H
+#ifndef SOWER_PROTO_ANSWER_BYTES_H
+#define SOWER_PROTO_ANSWER_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../core/source.h"
-#include "../proto/format.h"
+#include "format.h"
 
 /* A stream that has reached a multiple of this has reached an element's edge. */
 enum { SOWER_BYTES_ALIGNMENT = 64 };

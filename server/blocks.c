@@ -1,0 +1,94 @@
+#include "blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK_MIN = 64 * 1024,
+    BLOCK_MAX = 8 * 1024 * 1024,
+    PIECE = 2 * 1024 * 1024, /* what one thread of the pool makes of a block */
+    BUDGET = 64 * 1024 * 1024,
+};
+
+size_t sower_blocks_share(uint64_t budget, uint64_t streams, uint64_t most)
+{
+    uint64_t size = budget / streams;
+    size = size < BLOCK_MIN ? BLOCK_MIN : size > most ? most : size;
+    return (size_t)(size - size % SOWER_BYTES_ALIGNMENT);
+}
+
+size_t sower_blocks_up_to_edge(uint64_t start, size_t size)
+{
+    size_t to_edge = SOWER_BYTES_ALIGNMENT - (size_t)(start % SOWER_BYTES_ALIGNMENT);
+    return to_edge < SOWER_BYTES_ALIGNMENT && to_edge < size ? to_edge : size;
+}
+
+static void make_piece(void *work, size_t index)
+{
+    struct sower_blocks *blocks = work;
+    size_t start = index * PIECE, left = blocks->size - start;
+    if (!sower_bytes_read(blocks->bytes, blocks->start + start, left < PIECE ? left : PIECE,
+                          blocks->block + start))
+        atomic_store(&blocks->failed, true);
+}
+
+/* On the pool. */
+static void make_block(struct sower_job *job)
+{
+    struct sower_blocks *blocks = (struct sower_blocks *)job;
+    const struct sower_parallel parallel = sower_pool_parallel(blocks->exchange->server->pool);
+    parallel.run(parallel.executor, make_piece, blocks, (blocks->size + PIECE - 1) / PIECE);
+    /* From the resume on the stream is the connection's again, and may be gone. */
+    sower_exchange_resume(blocks->exchange);
+}
+
+/* Has the block at `start` made; libmicrohttpd asks again when the connection is resumed. */
+static ssize_t order_block(struct sower_blocks *blocks, uint64_t start, uint64_t stop)
+{
+    uint64_t left = stop - start;
+    blocks->start = start;
+    blocks->size = sower_blocks_up_to_edge(start, left < blocks->capacity ? (size_t)left : blocks->capacity);
+    blocks->job.run = make_block;
+    MHD_suspend_connection(blocks->exchange->connection);
+    if (!sower_pool_submit(blocks->exchange->server->pool, &blocks->job)) {
+        blocks->failed = true;
+        sower_exchange_resume(blocks->exchange);
+    }
+    return 0;
+}
+
+ssize_t sower_blocks_read(struct sower_blocks *blocks, uint64_t start, uint64_t stop, char *buffer,
+                          size_t size)
+{
+    if (blocks->failed)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (start < blocks->start || start - blocks->start >= blocks->size)
+        return order_block(blocks, start, stop);
+    size_t offset = (size_t)(start - blocks->start), left = blocks->size - offset;
+    size = left < size ? left : size;
+    memcpy(buffer, blocks->block + offset, size);
+    blocks->exchange->bytes += size;
+    return (ssize_t)size;
+}
+
+bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exchange, uint64_t streams,
+                        uint64_t most)
+{
+    *blocks = (struct sower_blocks){.exchange = exchange};
+    blocks->capacity = sower_blocks_share(BUDGET, streams, BLOCK_MAX);
+    if (blocks->capacity > most)
+        blocks->capacity = (size_t)most;
+    blocks->block = malloc(blocks->capacity > 0 ? blocks->capacity : 1);
+    return blocks->block != NULL;
+}
+
+void sower_blocks_of(struct sower_blocks *blocks, const struct sower_bytes *bytes)
+{
+    blocks->bytes = bytes;
+    blocks->size = 0;
+}
+
+void sower_blocks_end(struct sower_blocks *blocks)
+{
+    free(blocks->block);
+}
