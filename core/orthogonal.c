@@ -322,7 +322,8 @@ static bool solve_all(struct sower_orthogonal *factors, const struct sower_paral
     struct product product = {.panels = &factors->solved};
     struct batch *batch = &product.batch;
     *batch = (struct batch){.factors = factors, .end = count};
-    batch->values = sower_panels_buffer((uint64_t)groups * group_size(factors) * sizeof(double));
+    uint64_t size = (uint64_t)groups * group_size(factors) * sizeof(double);
+    batch->values = sower_panels_buffer(size);
     bool ok = batch->values && sower_panels_allocate(&factors->solved);
     if (ok) {
         memset(factors->solved.values, 0, (size_t)sower_panels_size(&factors->solved));
@@ -332,7 +333,7 @@ static bool solve_all(struct sower_orthogonal *factors, const struct sower_paral
         parallel->run(parallel->executor, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
         parallel->run(parallel->executor, keep_group, &product, batch->groups);
     }
-    free(batch->values);
+    sower_panels_buffer_free(batch->values, size);
     return ok;
 }
 
@@ -382,8 +383,7 @@ struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed,
     bool ok = rows == 0 || columns == 0 || sower_reflectors_draw(&factors->reflectors, seed, parallel);
     if (ok && rows > 0 && factors->tall) {
         ok = columns == 0 || solve_all(factors, parallel);
-        free(factors->reflectors.gram.values);
-        factors->reflectors.gram.values = NULL;
+        sower_panels_free(&factors->reflectors.gram);
     }
     if (!ok) {
         sower_orthogonal_free(factors);
@@ -429,8 +429,8 @@ bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, 
         product.values = values + (batch->row - row) * column_count;
         parallel->run(parallel->executor, multiply, &product, parts(batch->groups, PRODUCT_GROUPS) * stripes);
     }
-    free(batch->values);
-    free(batch->singles);
+    sower_panels_buffer_free(batch->values, numbers * sizeof(double));
+    sower_panels_buffer_free(batch->singles, numbers * sizeof(float));
     return ok;
 }
 
@@ -438,7 +438,7 @@ void sower_orthogonal_free(struct sower_orthogonal *factors)
 {
     if (factors) {
         sower_reflectors_free(&factors->reflectors);
-        free(factors->solved.values);
+        sower_panels_free(&factors->solved);
         free(factors);
     }
 }

@@ -35,23 +35,40 @@ uint64_t sower_panels_size(const struct sower_panels *panels)
 
 void *sower_panels_buffer(uint64_t size)
 {
-    uint64_t alignment = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
-    if (size > SIZE_MAX - alignment) {
+    if (size > SIZE_MAX - HUGE_PAGE) {
         return NULL;
     }
-    size_t whole = (size_t)((size / alignment + 1) * alignment);
-    void *buffer = aligned_alloc((size_t)alignment, whole);
-    if (buffer && alignment == HUGE_PAGE) {
-        /* Saves a tenth of the time in page faults. Where it is refused, all else stays the same. */
-        (void)madvise(buffer, whole, MADV_HUGEPAGE);
+    if (size < HUGE_PAGE) {
+        return aligned_alloc(CACHE_LINE, ((size_t)size / CACHE_LINE + 1) * CACHE_LINE);
     }
+    void *buffer = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (buffer == MAP_FAILED) {
+        return NULL;
+    }
+    /* Saves a tenth of the time in page faults. Where it is refused, all else stays the same. */
+    (void)madvise(buffer, (size_t)size, MADV_HUGEPAGE);
     return buffer;
+}
+
+void sower_panels_buffer_free(void *buffer, uint64_t size)
+{
+    if (size < HUGE_PAGE) {
+        free(buffer);
+    } else if (buffer) {
+        (void)munmap(buffer, (size_t)size);
+    }
 }
 
 bool sower_panels_allocate(struct sower_panels *panels)
 {
     panels->values = sower_panels_buffer(sower_panels_size(panels));
     return panels->values != NULL;
+}
+
+void sower_panels_free(struct sower_panels *panels)
+{
+    sower_panels_buffer_free(panels->values, sower_panels_size(panels));
+    panels->values = NULL;
 }
 
 size_t sower_panels_first(const struct sower_panels *panels, size_t panel)

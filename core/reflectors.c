@@ -313,15 +313,16 @@ static bool make_gram(struct sower_reflectors *reflectors, const struct sower_pa
 {
     size_t rows = step_rows(reflectors, reflectors->single);
     size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
+    size_t count = reflectors->count;
     uint64_t numbers = rows * sower_panels_number_size(reflectors->single);
     uint64_t first_block = BLOCK * sizeof(double); /* is in double in any case */
+    uint64_t packed_size = (numbers > first_block ? numbers : first_block) * columns;
+    uint64_t words_size = reflectors->across ? 0 : (uint64_t)rows * count * sizeof(float);
     struct gram_step step = {.reflectors = reflectors};
-    step.packed = sower_panels_buffer((numbers > first_block ? numbers : first_block) * columns);
-    if (!reflectors->across) {
-        step.words = calloc(rows, reflectors->count * sizeof *step.words);
-        step.tails = calloc(reflectors->count, sizeof *step.tails);
-    }
-    bool ok = step.packed && (reflectors->across || (step.words && step.tails));
+    step.packed = sower_panels_buffer(packed_size);
+    step.words = sower_panels_buffer(words_size);
+    step.tails = calloc(count, sizeof *step.tails);
+    bool ok = step.packed && step.words && step.tails;
     while (ok && step.end < reflectors->length) {
         step.begin = step.end;
         step.single = reflectors->single && step.begin >= BLOCK;
@@ -332,8 +333,8 @@ static bool make_gram(struct sower_reflectors *reflectors, const struct sower_pa
         }
         run_step(&step, parallel);
     }
-    free(step.packed);
-    free(step.words);
+    sower_panels_buffer_free(step.packed, packed_size);
+    sower_panels_buffer_free(step.words, words_size);
     free(step.tails);
     return ok;
 }
@@ -364,7 +365,7 @@ void sower_reflectors_free(struct sower_reflectors *reflectors)
     free(reflectors->pivots);
     free(reflectors->scales);
     free(reflectors->signs);
-    free(reflectors->vectors.values);
-    free(reflectors->gram.values);
+    sower_panels_free(&reflectors->vectors);
+    sower_panels_free(&reflectors->gram);
     sodium_memzero(reflectors, sizeof *reflectors);
 }
