@@ -107,6 +107,8 @@ static struct sower_exchange *begin(struct sower_server *server, struct MHD_Conn
 /* A body that is announced to be hopelessly large, or whose sender waits for our word, is refused unread. */
 static bool refused_unread(const struct sower_exchange *exchange)
 {
+    if (exchange->method == SOWER_GET)
+        return false;
     const char *text = sower_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text == NULL ? 0 : strtoull(text, NULL, 10);
     return length > SOWER_DISCARD_MAX || (length > SOWER_REQUEST_BODY_MAX &&

@@ -73,23 +73,34 @@ static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *
     settle(wait, well, &problem);
 }
 
-/* Settles a wait whose draw is recorded already, or whose look-up failed; false when it has to be written. */
-static bool settle_recorded(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+static void settle_failed(struct sower_ledger *ledger, size_t count, const struct sower_problem *problem)
+{
+    note_outcome(ledger, false, problem);
+    for (size_t i = 0; i < count; i++)
+        settle(ledger->batch[i], false, problem);
+}
+
+/* Settles those of the batch whose draw is recorded already; returns how many are left. */
+static size_t look_up(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
-    uint64_t line = sower_known_find(ledger->known, &wait->record->draw);
-    bool well =
-        line != 0 || ledger->store->methods->find(ledger->store, &wait->record->draw, &line, &problem);
-    if (well && line == 0)
-        return false;
-    if (well) {
-        sower_known_add(ledger->known, &wait->record->draw, line);
-        wait->record->ledger = line;
-    } else {
-        note_outcome(ledger, false, &problem);
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        ledger->records[i] = ledger->batch[i]->record;
+    if (!ledger->store->methods->find(ledger->store, ledger->records, count, &problem)) {
+        settle_failed(ledger, count, &problem);
+        return 0;
     }
-    settle(wait, well, &problem);
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        struct sower_ledger_wait *wait = ledger->batch[i];
+        if (wait->record->ledger == 0) {
+            ledger->batch[left++] = wait;
+            continue;
+        }
+        sower_known_add(ledger->known, &wait->record->draw, wait->record->ledger);
+        settle(wait, true, NULL);
+    }
+    return left;
 }
 
 static void write_batch(struct sower_ledger *ledger, size_t count)
@@ -100,12 +111,14 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
         ledger->records[i] = ledger->batch[i]->record;
         ledger->records[i]->time = now;
     }
-    bool well = ledger->store->methods->append(ledger->store, ledger->records, count, &problem);
-    note_outcome(ledger, well, &problem);
+    if (!ledger->store->methods->append(ledger->store, ledger->records, count, &problem)) {
+        settle_failed(ledger, count, &problem);
+        return;
+    }
+    note_outcome(ledger, true, NULL);
     for (size_t i = 0; i < count; i++) {
-        if (well)
-            sower_known_add(ledger->known, &ledger->records[i]->draw, ledger->records[i]->ledger);
-        settle(ledger->batch[i], well, &problem);
+        sower_known_add(ledger->known, &ledger->records[i]->draw, ledger->records[i]->ledger);
+        settle(ledger->batch[i], true, NULL);
     }
 }
 
@@ -116,11 +129,18 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
     while (list != NULL) {
         struct sower_ledger_wait *wait = list;
         list = wait->next;
-        if (wait->record == NULL)
+        if (wait->record == NULL) {
             settle_probe(ledger, wait);
-        else if (!settle_recorded(ledger, wait))
+            continue;
+        }
+        wait->record->ledger = sower_known_find(ledger->known, &wait->record->draw);
+        if (wait->record->ledger != 0)
+            settle(wait, true, NULL);
+        else
             ledger->batch[count++] = wait;
     }
+    if (count > 0)
+        count = look_up(ledger, count);
     if (count > 0)
         write_batch(ledger, count);
 }

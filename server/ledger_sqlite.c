@@ -27,13 +27,25 @@ static const char schema[] =
 
 #define COLUMNS "ledger, time, draw, seed, root, spec, experiment, trial, name, shape, dtype, init, layout"
 
-enum statement { FIND, INSERT, BEGIN, COMMIT, PROBE, LAST, PAGE, PAGE_EXPERIMENT, STATEMENT_COUNT };
+enum statement {
+    FIND,
+    INSERT,
+    BEGIN_READING,
+    BEGIN,
+    COMMIT,
+    PROBE,
+    LAST,
+    PAGE,
+    PAGE_EXPERIMENT,
+    STATEMENT_COUNT
+};
 
 static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND] = "SELECT ledger FROM draw WHERE draw = ?1",
     [INSERT] =
         "INSERT INTO draw (" COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         " ON CONFLICT (draw) DO NOTHING",
+    [BEGIN_READING] = "BEGIN",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [PROBE] = "UPDATE probe SET count = count + 1",
@@ -87,24 +99,36 @@ static int bind_text(sqlite3_stmt *statement, int column, const char *text)
     return sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
 }
 
-static bool find(struct sower_store *base, const struct sower_draw_id *draw, uint64_t *line,
-                 struct sower_problem *problem)
+static bool find_one(struct sqlite_store *store, struct sower_record *record, struct sower_problem *problem)
 {
-    struct sqlite_store *store = of(base);
     sqlite3_stmt *statement = store->statements[FIND];
-    *line = 0;
-    bool found = bind_bytes(statement, 1, draw->bytes) == SQLITE_OK;
-    if (found) {
-        int code = sqlite3_step(statement);
-        if (code == SQLITE_ROW)
-            *line = (uint64_t)sqlite3_column_int64(statement, 0);
-        found = code == SQLITE_ROW || code == SQLITE_DONE;
-    }
-    if (!found)
-        fail(store->writer, problem);
+    int code = bind_bytes(statement, 1, record->draw.bytes);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    record->ledger = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    bool found = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return found;
+}
+
+/* Ends the transaction, if there is one; nothing can be done about a rollback that fails. */
+static void roll_back(struct sqlite_store *store)
+{
+    if (!sqlite3_get_autocommit(store->writer))
+        sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* In one transaction, so that the file is locked once and not for every draw. */
+static bool find(struct sower_store *base, struct sower_record *const *records, size_t count,
+                 struct sower_problem *problem)
+{
+    struct sqlite_store *store = of(base);
+    bool done = run(store, BEGIN_READING, problem);
+    for (size_t i = 0; i < count && done; i++)
+        done = find_one(store, records[i], problem);
+    roll_back(store);
+    return done;
 }
 
 static bool bind_record(sqlite3_stmt *statement, const struct sower_record *record)
@@ -134,7 +158,7 @@ static bool insert(struct sqlite_store *store, struct sower_record *record, stru
     if (!done)
         return false;
     if (sqlite3_changes(store->writer) == 0)
-        return find(&store->store, &record->draw, &record->ledger, problem);
+        return find_one(store, record, problem);
     record->ledger = (uint64_t)sqlite3_last_insert_rowid(store->writer);
     return true;
 }
@@ -161,9 +185,7 @@ static bool write_batch(struct sqlite_store *store, struct sower_record *const *
         done = insert(store, records[i], problem);
     if (done && run(store, COMMIT, problem))
         return true;
-    /* Some failures roll back by themselves; nothing else can be done about a rollback that fails. */
-    if (!sqlite3_get_autocommit(store->writer))
-        sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
+    roll_back(store); /* some failures did that by themselves */
     return false;
 }
 

@@ -31,8 +31,8 @@ struct sower_page {
 typedef bool sower_store_visit(void *context, const struct sower_record *record);
 
 struct sower_store_methods {
-    /* The line that holds a draw, 0 when there is none. */
-    bool (*find)(struct sower_store *store, const struct sower_draw_id *draw, uint64_t *line,
+    /* Sets the line number of each record whose draw is recorded, and 0 for the others. */
+    bool (*find)(struct sower_store *store, struct sower_record *const *records, size_t count,
                  struct sower_problem *problem);
     /* Writes `count` records and makes them durable, all or none, and sets the line number of each. A draw
      * that is already there, or twice among them, gets the line that it has. */

@@ -31,17 +31,23 @@ static struct fake_store *of(struct sower_store *store)
     return (struct fake_store *)store;
 }
 
-static bool find(struct sower_store *base, const struct sower_draw_id *draw, uint64_t *line,
+static size_t line_of(const struct fake_store *store, const struct sower_draw_id *draw)
+{
+    for (size_t i = 0; i < store->count; i++)
+        if (memcmp(&store->lines[i], draw, sizeof *draw) == 0)
+            return i + 1;
+    return 0;
+}
+
+static bool find(struct sower_store *base, struct sower_record *const *records, size_t count,
                  struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
     (void)problem;
     pthread_mutex_lock(&store->lock);
     store->finds++;
-    *line = 0;
-    for (size_t i = 0; i < store->count; i++)
-        if (memcmp(&store->lines[i], draw, sizeof *draw) == 0)
-            *line = i + 1;
+    for (size_t i = 0; i < count; i++)
+        records[i]->ledger = line_of(store, &records[i]->draw);
     pthread_mutex_unlock(&store->lock);
     return true;
 }
@@ -64,13 +70,11 @@ static bool append(struct sower_store *base, struct sower_record *const *records
     bool well = enter(store, problem);
     store->appends += well;
     for (size_t i = 0; well && i < count; i++) {
-        size_t line = 0;
-        while (line < store->count &&
-               memcmp(&store->lines[line], &records[i]->draw, sizeof records[i]->draw) != 0)
-            line++;
-        if (line == store->count)
+        records[i]->ledger = line_of(store, &records[i]->draw);
+        if (records[i]->ledger == 0) {
             store->lines[store->count++] = records[i]->draw;
-        records[i]->ledger = line + 1;
+            records[i]->ledger = store->count;
+        }
     }
     pthread_mutex_unlock(&store->lock);
     return well;

@@ -120,13 +120,16 @@ static void a_draw_is_found_by_its_id(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
-    uint64_t line = 99;
     append(fixture, 0, 5);
+    struct sower_record records[8], *pointers[8];
     for (unsigned i = 0; i < 8; i++) {
-        struct sower_record record = make_record(i);
-        assert_true(fixture->store->methods->find(fixture->store, &record.draw, &line, &problem));
-        assert_int_equal(line, i < 5 ? i + 1 : 0);
+        records[i] = make_record(i);
+        records[i].ledger = 99;
+        pointers[i] = &records[i];
     }
+    assert_true(fixture->store->methods->find(fixture->store, pointers, 8, &problem));
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(records[i].ledger, i < 5 ? i + 1 : 0);
 }
 
 static void a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line(void **state)
