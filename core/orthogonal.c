@@ -229,8 +229,7 @@ static void start_tile(const struct product *product, size_t group, size_t panel
     memset(sums, 0, factors->reflectors.tile->rows * width * sizeof *sums);
     for (size_t r = 0; r < factors->reflectors.tile->rows; r++) {
         size_t row = group_row(&product->batch, group) + r;
-        /* Of a tall matrix, rows above the first pivot have none: the difference wraps to beyond any column.
-         */
+        /* Rows of a tall matrix above the first pivot have none: the difference wraps beyond any column. */
         size_t pivot = factors->tall ? row - dense_rows(factors) : row + dense_rows(factors);
         if (pivot >= first && pivot - first < width) {
             sums[r * width + pivot - first] = 1;

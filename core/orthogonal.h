@@ -8,30 +8,28 @@
  * matrices", 1980). Their product is kept in the compact form I + V T Vᵀ (Schreiber and Van Loan, 1989), of
  * which any element can be had alone.
  *
- * Let n be the larger side and m the smaller. reflectors.h says what V (n × m), c, s, G and pivot(l) = n − m
- * + l are; X[i][l], of which V is made, takes the stream's word for the tensor's own element: l · n + i when
- * rows ≤ columns, else i · m + l. Then, in double and with N[k][j] = 0 for k < j,
+ * Let n be the larger side and m the smaller. reflectors.h says what V (n × m), c, s, G and
+ * pivot(l) = n − m + l are; X[i][l], of which V is made, takes the stream's word for the tensor's own
+ * element: l · n + i when rows ≤ columns, else i · m + l. Then, in double and with N[k][j] = 0 for k < j,
  *
- *     N[k][j] = c_k · (V[pivot(j)][k] + Σ_l G[k][l] · N[l][j])   k ≥ j, l = j … k − 1
- *     Y[i][j] = δ + Σ_l V[i][l] · N[l][j]                       δ = 1 if i = pivot(j), else 0; l = 0 … m − 1
- *     element = Y[i][j] · (s_j · gain)                          the tensor's [i][j] if rows > columns, else
- * its [j][i]
+ *     N[k][j] = c_k · (V[pivot(j)][k] + Σ_l G[k][l] · N[l][j])    k ≥ j; l = j … k − 1
+ *     Y[i][j] = δ + Σ_l V[i][l] · N[l][j]                        δ = 1 if i = pivot(j), else 0; l = 0 … m − 1
+ *     element = Y[i][j] · (s_j · gain)
+ *
+ * which is the tensor's element [i][j] if rows > columns, else its [j][i].
  *
  * The sum of N is a chain of fma in the order of l, which starts with the number before it. So is that of Y
  * for tensors of f64. For all other types N is rounded to f32, each 240 values of l (0 … 239, 240 … 479, and
  * so on) are a chain of fma in f32 that starts with 0, and the chains' results are added to δ, in order and
  * in double. Terms that are zero make no difference.
  *
- * Max |QᵀQ − I| is some 10⁻¹⁴ for f64, and 2 · 10⁻⁷ for f32, half of which is the rounding of the elements
- * themselves.
+ * Max |QᵀQ − I| is some 10⁻¹⁴ for f64, and 2 · 10⁻⁷ for f32, half of which is the rounding of the elements.
  *
- * The work is in two parts:
- *
- *   prepare  the factors, once per matrix: G, and V or, for a tall matrix (rows > columns), N
- *   read     any rectangle of Q from the factors, as often as one likes. A row of a tall matrix costs m steps
- * of fma for each element read. A row of any other costs at most n for each element, and before that m²/2
- *            whatever part of it is read: read many columns at a time. Rectangles of 64 rows and more are
- * made at nearly full speed. */
+ * The work is in two parts. To prepare makes the factors, once per matrix: G, and V or, for a tall matrix
+ * (rows > columns), N. To read makes any rectangle of Q from them, as often as one likes. A row of a tall
+ * matrix costs m steps of fma for each element read. A row of any other costs at most m for each element, and
+ * before that m²/2, whatever part of it is read. Rectangles of 64 rows and more are made at nearly full
+ * speed: read several rows at a time, and as many columns as are wanted. */
 #ifndef SOWER_CORE_ORTHOGONAL_H
 #define SOWER_CORE_ORTHOGONAL_H
 

@@ -171,9 +171,9 @@ static void every_tile_gives_the_bits_of_the_contract(void **unused)
                                        {4, 5},    {24, 24},  {47, 49},   {300, 21}, {21, 300},
                                        {97, 550}, {550, 97}, {261, 261}, {270, 250}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        for (int wide = 0; wide < 2; wide++) {
+        for (int precise = 0; precise < 2; precise++) {
             size_t rows = shapes[s][0], columns = shapes[s][1];
-            enum sower_dtype dtype = wide ? SOWER_F64 : SOWER_BF16;
+            enum sower_dtype dtype = precise ? SOWER_F64 : SOWER_BF16;
             struct sower_seed seed = seed_of((uint32_t)s);
             double *expected = model_read(&seed, rows, columns, dtype, 1.7);
             for (const struct sower_tile *const *tile = sower_tiles; *tile; tile++) {
@@ -312,17 +312,17 @@ static void the_smaller_side_is_orthonormal(void **unused)
     static const size_t shapes[][2] = {{1, 1},     {1, 100},    {100, 1},   {600, 600},
                                        {601, 600}, {2000, 120}, {120, 2000}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        for (int wide = 0; wide < 2; wide++) {
+        for (int precise = 0; precise < 2; precise++) {
             size_t rows = shapes[s][0], columns = shapes[s][1];
-            enum sower_dtype dtype = wide ? SOWER_F64 : SOWER_F32;
+            enum sower_dtype dtype = precise ? SOWER_F64 : SOWER_F32;
             struct sower_seed seed = seed_of(50 + (uint32_t)s);
             double *values = read_all(&seed, rows, columns, dtype, 1, &sower_parallel_none);
-            for (size_t i = 0; i < rows * columns && !wide; i++) {
+            for (size_t i = 0; i < rows * columns && !precise; i++) {
                 values[i] = (double)(float)values[i];
             }
             double worst = rows > columns ? departure(values, columns, rows, 1, columns)
                                           : departure(values, rows, columns, columns, 1);
-            assert_true(worst < (wide ? 1e-13 : 3e-7));
+            assert_true(worst < (precise ? 1e-13 : 3e-7));
             free(values);
         }
     }
