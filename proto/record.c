@@ -151,10 +151,14 @@ json_t *sower_record_json(const struct sower_record *record)
                   "root", root, "spec", (int)record->spec, "experiment", record->experiment, "trial",
                   (json_int_t)record->trial, "name", record->name, "shape", shape_json(record->shape),
                   "dtype", record->dtype, "init", record->initializer, "layout", record->layout);
-    if (line != NULL && (rest == NULL || json_object_update(line, rest) != 0)) {
-        json_decref(line);
-        line = NULL;
-    }
+    char manifest[SOWER_HEX_SIZE];
+    sower_hex(record->manifest, manifest);
+    bool whole = line != NULL && rest != NULL && json_object_update(line, rest) == 0 &&
+                 (!record->has_manifest || json_object_set_new(line, "manifest", json_string(manifest)) == 0);
     json_decref(rest);
+    if (!whole) {
+        json_decref(line);
+        return NULL;
+    }
     return line;
 }

@@ -8,6 +8,8 @@
  *    "experiment":"exp-42","trial":0,"name":"w","shape":[4096,4096],"dtype":"f32","init":"he_normal",
  *    "layout":"oi"}
  *
+ * A line of a model ends in "manifest":"<64 hex digits>", the hash of the model's manifest.
+ *
  * It holds all that is needed to make the draw again: a request with these fields, under the same root, has
  * this id and this seed. `root` is the root's id, not the root. */
 #ifndef SOWER_PROTO_RECORD_H
@@ -42,6 +44,8 @@ struct sower_record {
     char initializer[SOWER_EXPRESSION_MAX]; /* the canonical expression */
     char layout[SOWER_RECORD_LAYOUT_MAX]; /* "oi"; with overrides: "oi,in_axis=0+1,fan_in=3", the set ones in
                                              this order: in_axis, out_axis, batch_axis, fan_in, fan_out */
+    bool has_manifest;                    /* the draw was first asked for as a part of a model */
+    uint8_t manifest[32];
 };
 
 /* The record of a request's draw; ledger and time are 0. */

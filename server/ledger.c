@@ -73,6 +73,16 @@ static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *
     settle(wait, well, &problem);
 }
 
+static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_problem problem;
+    wait->model->time = milliseconds(CLOCK_REALTIME);
+    bool well = ledger->store->methods->append_model(ledger->store, wait->model, &problem);
+    if (!well || wait->model->written)
+        note_outcome(ledger, well, &problem);
+    settle(wait, well, &problem);
+}
+
 static void settle_failed(struct sower_ledger *ledger, size_t count, const struct sower_problem *problem)
 {
     note_outcome(ledger, false, problem);
@@ -130,7 +140,7 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
         struct sower_ledger_wait *wait = list;
         list = wait->next;
         if (wait->record == NULL) {
-            settle_probe(ledger, wait);
+            (wait->model != NULL ? settle_model : settle_probe)(ledger, wait);
             continue;
         }
         wait->record->ledger = sower_known_find(ledger->known, &wait->record->draw);
@@ -199,6 +209,11 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw)
 {
     return sower_known_find(ledger->known, draw);
+}
+
+void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model)
+{
+    sower_known_add(ledger->known, model, 1);
 }
 
 struct sower_store *sower_ledger_store(struct sower_ledger *ledger)

@@ -4,7 +4,7 @@
  * thread takes all that wait at once, looks up which are recorded already, writes the others in one
  * transaction (group commit), and tells every one of them. So draws that arrive together share one flush of
  * the disk, and nobody who serves connections ever waits for it. A set in memory (known.h) remembers recorded
- * draws: those cost no queue either. */
+ * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. */
 #ifndef SOWER_SERVER_LEDGER_H
 #define SOWER_SERVER_LEDGER_H
 
@@ -23,7 +23,9 @@ struct sower_ledger;
 struct sower_ledger_wait {
     /* Called once, by any thread; what it points to may be gone when it returns. */
     void (*done)(struct sower_ledger_wait *wait);
-    struct sower_record *record;  /* NULL: only asks whether the ledger can be written */
+    struct sower_record *record; /* of one draw */
+    struct sower_store_model
+        *model;                   /* or of a model; both NULL: only asks whether the ledger can be written */
     bool recorded;                /* the outcome; record->ledger and time are set (time: of a new line) */
     struct sower_problem problem; /* when it was not recorded */
     struct sower_ledger_wait *next;
@@ -42,6 +44,9 @@ void sower_ledger_free(struct sower_ledger *ledger);
 
 /* The line of a draw that memory remembers, or 0. Costs no disk access. */
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw);
+
+/* Remembers a model whose draws are all recorded, under an id of its own that sower_ledger_known finds. */
+void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model);
 
 /* Hands over one who waits. `done` is always called: at once when the queue is full or the ledger is stopped.
  */

@@ -9,13 +9,15 @@
 
 enum {
     APPLICATION_ID = 0x536f7772, /* "Sowr": which program a SQLite file belongs to */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_MILLISECONDS = 1000, /* how long a lock of another process is waited for */
 };
 
-/* One row per line. Ids and seeds are blobs of 32 bytes; the rest reads as in the printed line. `probe` holds
+/* One entry for each version: what leads to it from the one before.
+ *
+ * One row per line. Ids and seeds are blobs of 32 bytes; the rest reads as in the printed line. `probe` holds
  * one row that is rewritten to see whether writing works. */
-static const char schema[] =
+static const char *const schema[SCHEMA_VERSION] = {
     "CREATE TABLE draw (ledger INTEGER PRIMARY KEY, time INTEGER NOT NULL, draw BLOB NOT NULL UNIQUE,"
     " seed BLOB NOT NULL, root BLOB NOT NULL, spec INTEGER NOT NULL, experiment TEXT NOT NULL,"
     " trial INTEGER NOT NULL, name TEXT NOT NULL, shape TEXT NOT NULL, dtype TEXT NOT NULL, init TEXT NOT "
@@ -23,28 +25,37 @@ static const char schema[] =
     " layout TEXT NOT NULL) STRICT;"
     "CREATE INDEX draw_experiment ON draw (experiment);"
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;"
-    "INSERT INTO probe VALUES (0, 0);";
+    "INSERT INTO probe VALUES (0, 0);",
+    "ALTER TABLE draw ADD COLUMN manifest BLOB;"
+    "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;",
+};
 
-#define COLUMNS "ledger, time, draw, seed, root, spec, experiment, trial, name, shape, dtype, init, layout"
+#define COLUMNS                                                                                              \
+    "ledger, time, draw, seed, root, spec, experiment, trial, name, shape, dtype, init, layout, manifest"
 
 enum statement {
     FIND,
     INSERT,
+    FIND_MANIFEST,
+    INSERT_MANIFEST,
     BEGIN_READING,
     BEGIN,
     COMMIT,
     PROBE,
-    LAST,
+    LAST, /* from here on they are the reader's */
     PAGE,
     PAGE_EXPERIMENT,
+    MANIFEST,
     STATEMENT_COUNT
 };
 
 static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND] = "SELECT ledger FROM draw WHERE draw = ?1",
-    [INSERT] =
-        "INSERT INTO draw (" COLUMNS ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-        " ON CONFLICT (draw) DO NOTHING",
+    [INSERT] = "INSERT INTO draw (" COLUMNS
+               ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+               " ON CONFLICT (draw) DO NOTHING",
+    [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
+    [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     [BEGIN_READING] = "BEGIN",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -53,6 +64,7 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [PAGE] = "SELECT " COLUMNS " FROM draw WHERE ledger > ?1 AND ledger <= ?2 ORDER BY ledger LIMIT ?3",
     [PAGE_EXPERIMENT] = "SELECT " COLUMNS " FROM draw WHERE experiment = ?4 AND ledger > ?1 AND ledger <= ?2"
                         " ORDER BY ledger LIMIT ?3",
+    [MANIFEST] = "SELECT text FROM manifest WHERE hash = ?1",
 };
 
 struct sqlite_store {
@@ -144,7 +156,8 @@ static bool bind_record(sqlite3_stmt *statement, const struct sower_record *reco
            bind_text(statement, 10, record->shape) == SQLITE_OK &&
            bind_text(statement, 11, record->dtype) == SQLITE_OK &&
            bind_text(statement, 12, record->initializer) == SQLITE_OK &&
-           bind_text(statement, 13, record->layout) == SQLITE_OK;
+           bind_text(statement, 13, record->layout) == SQLITE_OK &&
+           (!record->has_manifest || bind_bytes(statement, 14, record->manifest) == SQLITE_OK);
 }
 
 static bool insert(struct sqlite_store *store, struct sower_record *record, struct sower_problem *problem)
@@ -174,6 +187,15 @@ static bool check_in_place(struct sqlite_store *store, struct sower_problem *pro
                              "The ledger cannot be used now: its file was moved or deleted.");
 }
 
+/* Ends a transaction in which all went well (`done`), or takes it back. */
+static bool end(struct sqlite_store *store, bool done, struct sower_problem *problem)
+{
+    if (done && run(store, COMMIT, problem))
+        return true;
+    roll_back(store); /* some failures did that by themselves */
+    return false;
+}
+
 /* A transaction of `count` inserts, or of a probe when there are none. */
 static bool write_batch(struct sqlite_store *store, struct sower_record *const *records, size_t count,
                         struct sower_problem *problem)
@@ -183,16 +205,117 @@ static bool write_batch(struct sqlite_store *store, struct sower_record *const *
     bool done = count > 0 || run(store, PROBE, problem);
     for (size_t i = 0; i < count && done; i++)
         done = insert(store, records[i], problem);
-    if (done && run(store, COMMIT, problem))
-        return true;
-    roll_back(store); /* some failures did that by themselves */
-    return false;
+    return end(store, done, problem);
 }
 
 static bool append(struct sower_store *base, struct sower_record *const *records, size_t count,
                    struct sower_problem *problem)
 {
     return count == 0 || write_batch(of(base), records, count, problem);
+}
+
+/* The n-th draw of a model. */
+static void make_record(const struct sower_store_model *model, size_t n, struct sower_record *record)
+{
+    model->fill(model->context, n, record);
+    record->time = model->time;
+    record->has_manifest = true;
+    memcpy(record->manifest, model->manifest, sizeof record->manifest);
+}
+
+static bool find_manifest(struct sqlite_store *store, const uint8_t hash[32], bool *found,
+                          struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = store->statements[FIND_MANIFEST];
+    int code = bind_bytes(statement, 1, hash);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    *found = code == SQLITE_ROW;
+    bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return done;
+}
+
+/* Whether all of a model is there. For a new one the first look tells that it is not. */
+static bool find_model(struct sqlite_store *store, const struct sower_store_model *model, bool *found,
+                       struct sower_problem *problem)
+{
+    struct sower_record record;
+    bool done = run(store, BEGIN_READING, problem) && find_manifest(store, model->manifest, found, problem);
+    for (size_t n = 0; n < model->count && done && *found; n++) {
+        make_record(model, n, &record);
+        done = find_one(store, &record, problem);
+        *found = record.ledger != 0;
+    }
+    roll_back(store);
+    return done;
+}
+
+static bool insert_manifest(struct sqlite_store *store, const struct sower_store_model *model,
+                            struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = store->statements[INSERT_MANIFEST];
+    bool done = bind_bytes(statement, 1, model->manifest) == SQLITE_OK &&
+                sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
+                sqlite3_bind_blob64(statement, 3, model->text, model->length, SQLITE_STATIC) == SQLITE_OK &&
+                sqlite3_step(statement) == SQLITE_DONE;
+    if (!done)
+        fail(store->writer, problem);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return done;
+}
+
+static bool append_model(struct sower_store *base, struct sower_store_model *model,
+                         struct sower_problem *problem)
+{
+    struct sqlite_store *store = of(base);
+    struct sower_record record;
+    bool found;
+    if (!find_model(store, model, &found, problem))
+        return false;
+    model->written = !found;
+    if (found)
+        return true;
+    if (!check_in_place(store, problem) || !run(store, BEGIN, problem))
+        return false;
+    bool done = insert_manifest(store, model, problem);
+    for (size_t n = 0; n < model->count && done; n++) {
+        make_record(model, n, &record);
+        done = insert(store, &record, problem);
+    }
+    return end(store, done, problem);
+}
+
+/* Copies the statement's blob; NULL when memory runs out. */
+static char *copy_blob(sqlite3_stmt *statement, size_t *length)
+{
+    const void *blob = sqlite3_column_blob(statement, 0);
+    *length = (size_t)sqlite3_column_bytes(statement, 0);
+    char *copy = blob == NULL ? NULL : malloc(*length);
+    if (copy != NULL)
+        memcpy(copy, blob, *length);
+    return copy;
+}
+
+static bool manifest(struct sower_store *base, const uint8_t hash[32], char **text, size_t *length,
+                     struct sower_problem *problem)
+{
+    struct sqlite_store *store = of(base);
+    sqlite3_stmt *statement = store->statements[MANIFEST];
+    *text = NULL;
+    pthread_mutex_lock(&store->reading);
+    int code = bind_bytes(statement, 1, hash);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->reader, problem);
+    if (code == SQLITE_ROW && (*text = copy_blob(statement, length)) == NULL)
+        done = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    pthread_mutex_unlock(&store->reading);
+    return done;
 }
 
 static bool probe(struct sower_store *base, struct sower_problem *problem)
@@ -247,6 +370,8 @@ static void read_record(sqlite3_stmt *statement, struct sower_record *record)
     read_text(statement, 10, record->dtype, sizeof record->dtype);
     read_text(statement, 11, record->initializer, sizeof record->initializer);
     read_text(statement, 12, record->layout, sizeof record->layout);
+    record->has_manifest = sqlite3_column_type(statement, 13) != SQLITE_NULL;
+    read_bytes(statement, 13, record->manifest);
 }
 
 static bool page(struct sower_store *base, const struct sower_page *page, sower_store_visit *visit,
@@ -293,6 +418,8 @@ static void close_store(struct sower_store *base)
 static const struct sower_store_methods methods = {
     .find = find,
     .append = append,
+    .append_model = append_model,
+    .manifest = manifest,
     .probe = probe,
     .last = last,
     .page = page,
@@ -340,13 +467,16 @@ static bool check_log(sqlite3 *database, const char *path, struct sower_problem 
                                          "The ledger %s is in a place that takes no write-ahead log.", path);
 }
 
-static bool make_schema(sqlite3 *database, const char *path, struct sower_problem *problem)
+/* Takes a file of version `version` (0: new) to this one, step by step. */
+static bool make_schema(sqlite3 *database, int64_t version, const char *path, struct sower_problem *problem)
 {
     char pragmas[96];
     sqlite3_snprintf((int)sizeof pragmas, pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
                      APPLICATION_ID, SCHEMA_VERSION);
-    return (sqlite3_exec(database, schema, NULL, NULL, NULL) == SQLITE_OK &&
-            sqlite3_exec(database, pragmas, NULL, NULL, NULL) == SQLITE_OK) ||
+    for (int64_t step = version; step < SCHEMA_VERSION; step++)
+        if (sqlite3_exec(database, schema[step], NULL, NULL, NULL) != SQLITE_OK)
+            return refuse_open(database, path, problem);
+    return sqlite3_exec(database, pragmas, NULL, NULL, NULL) == SQLITE_OK ||
            refuse_open(database, path, problem);
 }
 
@@ -360,7 +490,7 @@ static bool check_schema(sqlite3 *database, const char *path, struct sower_probl
         !ask(database, "SELECT count(*) FROM sqlite_schema", &tables))
         return refuse_open(database, path, problem);
     if (tables == 0 && application == 0 && version == 0) {
-        if (!make_schema(database, path, problem))
+        if (!make_schema(database, 0, path, problem))
             return false;
     } else if (application != APPLICATION_ID) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
@@ -370,6 +500,8 @@ static bool check_schema(sqlite3 *database, const char *path, struct sower_probl
                                  "The ledger %s was written by a newer sowerd (schema %" PRId64
                                  "; this one knows %d); run that one.",
                                  path, version, SCHEMA_VERSION);
+    } else if (version < SCHEMA_VERSION && !make_schema(database, version, path, problem)) {
+        return false;
     }
     return sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ||
            refuse_open(database, path, problem);

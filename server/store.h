@@ -1,12 +1,12 @@
 /* Stores: where the ledger's lines are kept.
  *
- * A store keeps rows (struct sower_record) under growing line numbers and knows nothing of tensors, threads
- * or HTTP. There is one file per kind of store; each fills a table of functions. Every function returns false
- * with a problem (UNAVAILABLE, a sentence for the client without paths) when the store fails, and works again
- * when the cause is gone.
+ * A store keeps rows (struct sower_record) under growing line numbers, and manifests under their hashes. It
+ * knows nothing of tensors, threads or HTTP. There is one file per kind of store; each fills a table of
+ * functions. Every function returns false with a problem (UNAVAILABLE, a sentence for the client without
+ * paths) when the store fails, and works again when the cause is gone.
  *
- * find, append and probe are called by the ledger's own thread only; last and page by any thread, at the same
- * time. */
+ * find, append, append_model and probe are called by the ledger's own thread only; the others by any thread,
+ * at the same time. */
 #ifndef SOWER_SERVER_STORE_H
 #define SOWER_SERVER_STORE_H
 
@@ -27,6 +27,19 @@ struct sower_page {
     size_t count;           /* no more than so many */
 };
 
+/* The draws of a model, which are made one at a time and written together. */
+struct sower_store_model {
+    size_t count; /* 0: only the manifest is kept */
+    void (*fill)(void *context, size_t n,
+                 struct sower_record *record); /* makes the record of the n-th draw */
+    void *context;
+    uint8_t manifest[32]; /* the hash, which goes into every line */
+    const char *text;     /* what is kept under the hash */
+    size_t length;
+    int64_t time;
+    bool written; /* the outcome: false when all of it was there already */
+};
+
 /* Takes one line; false stops the reading. */
 typedef bool sower_store_visit(void *context, const struct sower_record *record);
 
@@ -38,6 +51,10 @@ struct sower_store_methods {
      * that is already there, or twice among them, gets the line that it has. */
     bool (*append)(struct sower_store *store, struct sower_record *const *records, size_t count,
                    struct sower_problem *problem);
+    /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
+     * commit; writes nothing when all of it is there. */
+    bool (*append_model)(struct sower_store *store, struct sower_store_model *model,
+                         struct sower_problem *problem);
     /* Makes a small durable write that adds no line: whether append would work. */
     bool (*probe)(struct sower_store *store, struct sower_problem *problem);
     /* The greatest line number, 0 when the ledger is empty. */
@@ -45,6 +62,9 @@ struct sower_store_methods {
     /* Visits the lines of a page in order. No lock and no transaction outlive the call. */
     bool (*page)(struct sower_store *store, const struct sower_page *page, sower_store_visit *visit,
                  void *context, struct sower_problem *problem);
+    /* The manifest that is kept under a hash: *text is the caller's (free), NULL when there is none. */
+    bool (*manifest)(struct sower_store *store, const uint8_t hash[32], char **text, size_t *length,
+                     struct sower_problem *problem);
     void (*close)(struct sower_store *store);
 };
 
