@@ -208,13 +208,26 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     sower_log_sentence(&server->log, SOWER_LOG_DEBUG, "libmicrohttpd", text);
 }
 
-bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
+static void count_connection(void *context, struct MHD_Connection *connection, void **slot,
+                             enum MHD_ConnectionNotificationCode code)
+{
+    struct sower_server *server = context;
+    (void)connection, (void)slot;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        sower_acceptor_opened(&server->acceptor);
+    else
+        sower_acceptor_closed(&server->acceptor);
+}
+
+static struct MHD_Daemon *start_library(struct sower_server *server)
 {
     const struct sower_options *options = server->options;
     uint64_t threads = sower_options_threads(options->threads);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections, NULL},
+        /* Each thread has its share; the acceptor sees to it that all of them together stay within the limit.
+         */
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(options->connections * threads), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}, /* as RFC 9112 has it: a request without Host is refused */
@@ -223,23 +236,31 @@ bool sower_http_start(struct sower_server *server, struct sower_problem *problem
         {MHD_OPTION_END, 0, NULL},
     };
     /* The logger comes first: it is in force for the options that follow it. */
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO, 0, NULL,
-        NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server, MHD_OPTION_LISTEN_SOCKET,
-        server->listener.socket, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_ARRAY, items,
-        MHD_OPTION_END);
-    return server->daemon != NULL ||
-           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
-                             "libmicrohttpd does not start; --log-level debug says why.");
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO,
+                            0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
+                            MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
+                            count_connection, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
-/* The socket is closed only when the threads are gone, for they may be about to use its number. */
+bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
+{
+    server->daemon = start_library(server);
+    if (server->daemon == NULL)
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                                 "libmicrohttpd does not start; --log-level debug says why.");
+    return sower_acceptor_start(&server->acceptor, server->listener.socket, server->daemon,
+                                server->options->connections) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon is out of files or threads.");
+}
+
+/* A socket of ours is gone with that; one of systemd's holds what comes from now on for the next daemon. */
 void sower_http_drain(struct sower_server *server)
 {
     atomic_store(&server->draining, true);
-    (void)MHD_quiesce_daemon(server->daemon);
-    if (!server->listener.shared)
-        (void)shutdown(server->listener.socket, SHUT_RDWR);
+    sower_acceptor_stop(&server->acceptor);
+    close(server->listener.socket);
     tell_if_idle(server);
 }
 
@@ -247,5 +268,5 @@ void sower_http_stop(struct sower_server *server)
 {
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
-    close(server->listener.socket);
+    close(server->acceptor.wake);
 }

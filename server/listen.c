@@ -121,7 +121,6 @@ static void print_address(int file, char address[SOWER_ADDRESS_MAX])
 bool sower_listen(const char *text, struct sower_listener *listener, struct sower_problem *problem)
 {
     listener->socket = inherited_socket(problem);
-    listener->shared = listener->socket > 0;
     if (listener->socket == 0)
         listener->socket = open_socket(text, problem);
     if (listener->socket < 0)

@@ -9,9 +9,7 @@
 enum { SOWER_ADDRESS_MAX = 128 };
 
 struct sower_listener {
-    int socket; /* non-blocking */
-    /* From systemd, which goes on listening: connections that come while we stop are the next daemon's. */
-    bool shared;
+    int socket;                      /* non-blocking */
     char address[SOWER_ADDRESS_MAX]; /* what is listened on, as it belongs into a URL */
 };
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../core/seed.h"
+#include "acceptor.h"
 #include "ledger.h"
 #include "listen.h"
 #include "log.h"
@@ -25,6 +26,7 @@ struct sower_server {
     struct sower_pool *pool;
     struct sower_sources *sources;
     struct sower_listener listener;
+    struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;
     uint64_t first_request;    /* a random number, so that request ids of different runs differ */
     _Atomic uint64_t requests; /* begun so far */
