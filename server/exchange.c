@@ -14,7 +14,7 @@ enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
 bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count)
 {
-    if (exchange->discarded > 0 || count > SOWER_REQUEST_BODY_MAX - exchange->body_size) {
+    if (exchange->discarded > 0 || count > exchange->body_max - exchange->body_size) {
         exchange->discarded += count;
         return exchange->discarded <= SOWER_DISCARD_MAX;
     }
@@ -31,6 +31,13 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
     memcpy(exchange->body + exchange->body_size, bytes, count);
     exchange->body_size += count;
     return true;
+}
+
+void sower_exchange_body_free(struct sower_exchange *exchange)
+{
+    free(exchange->body);
+    exchange->body = NULL;
+    exchange->body_size = exchange->body_capacity = 0;
 }
 
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)

@@ -20,7 +20,7 @@
 
 enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4 };
 
-/* The greatest body of a request. What is beyond is read and thrown away, so that the client gets to see its
+/* The greatest body of a request, unless its route takes more. What is beyond is read and thrown away, so that the client gets to see its
  * refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
 enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
 
@@ -42,7 +42,7 @@ struct sower_exchange {
     bool complete; /* the request is all there; before, its sender may have left without our knowing */
 
     char *body; /* of the request */
-    size_t body_size, body_capacity;
+    size_t body_size, body_capacity, body_max;
     uint64_t discarded;
 
     void *state; /* what the handler keeps between steps */
@@ -55,6 +55,9 @@ struct sower_exchange {
     uint64_t bytes; /* of the answer's body, as far as they were made */
     void (*describe)(const void *state, struct sower_log_line *line);
 };
+
+/* Releases the body, once it was read. */
+void sower_exchange_body_free(struct sower_exchange *exchange);
 
 /* Adds bytes to the body; false when memory runs out or the client went beyond SOWER_DISCARD_MAX. */
 bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);

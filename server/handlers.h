@@ -8,6 +8,7 @@ struct sower_route {
     const char *path;
     unsigned methods; /* of enum sower_method */
     sower_step *handle;
+    size_t body_max; /* the greatest body of a request; 0: SOWER_REQUEST_BODY_MAX */
 };
 
 /* Ended by a path of NULL. */
@@ -17,7 +18,11 @@ sower_step sower_handle_tensor;       /* handle_tensor.c */
 sower_step sower_handle_plan;         /* handle_plan.c */
 sower_step sower_handle_ledger;       /* handle_ledger.c */
 sower_step sower_handle_initializers; /* handle_initializers.c */
-sower_step sower_handle_healthz;      /* handle_health.c */
+sower_step sower_handle_model;        /* handle_model.c */
+sower_step sower_handle_index;        /* handle_manifests.c */
+sower_step sower_handle_manifests;
+sower_step sower_handle_recipes; /* handle_recipes.c */
+sower_step sower_handle_healthz; /* handle_health.c */
 sower_step sower_handle_readyz;
 
 #endif

@@ -33,8 +33,8 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
     struct sower_problem problem;
     sower_problem_set(
         &problem, SOWER_PROBLEM_INVALID, "",
-        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/ledger, /v1/initializers, /healthz "
-        "and /readyz.",
+        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/model, /v1/model/index, "
+        "/v1/manifests, /v1/recipes, /v1/ledger, /v1/initializers, /healthz and /readyz.",
         exchange->path);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
 }
@@ -52,8 +52,9 @@ static enum MHD_Result refuse_body(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_TOO_LARGE, "",
-                      "The body is larger than %d bytes; a request for one tensor takes a few hundred.",
-                      SOWER_REQUEST_BODY_MAX);
+                      "The body is larger than %zu bytes; a request for one tensor takes a few hundred, a "
+                      "manifest about 80 for each of its tensors.",
+                      exchange->body_max);
     return sower_refuse_as(exchange, MHD_HTTP_CONTENT_TOO_LARGE, &problem);
 }
 
@@ -69,10 +70,13 @@ static enum sower_method method_of(const char *name)
 static void find_route(struct sower_exchange *exchange, const char *path)
 {
     exchange->step = refuse_path;
+    exchange->body_max = SOWER_REQUEST_BODY_MAX;
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
         if (strcmp(route->path, path) != 0)
             continue;
         exchange->allowed = route->methods;
+        if (route->body_max > 0)
+            exchange->body_max = route->body_max;
         exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
         return;
     }
@@ -111,7 +115,7 @@ static bool refused_unread(const struct sower_exchange *exchange)
         return false;
     const char *text = sower_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text == NULL ? 0 : strtoull(text, NULL, 10);
-    return length > SOWER_DISCARD_MAX || (length > SOWER_REQUEST_BODY_MAX &&
+    return length > SOWER_DISCARD_MAX || (length > exchange->body_max &&
                                           sower_exchange_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL);
 }
 

@@ -1,11 +1,18 @@
 #include "handlers.h"
 
+/* 100,000 tensors with names of some 100 bytes. */
+enum { MANIFEST_BODY_MAX = 16 << 20 };
+
 const struct sower_route sower_routes[] = {
-    {"/v1/tensor", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_tensor},
-    {"/v1/plan", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_plan},
-    {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger},
-    {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers},
-    {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz},
-    {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz},
-    {NULL, 0, NULL},
+    {"/v1/tensor", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_tensor, 0},
+    {"/v1/plan", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_plan, 0},
+    {"/v1/model", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_model, MANIFEST_BODY_MAX},
+    {"/v1/model/index", SOWER_GET | SOWER_HEAD, sower_handle_index, 0},
+    {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests, MANIFEST_BODY_MAX},
+    {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, 0},
+    {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger, 0},
+    {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, 0},
+    {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, 0},
+    {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, 0},
+    {NULL, 0, NULL, 0},
 };

@@ -1,0 +1,47 @@
+#include "manifests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "../proto/manifest_read.h"
+
+static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZE],
+                      struct sower_problem *problem)
+{
+    const char *text = json_string_value(json_object_get(fields, "manifest"));
+    size_t length = 0;
+    return (text != NULL && strlen(text) == 2 * SOWER_MANIFEST_HASH_SIZE &&
+            sodium_hex2bin(hash, SOWER_MANIFEST_HASH_SIZE, text, strlen(text), NULL, &length, NULL) == 0 &&
+            length == SOWER_MANIFEST_HASH_SIZE) ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "manifest",
+                             "manifest must be the hash of a stored manifest, 64 hex digits, as POST "
+                             "/v1/manifests answers it.");
+}
+
+bool sower_manifests_find(struct sower_work *work, const json_t *fields, char **text, size_t *length)
+{
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
+    if (!read_hash(fields, hash, &work->problem) ||
+        !store->methods->manifest(store, hash, text, length, &work->problem))
+        return false;
+    if (*text != NULL)
+        return true;
+    work->status = MHD_HTTP_NOT_FOUND;
+    return sower_problem_set(&work->problem, SOWER_PROBLEM_INVALID, "manifest",
+                             "No manifest is stored under this hash; store it with POST /v1/manifests.");
+}
+
+bool sower_manifests_read(struct sower_work *work, const json_t *fields, struct sower_manifest *manifest)
+{
+    char *text;
+    size_t length;
+    memset(manifest, 0, sizeof *manifest);
+    if (!sower_manifests_find(work, fields, &text, &length))
+        return false;
+    bool read = sower_manifest_read(text, length, manifest, &work->problem);
+    free(text);
+    return read;
+}

@@ -1,0 +1,56 @@
+#include "work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void run(struct sower_job *job)
+{
+    struct sower_work *work = (struct sower_work *)job;
+    work->run(work);
+    /* From the resume on it is the connection's again, and may be gone. */
+    sower_exchange_resume(work->exchange);
+}
+
+enum MHD_Result sower_work_start(struct sower_work *work, struct sower_exchange *exchange,
+                                 void (*run_work)(struct sower_work *work), sower_step *next)
+{
+    work->exchange = exchange;
+    work->run = run_work;
+    work->job.run = run;
+    work->status = 0;
+    work->done = false;
+    sower_exchange_suspend(exchange, next);
+    if (!sower_pool_submit(exchange->server->pool, &work->job)) {
+        sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                          "The daemon is stopping; ask again when it is back.");
+        sower_exchange_resume(exchange);
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result sower_work_refuse(struct sower_work *work)
+{
+    return work->status != 0 ? sower_refuse_as(work->exchange, work->status, &work->problem)
+                             : sower_refuse(work->exchange, &work->problem);
+}
+
+bool sower_work_check_fields(const json_t *fields, const char *const *known, struct sower_problem *problem)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        bool found = false;
+        char list[200] = "";
+        size_t length = 0;
+        for (size_t i = 0; known[i] != NULL; i++) {
+            found = found || strcmp(known[i], key) == 0;
+            length +=
+                (size_t)snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ", known[i]);
+        }
+        if (!found)
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
+                                     "There is no field \"%s\" here; there are %s.", key, list);
+    }
+    return true;
+}

@@ -1,0 +1,256 @@
+"""Models: many tensors as one safetensors file, from a manifest."""
+import hashlib
+import json
+import random
+import struct
+
+import pytest
+
+SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
+NAMES = {"F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "F8_E4M3": "f8_e4m3", "F8_E5M2": "f8_e5m2"}
+
+MANIFEST = {
+    "tensors": [
+        {"name": "h.0.attn.c_proj.weight", "shape": [48, 16]},
+        {"name": "h.0.attn.c_proj.bias", "shape": [16]},
+        {"name": "odd", "shape": [3], "dtype": "bf16", "init": "normal(std=1)"},
+        {"name": "behind the odd one", "shape": [7, 5], "dtype": "f64", "init": "he_normal"},
+        {"name": "none", "shape": [0, 4], "init": "ones"},
+        {"name": "scalar", "shape": [], "dtype": "f16", "init": "constant(2.5)"},
+        {"name": "q", "shape": [24, 16], "init": "orthogonal"},
+        {"name": "é \"quoted\"", "shape": [9], "dtype": "f8_e4m3", "init": "uniform(-1,1)"},
+    ],
+    "recipe": "gpt2",
+    "layers": 12,
+    "rules": [{"match": "*.bias", "init": "zeros"}],
+}
+
+
+def asked(manifest, experiment="model", trial=3):
+    return {**manifest, "experiment": experiment, "trial": trial}
+
+
+def parse(body):
+    """Header and tensors (name → entry, bytes) of a safetensors file; checks its form."""
+    (length,) = struct.unpack("<Q", body[:8])
+    header = json.loads(body[8 : 8 + length])
+    assert (8 + length) % 8 == 0
+    data = body[8 + length :]
+    tensors, end = {}, 0
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        start, stop = entry["data_offsets"]
+        count = 1
+        for size in entry["shape"]:
+            count *= size
+        assert start == end and stop - start == count * SIZES[entry["dtype"]], (name, entry)
+        tensors[name] = (entry, data[start:stop])
+        end = stop
+    assert end == len(data)
+    return header["__metadata__"], tensors
+
+
+def store(daemon, manifest):
+    answer = daemon.post("/v1/manifests", manifest)
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def canonical(manifest):
+    return json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def test_every_tensor_of_a_model_is_what_it_is_when_asked_for_alone(daemon):
+    answer = daemon.post("/v1/model", asked(MANIFEST))
+    assert answer.status == 200, answer.body
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    metadata, tensors = parse(answer.body)
+    assert list(tensors) == [tensor["name"] for tensor in MANIFEST["tensors"]]
+    stored = json.loads(daemon.get("/v1/manifests", manifest=answer.headers["Sower-Manifest"]).body)
+    for plain, (name, (entry, data)) in zip(stored["tensors"], tensors.items()):
+        alone = daemon.post("/v1/tensor", {**plain, "experiment": "model", "trial": 3, "format": "raw"})
+        assert alone.status == 200, alone.body
+        assert alone.body == data and plain["name"] == name and NAMES[entry["dtype"]] == plain["dtype"]
+    assert metadata["sower.experiment"] == "model" and metadata["sower.trial"] == "3" and metadata["sower.spec"] == "1"
+    assert metadata["sower.manifest"] == answer.headers["Sower-Manifest"] and metadata["format"] == "pt"
+
+
+def test_a_manifests_hash_is_that_of_its_canonical_form(daemon):
+    hash = store(daemon, MANIFEST)["manifest"]
+    answer = daemon.get("/v1/manifests", manifest=hash)
+    body = answer.body.rstrip(b"\n")
+    assert hashlib.blake2b(body, digest_size=32).hexdigest() == hash
+    assert canonical(json.loads(body)) == body
+    assert store(daemon, json.loads(body))["manifest"] == hash
+    assert store(daemon, asked(MANIFEST, trial=77))["manifest"] == hash
+    assert store(daemon, {**MANIFEST, "layers": 13})["manifest"] != hash
+
+
+def test_what_storing_a_manifest_answers(daemon):
+    manifest = {"tensors": [{"name": "h.3.w", "shape": [4, 4]}], "defaults": {"init": "normal"},
+                "rules": [{"match": "nothing", "init": "ones"}]}
+    answer = store(daemon, manifest)
+    assert answer["tensors"] == 1 and answer["bytes"] == 64 and answer["layers"] == 4
+    assert answer["warnings"] == ["Rule 1 (nothing) matches no tensor."]
+    model = daemon.post("/v1/model", asked(manifest))
+    assert model.headers["Sower-Warning"] == "Rule 1 (nothing) matches no tensor."
+
+
+def test_a_stored_manifest_gives_the_same_file_and_every_range_of_it(daemon):
+    posted = daemon.post("/v1/model", asked(MANIFEST))
+    fields = dict(manifest=posted.headers["Sower-Manifest"], experiment="model", trial=3)
+    whole = daemon.get("/v1/model", **fields)
+    assert whole.body == posted.body and whole.headers["ETag"] == posted.headers["ETag"]
+    size, chosen = len(whole.body), random.Random(5)
+    for _ in range(60):
+        start = chosen.randrange(size)
+        stop = min(size, start + 1 + chosen.randrange(size))
+        answer = daemon.get("/v1/model", headers={"Range": f"bytes={start}-{stop - 1}"}, **fields)
+        assert answer.status == 206 and answer.body == whole.body[start:stop]
+        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}"
+    etag = whole.headers["ETag"]
+    assert daemon.get("/v1/model", headers={"If-None-Match": etag}, **fields).status == 304
+    assert daemon.get("/v1/model", headers={"Range": "bytes=0-7", "If-Range": '"x"'}, **fields).status == 200
+    assert daemon.get("/v1/model", headers={"Range": f"bytes={size}-"}, **fields).status == 416
+    head = daemon.request("HEAD", daemon.url("/v1/model", **fields).split(daemon.address)[1])
+    assert head.status == 200 and head.headers["Content-Length"] == str(size) and head.headers["ETag"] == etag
+    other = daemon.get("/v1/model", **{**fields, "trial": 4})
+    assert other.headers["ETag"] != etag and len(other.body) == size and other.body != whole.body
+
+
+def test_a_glob_and_a_shard_narrow_the_file(daemon):
+    hash = store(daemon, MANIFEST)["manifest"]
+    fields = dict(manifest=hash, experiment="model", trial=3)
+    _, whole = parse(daemon.get("/v1/model", **fields).body)
+    metadata, chosen = parse(daemon.get("/v1/model", tensors="h.*", **fields).body)
+    assert list(chosen) == ["h.0.attn.c_proj.weight", "h.0.attn.c_proj.bias"]
+    assert all(chosen[name][1] == whole[name][1] for name in chosen) and metadata["sower.tensors"] == "h.*"
+    _, ranks = zip(*[parse(daemon.get("/v1/model", shard=f"0:{rank}/3", **fields).body) for rank in range(3)])
+    assert ranks[1]["scalar"][1] == whole["scalar"][1]
+    for name in ["h.0.attn.c_proj.weight", "behind the odd one", "q", "odd"]:
+        assert b"".join(rank[name][1] for rank in ranks) == whole[name][1]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+def test_parts_and_their_index_make_up_the_whole(daemon, parts):
+    hash = store(daemon, MANIFEST)["manifest"]
+    fields = dict(manifest=hash, experiment="model", trial=3)
+    _, whole = parse(daemon.get("/v1/model", **fields).body)
+    index = daemon.get("/v1/model/index", manifest=hash, parts=parts).json()
+    assert index["metadata"]["total_size"] == sum(len(data) for _, data in whole.values())
+    found = {}
+    for part in range(parts):
+        _, tensors = parse(daemon.get("/v1/model", part=f"{part}/{parts}", **fields).body)
+        for name, (_, data) in tensors.items():
+            assert index["weight_map"][name] == f"model-{part + 1:05}-of-{parts:05}.safetensors"
+            assert data == whole[name][1]
+            found[name] = True
+    assert found.keys() == whole.keys() == index["weight_map"].keys()
+
+
+def test_all_draws_of_a_model_are_in_the_ledger_with_the_manifests_hash(start):
+    daemon = start()
+    answer = daemon.post("/v1/model", asked(MANIFEST))
+    lines = daemon.ledger()
+    assert [line["name"] for line in lines] == [tensor["name"] for tensor in MANIFEST["tensors"]]
+    assert {line["manifest"] for line in lines} == {answer.headers["Sower-Manifest"]}
+    assert len({line["time"] for line in lines}) == 1
+    daemon.post("/v1/model", asked(MANIFEST))
+    daemon.get("/v1/tensor", experiment="model", trial=3, name="odd", shape="3", dtype="bf16", init="normal(std=1)")
+    assert daemon.ledger() == lines
+    daemon.get("/v1/tensor", experiment="model", trial=4, name="odd", shape="3", dtype="bf16", init="normal(std=1)")
+    assert "manifest" not in daemon.ledger()[-1]
+
+
+def test_a_manifest_and_its_draws_outlive_the_daemon(start, tmp_path):
+    daemon = start(state=tmp_path / "kept")
+    hash = store(daemon, MANIFEST)["manifest"]
+    fields = dict(manifest=hash, experiment="model", trial=3)
+    body, lines = daemon.get("/v1/model", **fields).body, daemon.ledger()
+    daemon.stop()
+    again = start(state=tmp_path / "kept")
+    assert again.get("/v1/model", **fields).body == body and again.ledger() == lines
+
+
+def test_ten_thousand_tensors_take_little_memory(start):
+    daemon = start()
+    manifest = {"experiment": "e", "defaults": {"init": "he_normal"},
+                "tensors": [{"name": f"layers.{i}.w", "shape": [32, 16]} for i in range(10000)]}
+    answer = daemon.post("/v1/model", manifest)
+    assert answer.status == 200
+    _, tensors = parse(answer.body)
+    alone = daemon.get("/v1/tensor", experiment="e", name="layers.7777.w", shape="32,16", init="he_normal", format="raw")
+    assert tensors["layers.7777.w"][1] == alone.body
+    assert len(daemon.ledger()) == 10000
+    assert daemon.figure("VmHWM") < 64 * 1024
+
+
+@pytest.mark.parametrize(
+    "change, param, part",
+    [
+        ({"tensors": [{"name": "a", "shape": [1]}] * 2}, "tensors", 'two tensors "a"'),
+        ({"tensors": [{"name": f"t{i}", "shape": []} for i in range(100001)]}, "tensors", "more than 100000"),
+        ({"tensors": [{"name": f"t{i}", "shape": [1 << 18, 1 << 18], "init": "ones"} for i in range(65)]}, "tensors", "16 TiB"),
+        ({"tensors": [{"name": "w", "shape": [4], "init": "he_norm"}]}, "tensors", '"w": There is no initializer'),
+        ({"recipe": None, "rules": [], "tensors": [{"name": "w", "shape": [4]}]}, "recipe", "no recipe"),
+        ({"recipe": "bert", "tensors": [{"name": "w", "shape": [4]}]}, "tensors", '"w": nothing says how'),
+        ({"tensors": [{"name": "q", "shape": [20000, 20000], "init": "orthogonal"}]}, "tensors", "--max-orthogonal"),
+        ({"experiment": ""}, "experiment", "is empty"),
+        ({"trial": -1}, "trial", "whole number"),
+        ({"spec": 2}, "spec", "1, the only version"),
+        ({"shard": "0:0/2"}, "shard", "A manifest has no field"),
+    ],
+)
+def test_a_bad_manifest_is_refused_and_nothing_is_recorded(start, change, param, part):
+    daemon = start()
+    answer = daemon.post("/v1/model", {**asked(MANIFEST), **change})
+    assert answer.status in (400, 413)
+    problem = answer.problem()
+    assert problem["param"] == param and part in problem["detail"], problem
+    assert daemon.ledger() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100000, b'{"tensors":' + b"[" * 100000, b'{"rules":' + b"[" * 100000,
+                                  b'{"tensors":[{"name":"\xff","shape":[]}]}', b"{}" + b" " * 100 + b"x"])
+def test_a_body_that_is_no_manifest_is_refused(daemon, body):
+    for path in ("/v1/model", "/v1/manifests"):
+        answer = daemon.request("POST", path, body=body)
+        assert answer.status == 400 and answer.problem()
+
+
+def test_what_a_get_cannot_be_asked(daemon):
+    hash = store(daemon, MANIFEST)["manifest"]
+    good = dict(manifest=hash, experiment="model")
+    for change, param in [({"manifest": "x"}, "manifest"), ({"part": "3"}, "part"), ({"part": "8/8"}, "part"),
+                          ({"shard": "0:3/2"}, "shard"), ({"tensors": "["}, "tensors"), ({"tensors": "nobody"}, "tensors"),
+                          ({"colour": "red"}, "colour"), ({"experiment": ""}, "experiment"), ({"trial": "x"}, "trial")]:
+        answer = daemon.get("/v1/model", **{**good, **change})
+        assert answer.status == 400 and answer.problem()["param"] == param, (change, answer.body)
+    assert daemon.get("/v1/model", manifest=hash).problem()["param"] == "experiment"
+    missing = daemon.get("/v1/model", **{**good, "manifest": "0" * 64})
+    assert missing.status == 404 and missing.problem()["param"] == "manifest"
+    assert daemon.get("/v1/model/index", manifest=hash, parts=0).problem()["param"] == "parts"
+
+
+def test_a_connection_that_is_cut_on_the_way_harms_nobody(start):
+    daemon = start()
+    manifest = {"experiment": "e", "tensors": [{"name": "q", "shape": [700, 700], "init": "orthogonal"},
+                                               {"name": "w", "shape": [4096, 4096], "init": "normal"}]}
+    body = json.dumps(manifest).encode()
+    for _ in range(3):
+        with daemon.socket() as connection:
+            connection.sendall(b"POST /v1/model HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            connection.recv(10)
+    assert daemon.post("/v1/model", manifest).status == 200
+
+
+def test_recipes_are_listed_and_can_be_taken_as_rules(daemon):
+    recipes = daemon.get("/v1/recipes").json()
+    assert {"torch_default", "keras_default", "gpt2", "llama", "bert", "vit", "resnet"} == {r["name"] for r in recipes}
+    assert all(r["source"] and r["summary"] and r["rules"] for r in recipes)
+    gpt2 = daemon.get("/v1/recipes", name="gpt2").json()
+    tensors = [{"name": f"h.{i}.mlp.c_proj.weight", "shape": [8, 4]} for i in range(12)]
+    by_name = store(daemon, {"tensors": tensors, "recipe": "gpt2"})
+    assert store(daemon, {"tensors": tensors, "rules": gpt2["rules"]})["manifest"] == by_name["manifest"]
+    assert daemon.get("/v1/recipes", name="gtp2").problem()["param"] == "name"
