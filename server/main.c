@@ -154,8 +154,8 @@ static void serve(struct sower_server *server, int signals)
     wait_for_signal(signals);
     (void)sd_notify(0, "STOPPING=1");
     release_signals(signals);
-    sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
     sower_http_drain(server);
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
     wait_for_idle(server);
     /* Each of these resumes all that wait for it; only then may the connections go. */
     sower_ledger_stop(server->ledger);
