@@ -2,6 +2,7 @@
 # make demo       from nothing to a compared tensor, in one command
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
+# make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
 # make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
 # make install    into PREFIX (/usr/local), below DESTDIR
@@ -34,7 +35,7 @@ CLIENT_LIBS = -lcurl
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all deps-build deps deps-ci deps-bench demo run check bench unit-tests install clean
+.PHONY: all deps-build deps deps-ci deps-bench deps-interop demo run check bench interop unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -65,6 +66,7 @@ $(BUILD)/%.o: %.c
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_CHECK = libcmocka-dev python3-pytest curl
 PACKAGES_BENCH = python3 curl nginx-light wrk
+PACKAGES_INTEROP = python3-venv
 PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck
 
 # Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
@@ -87,6 +89,9 @@ deps:
 
 deps-bench:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_BENCH))
+
+deps-interop:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_INTEROP))
 
 deps-ci:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_CI))
@@ -113,6 +118,11 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 bench: deps-bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@tests/bench/run $(BUILD) $(PARTS)
+
+# What pip cannot install is left out, with a word.
+interop: deps-interop
+	@$(MAKE) --no-print-directory all
+	@tests/interop/run $(BUILD)
 
 PREFIX ?= /usr/local
 install: all
