@@ -19,8 +19,10 @@ static bool accept_one(struct sower_acceptor *acceptor)
         accept4(acceptor->socket, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection < 0)
         return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
-    /* libmicrohttpd closes it also when it refuses it. */
-    (void)MHD_add_connection(acceptor->daemon, connection, (struct sockaddr *)&address, size);
+    atomic_fetch_add(&acceptor->open, 1);
+    /* libmicrohttpd closes the connection also when it refuses it. */
+    if (MHD_add_connection(acceptor->daemon, connection, (struct sockaddr *)&address, size) != MHD_YES)
+        sower_acceptor_closed(acceptor);
     return true;
 }
 
@@ -55,11 +57,6 @@ bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MH
     if (acceptor->wake >= 0)
         close(acceptor->wake);
     return false;
-}
-
-void sower_acceptor_opened(struct sower_acceptor *acceptor)
-{
-    atomic_fetch_add(&acceptor->open, 1);
 }
 
 void sower_acceptor_closed(struct sower_acceptor *acceptor)

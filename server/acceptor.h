@@ -23,12 +23,13 @@ struct sower_acceptor {
     pthread_t thread;
 };
 
-/* Starts to accept on `socket` for `daemon`, whose threads run. False when threads or files run out. */
+/* Starts to accept on `socket` for `daemon`, whose threads run. False when threads or files run out. The
+ * daemon's own limit must never be reached: libmicrohttpd 0.9.75 refuses a connection with a lock held for
+ * ever. */
 bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MHD_Daemon *daemon,
                           uint64_t limit);
 
-/* A connection was opened or closed; any thread may say so, before the start as well. */
-void sower_acceptor_opened(struct sower_acceptor *acceptor);
+/* A connection that was handed over has ended; any thread may say so. */
 void sower_acceptor_closed(struct sower_acceptor *acceptor);
 
 /* Accepts no more. After that nobody uses the socket. */

@@ -217,9 +217,7 @@ static void count_connection(void *context, struct MHD_Connection *connection, v
 {
     struct sower_server *server = context;
     (void)connection, (void)slot;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        sower_acceptor_opened(&server->acceptor);
-    else
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
         sower_acceptor_closed(&server->acceptor);
 }
 
@@ -231,7 +229,7 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         /* Each thread has its share; the acceptor sees to it that all of them together stay within the limit.
          */
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(options->connections * threads), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)((options->connections + 1) * threads), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}, /* as RFC 9112 has it: a request without Host is refused */

@@ -163,17 +163,19 @@ def test_a_connection_that_waits_for_the_ledger_is_not_idle(start):
     assert daemon.get("/v1/tensor", **DRAW).status == 200
 
 
-def test_connections_beyond_the_limit_wait_or_are_turned_away_and_the_others_are_served(start):
-    daemon = start("--connections", "4", "--threads", "1")
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_connections_beyond_the_limit_wait_until_others_end(start, threads):
+    daemon = start("--connections", "4", "--threads", threads)
     idle = [daemon.socket() for _ in range(3)]
     served = daemon.connect()
     served.request("GET", "/healthz")
     assert served.getresponse().read() == b"ok\n"
-    more = [daemon.socket() for _ in range(20)]
+    waiting = [send(daemon, "GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n") for _ in range(20)]
     served.request("GET", path_of(daemon, **DRAW))
     assert served.getresponse().status == 200
-    for connection in [*idle, *more, served]:
+    for connection in [*idle, served]:
         connection.close()
+    assert all(receive_all(connection).startswith(b"HTTP/1.1 200 ") for connection in waiting)
 
 
 def test_clients_that_leave_at_any_moment_leave_nothing_behind(start):
