@@ -3,6 +3,8 @@
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
 # make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
+# make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
+# make check-exhaustive  all 2^32 words through every kernel, in some minutes
 # make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
 # make install    into PREFIX (/usr/local), below DESTDIR
@@ -35,7 +37,7 @@ CLIENT_LIBS = -lcurl
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all deps-build deps deps-ci deps-bench deps-interop demo run check bench interop unit-tests install clean
+.PHONY: all deps-build deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -53,8 +55,11 @@ $(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUI
 $(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
-	$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ -lcmocka $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
+# Tests that look inside the daemon are linked with it; the others build where its libraries are missing.
+$(patsubst %.c,$(BUILD)/%,$(shell grep -l '/server/' tests/unit/*.c)): $(BUILD)/server.a
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) -lcmocka -lpthread \
+	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -67,7 +72,8 @@ PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev li
 PACKAGES_CHECK = libcmocka-dev python3-pytest curl
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
-PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck
+# nginx, which its package starts on port 80, is only for CI and bench; its tests are skipped without it.
+PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light
 
 # Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
 define install_packages
@@ -123,6 +129,28 @@ bench: deps-bench
 interop: deps-interop
 	@$(MAKE) --no-print-directory all
 	@tests/interop/run $(BUILD)
+
+# The vectors on other machines, emulated: big-endian s390x, and aarch64 with its own kernel.
+ARCH = arm64 s390x
+PACKAGES_ARCH = clang gcc-aarch64-linux-gnu gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross qemu-user \
+    $(foreach arch,$(ARCH),$(addsuffix :$(arch),libsodium-dev libjansson-dev libcmocka-dev))
+deps-arch:
+	@known=$$(dpkg --print-foreign-architectures); for arch in $(ARCH); do \
+	    case " $$(echo $$known) " in *" $$arch "*) ;; *) [ "$$(id -u)" = 0 ] && set -- || set -- sudo; \
+	    "$$@" dpkg --add-architecture $$arch || exit 1 ;; esac; done
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_ARCH))
+
+check-arch: deps-arch
+	@tests/arch $(BUILD)
+
+# All 2^32 words through every kernel of this machine, against a reference of higher precision; some minutes.
+CFLAGS_exhaustive = -march=native
+$(BUILD)/tests/exhaustive: $(BUILD)/tests/exhaustive.o $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
+
+check-exhaustive: deps-build
+	@$(MAKE) --no-print-directory $(BUILD)/tests/exhaustive
+	$(BUILD)/tests/exhaustive
 
 PREFIX ?= /usr/local
 install: all
