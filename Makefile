@@ -33,7 +33,7 @@ UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 CORE_LIBS = -lsodium -lm
 PROTO_LIBS = -ljansson
 SERVER_LIBS = -lmicrohttpd -lsqlite3 -lsystemd -lpthread
-CLIENT_LIBS = -lcurl
+CLIENT_LIBS = -lcurl -lpthread
 
 .DEFAULT_GOAL := all
 .SECONDARY:

@@ -115,7 +115,8 @@ static enum sow_exit transfer(struct getting *getting, const struct tensor_field
     struct http_receiver receiver = {begin, receive, tick, getting};
     struct http_answer answer;
     json_t *body = tensor_json(fields);
-    struct http_question question = {"/v1/tensor", fields->pairs, fields->count, body};
+    struct http_question question = {
+        .path = "/v1/tensor", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
     progress_begin(&getting->progress, options_value(options, "quiet") != NULL,
                    options_value(options, "progress") != NULL);
     enum http_end end = http_ask(options, &question, &receiver, &answer);

@@ -23,7 +23,7 @@ struct exchange {
     CURL *curl;
     const struct http_receiver *receiver;
     struct http_answer *answer;
-    bool begun, stopped;
+    bool begun, stopped, head;
     struct curl_slist *headers; /* of a POST */
     char *body;
 };
@@ -122,6 +122,7 @@ static bool begin(struct exchange *exchange)
     curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     answer->length = length;
     copy_header(exchange->curl, "Content-Type", answer->type);
+    copy_header(exchange->curl, "ETag", answer->etag);
     copy_header(exchange->curl, "Sower-Seed", answer->seed);
     copy_header(exchange->curl, "Sower-Draw", answer->draw);
     copy_header(exchange->curl, "Sower-Ledger", answer->ledger);
@@ -211,19 +212,39 @@ static CURLcode set_reaching(struct exchange *exchange, const char *url)
     return code;
 }
 
-static CURLcode set_posting(struct exchange *exchange, const json_t *body)
+static CURLcode add_header(struct exchange *exchange, const char *header)
 {
-    CURL *curl = exchange->curl;
-    exchange->body = json_dumps(body, JSON_COMPACT);
-    exchange->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (exchange->body == NULL || exchange->headers == NULL) {
-        return CURLE_OUT_OF_MEMORY;
+    struct curl_slist *headers = curl_slist_append(exchange->headers, header);
+    exchange->headers = headers != NULL ? headers : exchange->headers;
+    return headers == NULL ? CURLE_OUT_OF_MEMORY
+                           : curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, headers);
+}
+
+/* The text must stay until the exchange is over. */
+static CURLcode set_posting(struct exchange *exchange, const char *text, size_t size)
+{
+    CURLcode code = curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDS, text);
+    code = code == CURLE_OK ? curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size)
+                            : code;
+    return code == CURLE_OK ? add_header(exchange, "Content-Type: application/json") : code;
+}
+
+static CURLcode set_part(struct exchange *exchange, const struct http_question *question)
+{
+    char match[HTTP_FIELD_SIZE + sizeof "If-Match: "];
+    CURLcode code = CURLE_OK;
+    if (question->head) {
+        exchange->head = true;
+        code = curl_easy_setopt(exchange->curl, CURLOPT_NOBODY, 1L);
     }
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, exchange->body);
-    code = code == CURLE_OK
-               ? curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(exchange->body))
-               : code;
-    return code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_HTTPHEADER, exchange->headers) : code;
+    if (question->range != NULL && code == CURLE_OK) {
+        code = curl_easy_setopt(exchange->curl, CURLOPT_RANGE, question->range);
+    }
+    if (question->etag == NULL || code != CURLE_OK) {
+        return code;
+    }
+    snprintf(match, sizeof match, "If-Match: %s", question->etag);
+    return add_header(exchange, match);
 }
 
 /* Sets up the question: GET with a query, or POST where that would be too long. */
@@ -237,12 +258,17 @@ static CURLcode set_question(struct exchange *exchange, const char *base,
         goto out;
     }
     bool post = question->body != NULL && strlen(place) + strlen(query) > URL_MAX;
-    if (post) {
-        code = set_posting(exchange, question->body);
+    if (question->text != NULL) {
+        code = set_posting(exchange, question->text, question->text_size);
+    } else if (post) {
+        exchange->body = json_dumps(question->body, JSON_COMPACT);
+        code = exchange->body == NULL ? CURLE_OUT_OF_MEMORY
+                                      : set_posting(exchange, exchange->body, strlen(exchange->body));
     } else {
         place = join(place, query);
         code = place != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     }
+    code = code == CURLE_OK ? set_part(exchange, question) : code;
     code = code == CURLE_OK ? set_reaching(exchange, place) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
 out:
@@ -277,7 +303,7 @@ static enum http_end judge(struct exchange *exchange, CURLcode code, const char 
     if (answer->status < 200 || answer->status >= 300) {
         return HTTP_REFUSED;
     }
-    if (answer->length >= 0 && answer->received != (uint64_t)answer->length) {
+    if (!exchange->head && answer->length >= 0 && answer->received != (uint64_t)answer->length) {
         return fail(answer, CURLE_PARTIAL_FILE, "");
     }
     return HTTP_DONE;

@@ -39,7 +39,8 @@ struct http_answer {
     long status;                /* 0: none came */
     int64_t length;             /* Content-Length; -1: not given */
     uint64_t received;          /* bytes of the body that the receiver got */
-    char type[HTTP_FIELD_SIZE]; /* Content-Type; these four are empty where not given */
+    char type[HTTP_FIELD_SIZE]; /* Content-Type; these five are empty where not given */
+    char etag[HTTP_FIELD_SIZE];
     char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE], ledger[HTTP_FIELD_SIZE]; /* Sower-… */
     char reason[HTTP_REASON_SIZE];                                              /* why it failed */
     char explanation[HTTP_EXPLANATION_SIZE + 1];                                /* the body of a refusal */
@@ -62,6 +63,11 @@ struct http_question {
     const struct sower_pair *pairs;
     size_t pair_count;
     const json_t *body; /* the same fields in JSON, for a POST; NULL: always GET */
+    const char *text;   /* a JSON text to be posted; NULL: none */
+    size_t text_size;
+    bool head;         /* only the header is wanted */
+    const char *range; /* "0-99": these bytes of the answer; NULL: all of it */
+    const char *etag;  /* of the answer that is meant: no other is taken; NULL: any */
 };
 
 /* Asks the server of the option --server, else of SOW_SERVER, else http://127.0.0.1:7697. Fills `answer` and

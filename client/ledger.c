@@ -188,7 +188,7 @@ static enum sow_exit run(const struct options *options)
         .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
     };
     struct http_receiver receiver = {begin, receive, NULL, &listing};
-    struct http_question question = {"/v1/ledger", pairs, count, NULL};
+    struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};
     struct http_answer answer;
     enum http_end end = http_ask(options, &question, &receiver, &answer);
     if (end == HTTP_STOPPED) {

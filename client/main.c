@@ -16,7 +16,8 @@
 #include "terminal.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_get, &command_plan, &command_seed, &command_ledger, &command_initializers,
+    &command_get,    &command_model,        &command_plan,    &command_seed,
+    &command_ledger, &command_initializers, &command_recipes,
 };
 
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };

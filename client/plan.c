@@ -58,7 +58,8 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
     struct http_receiver receiver = {begin, receive, NULL, &planning};
     struct http_answer answer;
     json_t *body = tensor_json(fields);
-    struct http_question question = {"/v1/plan", fields->pairs, fields->count, body};
+    struct http_question question = {
+        .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
     enum http_end end = http_ask(options, &question, &receiver, &answer);
     json_decref(body);
     if (end != HTTP_DONE && end != HTTP_STOPPED) {

@@ -13,6 +13,7 @@ enum {
     FIGURES_COLUMNS = 56, /* at their longest, so that the bar does not change its length on the way */
     BAR_COLUMNS_MAX = 40,
     BAR_COLUMNS_MIN = 8,
+    LABEL_COLUMNS_MIN = 12,
     LINE_SIZE = 1024, /* enough for a bar of three-byte characters with its colours */
 };
 
@@ -129,6 +130,24 @@ static void show(struct progress *progress, const char *line, size_t length)
     fflush(stderr);
 }
 
+/* The label's end, which tells more than its beginning, in at most so many columns; names are ASCII by far
+ * most often, and what is not, or would move the cursor, is shown as "?". */
+static size_t append_label(const struct progress *progress, char *line, size_t length, size_t columns)
+{
+    char shown[64];
+    size_t room = columns < sizeof shown ? columns : sizeof shown;
+    if (progress->label == NULL || room < LABEL_COLUMNS_MIN) {
+        return length;
+    }
+    size_t size = strlen(progress->label), count = size < room - 2 ? size : room - 3;
+    for (size_t i = 0; i < count; i++) {
+        char byte = progress->label[size - count + i];
+        shown[i] = byte < ' ' || byte > '~' ? '?' : byte;
+    }
+    shown[count] = '\0';
+    return append(line, append(line, length, "  "), shown);
+}
+
 static void draw_bar(struct progress *progress)
 {
     char figures[160], line[LINE_SIZE];
@@ -142,6 +161,8 @@ static void draw_bar(struct progress *progress)
     }
     figures[strlen(figures) < width ? strlen(figures) : width] = '\0';
     length = append(line, length, figures);
+    size_t used = strlen(figures) + (columns >= BAR_COLUMNS_MIN ? columns + 2 : 0);
+    length = append_label(progress, line, length, width > used ? width - used : 0);
     length = append(line, length, "\033[K");
     show(progress, line, length);
 }

@@ -21,9 +21,10 @@ struct progress {
     struct timespec began; /* when the answer was asked for */
     struct timespec drawn; /* when the line was last drawn */
     uint64_t done_when_drawn;
-    double rate;     /* bytes per second, smoothed over some seconds; 0: not known yet */
-    unsigned tenths; /* of the way, already told as lines */
-    bool shown;      /* the line stands on the terminal */
+    double rate;       /* bytes per second, smoothed over some seconds; 0: not known yet */
+    unsigned tenths;   /* of the way, already told as lines */
+    bool shown;        /* the line stands on the terminal */
+    const char *label; /* what is being fetched, shown where there is room; NULL: nothing */
 };
 
 /* Begins to wait. `quiet`: draw nothing; `wanted`: draw even where stderr is no terminal. */

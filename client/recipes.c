@@ -1,0 +1,87 @@
+/* sow recipes: the recipes, from this program itself. */
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "../proto/recipes.h"
+#include "report.h"
+#include "terminal.h"
+
+enum { NAME_COLUMNS = 16 };
+
+static const struct option_rule RECIPES[] = {
+    {"json", 'j', NULL, "print JSON, as /v1/recipes gives it"},
+    {0},
+};
+
+static const struct option_group RECIPES_OPTIONS = {"Output", RECIPES};
+
+static const struct option_group *const GROUPS[] = {&RECIPES_OPTIONS, &options_common, NULL};
+
+/* Prints and releases. */
+static enum sow_exit print_json(const struct options *options, json_t *json)
+{
+    if (json == NULL) {
+        return report_failure(options, "out of memory.");
+    }
+    json_dumpf(json, stdout, JSON_COMPACT);
+    fputc('\n', stdout);
+    json_decref(json);
+    return SOW_DONE;
+}
+
+/* {"rules":[…]} with one rule a line: to be put into a file and edited. */
+static enum sow_exit print_rules(const struct options *options, const struct sower_recipe *recipe)
+{
+    json_t *rules = sower_recipe_rules(recipe), *rule;
+    size_t i;
+    if (rules == NULL) {
+        return report_failure(options, "out of memory.");
+    }
+    fputs("{\"rules\":[", stdout);
+    json_array_foreach(rules, i, rule)
+    {
+        fputs(i == 0 ? "\n  " : ",\n  ", stdout);
+        json_dumpf(rule, stdout, JSON_COMPACT);
+    }
+    fputs("\n]}\n", stdout);
+    json_decref(rules);
+    return SOW_DONE;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    bool json = options_value(options, "json") != NULL;
+    if (options->operand == NULL && json) {
+        return print_json(options, sower_recipes_json());
+    }
+    for (const struct sower_recipe *recipe = sower_recipes; options->operand == NULL && recipe->name != NULL;
+         recipe++) {
+        terminal_cell(stdout, recipe->name, NAME_COLUMNS);
+        terminal_wrap(stdout, recipe->summary, NAME_COLUMNS);
+    }
+    if (options->operand == NULL) {
+        return SOW_DONE;
+    }
+    const struct sower_recipe *recipe = sower_recipe_find(options->operand);
+    if (recipe == NULL) {
+        return options_error(options, "there is no recipe '%s'; did you mean '%s'?", options->operand,
+                             sower_recipe_nearest(options->operand));
+    }
+    return json ? print_json(options, sower_recipe_json(recipe)) : print_rules(options, recipe);
+}
+
+const struct command command_recipes = {
+    .name = "recipes",
+    .summary = "list the recipes for models, or print one as rules",
+    .synopsis = "[NAME] [--json]",
+    .description =
+        "Lists the recipes: named rules that initialize a model as well-known code does. With a "
+        "name, prints its rules, which a manifest takes and which can be edited. No daemon is asked.",
+    .examples = "  sow recipes\n"
+                "  sow recipes gpt2 > rules.json\n"
+                "  sow model -e exp-42 --like model.safetensors --manifest rules.json -o start.safetensors\n",
+    .operand = "NAME",
+    .groups = GROUPS,
+    .run = run,
+};
