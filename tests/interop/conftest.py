@@ -41,13 +41,21 @@ class Sower:
             fields = {"experiment": EXPERIMENT, "name": fields["init"], **fields}
             fields["shape"] = ",".join(map(str, fields["shape"]))
             path += "?" + urllib.parse.urlencode(fields)
+        return self.exchange("GET", path)
+
+    def exchange(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body=body)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+    def post(self, path, fields):
+        status, _, body = self.exchange("POST", path, json.dumps(fields))
+        assert status == 200, (path, body)
+        return body
 
     def get(self, path, **fields):
         status, headers, body = self.ask(path, **fields)

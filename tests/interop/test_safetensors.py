@@ -1,0 +1,52 @@
+"""A model as one file: safetensors' own readers find the tensors that are had one by one."""
+import numpy
+import pytest
+import safetensors
+
+TENSORS = {
+    "wte.weight": ((50, 8), "f32", "normal(std=0.02)"),
+    "h.0.attn.weight": ((24, 8), "bf16", "orthogonal"),
+    "h.0.attn.bias": ((3,), "f16", "uniform(low=-1,high=1)"),
+    "h.0.scale": ((), "f64", "constant(value=2.5)"),
+    "none": ((0, 4), "f32", "ones"),
+    "quantized": ((5, 7), "f8_e4m3", "normal(std=2)"),
+}
+
+
+@pytest.fixture(scope="module")
+def model(sower):
+    tensors = [
+        {"name": name, "shape": shape, "dtype": dtype, "init": init} for name, (shape, dtype, init) in TENSORS.items()
+    ]
+    return sower.post("/v1/model", {"experiment": "interop", "trial": 3, "tensors": tensors})
+
+
+@pytest.fixture
+def file(model, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(model)
+    with safetensors.safe_open(tmp_path / "model.safetensors", "numpy") as opened:
+        yield opened
+
+
+def test_numpy_reads_a_model(sower, file):
+    assert set(file.keys()) == TENSORS.keys()
+    for name, (shape, dtype, init) in TENSORS.items():
+        if dtype in ("f64", "f32", "f16"):  # the reader for NumPy knows no others
+            expected = sower.array(init, shape, dtype=dtype, name=name, trial=3)
+            array = file.get_tensor(name)
+            assert array.dtype == expected.dtype and numpy.array_equal(array, expected)
+
+
+def test_torch_reads_a_model(sower, model):
+    torch = pytest.importorskip("torch")
+    loaded = pytest.importorskip("safetensors.torch").load(model)
+    assert loaded.keys() == TENSORS.keys()
+    for name, (shape, dtype, init) in TENSORS.items():
+        assert tuple(loaded[name].shape) == shape
+        raw = sower.raw(init, shape, dtype=dtype, name=name, trial=3)
+        assert bytes(loaded[name].reshape(-1).view(torch.uint8).numpy()) == raw
+
+
+def test_the_file_says_what_it_is(file):
+    metadata = file.metadata()
+    assert metadata["sower.experiment"] == "interop" and metadata["sower.trial"] == "3"
