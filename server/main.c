@@ -15,6 +15,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "../core/kernel.h"
+#include "../core/tile.h"
 #include "../proto/rootkey.h"
 #include "../proto/version.h"
 #include "http.h"
@@ -28,7 +29,7 @@ enum { SPARE_FILES = 64 }; /* files that are open besides connections */
 static bool choose_kernel(struct sower_problem *problem)
 {
     const char *name = getenv("SOWER_KERNEL");
-    return name == NULL || sower_kernel_select(name) ||
+    return name == NULL || (sower_kernel_select(name) && sower_tile_select(name)) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "SOWER_KERNEL",
                              "SOWER_KERNEL is \"%s\", and there is no such kernel or this CPU cannot run it.",
                              name);

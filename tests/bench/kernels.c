@@ -3,6 +3,7 @@
  * All cases take turns in every round, so that a change of the machine's speed touches all of them; what
  * counts is the median over the rounds of a case's ratio to libsodium in the same round. Rates are bytes of
  * elements per second. */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,36 @@ static double rate(const struct bench *bench, void *piece)
     return (double)PIECE * PIECES / (seconds() - start);
 }
 
+struct worker {
+    pthread_t thread;
+    const struct bench *bench;
+    void *piece;
+};
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    rate(worker->bench, worker->piece);
+    return NULL;
+}
+
+/* How much more two threads make than one in the same time, each a stream of its own. */
+static double two_over_one(const struct bench *bench, void *piece)
+{
+    struct worker workers[2] = {{.bench = bench, .piece = piece},
+                                {.bench = bench, .piece = (char *)piece + PIECE}};
+    double one = rate(bench, piece), start = seconds();
+    for (size_t i = 0; i < 2; i++) {
+        if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) {
+            exit(1);
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        pthread_join(workers[i].thread, NULL);
+    }
+    return 2.0 * PIECE * PIECES / (seconds() - start) / one;
+}
+
 static int ascending(const void *one, const void *other)
 {
     double a = *(const double *)one, b = *(const double *)other;
@@ -84,7 +115,8 @@ int main(void)
 {
     static struct bench benches[CASES_MAX] = {{.law_name = "raw bytes"}};
     size_t count = 1;
-    void *piece = aligned_alloc(64, PIECE);
+    void *piece = aligned_alloc(64, 2 * PIECE);
+    double pairs[ROUNDS];
     if (sodium_init() < 0 || piece == NULL) {
         return 1;
     }
@@ -98,8 +130,9 @@ int main(void)
             benches[i].rates[round] = rate(&benches[i], piece);
             benches[i].ratios[round] = benches[i].rates[round] / benches[0].rates[round];
         }
+        pairs[round] = two_over_one(&benches[1], piece);
     }
-    printf("[");
+    printf("{\"two_threads_over_one\": %.3f,\n \"kernels\": [", median(pairs));
     for (size_t i = 0; i < count; i++) {
         const struct sower_kernel *kernel = benches[i].kernel;
         printf("%s{\"kernel\": \"%s\", \"law\": \"%s\", \"dtype\": \"%s\", \"bytes_per_second\": %.0f, "
@@ -108,7 +141,7 @@ int main(void)
                kernel == NULL ? "u8" : sower_dtype_name(benches[i].dtype), median(benches[i].rates),
                median(benches[i].ratios));
     }
-    printf("]\n");
+    printf("]}\n");
     free(piece);
     return 0;
 }
