@@ -17,7 +17,7 @@
 
 static const struct command *const COMMANDS[] = {
     &command_get,    &command_model,        &command_plan,    &command_seed,
-    &command_ledger, &command_initializers, &command_recipes,
+    &command_ledger, &command_initializers, &command_recipes, &command_stats,
 };
 
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };

@@ -189,30 +189,6 @@ static bool check_costs(struct answer *answer)
     return true;
 }
 
-static bool read_choice(const json_t *fields, struct sower_model_choice *choice,
-                        struct sower_problem *problem)
-{
-    const char *part = json_string_value(json_object_get(fields, "part"));
-    choice->tensors = json_string_value(json_object_get(fields, "tensors"));
-    choice->shard = json_string_value(json_object_get(fields, "shard"));
-    return part == NULL || sower_model_part_parse(part, &choice->part, &choice->parts, problem);
-}
-
-/* Experiment, trial and spec of a GET. */
-static json_t *asked_of(const json_t *fields)
-{
-    static const char *const names[] = {"experiment", "trial", "spec"};
-    json_t *asked = json_object();
-    for (size_t i = 0; asked != NULL && i < sizeof names / sizeof names[0]; i++) {
-        json_t *value = json_object_get(fields, names[i]);
-        if (value != NULL && json_object_set(asked, names[i], value) != 0) {
-            json_decref(asked);
-            return NULL;
-        }
-    }
-    return asked;
-}
-
 /* On the pool. */
 static void make(struct sower_work *work)
 {
@@ -226,9 +202,9 @@ static void make(struct sower_work *work)
                                    &manifest, &work->problem);
     else
         made = sower_manifests_read(work, answer->fields, &manifest) &&
-               read_choice(answer->fields, &choice, &work->problem);
+               sower_manifests_choice(answer->fields, &choice, &work->problem);
     sower_exchange_body_free(exchange);
-    json_t *asked = posted ? json_incref(manifest.asked) : asked_of(answer->fields);
+    json_t *asked = posted ? json_incref(manifest.asked) : sower_manifests_asked(answer->fields);
     made = made && sower_model_make(&answer->model, &manifest, asked, !posted, &exchange->server->root,
                                     &choice, &work->problem);
     work->done = made && check_costs(answer);

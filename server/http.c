@@ -33,7 +33,7 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
     struct sower_problem problem;
     sower_problem_set(
         &problem, SOWER_PROBLEM_INVALID, "",
-        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/model, /v1/model/index, "
+        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/stats, /v1/model, /v1/model/index, "
         "/v1/manifests, /v1/recipes, /v1/ledger, /v1/initializers, /healthz and /readyz.",
         exchange->path);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
@@ -115,8 +115,8 @@ static bool refused_unread(const struct sower_exchange *exchange)
         return false;
     const char *text = sower_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text == NULL ? 0 : strtoull(text, NULL, 10);
-    return length > SOWER_DISCARD_MAX || (length > exchange->body_max &&
-                                          sower_exchange_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL);
+    return length > SOWER_DISCARD_MAX ||
+           (length > exchange->body_max && sower_exchange_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL);
 }
 
 /* libmicrohttpd calls this when the headers are in, for each piece of a body, when the request is complete,

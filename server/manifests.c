@@ -45,3 +45,27 @@ bool sower_manifests_read(struct sower_work *work, const json_t *fields, struct 
     free(text);
     return read;
 }
+
+bool sower_manifests_choice(const json_t *fields, struct sower_model_choice *choice,
+                            struct sower_problem *problem)
+{
+    *choice = (struct sower_model_choice){0};
+    const char *part = json_string_value(json_object_get(fields, "part"));
+    choice->tensors = json_string_value(json_object_get(fields, "tensors"));
+    choice->shard = json_string_value(json_object_get(fields, "shard"));
+    return part == NULL || sower_model_part_parse(part, &choice->part, &choice->parts, problem);
+}
+
+json_t *sower_manifests_asked(const json_t *fields)
+{
+    static const char *const names[] = {"experiment", "trial", "spec"};
+    json_t *asked = json_object();
+    for (size_t i = 0; asked != NULL && i < sizeof names / sizeof names[0]; i++) {
+        json_t *value = json_object_get(fields, names[i]);
+        if (value != NULL && json_object_set(asked, names[i], value) != 0) {
+            json_decref(asked);
+            return NULL;
+        }
+    }
+    return asked;
+}

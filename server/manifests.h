@@ -1,8 +1,8 @@
-/* Manifests that are kept: found by their hash, and made ready to be kept. */
+/* Manifests that are kept, and what a request says of the model that is to be made of one. */
 #ifndef SOWER_SERVER_MANIFESTS_H
 #define SOWER_SERVER_MANIFESTS_H
 
-#include "../proto/manifest.h"
+#include "../proto/model.h"
 #include "work.h"
 
 /* The text of the manifest whose hash the field "manifest" gives; *text is the caller's (free). False with
@@ -11,5 +11,12 @@ bool sower_manifests_find(struct sower_work *work, const json_t *fields, char **
 
 /* The same, read; to be released with sower_manifest_free in either case. */
 bool sower_manifests_read(struct sower_work *work, const json_t *fields, struct sower_manifest *manifest);
+
+/* The choice that the fields tensors, part and shard make; its texts are theirs. */
+bool sower_manifests_choice(const json_t *fields, struct sower_model_choice *choice,
+                            struct sower_problem *problem);
+
+/* Experiment, trial and spec of the fields, a new object; NULL when memory runs out. */
+json_t *sower_manifests_asked(const json_t *fields);
 
 #endif

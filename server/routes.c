@@ -6,6 +6,7 @@ enum { MANIFEST_BODY_MAX = 16 << 20 };
 const struct sower_route sower_routes[] = {
     {"/v1/tensor", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_tensor, 0},
     {"/v1/plan", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_plan, 0},
+    {"/v1/stats", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_stats, 0},
     {"/v1/model", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_model, MANIFEST_BODY_MAX},
     {"/v1/model/index", SOWER_GET | SOWER_HEAD, sower_handle_index, 0},
     {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests, MANIFEST_BODY_MAX},

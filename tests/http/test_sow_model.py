@@ -1,0 +1,175 @@
+"""sow model, sow stats and sow recipes against the real daemon, and sow model against one that breaks off."""
+import hashlib
+import http.server
+import json
+import struct
+import threading
+
+import pytest
+from sow_programs import environment, run
+
+MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "gpt2", "layers": 2,
+            "tensors": [{"name": f"h.{i}.{kind}", "shape": shape} for i in range(2)
+                        for kind, shape in [("c_proj.weight", [256, 640]), ("ln.weight", [256]), ("ln.bias", [256])]]
+            + [{"name": "q", "shape": [60, 40], "init": "orthogonal"}, {"name": "odd", "shape": [5], "dtype": "bf16", "init": "ones"}]}
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(MANIFEST))
+    return path
+
+
+def sow(daemon, *arguments):
+    return run(arguments, environment(SOW_SERVER=f"http://{daemon.address}"))
+
+
+def whole(daemon):
+    return daemon.post("/v1/model", MANIFEST).body
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 16])
+def test_the_file_is_the_daemons_answer_and_verified(daemon, manifest, tmp_path, jobs):
+    done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "out", "--jobs", jobs, "--verify")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_bytes() == whole(daemon)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "out"]
+
+
+def test_standard_output_takes_a_model_too(daemon, manifest):
+    assert sow(daemon, "model", "-m", manifest, "-t", "5").stdout == whole(daemon)
+
+
+def test_shapes_come_from_a_safetensors_file(daemon, manifest, tmp_path):
+    like = tmp_path / "like.safetensors"
+    like.write_bytes(whole(daemon))
+    done = sow(daemon, "model", "-e", "fresh", "--like", like, "--init", "normal(std=0.5)", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    old, new = like.read_bytes(), (tmp_path / "out").read_bytes()
+    headers = [json.loads(body[8 : 8 + struct.unpack("<Q", body[:8])[0]]) for body in (old, new)]
+    for header in headers:
+        del header["__metadata__"]
+    assert headers[0] == headers[1] and old != new
+
+
+def test_shapes_come_from_an_index_and_its_files(daemon, manifest, tmp_path):
+    for part in range(2):
+        sow(daemon, "model", "-m", manifest, "--part", f"{part}/2", "-o", tmp_path / f"model-{part + 1:05}-of-00002.safetensors")
+    hash = daemon.post("/v1/manifests", MANIFEST).json()["manifest"]
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_bytes(daemon.get("/v1/model/index", manifest=hash, parts=2).body)
+    done = sow(daemon, "model", "-e", "e", "--like", index, "--init", "zeros", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    bad = json.loads(index.read_text())
+    bad["weight_map"]["more"] = "model-00001-of-00002.safetensors"
+    index.write_text(json.dumps(bad))
+    assert sow(daemon, "model", "-e", "e", "--like", index, "--init", "zeros", "-o", tmp_path / "x").returncode == 1
+    bad["weight_map"]["more"] = "../model-00001-of-00002.safetensors"
+    index.write_text(json.dumps(bad))
+    assert "no file beside it" in sow(daemon, "model", "-e", "e", "--like", index, "-i", "zeros", "-o", tmp_path / "x").stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 8, struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 2) + b"[]",
+                                     struct.pack("<Q", 100000) + b"[" * 100000])
+def test_a_file_that_is_no_safetensors_is_refused(daemon, tmp_path, content):
+    (tmp_path / "like").write_bytes(content)
+    done = sow(daemon, "model", "-e", "e", "--like", tmp_path / "like", "-i", "zeros", "-o", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.startswith("sow model: refused:"), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_warnings_and_refusals_are_told(daemon, tmp_path):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"tensors": [{"name": "w", "shape": [2]}], "rules": [{"match": "x", "init": "ones"}]}))
+    done = sow(daemon, "model", "-e", "e", "-m", path, "-i", "zeros", "-o", tmp_path / "out")
+    assert done.returncode == 0 and done.stderr == "sow model: warning: Rule 1 (x) matches no tensor.\n"
+    done = sow(daemon, "model", "-e", "e", "-m", path, "-o", tmp_path / "no")
+    assert done.returncode == 1 and '"w": nothing says how' in done.stderr and not (tmp_path / "no").exists()
+    assert sow(daemon, "model", "-m", path, "-i", "zeros", "-o", tmp_path / "no").returncode == 2
+
+
+class Breaking:
+    """Passes questions on to the daemon, and cuts every ranged answer off after some bytes."""
+
+    def __init__(self, daemon, limit):
+        outer = self
+        self.cuts, self.limit = 0, limit
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {key: value for key, value in self.headers.items() if key in ("Range", "If-Match")}
+                answer = daemon.request(self.command, self.path, body=body, headers=headers)
+                self.send_response(answer.status)
+                for key in ("Content-Type", "Content-Length", "ETag", "Content-Range"):
+                    if answer.headers[key]:
+                        self.send_header(key, answer.headers[key])
+                self.end_headers()
+                cut = "Range" in headers and len(answer.body) > outer.limit
+                self.wfile.write(answer.body[: outer.limit] if cut else answer.body)
+                outer.cuts += cut
+                self.close_connection = True
+
+            do_GET = do_POST = do_HEAD = handle_any
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.01])
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+def test_connections_that_are_cut_are_taken_up_again(daemon, manifest, tmp_path):
+    with Breaking(daemon, 300_000) as between:
+        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", "-j", "2", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert between.cuts > 2 and (tmp_path / "out").read_bytes() == whole(daemon)
+
+
+def test_connections_that_bring_nothing_are_given_up_and_leave_no_file(daemon, manifest, tmp_path):
+    with Breaking(daemon, 0) as between:
+        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out")
+    assert done.returncode == 3 and "broke" in done.stderr, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
+    draw = ["-e", "sow", "-n", "w", "-s", "64,64", "-i", "he_normal"]
+    stats = json.loads(sow(daemon, "stats", "-j", *draw).stdout)
+    data = daemon.get("/v1/tensor", experiment="sow", name="w", shape="64,64", init="he_normal", format="raw").body
+    assert stats["digest"] == hashlib.blake2b(data, digest_size=32).hexdigest()
+    shown = sow(daemon, "stats", *draw)
+    assert shown.returncode == 0 and stats["digest"].encode() in shown.stdout and b"####" in shown.stdout
+    model = json.loads(sow(daemon, "stats", "-j", "-m", manifest).stdout)
+    assert len(model["tensors"]) == len(MANIFEST["tensors"])
+    assert model["digest"].encode() in sow(daemon, "stats", "-m", manifest).stdout
+    assert sow(daemon, "stats", "-m", manifest, "-n", "w").returncode == 2
+    assert sow(daemon, "stats", *draw, "--part", "0/2").returncode == 2
+
+
+def test_recipes_are_printed_as_rules_that_a_manifest_takes(daemon, tmp_path):
+    (tmp_path / "rules.json").write_bytes(run(["recipes", "llama"]).stdout)
+    like = tmp_path / "like.safetensors"
+    header = json.dumps({"a.weight": {"dtype": "F32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()
+    like.write_bytes(struct.pack("<Q", len(header)) + header + bytes(32))
+    outputs = []
+    for how in (["-m", tmp_path / "rules.json"], ["-r", "llama"]):
+        done = sow(daemon, "model", "-e", "e", "--like", like, *how, "-q")
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1]
+    assert run(["recipes"]).stdout.startswith(b"torch_default") and run(["recipes", "gtp2"]).returncode == 2
+    assert json.loads(run(["recipes", "-j"]).stdout)[2]["name"] == "gpt2"
