@@ -350,10 +350,13 @@ INLINE void law_f64(const struct sower_law *law, enum sower_method method, __m51
 /* The upper half of each f32, rounded to nearest even; the values are never NaN. */
 INLINE __m256i bf16_from_f32(__m512 x)
 {
+    __m512i upper = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29, 27, 25, 23, 21,
+                                     19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     __m512i bits = _mm512_castps_si512(x);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    bits = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16));
+    __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    bits = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    bits = _mm512_mask_add_epi32(bits, odd, bits, _mm512_set1_epi32(1));
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi16(upper, bits));
 }
 
 /* As dtype.c has it: the exponent is rebased and the mantissa rounded to nearest even where the result is a
