@@ -67,8 +67,8 @@ static void what_makes_no_number_is_refused(void **state)
         "normal(std=sqrt(-1))",
         "normal(std=2*3 4)",
         "normal(std=bias.fan_in)",
-        "normal(std=sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt("
-        "sqrt(sqrt(sqrt(sqrt(sqrt(1))))))))))))))))))",
+        ("normal(std=sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt("
+         "sqrt(sqrt(sqrt(sqrt(sqrt(1))))))))))))))))))"),
     };
     char plain[SOWER_EXPRESSION_MAX + 1];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
