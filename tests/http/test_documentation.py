@@ -41,8 +41,17 @@ def test_a_curl_example_of_the_readme_works(daemon, tmp_path, command):
     subprocess.run(["curl", "-sSf", *shlex.split(command)[1:]], cwd=tmp_path, check=True)
 
 
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """Where the examples with sow run, in their order, with the files that the README writes."""
+    path = tmp_path_factory.mktemp("examples")
+    for name, text in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", README, re.M | re.S):
+        (path / name).write_text(text)
+    return path
+
+
 @pytest.mark.parametrize("command", SOWS)
-def test_a_sow_example_of_the_readme_works(daemon, tmp_path, command):
+def test_a_sow_example_of_the_readme_works(daemon, directory, command):
     environment = {**os.environ, "SOW_SERVER": f"http://127.0.0.1:{daemon.port}"}
     arguments = shlex.split(command.replace("4096,4096", "64,64"))[1:]
-    subprocess.run([BUILD / "sow", *arguments], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([BUILD / "sow", *arguments], cwd=directory, env=environment, check=True)
