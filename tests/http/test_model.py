@@ -183,7 +183,7 @@ def test_ten_thousand_tensors_take_little_memory(start):
     alone = daemon.get("/v1/tensor", experiment="e", name="layers.7777.w", shape="32,16", init="he_normal", format="raw")
     assert tensors["layers.7777.w"][1] == alone.body
     assert len(daemon.ledger()) == 10000
-    assert daemon.figure("VmHWM") < 64 * 1024
+    assert daemon.peak_memory() < 64 * 1024
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,11 @@ def test_a_body_that_is_no_manifest_is_refused(daemon, body):
     for path in ("/v1/model", "/v1/manifests"):
         answer = daemon.request("POST", path, body=body)
         assert answer.status == 400 and answer.problem()
+
+
+def test_a_post_with_a_query_string_is_refused(daemon):
+    for path in ("/v1/model", "/v1/manifests"):
+        assert daemon.post(path + "?shard=0:0/2", asked(MANIFEST)).status == 400
 
 
 def test_what_a_get_cannot_be_asked(daemon):
