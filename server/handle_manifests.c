@@ -143,8 +143,10 @@ static enum MHD_Result start(struct sower_exchange *exchange, const char *const 
         return MHD_NO;
     exchange->state = keeping;
     exchange->release = release;
-    if (known != NULL && (!sower_exchange_fields(exchange, &keeping->fields, &problem) ||
-                          !sower_work_check_fields(keeping->fields, known, &problem)))
+    bool read = known == NULL ? sower_work_check_query(exchange, &problem)
+                              : sower_exchange_fields(exchange, &keeping->fields, &problem) &&
+                                    sower_work_check_fields(keeping->fields, known, &problem);
+    if (!read)
         return sower_refuse(exchange, &problem);
     return sower_work_start(&keeping->work, exchange, run, next);
 }

@@ -222,8 +222,10 @@ static bool read_fields(struct sower_exchange *exchange, json_t **fields, struct
     static const char *const known[] = {"manifest", "experiment", "trial", "tensors",
                                         "part",     "shard",      "spec",  NULL};
     *fields = NULL;
-    return exchange->method == SOWER_POST || (sower_exchange_fields(exchange, fields, problem) &&
-                                              sower_work_check_fields(*fields, known, problem));
+    if (exchange->method == SOWER_POST)
+        return sower_work_check_query(exchange, problem);
+    return sower_exchange_fields(exchange, fields, problem) &&
+           sower_work_check_fields(*fields, known, problem);
 }
 
 enum MHD_Result sower_handle_model(struct sower_exchange *exchange)

@@ -24,6 +24,9 @@ enum MHD_Result sower_work_start(struct sower_work *work, struct sower_exchange 
 /* The answer to work that is not done. */
 enum MHD_Result sower_work_refuse(struct sower_work *work);
 
+/* Refuses a query string, for a POST that has all it says in its body. */
+bool sower_work_check_query(struct sower_exchange *exchange, struct sower_problem *problem);
+
 /* Refuses a field that is not among `known`, which NULL ends. */
 bool sower_work_check_fields(const json_t *fields, const char *const *known, struct sower_problem *problem);
 
