@@ -1,7 +1,9 @@
 """Models: many tensors as one safetensors file, from a manifest."""
 import hashlib
 import json
+import pathlib
 import random
+import sqlite3
 import struct
 
 import pytest
@@ -259,3 +261,69 @@ def test_recipes_are_listed_and_can_be_taken_as_rules(daemon):
     by_name = store(daemon, {"tensors": tensors, "recipe": "gpt2"})
     assert store(daemon, {"tensors": tensors, "rules": gpt2["rules"]})["manifest"] == by_name["manifest"]
     assert daemon.get("/v1/recipes", name="gtp2").problem()["param"] == "name"
+
+
+def test_without_a_ledger_there_is_no_model(start):
+    daemon = start()
+    assert daemon.post("/v1/model", asked(MANIFEST, trial=1)).status == 200
+    recorded = daemon.ledger()
+    path = pathlib.Path(daemon.state) / "ledger.sqlite"
+    path.rename(path.with_suffix(".away"))
+    refused = daemon.post("/v1/model", asked(MANIFEST, trial=2))
+    assert refused.status == 503 and refused.problem()["detail"].startswith("The ledger cannot be used now")
+    assert daemon.post("/v1/manifests", {**MANIFEST, "layers": 99}).status == 503
+    # What is recorded already needs no writing.
+    assert daemon.post("/v1/model", asked(MANIFEST, trial=1)).status == 200
+    path.with_suffix(".away").rename(path)
+    assert daemon.post("/v1/model", asked(MANIFEST, trial=2)).status == 200
+    assert daemon.ledger()[: len(recorded)] == recorded and len(daemon.ledger()) == 2 * len(recorded)
+
+
+def test_only_what_is_sent_is_recorded(start):
+    daemon = start()
+    hash = store(daemon, MANIFEST)["manifest"]
+    assert daemon.ledger() == []
+    daemon.get("/v1/model", manifest=hash, experiment="e", tensors="odd")
+    assert [line["name"] for line in daemon.ledger()] == ["odd"]
+    daemon.get("/v1/model", manifest=hash, experiment="e")
+    assert sorted(line["name"] for line in daemon.ledger()) == sorted(tensor["name"] for tensor in MANIFEST["tensors"])
+
+
+FIRST_SCHEMA = """
+CREATE TABLE draw (ledger INTEGER PRIMARY KEY, time INTEGER NOT NULL, draw BLOB NOT NULL UNIQUE, seed BLOB NOT NULL,
+  root BLOB NOT NULL, spec INTEGER NOT NULL, experiment TEXT NOT NULL, trial INTEGER NOT NULL, name TEXT NOT NULL,
+  shape TEXT NOT NULL, dtype TEXT NOT NULL, init TEXT NOT NULL, layout TEXT NOT NULL) STRICT;
+CREATE INDEX draw_experiment ON draw (experiment);
+CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+INSERT INTO probe VALUES (0, 0);
+INSERT INTO draw VALUES (1, 5, x'01', x'02', x'03', 1, 'old', 0, 'w', '2', 'f32', 'zeros', 'oi');
+PRAGMA application_id = 1399814002;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_ledger_from_before_models_is_kept_and_takes_models(start, tmp_path):
+    state = tmp_path / "old"
+    state.mkdir()
+    with sqlite3.connect(state / "ledger.sqlite") as database:
+        database.executescript(FIRST_SCHEMA)
+    database.close()
+    daemon = start(state=state)
+    answer = daemon.post("/v1/model", asked(MANIFEST))
+    assert answer.status == 200
+    lines = daemon.ledger()
+    assert lines[0]["experiment"] == "old" and "manifest" not in lines[0]
+    assert lines[1]["manifest"] == answer.headers["Sower-Manifest"]
+
+
+def test_a_private_root_makes_other_models_that_no_shared_cache_keeps(start, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    daemon = start("--root-key-file", str(key))
+    hash = store(daemon, MANIFEST)["manifest"]
+    private = daemon.get("/v1/model", manifest=hash, experiment="model", trial=3)
+    public = start().post("/v1/model", asked(MANIFEST))
+    assert private.headers["Cache-Control"].startswith("private") and public.headers["Sower-Manifest"] == hash
+    assert private.body != public.body and len(private.body) == len(public.body)
+    assert private.headers["ETag"] != public.headers["ETag"]

@@ -37,6 +37,17 @@ def test_the_file_is_the_daemons_answer_and_verified(daemon, manifest, tmp_path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "out"]
 
 
+def test_verify_takes_a_private_root_and_sees_another(start, manifest, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    daemon = start("--root-key-file", str(key))
+    done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "out", "--verify", "-k", key)
+    assert done.returncode == 0, done.stderr
+    done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "other", "--verify")
+    assert done.returncode == 3 and "is not what it must be" in done.stderr and not (tmp_path / "other").exists()
+
+
 def test_standard_output_takes_a_model_too(daemon, manifest):
     assert sow(daemon, "model", "-m", manifest, "-t", "5").stdout == whole(daemon)
 
