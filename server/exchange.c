@@ -6,11 +6,23 @@
 #include <string.h>
 
 #include "../proto/answer.h"
+#include "burden.h"
 #include "number.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
 #define RETRY_SECONDS "1"
+
+/* Room for a body of that size, if it is a large one. */
+static bool make_room(struct sower_exchange *exchange, size_t capacity)
+{
+    struct sower_problem unused;
+    uint64_t burden = capacity > SOWER_REQUEST_BODY_MAX ? capacity - SOWER_REQUEST_BODY_MAX : 0;
+    if (!sower_burden_take(exchange->server, burden - exchange->body_burden, &unused))
+        return false;
+    exchange->body_burden = burden;
+    return true;
+}
 
 bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count)
 {
@@ -22,6 +34,11 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
         size_t capacity = exchange->body_capacity == 0 ? BODY_FIRST : exchange->body_capacity;
         while (capacity < exchange->body_size + count)
             capacity *= 2;
+        if (!make_room(exchange, capacity)) {
+            exchange->crowded = true;
+            exchange->discarded += count;
+            return true;
+        }
         char *body = realloc(exchange->body, capacity);
         if (body == NULL)
             return false;
@@ -36,8 +53,10 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
 void sower_exchange_body_free(struct sower_exchange *exchange)
 {
     free(exchange->body);
+    sower_burden_give(exchange->server, exchange->body_burden);
     exchange->body = NULL;
     exchange->body_size = exchange->body_capacity = 0;
+    exchange->body_burden = 0;
 }
 
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)

@@ -44,6 +44,8 @@ struct sower_exchange {
     char *body; /* of the request */
     size_t body_size, body_capacity, body_max;
     uint64_t discarded;
+    uint64_t body_burden; /* what the body takes beyond SOWER_REQUEST_BODY_MAX (burden.h) */
+    bool crowded;         /* the body was discarded because there was no room for it */
 
     void *state; /* what the handler keeps between steps */
     void (*release)(void *state);

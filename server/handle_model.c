@@ -15,6 +15,7 @@
 
 #include "../proto/manifest_read.h"
 #include "../proto/record.h"
+#include "burden.h"
 #include "cost.h"
 #include "entity.h"
 #include "manifests.h"
@@ -32,6 +33,7 @@ struct answer {
     struct sower_model model;
     struct sower_draw_id id; /* of the file: under it the ledger remembers that all is recorded */
     struct sower_entity entity;
+    uint64_t burden; /* of the model */
     bool any_heavy, streams;
     struct sower_model_stream stream;
 };
@@ -41,6 +43,8 @@ static void release(void *state)
     struct answer *answer = state;
     if (answer->streams)
         sower_model_stream_end(&answer->stream);
+    if (answer->burden > 0)
+        sower_burden_give(answer->work.exchange->server, answer->burden);
     sower_model_free(&answer->model);
     sower_buffer_free(&answer->text);
     json_decref(answer->fields);
@@ -189,6 +193,15 @@ static bool check_costs(struct answer *answer)
     return true;
 }
 
+static bool take_burden(struct answer *answer)
+{
+    uint64_t burden = sower_burden_of_model(&answer->model);
+    if (!sower_burden_take(answer->work.exchange->server, burden, &answer->work.problem))
+        return false;
+    answer->burden = burden;
+    return true;
+}
+
 /* On the pool. */
 static void make(struct sower_work *work)
 {
@@ -207,7 +220,7 @@ static void make(struct sower_work *work)
     json_t *asked = posted ? json_incref(manifest.asked) : sower_manifests_asked(answer->fields);
     made = made && sower_model_make(&answer->model, &manifest, asked, !posted, &exchange->server->root,
                                     &choice, &work->problem);
-    work->done = made && check_costs(answer);
+    work->done = made && take_burden(answer) && check_costs(answer);
     if (work->done)
         crypto_generichash(answer->id.bytes, sizeof answer->id.bytes,
                            (const unsigned char *)answer->model.header.text, answer->model.header.length,

@@ -17,6 +17,7 @@
 #include "../proto/answer_bytes.h"
 #include "../proto/model.h"
 #include "../proto/record.h"
+#include "burden.h"
 #include "cost.h"
 #include "manifests.h"
 #include "sources.h"
@@ -34,6 +35,7 @@ struct stats {
     struct sower_work work; /* comes first: the pool hands a pointer to it back */
     json_t *fields;
     bool of_model;
+    uint64_t burden; /* of the model */
     struct sower_model model;
     struct sower_request request; /* of the tensor at hand */
     size_t number, count;
@@ -64,6 +66,8 @@ static void release(void *state)
 {
     struct stats *stats = state;
     close_tensor(stats);
+    if (stats->burden > 0)
+        sower_burden_give(stats->work.exchange->server, stats->burden);
     sower_model_free(&stats->model);
     sower_buffer_free(&stats->text);
     json_decref(stats->fields);
@@ -294,6 +298,15 @@ static bool check_costs(struct stats *stats)
     return true;
 }
 
+static bool take_burden(struct stats *stats)
+{
+    uint64_t burden = sower_burden_of_model(&stats->model);
+    if (!sower_burden_take(stats->work.exchange->server, burden, &stats->work.problem))
+        return false;
+    stats->burden = burden;
+    return true;
+}
+
 static bool read_model(struct stats *stats)
 {
     static const char *const known[] = {"manifest", "experiment", "trial", "tensors",
@@ -311,7 +324,8 @@ static bool read_model(struct stats *stats)
     sower_manifest_free(&manifest);
     json_decref(asked);
     stats->count = stats->model.count;
-    return made && refuse_size(&stats->work.problem, stats->model.size) && check_costs(stats);
+    return made && take_burden(stats) && refuse_size(&stats->work.problem, stats->model.size) &&
+           check_costs(stats);
 }
 
 static void begin_model(struct stats *stats)

@@ -51,6 +51,11 @@ static enum MHD_Result refuse_method(struct sower_exchange *exchange)
 static enum MHD_Result refuse_body(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
+    if (exchange->crowded) {
+        sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                          "Too many large models are under way; ask again in a moment.");
+        return sower_refuse(exchange, &problem);
+    }
     sower_problem_set(&problem, SOWER_PROBLEM_TOO_LARGE, "",
                       "The body is larger than %zu bytes; a request for one tensor takes a few hundred, a "
                       "manifest about 80 for each of its tensors.",
@@ -197,7 +202,7 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
         exchange->release(exchange->state);
     if (exchange->complete)
         atomic_fetch_sub(&server->active, 1);
-    free(exchange->body);
+    sower_exchange_body_free(exchange);
     free(exchange);
     tell_if_idle(server);
 }

@@ -32,6 +32,7 @@ struct sower_server {
     _Atomic uint64_t requests; /* begun so far */
     _Atomic uint64_t active;   /* requests that are complete and whose answer is not */
     _Atomic uint64_t streams;  /* answers that are being generated block by block */
+    _Atomic uint64_t burden;   /* bytes that large requests hold (burden.h) */
     _Atomic bool draining;     /* no new connections; those that are open close after their answer */
     int idle_event;            /* eventfd: told when the last exchange completes while draining */
 };

@@ -327,3 +327,22 @@ def test_a_private_root_makes_other_models_that_no_shared_cache_keeps(start, tmp
     assert private.headers["Cache-Control"].startswith("private") and public.headers["Sower-Manifest"] == hash
     assert private.body != public.body and len(private.body) == len(public.body)
     assert private.headers["ETag"] != public.headers["ETag"]
+
+
+def test_many_large_manifests_at_once_do_not_take_all_memory(start):
+    """Bodies that are never finished fill the room there is; who comes then is told to come again."""
+    daemon = start()
+    head = b"POST /v1/manifests HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 << 20)
+    small = {"tensors": [{"name": "w", "shape": [2], "init": "zeros"}]}
+    large = json.dumps(small).encode() + b" " * (9 << 20)
+    connections = [daemon.socket() for _ in range(40)]
+    for connection in connections:
+        connection.sendall(head + b" " * (15 << 20))
+    answer = daemon.request("POST", "/v1/manifests", body=large)
+    assert answer.status == 503 and answer.headers["Retry-After"] and "ask again" in answer.problem()["detail"]
+    assert daemon.post("/v1/manifests", small).status == 200
+    assert daemon.figure("VmRSS") < 700 * 1024
+    for connection in connections:
+        connection.close()
+    while daemon.request("POST", "/v1/manifests", body=large).status != 200:
+        pass  # the daemon sees that they have gone one by one
