@@ -34,6 +34,7 @@ struct sower_manifest_tensor {
     const char *name;
     struct sower_shape shape;
     enum sower_dtype dtype;
+    bool structured; /* its plan has a structure, and so perhaps a cost (core/source.h) */
     struct sower_initializer initializer;
     struct sower_layout layout;
 };

@@ -470,6 +470,7 @@ static bool resolve(struct reading *reading, size_t number)
     tensor->dtype = request.draw.dtype;
     tensor->initializer = request.draw.initializer;
     tensor->layout = request.draw.layout;
+    tensor->structured = request.plan.structure != NULL;
     manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
     return manifest->size <= SOWER_MODEL_SIZE_MAX ||
            sower_problem_set(reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",

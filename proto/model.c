@@ -225,26 +225,42 @@ bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest
     return choose(model, choice, problem) && write_header(model, choice, problem);
 }
 
-void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request)
+static const struct sower_manifest_tensor *tensor_of(const struct sower_model *model, size_t n)
 {
-    const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[n].number];
-    struct sower_problem unused; /* it was resolved before, when the manifest was read */
+    return &model->manifest.tensors[model->tensors[n].number];
+}
+
+void sower_model_draw(const struct sower_model *model, size_t n, struct sower_request *request)
+{
+    const struct sower_manifest_tensor *tensor = tensor_of(model, n);
     request->draw = model->draw;
     snprintf(request->draw.name, sizeof request->draw.name, "%s", tensor->name);
     request->draw.shape = tensor->shape;
     request->draw.dtype = tensor->dtype;
     request->draw.initializer = tensor->initializer;
     request->draw.layout = tensor->layout;
+    request->seed = sower_seed_tensor(&model->trial_seed, tensor->name, strlen(tensor->name));
+}
+
+void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request)
+{
+    const struct sower_manifest_tensor *tensor = tensor_of(model, n);
+    struct sower_problem unused; /* it was resolved before, when the manifest was read */
+    sower_model_draw(model, n, request);
     (void)sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
                           &request->plan, &unused);
-    request->seed = sower_seed_tensor(&model->trial_seed, tensor->name, strlen(tensor->name));
     request->region = region_of(model, &tensor->shape);
     request->format = SOWER_FORMAT_RAW;
 }
 
 const char *sower_model_name(const struct sower_model *model, size_t n)
 {
-    return model->manifest.tensors[model->tensors[n].number].name;
+    return tensor_of(model, n)->name;
+}
+
+bool sower_model_is_structured(const struct sower_model *model, size_t n)
+{
+    return tensor_of(model, n)->structured;
 }
 
 size_t sower_model_find(const struct sower_model *model, uint64_t position)

@@ -55,6 +55,13 @@ bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest
                       bool from_pairs, const struct sower_seed *root, const struct sower_model_choice *choice,
                       struct sower_problem *problem);
 
+/* Fills draw and seed of the n-th tensor of the file and leaves the rest of the request as it is: all that a
+ * ledger line needs, at a fraction of the cost. */
+void sower_model_draw(const struct sower_model *model, size_t n, struct sower_request *request);
+
+/* Whether the n-th tensor may take preparing. */
+bool sower_model_is_structured(const struct sower_model *model, size_t n);
+
 /* The request for the n-th tensor of the file, its region being the shard; n < count. */
 void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request);
 

@@ -126,7 +126,7 @@ static void fill(void *context, size_t n, struct sower_record *record)
 {
     const struct answer *answer = context;
     struct sower_request request;
-    sower_model_request(&answer->model, n, &request);
+    sower_model_draw(&answer->model, n, &request);
     sower_record_of(&request, record);
 }
 
@@ -184,6 +184,8 @@ static bool check_costs(struct answer *answer)
     struct sower_cost cost;
     for (size_t n = 0; n < model->count; n++) {
         struct sower_problem inner;
+        if (!sower_model_is_structured(model, n))
+            continue;
         sower_model_request(model, n, &request);
         if (!sower_cost_check(answer->work.exchange->server, &request.plan, &cost, &inner))
             return sower_problem_set(&answer->work.problem, inner.code, "tensors", "\"%.200s\": %s",

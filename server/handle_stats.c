@@ -291,6 +291,8 @@ static bool check_costs(struct stats *stats)
     if (!stats->of_model)
         return sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem);
     for (size_t n = 0; n < stats->model.count; n++) {
+        if (!sower_model_is_structured(&stats->model, n))
+            continue;
         sower_model_request(&stats->model, n, &stats->request);
         if (!sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem))
             return false;
