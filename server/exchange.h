@@ -20,8 +20,8 @@
 
 enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4 };
 
-/* The greatest body of a request, unless its route takes more. What is beyond is read and thrown away, so that the client gets to see its
- * refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
+/* The greatest body of a request, unless its route takes more. What is beyond is read and thrown away, so
+ * that the client gets to see its refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
 enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
 
 struct sower_exchange;

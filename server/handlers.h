@@ -21,7 +21,7 @@ sower_step sower_handle_initializers; /* handle_initializers.c */
 sower_step sower_handle_model;        /* handle_model.c */
 sower_step sower_handle_index;        /* handle_manifests.c */
 sower_step sower_handle_manifests;
-sower_step sower_handle_stats;        /* handle_stats.c */
+sower_step sower_handle_stats;   /* handle_stats.c */
 sower_step sower_handle_recipes; /* handle_recipes.c */
 sower_step sower_handle_healthz; /* handle_health.c */
 sower_step sower_handle_readyz;
