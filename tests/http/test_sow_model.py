@@ -6,7 +6,8 @@ import struct
 import threading
 
 import pytest
-from sow_programs import environment, run
+from sow_programs import PATIENCE, Terminal, environment, run
+from sow_programs import start as start_sow
 
 MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "gpt2", "layers": 2,
             "tensors": [{"name": f"h.{i}.{kind}", "shape": shape} for i in range(2)
@@ -103,7 +104,8 @@ def test_warnings_and_refusals_are_told(daemon, tmp_path):
 class Breaking:
     """Passes questions on to the daemon, and cuts every ranged answer off after some bytes."""
 
-    def __init__(self, daemon, limit):
+    def __init__(self, daemon, limit, held=None):
+        """`held`: an event that is waited for in place of the cut; then the rest is sent."""
         outer = self
         self.cuts, self.limit = 0, limit
 
@@ -121,6 +123,10 @@ class Breaking:
                 self.end_headers()
                 cut = "Range" in headers and len(answer.body) > outer.limit
                 self.wfile.write(answer.body[: outer.limit] if cut else answer.body)
+                if cut and held:
+                    self.wfile.flush()
+                    assert held.wait(PATIENCE)
+                    self.wfile.write(answer.body[outer.limit :])
                 outer.cuts += cut
                 self.close_connection = True
 
@@ -155,6 +161,19 @@ def test_connections_that_bring_nothing_are_given_up_and_leave_no_file(daemon, m
         done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out")
     assert done.returncode == 3 and "broke" in done.stderr, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_the_tensor_at_hand_stands_beside_the_bar(daemon, manifest, tmp_path):
+    released, terminal = threading.Event(), Terminal(columns=120)
+    with Breaking(daemon, 300_000, released) as between:
+        program = start_sow(["model", "-m", manifest, "-o", tmp_path / "out", "-j", "1"],
+                            environment(SOW_SERVER=f"http://{between.address}"), stderr=terminal.slave)
+        terminal.leave_to_program()
+        terminal.read_until("h.0.c_proj.weight")
+        released.set()
+        terminal.read_all()
+    assert program.wait(PATIENCE) == 0 and (tmp_path / "out").read_bytes() == whole(daemon)
+    assert f"{len(MANIFEST['tensors'])} tensors, " in terminal.text
 
 
 def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
