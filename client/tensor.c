@@ -29,7 +29,7 @@ static const struct option_rule FANS[] = {
 static const struct option_rule ANSWER[] = {
     {"slice", 0, "SLICE", "a region of the tensor: '0:512,:'"},
     {"shard", 0, "SHARD", "the part of one rank: 0:3/8 is axis 0, rank 3 of 8"},
-    {"format", 'f', "npy|raw", "NumPy's file format (default) or the numbers alone"},
+    {"format", 'f', "FORMAT", "npy (NumPy's, default), raw (the numbers alone) or safetensors"},
     {0},
 };
 

@@ -4,14 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "safetensors.h"
+
 const char *sower_format_name(enum sower_format format)
 {
-    return format == SOWER_FORMAT_RAW ? "raw" : "npy";
+    static const char *const names[] = {
+        [SOWER_FORMAT_NPY] = "npy", [SOWER_FORMAT_RAW] = "raw", [SOWER_FORMAT_SAFETENSORS] = "safetensors"};
+    return names[format];
 }
 
 const char *sower_format_media_type(enum sower_format format)
 {
-    return format == SOWER_FORMAT_RAW ? "application/octet-stream" : "application/x-npy";
+    return format == SOWER_FORMAT_NPY ? "application/x-npy" : "application/octet-stream";
 }
 
 static const char *npy_descr(enum sower_dtype dtype)
@@ -74,6 +78,18 @@ static void write_npy_header(const struct sower_request *request, struct sower_b
     memcpy(body->prefix, preamble, PREAMBLE);
 }
 
+/* The longest names, every byte of them escaped, take some 5,300 bytes: the buffer never grows. */
+static void write_safetensors_header(const struct sower_request *request, struct sower_body *body)
+{
+    struct sower_buffer header = {.text = (char *)body->prefix, .capacity = sizeof body->prefix};
+    struct sower_shape shape = sower_region_shape(&request->region);
+    sower_safetensors_open(&header);
+    sower_safetensors_draw(&header, &request->draw);
+    sower_safetensors_tensor(&header, request->draw.name, request->draw.dtype, &shape, 0, body->data_size);
+    sower_safetensors_close(&header);
+    body->prefix_size = header.length;
+}
+
 void sower_format_body(const struct sower_request *request, struct sower_body *body)
 {
     struct sower_shape shape = sower_region_shape(&request->region);
@@ -81,5 +97,7 @@ void sower_format_body(const struct sower_request *request, struct sower_body *b
     body->data_size = sower_shape_count(&shape) * sower_dtype_size(request->draw.dtype);
     if (request->format == SOWER_FORMAT_NPY) {
         write_npy_header(request, body);
+    } else if (request->format == SOWER_FORMAT_SAFETENSORS) {
+        write_safetensors_header(request, body);
     }
 }

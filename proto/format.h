@@ -4,6 +4,8 @@
  *   raw  no prefix
  *   npy  the header of NumPy's .npy version 1.0 (numpy.lib.format), byte for byte as NumPy writes it; the
  *        data starts at a multiple of 64 bytes
+ *   safetensors  the header of a file with this one tensor (safetensors.h), a multiple of 8 bytes; its
+ *        metadata say where it comes from
  *
  * bf16 and f8 have no NumPy dtype of their own: they are written as '<V2' and '|V1', to be viewed as the type
  * that the answer's Sower-Dtype names. */
@@ -15,15 +17,16 @@
 
 #include "request.h"
 
-enum { SOWER_PREFIX_MAX = 512 };
+/* Of a safetensors header, whose names may need six bytes for one. */
+enum { SOWER_PREFIX_MAX = 8192 };
 
 struct sower_body {
     uint8_t prefix[SOWER_PREFIX_MAX];
-    size_t prefix_size; /* a multiple of 64; 0 for raw */
+    size_t prefix_size; /* a multiple of 64, or of 8 for safetensors; 0 for raw */
     uint64_t data_size; /* bytes of elements */
 };
 
-const char *sower_format_name(enum sower_format format); /* "npy", "raw" */
+const char *sower_format_name(enum sower_format format); /* "npy", "raw", "safetensors" */
 
 /* "application/x-npy", "application/octet-stream". */
 const char *sower_format_media_type(enum sower_format format);

@@ -160,14 +160,7 @@ static void write_provenance(struct sower_model *model, const struct sower_model
 {
     struct sower_buffer *header = &model->header;
     char text[SOWER_HEX_SIZE];
-    sower_safetensors_metadata(header, "format", "pt"); /* what Hugging Face's loaders insist on */
-    sower_safetensors_metadata(header, "sower.experiment", model->draw.experiment);
-    snprintf(text, sizeof text, "%" PRIu64, model->draw.trial);
-    sower_safetensors_metadata(header, "sower.trial", text);
-    sower_hex(model->draw.root_id.bytes, text);
-    sower_safetensors_metadata(header, "sower.root", text);
-    snprintf(text, sizeof text, "%d", SOWER_SPEC);
-    sower_safetensors_metadata(header, "sower.spec", text);
+    sower_safetensors_draw(header, &model->draw);
     sower_hex(model->manifest.hash, text);
     sower_safetensors_metadata(header, "sower.manifest", text);
     if (choice->tensors != NULL) {

@@ -6,6 +6,7 @@
 #include "../core/edit_distance.h"
 #include "expression.h"
 #include "format.h"
+#include "safetensors.h"
 #include "slice.h"
 #include "text.h"
 
@@ -275,7 +276,7 @@ static bool read_shard(struct reading *reading)
 static bool read_format(struct reading *reading)
 {
     const char *name = json_string_value(reading->value);
-    for (enum sower_format format = SOWER_FORMAT_NPY; format <= SOWER_FORMAT_RAW; format++) {
+    for (enum sower_format format = SOWER_FORMAT_NPY; format <= SOWER_FORMAT_SAFETENSORS; format++) {
         if (name != NULL && strcmp(name, sower_format_name(format)) == 0) {
             reading->request->format = format;
             return true;
@@ -370,7 +371,7 @@ static const struct field FIELDS[] = {
      .json = "\"shard\":\"0:3/8\"",
      .read = read_shard},
     {.name = "format",
-     .meaning = "npy or raw",
+     .meaning = "npy, raw or safetensors",
      .query = "format=raw",
      .json = "\"format\":\"raw\"",
      .read = read_format},
@@ -463,6 +464,13 @@ static bool resolve(struct sower_request *request, const struct sower_seed *root
         !sower_plan_make(&draw->initializer, &draw->shape, draw->dtype, &draw->layout, &request->plan,
                          problem)) {
         return false;
+    }
+    if (request->format == SOWER_FORMAT_SAFETENSORS && strcmp(draw->name, SOWER_SAFETENSORS_METADATA) == 0) {
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "name",
+            "No tensor of a safetensors file can be called \"%s\": the format keeps that "
+            "name for itself.",
+            SOWER_SAFETENSORS_METADATA);
     }
     if (!cut) {
         request->region = sower_region_whole(&draw->shape);

@@ -29,6 +29,7 @@
 enum sower_format {
     SOWER_FORMAT_NPY,
     SOWER_FORMAT_RAW,
+    SOWER_FORMAT_SAFETENSORS,
 };
 
 struct sower_request {

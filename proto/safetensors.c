@@ -1,10 +1,12 @@
 #include "safetensors.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "parts.h"
+#include "record.h"
 #include "text.h"
 
 enum { ALIGNMENT = 8, SIZE_BYTES = SOWER_SAFETENSORS_LENGTH_SIZE };
@@ -31,6 +33,19 @@ void sower_safetensors_metadata(struct sower_buffer *buffer, const char *key, co
     sower_buffer_string(buffer, key);
     sower_buffer_text(buffer, ":");
     sower_buffer_string(buffer, value);
+}
+
+void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw *draw)
+{
+    char text[SOWER_HEX_SIZE];
+    sower_safetensors_metadata(buffer, "format", "pt");
+    sower_safetensors_metadata(buffer, "sower.experiment", draw->experiment);
+    snprintf(text, sizeof text, "%" PRIu64, draw->trial);
+    sower_safetensors_metadata(buffer, "sower.trial", text);
+    sower_hex(draw->root_id.bytes, text);
+    sower_safetensors_metadata(buffer, "sower.root", text);
+    snprintf(text, sizeof text, "%d", SOWER_SPEC);
+    sower_safetensors_metadata(buffer, "sower.spec", text);
 }
 
 void sower_safetensors_tensor(struct sower_buffer *buffer, const char *name, enum sower_dtype dtype,

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "../core/draw.h"
 #include "../core/dtype.h"
 #include "../core/problem.h"
 #include "../core/shape.h"
@@ -32,6 +33,9 @@ const char *sower_safetensors_dtype(enum sower_dtype dtype);
 /* Writing a header, length included: open, metadata any number of times, tensor for each tensor, close. */
 void sower_safetensors_open(struct sower_buffer *buffer);
 void sower_safetensors_metadata(struct sower_buffer *buffer, const char *key, const char *value);
+/* Where a file comes from: format "pt", without which Hugging Face's loaders refuse it, and sower.experiment,
+ * sower.trial, sower.root (the root's id) and sower.spec of the draw. */
+void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw *draw);
 void sower_safetensors_tensor(struct sower_buffer *buffer, const char *name, enum sower_dtype dtype,
                               const struct sower_shape *shape, uint64_t start, uint64_t stop);
 void sower_safetensors_close(struct sower_buffer *buffer);

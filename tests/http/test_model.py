@@ -346,3 +346,22 @@ def test_many_large_manifests_at_once_do_not_take_all_memory(start):
         connection.close()
     while daemon.request("POST", "/v1/manifests", body=large).status != 200:
         pass  # the daemon sees that they have gone one by one
+
+
+@pytest.mark.parametrize("change", [{}, {"slice": "1:7,2:"}, {"shape": ""}, {"shape": "0,3"}, {"dtype": "bf16"},
+                                    {"name": "\x01" * 512, "experiment": "\x02" * 256}])
+def test_one_tensor_is_had_as_safetensors_too(daemon, change):
+    fields = {**dict(experiment="one", trial=2, name="w", shape="9,11", init="normal"), **change}
+    answer = daemon.get("/v1/tensor", format="safetensors", **fields)
+    assert answer.status == 200, answer.body
+    metadata, tensors = parse(answer.body)
+    assert list(tensors) == [fields["name"]] and metadata["sower.experiment"] == fields["experiment"]
+    assert tensors[fields["name"]][1] == daemon.get("/v1/tensor", format="raw", **fields).body
+    part = daemon.get("/v1/tensor", headers={"Range": "bytes=3-"}, format="safetensors", **fields)
+    assert part.status == 206 and part.body == answer.body[3:]
+    assert daemon.get("/v1/plan", format="safetensors", **fields).json()["bytes"] == len(answer.body)
+
+
+def test_a_name_that_the_format_keeps_is_refused(daemon):
+    answer = daemon.get("/v1/tensor", experiment="one", name="__metadata__", shape="2", init="ones", format="safetensors")
+    assert answer.status == 400 and answer.problem()["param"] == "name"

@@ -421,8 +421,8 @@ static void words_outside_of_a_list_are_refused_with_the_list(void **state)
     assert_query_refused(BASE "&dtype=int8", "dtype", "\"int8\" was given");
     assert_query_refused(BASE "&layout=OI", "layout", "oi (out, in");
     assert_query_refused(BASE "&layout=oihw", "layout", "\"oihw\" was given");
-    assert_query_refused(BASE "&format=NPY", "format", "npy or raw");
-    assert_query_refused(BASE "&format=safetensors", "format", "npy or raw");
+    assert_query_refused(BASE "&format=NPY", "format", "npy, raw or safetensors");
+    assert_query_refused(BASE "&format=json", "format", "npy, raw or safetensors");
     assert_query_refused(BASE "&format=%00npy", "format", "NUL");
     assert_query_refused("experiment=e&name=w&shape=2&init=he_norml", "init", "did you mean \"he_normal\"?");
 }
