@@ -94,23 +94,35 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
+bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
 {
     struct pairs pairs = {.count = 0, .too_many = false};
     MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_pair, &pairs);
+    if (pairs.too_many)
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                                 "The query string has more than %d fields, which is more than there are.",
+                                 PAIRS_MAX);
+    return sower_request_fields_from_pairs(pairs.list, pairs.count, fields, problem);
+}
+
+bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
+{
     if (exchange->method != SOWER_POST)
-        return pairs.too_many
-                   ? sower_problem_set(
-                         problem, SOWER_PROBLEM_INVALID, "",
-                         "The query string has more than %d fields, which is more than there are.", PAIRS_MAX)
-                   : sower_request_fields_from_pairs(pairs.list, pairs.count, fields, problem);
-    if (pairs.count > 0)
+        return sower_exchange_query(exchange, fields, problem);
+    if (MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "",
             "A POST takes its fields from the JSON object in its body; it has a query string "
             "as well.");
     return sower_request_fields_from_json(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
                                           fields, problem);
+}
+
+/* While it shuts down, libmicrohttpd takes a response, drops it, and asks again. */
+static enum MHD_Result answer_no_more(struct sower_exchange *exchange)
+{
+    (void)exchange;
+    return MHD_NO;
 }
 
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response)
@@ -123,9 +135,15 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
     if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     exchange->status = status;
+    exchange->step = answer_no_more;
     enum MHD_Result queued = MHD_queue_response(exchange->connection, status, response);
     MHD_destroy_response(response);
     return queued;
+}
+
+static const char *allowed_methods(unsigned allowed)
+{
+    return allowed == SOWER_POST ? "POST" : allowed & SOWER_POST ? "GET, HEAD, POST" : "GET, HEAD";
 }
 
 /* Headers that belong to a status. */
@@ -138,8 +156,7 @@ static void add_status_headers(const struct sower_exchange *exchange, unsigned s
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
         break;
     case MHD_HTTP_METHOD_NOT_ALLOWED:
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
-                                exchange->allowed & SOWER_POST ? "GET, HEAD, POST" : "GET, HEAD");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allowed_methods(exchange->allowed));
         break;
     case MHD_HTTP_RANGE_NOT_SATISFIABLE:
         snprintf(range, sizeof range, "bytes */%" PRIu64, exchange->whole_size);
