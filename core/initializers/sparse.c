@@ -6,6 +6,7 @@
  * places of a column are a uniformly random subset, of exact size, and independent of the values. Which pair
  * is the last of them in each column is found once, and kept. */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,10 @@
 
 enum { KEYS_PER_BLOCK = SOWER_STREAM_BLOCK_SIZE / 8 };
 
-/* Preparing holds 64 bytes for every row. */
+/* Columns whose thresholds are found side by side; the stream is fastest some blocks at a time. */
+enum { PANEL_BLOCKS = 8, PANEL = PANEL_BLOCKS * KEYS_PER_BLOCK };
+
+/* Some 16 MiB are held at this many rows, by each thread that prepares. */
 enum { ROWS_MAX = 1 << 22 };
 
 /* An element is zero when its key is below `key`, or equal to it in a row below `row`. */
@@ -48,33 +52,6 @@ static uint64_t key_at(const uint8_t *bytes)
     return key;
 }
 
-/* Radix selection: the pair of rank `rank` (from 0) among a column's (key, row) pairs, `keys` being 64 bytes
- * apart. */
-static struct threshold select_pair(const uint8_t *keys, uint64_t rows, uint64_t rank)
-{
-    uint64_t prefix = 0, mask = 0;
-    for (unsigned shift = 64; shift > 0;) {
-        shift -= 8;
-        uint64_t counts[256] = {0};
-        for (uint64_t row = 0; row < rows; row++) {
-            uint64_t key = key_at(keys + row * SOWER_STREAM_BLOCK_SIZE);
-            counts[key >> shift & 255] += (key & mask) == prefix;
-        }
-        uint64_t digit = 0;
-        while (rank >= counts[digit]) {
-            rank -= counts[digit++];
-        }
-        prefix |= digit << shift;
-        mask |= UINT64_C(255) << shift;
-    }
-    uint64_t row = 0;
-    for (;; row++) {
-        if (key_at(keys + row * SOWER_STREAM_BLOCK_SIZE) == prefix && rank-- == 0) {
-            return (struct threshold){.key = prefix, .row = row};
-        }
-    }
-}
-
 static struct sower_cost sparse_cost(const struct sower_plan *plan)
 {
     uint64_t columns = plan->shape.sizes[1];
@@ -84,42 +61,144 @@ static struct sower_cost sparse_cost(const struct sower_plan *plan)
     return (struct sower_cost){.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
 }
 
-/* The thresholds of the up to eight columns whose keys share a block. */
-static void select_columns(const struct sower_plan *plan, uint64_t block, uint8_t *keys,
-                           struct factors *factors)
+/* The whole of a preparation. */
+struct preparation {
+    const struct sower_plan *plan;
+    struct factors *factors;
+    _Atomic bool failed; /* memory ran out */
+};
+
+/* A panel's first byte of keys is counted, then the pairs that share the wanted one are gathered and sorted:
+ * the wanted pair is among them. The keys themselves are made twice rather than kept. */
+struct panel {
+    uint64_t block;       /* the first */
+    size_t blocks, count; /* of columns */
+    uint32_t counts[PANEL][256];
+    struct {
+        uint64_t byte;           /* the first one of the wanted key */
+        size_t rank;             /* of the wanted pair, from 0, among those with that byte */
+        struct threshold *pairs; /* of them, in `gathered` */
+        size_t gathered;         /* so far */
+    } columns[PANEL];
+};
+
+static void make_keys(const struct preparation *preparation, const struct panel *panel, uint64_t row,
+                      uint8_t keys[PANEL * 8])
 {
-    uint64_t rows = plan->shape.sizes[0], columns = plan->shape.sizes[1], zeros = zeros_per_column(plan);
-    for (uint64_t row = 0; row < rows; row++) {
-        sower_stream_blocks(&factors->seed, row * blocks_per_row(plan) + block, 1,
-                            keys + row * SOWER_STREAM_BLOCK_SIZE);
-    }
-    for (uint64_t i = 0; i < KEYS_PER_BLOCK && block * KEYS_PER_BLOCK + i < columns; i++) {
-        struct threshold threshold = {0};
-        if (zeros > 0) {
-            threshold = select_pair(keys + 8 * i, rows, zeros - 1);
-            threshold.row++;
+    sower_stream_blocks(&preparation->factors->seed, row * blocks_per_row(preparation->plan) + panel->block,
+                        panel->blocks, keys);
+}
+
+static void count_keys(const struct preparation *preparation, struct panel *panel)
+{
+    uint8_t keys[PANEL * 8];
+    for (uint64_t row = 0; row < preparation->plan->shape.sizes[0]; row++) {
+        make_keys(preparation, panel, row, keys);
+        for (size_t i = 0; i < panel->count; i++) {
+            panel->counts[i][keys[8 * i + 7]]++;
         }
-        factors->thresholds[block * KEYS_PER_BLOCK + i] = threshold;
     }
+}
+
+/* Finds the wanted byte and rank of each column; returns how many pairs there are to gather. */
+static size_t choose_bytes(struct panel *panel, uint64_t rank)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < panel->count; i++) {
+        uint64_t left = rank, byte = 0;
+        while (left >= panel->counts[i][byte]) {
+            left -= panel->counts[i][byte++];
+        }
+        panel->columns[i].byte = byte;
+        panel->columns[i].rank = (size_t)left;
+        total += panel->counts[i][byte];
+    }
+    return total;
+}
+
+static void gather_pairs(const struct preparation *preparation, struct panel *panel, struct threshold *pairs)
+{
+    uint8_t keys[PANEL * 8];
+    for (size_t i = 0; i < panel->count; i++) {
+        panel->columns[i].pairs = pairs;
+        pairs += panel->counts[i][panel->columns[i].byte];
+    }
+    for (uint64_t row = 0; row < preparation->plan->shape.sizes[0]; row++) {
+        make_keys(preparation, panel, row, keys);
+        for (size_t i = 0; i < panel->count; i++) {
+            if (keys[8 * i + 7] == panel->columns[i].byte) {
+                panel->columns[i].pairs[panel->columns[i].gathered++] =
+                    (struct threshold){key_at(keys + 8 * i), row};
+            }
+        }
+    }
+}
+
+static int compare_pairs(const void *one, const void *other)
+{
+    const struct threshold *a = one, *b = other;
+    if (a->key != b->key) {
+        return a->key < b->key ? -1 : 1;
+    }
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+static void store_thresholds(struct factors *factors, struct panel *panel)
+{
+    for (size_t i = 0; i < panel->count; i++) {
+        qsort(panel->columns[i].pairs, panel->columns[i].gathered, sizeof(struct threshold), compare_pairs);
+        struct threshold last = panel->columns[i].pairs[panel->columns[i].rank];
+        factors->thresholds[panel->block * KEYS_PER_BLOCK + i] = (struct threshold){last.key, last.row + 1};
+    }
+}
+
+/* A task: the thresholds of the columns of one panel. */
+static void select_panel(void *work, size_t index)
+{
+    struct preparation *preparation = work;
+    const struct sower_plan *plan = preparation->plan;
+    struct threshold *pairs = NULL;
+    struct panel *panel = calloc(1, sizeof *panel);
+    if (panel == NULL) {
+        atomic_store(&preparation->failed, true);
+        return;
+    }
+    panel->block = (uint64_t)index * PANEL_BLOCKS;
+    uint64_t blocks = blocks_per_row(plan) - panel->block;
+    uint64_t columns = plan->shape.sizes[1] - panel->block * KEYS_PER_BLOCK;
+    panel->blocks = blocks < PANEL_BLOCKS ? (size_t)blocks : PANEL_BLOCKS;
+    panel->count = columns < PANEL ? (size_t)columns : PANEL;
+    count_keys(preparation, panel);
+    pairs = malloc(choose_bytes(panel, zeros_per_column(plan) - 1) * sizeof *pairs);
+    if (pairs == NULL) {
+        atomic_store(&preparation->failed, true);
+        goto out;
+    }
+    gather_pairs(preparation, panel, pairs);
+    store_thresholds(preparation->factors, panel);
+out:
+    free(pairs);
+    free(panel);
 }
 
 static void *sparse_prepare(const struct sower_plan *plan, const struct sower_seed *seed,
                             const struct sower_parallel *parallel)
 {
-    (void)parallel; /* one pass over the keys: about what streaming the tensor takes */
-    uint8_t *keys = malloc((size_t)plan->shape.sizes[0] * SOWER_STREAM_BLOCK_SIZE);
-    struct factors *factors = malloc((size_t)sparse_cost(plan).memory);
-    if (keys == NULL || factors == NULL) {
-        free(factors);
-        factors = NULL;
-        goto out;
+    /* With no zeros in a column every threshold is 0, 0. */
+    struct factors *factors = calloc(1, (size_t)sparse_cost(plan).memory);
+    if (factors == NULL) {
+        return NULL;
     }
     factors->seed = sower_seed_part(seed, "sower.sparse");
-    for (uint64_t block = 0; block < blocks_per_row(plan); block++) {
-        select_columns(plan, block, keys, factors);
+    struct preparation preparation = {.plan = plan, .factors = factors};
+    if (zeros_per_column(plan) > 0) {
+        parallel->run(parallel->executor, select_panel, &preparation,
+                      (size_t)((blocks_per_row(plan) + PANEL_BLOCKS - 1) / PANEL_BLOCKS));
     }
-out:
-    free(keys);
+    if (atomic_load(&preparation.failed)) {
+        free(factors);
+        return NULL;
+    }
     return factors;
 }
 
@@ -175,7 +254,7 @@ static const struct sower_structure SPARSE = {
 
 static bool resolve_sparse(const double *values, struct sower_plan *plan, struct sower_problem *problem)
 {
-    if (plan->shape.sizes[0] > ROWS_MAX) {
+    if (plan->shape.sizes[0] > ROWS_MAX && plan->shape.sizes[1] > 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
                                  "sparse takes at most %d rows, this tensor has %llu.", ROWS_MAX,
                                  (unsigned long long)plan->shape.sizes[0]);
