@@ -167,6 +167,9 @@ static struct matrix central(const struct sower_plan *plan)
 
 static struct sower_cost delta_orthogonal_cost(const struct sower_plan *plan)
 {
+    if (sower_shape_count(&plan->shape) == 0) { /* a spatial axis may be empty when the matrix is not */
+        return (struct sower_cost){0};
+    }
     return matrix_cost(central(plan), plan->dtype);
 }
 

@@ -9,6 +9,7 @@
 
 #include "../../core/catalogue.h"
 #include "../../core/source.h"
+#include "../../proto/expression.h"
 
 static const struct sower_shape SHAPE = {.rank = 3, .sizes = {7, 33, 50}};
 enum { COUNT = 7 * 33 * 50 };
@@ -63,11 +64,42 @@ static void a_region_is_cut_out_of_the_whole(void **state)
     sower_source_close(&source);
 }
 
+/* However large the other axes are: nothing is to be prepared, and no limit applies. */
+static void an_empty_tensor_of_any_initializer_is_opened_at_once(void **state)
+{
+    (void)state;
+    const struct sower_layout layout = {.order = SOWER_LAYOUT_OI};
+    const struct sower_seed seed = {.bytes = {1, 2, 3}};
+    const struct sower_entry *entry;
+    for (size_t index = 0; (entry = sower_catalogue_entry(index)) != NULL; index++) {
+        struct sower_initializer initializer;
+        struct sower_problem problem = {0};
+        assert_true(sower_expression_parse(entry->example, strlen(entry->example), &initializer, &problem));
+        struct sower_shape shape = {.rank = entry->rank_minimum == 0 ? 1 : entry->rank_minimum};
+        for (size_t empty = 0; empty < shape.rank; empty++) {
+            for (size_t axis = 0; axis < shape.rank; axis++) {
+                /* With no channels out there are none in either: delta_orthogonal wants no more of them. */
+                shape.sizes[axis] = axis == empty || (empty == 0 && axis == 1) ? 0 : UINT64_C(1) << 40;
+            }
+            struct sower_plan plan;
+            struct sower_source source;
+            if (!sower_plan_make(&initializer, &shape, SOWER_F32, &layout, &plan, &problem)) {
+                fail_msg("%s: %s", entry->name, problem.sentence);
+            }
+            assert_int_equal(sower_source_cost(&plan).memory, 0);
+            assert_true(sower_source_open(&source, &plan, &seed, &sower_parallel_none, &problem));
+            assert_null(source.factors);
+            sower_source_close(&source);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_of_any_length_make_the_whole),
         cmocka_unit_test(a_region_is_cut_out_of_the_whole),
+        cmocka_unit_test(an_empty_tensor_of_any_initializer_is_opened_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
