@@ -1,6 +1,7 @@
 #include "sources.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,10 @@ struct sower_prepared {
 struct sower_sources {
     struct sower_pool *pool;
     uint64_t limit;
-    pthread_mutex_t lock; /* guards what follows */
-    uint64_t memory;      /* of those that are PREPARING or READY */
-    size_t turns;         /* how many are WAITING */
-    bool stopping;
+    pthread_mutex_t lock;  /* guards what follows */
+    uint64_t memory;       /* of those that are PREPARING or READY */
+    size_t turns;          /* how many are WAITING */
+    _Atomic bool stopping; /* set under the lock; tasks look at it without */
     struct sower_prepared *newest, *oldest;
 };
 
@@ -125,15 +126,56 @@ static void start_turns(struct sower_sources *sources)
     }
 }
 
+struct tasks {
+    struct sower_sources *sources;
+    sower_task *task;
+    void *work;
+};
+
+static void run_unless_stopping(void *context, size_t index)
+{
+    struct tasks *tasks = context;
+    if (!atomic_load(&tasks->sources->stopping))
+        tasks->task(tasks->work, index);
+}
+
+/* Tasks on the pool. Those that would begin after the stop are left out: preparing may take minutes, and
+ * factors that lack them are never given out. */
+static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
+{
+    struct sower_sources *sources = executor;
+    const struct sower_parallel parallel = sower_pool_parallel(sources->pool);
+    struct tasks tasks = {sources, task, work};
+    parallel.run(parallel.executor, run_unless_stopping, &tasks, count);
+}
+
+static bool refuse_stopping(struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon is stopping; ask again when it is back.");
+}
+
+static bool open_source(struct sower_prepared *entry, struct sower_problem *problem)
+{
+    const struct sower_parallel parallel = {run_tasks, entry->sources};
+    const struct sower_source wanted = entry->source;
+    if (atomic_load(&entry->sources->stopping))
+        return refuse_stopping(problem);
+    if (!sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, problem))
+        return false;
+    if (!atomic_load(&entry->sources->stopping))
+        return true;
+    sower_source_close(&entry->source);
+    return refuse_stopping(problem);
+}
+
 /* On the pool: opens the source and tells all who wait. */
 static void prepare(struct sower_job *job)
 {
     struct sower_prepared *entry = (struct sower_prepared *)job;
     struct sower_sources *sources = entry->sources;
-    const struct sower_parallel parallel = sower_pool_parallel(sources->pool);
-    const struct sower_source wanted = entry->source;
     struct sower_problem problem;
-    bool opened = sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, &problem);
+    bool opened = open_source(entry, &problem);
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
     if (opened) {
@@ -181,13 +223,15 @@ static struct sower_prepared *join(struct sower_sources *sources, const struct s
                                    const struct sower_plan *plan, const struct sower_seed *seed,
                                    struct sower_problem *problem)
 {
-    struct sower_prepared *entry = sources->stopping ? NULL : look_up(sources, draw);
+    if (sources->stopping) {
+        refuse_stopping(problem);
+        return NULL;
+    }
+    struct sower_prepared *entry = look_up(sources, draw);
     if (entry != NULL)
         return entry;
     const char *sentence = "The daemon is out of memory.";
-    if (sources->stopping)
-        sentence = "The daemon is stopping; ask again when it is back.";
-    else if (sources->turns == TURNS_MAX)
+    if (sources->turns == TURNS_MAX)
         sentence = "Too many tensors wait to be prepared; ask again in a moment.";
     else
         entry = new_entry(sources, draw, plan, seed);
@@ -251,8 +295,7 @@ void sower_sources_stop(struct sower_sources *sources)
 {
     struct sower_problem problem;
     struct sower_sources_wait *refused = NULL;
-    sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                      "The daemon is stopping; ask again when it is back.");
+    refuse_stopping(&problem);
     pthread_mutex_lock(&sources->lock);
     sources->stopping = true;
     for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {

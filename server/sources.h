@@ -32,7 +32,8 @@ struct sower_sources_wait {
 /* Keeps `memory` bytes of factors at most. NULL when memory runs out. */
 struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory);
 
-/* Refuses whoever waits for his turn and who comes later; what is being made is finished. */
+/* Refuses whoever waits and whoever comes later. What is being made is given up at the end of the tasks that
+ * run now. */
 void sower_sources_stop(struct sower_sources *sources);
 
 /* After the pool was stopped, and all that was given out was released. */

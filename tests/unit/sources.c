@@ -19,6 +19,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool held, fails;
+    unsigned tasks; /* of one preparation; 0: it has none */
     unsigned started, made, released;
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -28,15 +29,27 @@ static struct sower_cost cost(const struct sower_plan *plan)
     return (struct sower_cost){(uint64_t)plan->values[0], 1};
 }
 
-static void *prepare(const struct sower_plan *plan, const struct sower_seed *seed,
-                     const struct sower_parallel *parallel)
+/* What takes long: as long as `held` says. */
+static void take_long(void *unused, size_t index)
 {
-    (void)plan, (void)seed, (void)parallel;
+    (void)unused, (void)index;
     pthread_mutex_lock(&work.lock);
     work.started++;
     pthread_cond_broadcast(&work.changed);
     while (work.held)
         pthread_cond_wait(&work.changed, &work.lock);
+    pthread_mutex_unlock(&work.lock);
+}
+
+static void *prepare(const struct sower_plan *plan, const struct sower_seed *seed,
+                     const struct sower_parallel *parallel)
+{
+    (void)plan, (void)seed;
+    if (work.tasks > 0)
+        parallel->run(parallel->executor, take_long, NULL, work.tasks);
+    else
+        take_long(NULL, 0);
+    pthread_mutex_lock(&work.lock);
     void *factors = work.fails ? NULL : malloc(1);
     work.made += factors != NULL;
     pthread_mutex_unlock(&work.lock);
@@ -81,7 +94,7 @@ static int set_up(void **state)
     fixture->pool = sower_pool_new(4);
     fixture->sources = sower_sources_new(fixture->pool, LIMIT);
     work.held = work.fails = false;
-    work.started = work.made = work.released = 0;
+    work.tasks = work.started = work.made = work.released = 0;
     *state = fixture;
     return 0;
 }
@@ -237,7 +250,7 @@ static void a_failure_is_told_to_all_and_not_kept(void **state)
     sower_prepared_release(outcome(&again));
 }
 
-static void stopping_refuses_those_who_wait_and_who_come_and_finishes_what_was_begun(void **state)
+static void stopping_refuses_those_who_wait_and_who_come(void **state)
 {
     struct fixture *fixture = *state;
     struct client begun, waiting, late;
@@ -250,7 +263,23 @@ static void stopping_refuses_those_who_wait_and_who_come_and_finishes_what_was_b
     ask(fixture, &late, 3, 1);
     assert_null(outcome(&late));
     set(&work.held, false);
-    sower_prepared_release(outcome(&begun));
+    assert_null(outcome(&begun));
+    assert_int_equal(begun.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+}
+
+/* The first task of a preparation waits for the stop; no other one may begin after it. */
+static void stopping_gives_up_a_preparation_between_its_tasks(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    set(&work.held, true);
+    work.tasks = 1000;
+    ask(fixture, &client, 1, LIMIT);
+    wait_until_started(1);
+    sower_sources_stop(fixture->sources);
+    set(&work.held, false);
+    assert_null(outcome(&client));
+    assert_true(work.started <= 4); /* threads of the pool */
 }
 
 int main(void)
@@ -262,7 +291,8 @@ int main(void)
         TEST(what_was_not_used_for_longest_makes_room),
         TEST(what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn),
         TEST(a_failure_is_told_to_all_and_not_kept),
-        TEST(stopping_refuses_those_who_wait_and_who_come_and_finishes_what_was_begun),
+        TEST(stopping_refuses_those_who_wait_and_who_come),
+        TEST(stopping_gives_up_a_preparation_between_its_tasks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
