@@ -117,7 +117,7 @@ static bool read_whole_number(const char *field, const char *text, uint64_t *num
             return true;
     }
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                             "The %s is \"%s\"; it takes a whole number of ledger lines, 0 to 2^63 - 1.",
+                             "%s is \"%s\"; it takes a whole number from 0 to 2^63 - 1.",
                              field, text == NULL ? "" : text);
 }
 
