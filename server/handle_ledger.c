@@ -117,8 +117,8 @@ static bool read_whole_number(const char *field, const char *text, uint64_t *num
             return true;
     }
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                             "%s is \"%s\"; it takes a whole number from 0 to 2^63 - 1.",
-                             field, text == NULL ? "" : text);
+                             "%s is \"%s\"; it takes a whole number from 0 to 2^63 - 1.", field,
+                             text == NULL ? "" : text);
 }
 
 static bool read_experiment(const char *text, struct lines *lines, struct sower_problem *problem)
