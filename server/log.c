@@ -93,22 +93,16 @@ static bool append_key(struct sower_log_line *line, const char *key, size_t need
     return true;
 }
 
-void sower_log_text(struct sower_log_line *line, const char *key, const char *text, size_t length)
+void sower_log_string(struct sower_log_line *line, const char *key, const char *text)
 {
+    const size_t length = strnlen(text, SOWER_LOG_TEXT_MAX);
     if (!append_key(line, key, 2))
         return;
     append(line, "\"", 1);
-    if (length > SOWER_LOG_TEXT_MAX)
-        length = SOWER_LOG_TEXT_MAX;
     bool full = false;
     for (size_t i = 0; i < length && !full && room(line) > 8;)
         i += append_character(line, (const unsigned char *)text + i, length - i, &full);
     append(line, "\"", 1);
-}
-
-void sower_log_string(struct sower_log_line *line, const char *key, const char *text)
-{
-    sower_log_text(line, key, text, strlen(text));
 }
 
 void sower_log_number(struct sower_log_line *line, const char *key, uint64_t number)

@@ -32,7 +32,6 @@ bool sower_log_level_parse(const char *name, enum sower_log_level *level);
 /* A line: begin, add members, end (which writes it). `event` and the keys are plain words of ours. */
 void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, enum sower_log_level level,
                      const char *event);
-void sower_log_text(struct sower_log_line *line, const char *key, const char *text, size_t length);
 void sower_log_string(struct sower_log_line *line, const char *key, const char *text);
 void sower_log_number(struct sower_log_line *line, const char *key, uint64_t number);
 void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t nanoseconds);
