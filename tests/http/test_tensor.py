@@ -96,6 +96,48 @@ def test_plan_records_nothing(daemon, draw):
     assert daemon.ledger(experiment=draw["experiment"]) == []
 
 
+FANS = [
+    (dict(), "60,160"),
+    (dict(layout="io"), "96,120"),
+    (dict(in_axis="1", out_axis="2,3", batch_axis="0"), "3,20"),
+    (dict(in_axis="-1", out_axis="0"), "60,96"),
+    (dict(fan_in="7"), "7,160"),
+    (dict(layout="io", fan_out="9"), "96,9"),
+]
+
+
+@pytest.mark.parametrize("fields, fan", FANS)
+def test_layout_and_axes_decide_the_fans_of_a_get_and_of_a_post(daemon, draw, fields, fan):
+    draw.update(fields, shape="8,3,4,5", init="xavier_uniform")
+    answer = daemon.get("/v1/tensor", **draw)
+    assert answer.status == 200, answer.body
+    assert answer.headers["Sower-Fan"] == fan
+    plan = daemon.get("/v1/plan", **draw).json()
+    assert f"{plan['fan_in']},{plan['fan_out']}" == fan
+    assert plan["limit"] == pytest.approx((6 / (plan["fan_in"] + plan["fan_out"])) ** 0.5, rel=1e-15)
+    numbers = {key: [int(part) for part in draw[key].split(",")] for key in draw if key == "shape" or key.endswith("_axis")}
+    numbers |= {key: int(draw[key]) for key in draw if key.startswith("fan_")}
+    assert daemon.post("/v1/tensor", {**draw, **numbers}).body == answer.body
+    assert len(daemon.ledger(experiment=draw["experiment"])) == 1
+
+
+DTYPES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "f8_e4m3": 1, "f8_e5m2": 1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_initializer_comes_in_every_dtype_by_get_and_by_post(daemon, draw, dtype):
+    for entry in daemon.get("/v1/initializers").json():
+        shape = [8, 4, 4][: max(entry["rank"][0], 1)]
+        draw.update(name=entry["name"], shape=",".join(map(str, shape)), init=entry["example"], dtype=dtype, format="raw")
+        answer = daemon.get("/v1/tensor", **draw)
+        assert answer.status == 200, (entry["name"], answer.body)
+        count = 1
+        for size in shape:
+            count *= size
+        assert len(answer.body) == count * DTYPES[dtype]
+        assert daemon.post("/v1/tensor", {**draw, "shape": shape}).body == answer.body
+
+
 @pytest.mark.parametrize("shape, size", [("0", 0), ("3,0,5", 0), ("", 4), ("1", 4), ("1,1,1,1,1,1,1,1", 4)])
 def test_empty_tensors_and_scalars_are_tensors(daemon, draw, shape, size):
     draw["shape"] = shape
