@@ -1,0 +1,84 @@
+#include "trials.h"
+
+#include <string.h>
+
+#include "fields.h"
+#include "text.h"
+
+bool sower_trials_read_experiment(const char *bytes, size_t length, struct sower_trials_request *request,
+                                  struct sower_problem *problem)
+{
+    static const char field[] = "experiment";
+    const struct sower_pair pair = {field, sizeof field - 1, bytes, length};
+    json_t *checked;
+    if (length == 0 || length > SOWER_EXPERIMENT_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                                 "The experiment's name has %zu bytes; it takes 1 to %d.", length,
+                                 SOWER_EXPERIMENT_MAX);
+    }
+    if (!sower_request_fields_from_pairs(&pair, 1, &checked, problem)) {
+        return false;
+    }
+    json_decref(checked);
+    memcpy(request->experiment, bytes, length);
+    request->experiment[length] = '\0';
+    return true;
+}
+
+static bool read_count(const json_t *value, bool from_pairs, uint64_t *count)
+{
+    int64_t number = json_integer_value(value);
+    bool whole = from_pairs ? json_is_string(value) && sower_text_integer(json_string_value(value),
+                                                                          json_string_length(value), &number)
+                            : json_is_integer(value);
+    *count = (uint64_t)number;
+    return whole && number >= 1 && number <= SOWER_TRIALS_COUNT_MAX;
+}
+
+bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,
+                              struct sower_problem *problem)
+{
+    const char *key;
+    json_t *value;
+    request->count = 1;
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        char quote[SOWER_QUOTE_SIZE];
+        if (strcmp(key, "count") != 0) {
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
+                                     "There is no field \"%s\" here; there is count.", key);
+        }
+        sower_text_quote_json(value, quote);
+        if (!read_count(value, from_pairs, &request->count)) {
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "count",
+                                     "count must be a whole number from 1 to %d, for example %s; %s was "
+                                     "given.",
+                                     SOWER_TRIALS_COUNT_MAX, from_pairs ? "count=8" : "\"count\":8", quote);
+        }
+    }
+    return true;
+}
+
+static bool is_printable(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < 0x20 || *text > 0x7e) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sower_trials_read_key(const char *text, struct sower_trials_request *request,
+                           struct sower_problem *problem)
+{
+    size_t length = strlen(text);
+    if (length == 0 || length > SOWER_TRIALS_KEY_MAX || !is_printable(text)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "Idempotency-Key",
+                                 "An idempotency key has 1 to %d printable ASCII characters; a UUID is a "
+                                 "good one.",
+                                 SOWER_TRIALS_KEY_MAX);
+    }
+    memcpy(request->key, text, length + 1);
+    return true;
+}

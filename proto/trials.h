@@ -1,0 +1,42 @@
+/* Requests for trials: numbers that are given out once.
+ *
+ * An experiment hands out its trial numbers in order, from 0; a request takes `count` of them. A client that
+ * does not know whether its request arrived asks again under the same key and gets the same numbers. */
+#ifndef SOWER_PROTO_TRIALS_H
+#define SOWER_PROTO_TRIALS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "../core/problem.h"
+#include "../core/seed.h"
+
+enum {
+    SOWER_TRIALS_COUNT_MAX = 1000000, /* numbers that one request takes */
+    SOWER_TRIALS_KEY_MAX = 255,       /* bytes of a key */
+};
+
+struct sower_trials_request {
+    char experiment[SOWER_EXPERIMENT_MAX + 1];
+    uint64_t count;
+    char key[SOWER_TRIALS_KEY_MAX + 1]; /* empty: none */
+};
+
+/* Reads the experiment's name: 1 to SOWER_EXPERIMENT_MAX bytes of UTF-8 without a NUL. */
+bool sower_trials_read_experiment(const char *bytes, size_t length, struct sower_trials_request *request,
+                                  struct sower_problem *problem);
+
+/* Reads the fields, of which there is one: `count`, 1 where it is not given. Fields from pairs hold it as
+ * text. */
+bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,
+                              struct sower_problem *problem);
+
+/* Reads a key: 1 to SOWER_TRIALS_KEY_MAX printable characters of ASCII. Problems carry the field
+ * "Idempotency-Key". */
+bool sower_trials_read_key(const char *text, struct sower_trials_request *request,
+                           struct sower_problem *problem);
+
+#endif

@@ -1,0 +1,117 @@
+/* What a request for trials may say. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../proto/trials.h"
+
+static struct sower_trials_request request;
+static struct sower_problem problem;
+
+static bool read_experiment(const char *bytes, size_t length)
+{
+    return sower_trials_read_experiment(bytes, length, &request, &problem);
+}
+
+static void an_experiment_has_1_to_256_bytes_of_text(void **state)
+{
+    (void)state;
+    char longest[SOWER_EXPERIMENT_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    assert_true(read_experiment("a/\xc3\xbc", 4));
+    assert_string_equal(request.experiment, "a/\xc3\xbc");
+    assert_true(read_experiment(longest, SOWER_EXPERIMENT_MAX));
+    assert_int_equal(strlen(request.experiment), SOWER_EXPERIMENT_MAX);
+    const struct {
+        const char *bytes;
+        size_t length;
+    } wrong[] = {{"", 0},        {longest, sizeof longest}, {"a\0b", 3}, {"\0", 1}, {"\xff", 1}, {"a\xc3", 2},
+                 {"\xc0\xaf", 2}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(read_experiment(wrong[i].bytes, wrong[i].length));
+        assert_string_equal(problem.field, "experiment");
+        assert_int_equal(problem.code, SOWER_PROBLEM_INVALID);
+    }
+}
+
+static bool read_fields(json_t *fields, bool from_pairs)
+{
+    assert_non_null(fields);
+    bool read = sower_trials_read_fields(fields, from_pairs, &request, &problem);
+    json_decref(fields);
+    return read;
+}
+
+static void a_count_is_1_unless_it_is_given(void **state)
+{
+    (void)state;
+    assert_true(read_fields(json_object(), true));
+    assert_int_equal(request.count, 1);
+    assert_true(read_fields(json_object(), false));
+    assert_int_equal(request.count, 1);
+    assert_true(read_fields(json_pack("{s:s}", "count", "1000000"), true));
+    assert_int_equal(request.count, 1000000);
+    assert_true(read_fields(json_pack("{s:i}", "count", 7), false));
+    assert_int_equal(request.count, 7);
+}
+
+static void a_wrong_count_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"",    "0",  "-1", "1000001", "9223372036854775808",
+                                        "1.0", "+1", "01", "x",       " 1"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_false(read_fields(json_pack("{s:s}", "count", texts[i]), true));
+        assert_string_equal(problem.field, "count");
+    }
+    static const char *const values[] = {
+        "0", "-1", "1000001", "9223372036854775807", "1.0", "\"1\"", "null", "true", "[1]", "{}"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        json_t *fields = json_object();
+        json_object_set_new(fields, "count", json_loads(values[i], JSON_DECODE_ANY, NULL));
+        assert_false(read_fields(fields, false));
+        assert_string_equal(problem.field, "count");
+    }
+    assert_false(read_fields(json_pack("{s:n}", "count"), true));
+}
+
+static void an_unknown_field_is_refused_by_name(void **state)
+{
+    (void)state;
+    assert_false(read_fields(json_pack("{s:s}", "Count", "1"), true));
+    assert_string_equal(problem.field, "Count");
+    assert_false(read_fields(json_pack("{s:i, s:i}", "count", 1, "trial", 2), false));
+    assert_string_equal(problem.field, "trial");
+}
+
+static void a_key_has_1_to_255_printable_characters(void **state)
+{
+    (void)state;
+    char longest[SOWER_TRIALS_KEY_MAX + 2] = "";
+    memset(longest, '~', SOWER_TRIALS_KEY_MAX);
+    assert_true(sower_trials_read_key(longest, &request, &problem));
+    assert_string_equal(request.key, longest);
+    assert_true(sower_trials_read_key("a key\"'", &request, &problem));
+    longest[SOWER_TRIALS_KEY_MAX] = '~';
+    const char *const wrong[] = {"", longest, "a\tb", "a\x7f", "\xc3\xbc", "a\nb"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(sower_trials_read_key(wrong[i], &request, &problem));
+        assert_string_equal(problem.field, "Idempotency-Key");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_experiment_has_1_to_256_bytes_of_text),
+        cmocka_unit_test(a_count_is_1_unless_it_is_given),
+        cmocka_unit_test(a_wrong_count_is_refused),
+        cmocka_unit_test(an_unknown_field_is_refused_by_name),
+        cmocka_unit_test(a_key_has_1_to_255_printable_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
