@@ -29,6 +29,8 @@ struct sower_ledger {
     int64_t written; /* when the store last wrote, on the monotonic clock */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_record *records[BATCH_MAX];
+    struct sower_ledger_wait *asking[BATCH_MAX]; /* for trials */
+    struct sower_store_trials *trials[BATCH_MAX];
 };
 
 static int64_t milliseconds(clockid_t clock)
@@ -83,11 +85,49 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
     settle(wait, well, &problem);
 }
 
-static void settle_failed(struct sower_ledger *ledger, size_t count, const struct sower_problem *problem)
+static void settle_failed(struct sower_ledger *ledger, struct sower_ledger_wait *const *waits, size_t count,
+                          const struct sower_problem *problem)
 {
     note_outcome(ledger, false, problem);
     for (size_t i = 0; i < count; i++)
-        settle(ledger->batch[i], false, problem);
+        settle(waits[i], false, problem);
+}
+
+/* Settles those who have their numbers already, under their key; returns how many are left. */
+static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
+{
+    struct sower_problem problem;
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++)
+        ledger->trials[i] = ledger->asking[i]->trials;
+    if (!ledger->store->methods->find_trials(ledger->store, ledger->trials, count, &problem)) {
+        settle_failed(ledger, ledger->asking, count, &problem);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE)
+            ledger->asking[left++] = ledger->asking[i];
+        else
+            settle(ledger->asking[i], true, NULL);
+    }
+    return left;
+}
+
+static void give_trials(struct sower_ledger *ledger, size_t count)
+{
+    struct sower_problem problem;
+    int64_t now = milliseconds(CLOCK_REALTIME);
+    for (size_t i = 0; i < count; i++) {
+        ledger->trials[i] = ledger->asking[i]->trials;
+        ledger->trials[i]->time = now;
+    }
+    if (!ledger->store->methods->give_trials(ledger->store, ledger->trials, count, &problem)) {
+        settle_failed(ledger, ledger->asking, count, &problem);
+        return;
+    }
+    note_outcome(ledger, true, NULL);
+    for (size_t i = 0; i < count; i++)
+        settle(ledger->asking[i], true, NULL);
 }
 
 /* Settles those of the batch whose draw is recorded already; returns how many are left. */
@@ -98,7 +138,7 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
     for (size_t i = 0; i < count; i++)
         ledger->records[i] = ledger->batch[i]->record;
     if (!ledger->store->methods->find(ledger->store, ledger->records, count, &problem)) {
-        settle_failed(ledger, count, &problem);
+        settle_failed(ledger, ledger->batch, count, &problem);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
@@ -122,7 +162,7 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
         ledger->records[i]->time = now;
     }
     if (!ledger->store->methods->append(ledger->store, ledger->records, count, &problem)) {
-        settle_failed(ledger, count, &problem);
+        settle_failed(ledger, ledger->batch, count, &problem);
         return;
     }
     note_outcome(ledger, true, NULL);
@@ -135,10 +175,14 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
 /* Those whose draw needs no writing are settled first: they do not wait for a disk that may be failing. */
 static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list)
 {
-    size_t count = 0;
+    size_t count = 0, asking = 0;
     while (list != NULL) {
         struct sower_ledger_wait *wait = list;
         list = wait->next;
+        if (wait->record == NULL && wait->trials != NULL) {
+            ledger->asking[asking++] = wait;
+            continue;
+        }
         if (wait->record == NULL) {
             (wait->model != NULL ? settle_model : settle_probe)(ledger, wait);
             continue;
@@ -153,6 +197,10 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
         count = look_up(ledger, count);
     if (count > 0)
         write_batch(ledger, count);
+    if (asking > 0)
+        asking = look_up_trials(ledger, asking);
+    if (asking > 0)
+        give_trials(ledger, asking);
 }
 
 /* Takes up to BATCH_MAX of those who wait, in order; NULL when the ledger stops and nobody waits. */

@@ -4,7 +4,8 @@
  * thread takes all that wait at once, looks up which are recorded already, writes the others in one
  * transaction (group commit), and tells every one of them. So draws that arrive together share one flush of
  * the disk, and nobody who serves connections ever waits for it. A set in memory (known.h) remembers recorded
- * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. */
+ * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. Trial
+ * numbers are given out by the same thread, and those who wait for them share a commit of their own. */
 #ifndef SOWER_SERVER_LEDGER_H
 #define SOWER_SERVER_LEDGER_H
 
@@ -19,14 +20,15 @@
 
 struct sower_ledger;
 
-/* One who waits. The owner fills `done` and, for a draw, `record`; it must stay until `done` was called. */
+/* One who waits. The owner fills `done` and `record` or, with `record` NULL, the other two; it must stay
+ * until `done` was called. */
 struct sower_ledger_wait {
     /* Called once, by any thread; what it points to may be gone when it returns. */
     void (*done)(struct sower_ledger_wait *wait);
-    struct sower_record *record; /* of one draw */
-    struct sower_store_model
-        *model;                   /* or of a model; both NULL: only asks whether the ledger can be written */
-    bool recorded;                /* the outcome; record->ledger and time are set (time: of a new line) */
+    struct sower_record *record;       /* of one draw */
+    struct sower_store_model *model;   /* or of a model */
+    struct sower_store_trials *trials; /* or of trials; all NULL: asks whether the ledger can be written */
+    bool recorded; /* the outcome; record->ledger and time (time: of a new line) or trials->outcome are set */
     struct sower_problem problem; /* when it was not recorded */
     struct sower_ledger_wait *next;
 };

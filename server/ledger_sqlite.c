@@ -7,9 +7,11 @@
 
 #include <sqlite3.h>
 
+#include "ledger_sqlite_trials.h"
+
 enum {
     APPLICATION_ID = 0x536f7772, /* "Sowr": which program a SQLite file belongs to */
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     BUSY_MILLISECONDS = 1000, /* how long a lock of another process is waited for */
 };
 
@@ -28,6 +30,7 @@ static const char *const schema[SCHEMA_VERSION] = {
     "INSERT INTO probe VALUES (0, 0);",
     "ALTER TABLE draw ADD COLUMN manifest BLOB;"
     "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;",
+    SOWER_SQLITE_TRIALS_SCHEMA,
 };
 
 #define COLUMNS                                                                                              \
@@ -72,6 +75,7 @@ struct sqlite_store {
     sqlite3 *writer, *reader;
     pthread_mutex_t reading; /* guards `reader` and its statements */
     sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct sower_sqlite_trials trials; /* the writer's */
 };
 
 static struct sqlite_store *of(struct sower_store *store)
@@ -288,6 +292,29 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     return end(store, done, problem);
 }
 
+static bool find_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem)
+{
+    struct sqlite_store *store = of(base);
+    bool done = run(store, BEGIN_READING, problem);
+    for (size_t i = 0; i < count && done; i++)
+        done = sower_sqlite_trials_find(&store->trials, requests[i]) || fail(store->writer, problem);
+    roll_back(store);
+    return done;
+}
+
+static bool give_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem)
+{
+    struct sqlite_store *store = of(base);
+    if (!check_in_place(store, problem) || !run(store, BEGIN, problem))
+        return false;
+    bool done = true;
+    for (size_t i = 0; i < count && done; i++)
+        done = sower_sqlite_trials_give(&store->trials, requests[i]) || fail(store->writer, problem);
+    return end(store, done, problem);
+}
+
 /* Copies the statement's blob; NULL when memory runs out. */
 static char *copy_blob(sqlite3_stmt *statement, size_t *length)
 {
@@ -409,6 +436,7 @@ static void close_store(struct sower_store *base)
     struct sqlite_store *store = of(base);
     for (size_t i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(store->statements[i]);
+    sower_sqlite_trials_close(&store->trials);
     sqlite3_close(store->reader);
     sqlite3_close(store->writer);
     pthread_mutex_destroy(&store->reading);
@@ -419,6 +447,8 @@ static const struct sower_store_methods methods = {
     .find = find,
     .append = append,
     .append_model = append_model,
+    .find_trials = find_trials,
+    .give_trials = give_trials,
     .manifest = manifest,
     .probe = probe,
     .last = last,
@@ -515,7 +545,8 @@ static bool prepare(struct sqlite_store *store, const char *path, struct sower_p
                                &store->statements[i], NULL) != SQLITE_OK)
             return refuse_open(database, path, problem);
     }
-    return true;
+    return sower_sqlite_trials_prepare(&store->trials, store->writer) ||
+           refuse_open(store->writer, path, problem);
 }
 
 struct sower_store *sower_ledger_sqlite_open(const char *path, struct sower_problem *problem)

@@ -5,8 +5,8 @@
  * functions. Every function returns false with a problem (UNAVAILABLE, a sentence for the client without
  * paths) when the store fails, and works again when the cause is gone.
  *
- * find, append, append_model and probe are called by the ledger's own thread only; the others by any thread,
- * at the same time. */
+ * find, append, append_model, find_trials, give_trials and probe are called by the ledger's own thread only;
+ * the others by any thread, at the same time. */
 #ifndef SOWER_SERVER_STORE_H
 #define SOWER_SERVER_STORE_H
 
@@ -16,6 +16,7 @@
 
 #include "../core/problem.h"
 #include "../proto/record.h"
+#include "../proto/trials.h"
 
 struct sower_store;
 
@@ -40,6 +41,25 @@ struct sower_store_model {
     bool written; /* the outcome: false when all of it was there already */
 };
 
+/* What became of a request for trial numbers. */
+enum sower_trials_outcome {
+    SOWER_TRIALS_NONE,      /* nothing is there under its key, or it has none */
+    SOWER_TRIALS_GIVEN,     /* it has its numbers, now or since an earlier request under its key */
+    SOWER_TRIALS_KEY_TAKEN, /* its key stands for another count */
+    SOWER_TRIALS_EXHAUSTED, /* so many numbers are not left */
+};
+
+/* A request for trial numbers: first, first + 1, …, `count` of them, under a root and an experiment. */
+struct sower_store_trials {
+    struct sower_seed root_id;
+    const char *experiment;
+    const char *key; /* empty: none */
+    uint64_t count;  /* 1 to SOWER_TRIALS_COUNT_MAX */
+    int64_t time;
+    enum sower_trials_outcome outcome;
+    uint64_t first; /* of numbers that are given */
+};
+
 /* Takes one line; false stops the reading. */
 typedef bool sower_store_visit(void *context, const struct sower_record *record);
 
@@ -55,6 +75,14 @@ struct sower_store_methods {
      * commit; writes nothing when all of it is there. */
     bool (*append_model)(struct sower_store *store, struct sower_store_model *model,
                          struct sower_problem *problem);
+    /* Sets the outcome of each request whose key is there, and NONE for the others. */
+    bool (*find_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem);
+    /* Gives out numbers to `count` requests, in their order, and makes them durable, all or none. Each number
+     * is given once, and without gaps from 0; a key that is there, or twice among them, gets the numbers that
+     * it has. A request that must be refused does not keep the others from theirs. */
+    bool (*give_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem);
     /* Makes a small durable write that adds no line: whether append would work. */
     bool (*probe)(struct sower_store *store, struct sower_problem *problem);
     /* The greatest line number, 0 when the ledger is empty. */

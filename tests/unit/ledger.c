@@ -24,6 +24,9 @@ struct fake_store {
     size_t appends, finds, probes;
     size_t count;
     struct sower_draw_id lines[LINES_MAX];
+    size_t gives;
+    uint64_t next_trial, keyed_trial; /* the one key that there is has the latter, once `keyed` */
+    bool keyed;
 };
 
 static struct fake_store *of(struct sower_store *store)
@@ -80,6 +83,41 @@ static bool append(struct sower_store *base, struct sower_record *const *records
     return well;
 }
 
+static bool find_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    (void)problem;
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < count; i++) {
+        bool found = requests[i]->key[0] != '\0' && store->keyed;
+        requests[i]->outcome = found ? SOWER_TRIALS_GIVEN : SOWER_TRIALS_NONE;
+        requests[i]->first = found ? store->keyed_trial : UINT64_MAX;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return true;
+}
+
+static bool give_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
+                        struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    pthread_mutex_lock(&store->lock);
+    bool well = enter(store, problem);
+    store->gives += well;
+    for (size_t i = 0; well && i < count; i++) {
+        requests[i]->outcome = SOWER_TRIALS_GIVEN;
+        requests[i]->first = store->next_trial;
+        store->next_trial += requests[i]->count;
+        if (requests[i]->key[0] != '\0') {
+            store->keyed = true;
+            store->keyed_trial = requests[i]->first;
+        }
+    }
+    pthread_mutex_unlock(&store->lock);
+    return well;
+}
+
 static bool probe(struct sower_store *base, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -96,7 +134,13 @@ static void close_store(struct sower_store *base)
 }
 
 static const struct sower_store_methods methods = {
-    .find = find, .append = append, .probe = probe, .close = close_store};
+    .find = find,
+    .append = append,
+    .find_trials = find_trials,
+    .give_trials = give_trials,
+    .probe = probe,
+    .close = close_store,
+};
 
 static void set_blocked(struct fake_store *store, bool blocked)
 {
@@ -150,6 +194,7 @@ static int tear_down(void **state)
 struct client {
     struct sower_ledger_wait wait;
     struct sower_record record;
+    struct sower_store_trials trials;
     pthread_mutex_t lock;
     pthread_cond_t told;
     size_t times;
@@ -181,6 +226,17 @@ static void submit_probe(struct fixture *fixture, struct client *client)
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static void submit_trials(struct fixture *fixture, struct client *client, uint64_t count, const char *key)
+{
+    memset(client, 0, sizeof *client);
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->told, NULL);
+    client->trials = (struct sower_store_trials){.experiment = "e", .key = key, .count = count};
+    client->wait.done = done;
+    client->wait.trials = &client->trials;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
@@ -364,6 +420,49 @@ static void a_stopped_ledger_has_answered_all_and_refuses_more(void **state)
     assert_false(outcome(&late));
 }
 
+static void those_who_wait_for_trials_share_a_commit_and_get_a_number_each(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[QUEUE], draw;
+    set_blocked(&fixture->store, true);
+    submit_trials(fixture, &clients[0], 7, "");
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 1; i < QUEUE - 1; i++)
+        submit_trials(fixture, &clients[i], 1, "");
+    submit(fixture, &draw, 1);
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&clients[0]));
+    assert_int_equal(clients[0].trials.first, 0);
+    for (unsigned i = 1; i < QUEUE - 1; i++) {
+        assert_true(outcome(&clients[i]));
+        assert_int_equal(clients[i].trials.outcome, SOWER_TRIALS_GIVEN);
+        assert_int_equal(clients[i].trials.first, 6 + i);
+        assert_true(clients[i].trials.time > 0);
+    }
+    assert_true(outcome(&draw));
+    assert_int_equal(fixture->store.gives, 2);
+}
+
+static void a_store_that_fails_gives_out_no_trials_but_those_of_known_keys(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client known, new, again;
+    submit_trials(fixture, &known, 2, "k");
+    assert_true(outcome(&known));
+    fixture->store.fails = true;
+    submit_trials(fixture, &new, 1, "");
+    assert_false(outcome(&new));
+    assert_int_equal(new.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    submit_trials(fixture, &again, 2, "k");
+    assert_true(outcome(&again));
+    assert_int_equal(again.trials.first, 0);
+    fixture->store.fails = false;
+    submit_trials(fixture, &new, 1, "");
+    assert_true(outcome(&new));
+    assert_int_equal(new.trials.first, 2);
+    assert_int_equal(fixture->store.gives, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -377,6 +476,8 @@ int main(void)
         TEST(a_store_that_fails_refuses_new_draws_and_serves_recorded_ones),
         TEST(recorded_draws_in_a_failing_batch_are_served),
         TEST(a_probe_writes_and_says_whether_that_works),
+        TEST(those_who_wait_for_trials_share_a_commit_and_get_a_number_each),
+        TEST(a_store_that_fails_gives_out_no_trials_but_those_of_known_keys),
         TEST(a_stopped_ledger_has_answered_all_and_refuses_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
