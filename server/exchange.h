@@ -34,10 +34,13 @@ struct sower_exchange {
     struct sower_server *server;
     struct MHD_Connection *connection;
     uint64_t id;
-    enum sower_method method; /* 0: another one */
-    sower_step *step;         /* called when the request is complete, and after each suspension */
-    unsigned allowed;         /* methods of the route, for the Allow of a 405 */
-    uint64_t whole_size;      /* bytes of the whole answer, for the Content-Range of a 416 */
+    enum sower_method method;        /* 0: another one */
+    sower_step *step;                /* called when the request is complete, and after each suspension */
+    unsigned allowed;                /* methods of the route, for the Allow of a 405 */
+    const struct sower_route *route; /* found by the target as it came; NULL: by its decoded path */
+    char *variable;                  /* of such a route the variable part, decoded: any bytes, and a NUL */
+    size_t variable_size;
+    uint64_t whole_size; /* bytes of the whole answer, for the Content-Range of a 416 */
 
     bool complete; /* the request is all there; before, its sender may have left without our knowing */
 
@@ -75,6 +78,9 @@ const char *sower_exchange_header(const struct sower_exchange *exchange, const c
 /* The fields of the request, from the query string or, for a POST, from the JSON body. *fields is the
  * caller's. */
 bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
+
+/* The fields of the query string alone. */
+bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
 
 /* Answers. Each takes over what it sends (`response`, `text`, `object`; NULL stands for memory that ran out)
  * and returns what the step has to return. */

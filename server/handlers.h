@@ -5,7 +5,7 @@
 #include "exchange.h"
 
 struct sower_route {
-    const char *path;
+    const char *path; /* "{…}" in it stands for a variable part, which ends before the next "/" */
     unsigned methods; /* of enum sower_method */
     sower_step *handle;
     size_t body_max; /* the greatest body of a request; 0: SOWER_REQUEST_BODY_MAX */
@@ -22,6 +22,7 @@ sower_step sower_handle_model;        /* handle_model.c */
 sower_step sower_handle_index;        /* handle_manifests.c */
 sower_step sower_handle_manifests;
 sower_step sower_handle_stats;   /* handle_stats.c */
+sower_step sower_handle_trials;  /* handle_trials.c */
 sower_step sower_handle_recipes; /* handle_recipes.c */
 sower_step sower_handle_healthz; /* handle_health.c */
 sower_step sower_handle_readyz;

@@ -34,7 +34,8 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
     sower_problem_set(
         &problem, SOWER_PROBLEM_INVALID, "",
         "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/stats, /v1/model, /v1/model/index, "
-        "/v1/manifests, /v1/recipes, /v1/ledger, /v1/initializers, /healthz and /readyz.",
+        "/v1/manifests, /v1/recipes, /v1/experiments/EXPERIMENT/trials, /v1/ledger, /v1/initializers, "
+        "/healthz and /readyz.",
         exchange->path);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
 }
@@ -44,7 +45,9 @@ static enum MHD_Result refuse_method(struct sower_exchange *exchange)
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "%s does not take %s; it takes %s.",
                       exchange->path, exchange->method_name,
-                      exchange->allowed & SOWER_POST ? "GET, HEAD and POST" : "GET and HEAD");
+                      exchange->allowed == SOWER_POST  ? "POST"
+                      : exchange->allowed & SOWER_POST ? "GET, HEAD and POST"
+                                                       : "GET and HEAD");
     return sower_refuse_as(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, &problem);
 }
 
@@ -71,20 +74,62 @@ static enum sower_method method_of(const char *name)
                                        : (enum sower_method)0;
 }
 
-/* The first step of the route that fits, or a refusal. */
-static void find_route(struct sower_exchange *exchange, const char *path)
+/* Where the variable part of a route's path stands in a target; NULL when the target is of another route. */
+static const char *variable_part(const char *path, const char *target, size_t *length)
 {
+    const char *begin = strchr(path, '{');
+    if (begin == NULL || strncmp(path, target, (size_t)(begin - path)) != 0)
+        return NULL;
+    const char *part = target + (begin - path), *after = strchr(begin, '}') + 1;
+    *length = strcspn(part, "/?");
+    size_t rest = strcspn(part + *length, "?");
+    return rest == strlen(after) && strncmp(part + *length, after, rest) == 0 ? part : NULL;
+}
+
+/* libmicrohttpd calls this with the target as it came, query and all, when the request line is in. The path
+ * that it hands over later is decoded, where a "/" of a name is one that separates and a NUL ends it: so
+ * routes with a variable part are found here, and the part is decoded by itself. */
+static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct sower_exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    exchange->server = context;
+    exchange->connection = connection;
+    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
+        size_t length;
+        const char *part = variable_part(route->path, target, &length);
+        if (part == NULL)
+            continue;
+        exchange->route = route;
+        exchange->variable = strndup(part, length);
+        if (exchange->variable != NULL)
+            exchange->variable_size = MHD_http_unescape(exchange->variable);
+        break;
+    }
+    return exchange;
+}
+
+static const struct sower_route *find_plain_route(const char *path)
+{
+    for (const struct sower_route *route = sower_routes; route->path != NULL; route++)
+        if (strcmp(route->path, path) == 0 && strchr(path, '{') == NULL)
+            return route;
+    return NULL;
+}
+
+/* The first step of the route that fits, or a refusal. */
+static void choose_step(struct sower_exchange *exchange, const char *path)
+{
+    const struct sower_route *route = exchange->route != NULL ? exchange->route : find_plain_route(path);
     exchange->step = refuse_path;
     exchange->body_max = SOWER_REQUEST_BODY_MAX;
-    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
-        if (strcmp(route->path, path) != 0)
-            continue;
-        exchange->allowed = route->methods;
-        if (route->body_max > 0)
-            exchange->body_max = route->body_max;
-        exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
+    if (route == NULL)
         return;
-    }
+    exchange->allowed = route->methods;
+    if (route->body_max > 0)
+        exchange->body_max = route->body_max;
+    exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
 }
 
 /* Copies as much of a text as fits. */
@@ -95,22 +140,20 @@ static void copy_text(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
-static struct sower_exchange *begin(struct sower_server *server, struct MHD_Connection *connection,
-                                    const char *path, const char *method)
+/* The headers are in. False when memory has run out. */
+static bool begin(struct sower_exchange *exchange, const char *path, const char *method)
 {
-    struct sower_exchange *exchange = calloc(1, sizeof *exchange);
-    if (exchange == NULL)
-        return NULL;
-    exchange->server = server;
-    exchange->connection = connection;
+    struct sower_server *server = exchange->server;
+    if (exchange->route != NULL && exchange->variable == NULL)
+        return false;
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     exchange->started = nanoseconds();
     exchange->method = method_of(method);
     copy_text(exchange->path, sizeof exchange->path, path);
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
-    find_route(exchange, path);
-    return exchange;
+    choose_step(exchange, path);
+    return true;
 }
 
 /* A body that is announced to be hopelessly large, or whose sender waits for our word, is refused unread. */
@@ -131,10 +174,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **slot)
 {
     struct sower_exchange *exchange = *slot;
-    (void)version;
-    if (exchange == NULL) {
-        exchange = *slot = begin(context, connection, path, method);
-        if (exchange == NULL)
+    (void)context, (void)connection, (void)version;
+    if (exchange == NULL)
+        return MHD_NO; /* memory had run out */
+    if (exchange->step == NULL) {
+        if (!begin(exchange, path, method))
             return MHD_NO;
         return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
     }
@@ -197,12 +241,14 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     if (exchange == NULL)
         return;
     *slot = NULL;
-    log_exchange(exchange, code);
+    if (exchange->step != NULL) /* otherwise the headers never came, or were none */
+        log_exchange(exchange, code);
     if (exchange->release != NULL)
         exchange->release(exchange->state);
     if (exchange->complete)
         atomic_fetch_sub(&server->active, 1);
     sower_exchange_body_free(exchange);
+    free(exchange->variable);
     free(exchange);
     tell_if_idle(server);
 }
@@ -246,8 +292,9 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
     return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO,
                             0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
-                            MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_NOTIFY_CONNECTION,
-                            count_connection, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+                            MHD_OPTION_URI_LOG_CALLBACK, note_target, server, MHD_OPTION_NOTIFY_COMPLETED,
+                            complete, server, MHD_OPTION_NOTIFY_CONNECTION, count_connection, server,
+                            MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 bool sower_http_start(struct sower_server *server, struct sower_problem *problem)

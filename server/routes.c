@@ -11,6 +11,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/model/index", SOWER_GET | SOWER_HEAD, sower_handle_index, 0},
     {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests, MANIFEST_BODY_MAX},
     {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, 0},
+    {"/v1/experiments/{experiment}/trials", SOWER_POST, sower_handle_trials, 0},
     {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger, 0},
     {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, 0},
     {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, 0},
