@@ -33,6 +33,7 @@ extern const struct command command_get;
 extern const struct command command_model;
 extern const struct command command_plan;
 extern const struct command command_stats;
+extern const struct command command_trial;
 extern const struct command command_seed;
 extern const struct command command_ledger;
 extern const struct command command_initializers;

@@ -203,6 +203,8 @@ static CURLcode set_reaching(struct exchange *exchange, const char *url)
     CURL *curl = exchange->curl;
     char *exemptions = make_proxy_exemptions();
     CURLcode code = exemptions == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
+    /* an experiment may be called ".." */
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOPROXY, exemptions) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_USERAGENT, "sow/" SOWER_VERSION) : code;
@@ -227,6 +229,14 @@ static CURLcode set_posting(struct exchange *exchange, const char *text, size_t 
     code = code == CURLE_OK ? curl_easy_setopt(exchange->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size)
                             : code;
     return code == CURLE_OK ? add_header(exchange, "Content-Type: application/json") : code;
+}
+
+static CURLcode set_key(struct exchange *exchange, const char *key)
+{
+    char *header = join(strdup("Idempotency-Key: "), key);
+    CURLcode code = header == NULL ? CURLE_OUT_OF_MEMORY : add_header(exchange, header);
+    free(header);
+    return code;
 }
 
 static CURLcode set_part(struct exchange *exchange, const struct http_question *question)
@@ -269,6 +279,9 @@ static CURLcode set_question(struct exchange *exchange, const char *base,
         code = place != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     }
     code = code == CURLE_OK ? set_part(exchange, question) : code;
+    if (question->idempotency_key != NULL && code == CURLE_OK) {
+        code = set_key(exchange, question->idempotency_key);
+    }
     code = code == CURLE_OK ? set_reaching(exchange, place) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
 out:

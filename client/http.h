@@ -65,9 +65,10 @@ struct http_question {
     const json_t *body; /* the same fields in JSON, for a POST; NULL: always GET */
     const char *text;   /* a JSON text to be posted; NULL: none */
     size_t text_size;
-    bool head;         /* only the header is wanted */
-    const char *range; /* "0-99": these bytes of the answer; NULL: all of it */
-    const char *etag;  /* of the answer that is meant: no other is taken; NULL: any */
+    const char *idempotency_key; /* printable; the same request again is known by it; NULL: none */
+    bool head;                   /* only the header is wanted */
+    const char *range;           /* "0-99": these bytes of the answer; NULL: all of it */
+    const char *etag;            /* of the answer that is meant: no other is taken; NULL: any */
 };
 
 /* Asks the server of the option --server, else of SOW_SERVER, else http://127.0.0.1:7697. Fills `answer` and

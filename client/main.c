@@ -16,7 +16,7 @@
 #include "terminal.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_get,    &command_model,        &command_plan,    &command_seed,
+    &command_get,    &command_model,        &command_plan,    &command_trial, &command_seed,
     &command_ledger, &command_initializers, &command_recipes, &command_stats,
 };
 
