@@ -24,8 +24,9 @@ static bool read_through_bounce(const struct sower_bytes *bytes, uint64_t offset
     size_t skipped = (size_t)(offset % size);
     *written = smaller(count, sizeof bounce - skipped);
     size_t elements = (skipped + *written + size - 1) / size;
-    if (!sower_source_read(bytes->source, &bytes->region, offset / size, elements, bounce))
+    if (!sower_source_read(bytes->source, &bytes->region, offset / size, elements, bounce)) {
         return false;
+    }
     memcpy(buffer, bounce + skipped, *written);
     return true;
 }
@@ -36,8 +37,9 @@ static bool read_data(const struct sower_bytes *bytes, uint64_t offset, size_t c
     while (count > 0) {
         size_t written = count - count % size;
         if (written > 0 && offset % size == 0 && (uintptr_t)buffer % size == 0) {
-            if (!sower_source_read(bytes->source, &bytes->region, offset / size, written / size, buffer))
+            if (!sower_source_read(bytes->source, &bytes->region, offset / size, written / size, buffer)) {
                 return false;
+            }
         } else if (!read_through_bounce(bytes, offset, count, buffer, &written)) {
             return false;
         }

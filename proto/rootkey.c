@@ -23,14 +23,17 @@ static bool refuse_errno(const char *path, struct sower_problem *problem)
 static bool check_mode(int file, const char *path, struct sower_problem *problem)
 {
     struct stat status;
-    if (fstat(file, &status) != 0)
+    if (fstat(file, &status) != 0) {
         return refuse_errno(path, problem);
-    if (S_ISDIR(status.st_mode))
+    }
+    if (S_ISDIR(status.st_mode)) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
                                  "The root key file %s is a directory.", path);
+    }
     mode_t foreign = status.st_mode & (S_IRWXG | S_IRWXO);
-    if (foreign == 0 || (foreign == S_IRGRP && status.st_gid == 0))
+    if (foreign == 0 || (foreign == S_IRGRP && status.st_gid == 0)) {
         return true;
+    }
     return sower_problem_set(
         problem, SOWER_PROBLEM_INVALID, "root_key_file",
         "The root key file %s is open to others (mode %04o); make it private: chmod 600.", path,
@@ -44,12 +47,15 @@ static ssize_t read_all(int file, unsigned char content[FILE_SIZE_MAX + 1])
     size_t size = 0;
     while (size < FILE_SIZE_MAX + 1) {
         ssize_t count = read(file, content + size, FILE_SIZE_MAX + 1 - size);
-        if (count < 0 && errno == EINTR)
+        if (count < 0 && errno == EINTR) {
             continue;
-        if (count < 0)
+        }
+        if (count < 0) {
             return -1;
-        if (count == 0)
+        }
+        if (count == 0) {
             break;
+        }
         size += (size_t)count;
     }
     return (ssize_t)size;
@@ -62,8 +68,9 @@ static bool decode(const unsigned char *content, size_t size, struct sower_seed 
         memcpy(root->bytes, content, SOWER_SEED_SIZE);
         return true;
     }
-    if (size > HEX_DIGITS && content[size - 1] == '\n')
+    if (size > HEX_DIGITS && content[size - 1] == '\n') {
         size -= size > HEX_DIGITS + 1 && content[size - 2] == '\r' ? 2 : 1;
+    }
     size_t decoded;
     return size == HEX_DIGITS &&
            sodium_hex2bin(root->bytes, SOWER_SEED_SIZE, (const char *)content, size, NULL, &decoded, NULL) ==
@@ -76,19 +83,22 @@ bool sower_rootkey_read(const char *path, struct sower_seed *root, struct sower_
     unsigned char content[FILE_SIZE_MAX + 1];
     bool read_well = false;
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    if (file < 0) {
         return refuse_errno(path, problem);
-    if (!check_mode(file, path, problem))
+    }
+    if (!check_mode(file, path, problem)) {
         goto out;
+    }
     ssize_t size = read_all(file, content);
     if (size < 0) {
         refuse_errno(path, problem);
         goto out;
     }
     read_well = decode(content, (size_t)size, root);
-    if (!read_well)
+    if (!read_well) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
                           "The root key file %s must hold 32 raw bytes or 64 hex digits.", path);
+    }
 out:
     close(file);
     sodium_memzero(content, sizeof content);

@@ -17,12 +17,14 @@ static bool accept_one(struct sower_acceptor *acceptor)
     socklen_t size = sizeof address;
     int connection =
         accept4(acceptor->socket, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (connection < 0)
+    if (connection < 0) {
         return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    }
     atomic_fetch_add(&acceptor->open, 1);
     /* libmicrohttpd closes the connection also when it refuses it. */
-    if (MHD_add_connection(acceptor->daemon, connection, (struct sockaddr *)&address, size) != MHD_YES)
+    if (MHD_add_connection(acceptor->daemon, connection, (struct sockaddr *)&address, size) != MHD_YES) {
         sower_acceptor_closed(acceptor);
+    }
     return true;
 }
 
@@ -37,10 +39,12 @@ static void *run(void *context)
         (void)poll(files, 2, timeout);
         timeout = -1;
         eventfd_t count;
-        if (files[0].revents != 0)
+        if (files[0].revents != 0) {
             (void)eventfd_read(acceptor->wake, &count);
-        if (files[1].revents != 0 && !accept_one(acceptor))
+        }
+        if (files[1].revents != 0 && !accept_one(acceptor)) {
             timeout = PAUSE_MILLISECONDS;
+        }
     }
     return NULL;
 }
@@ -52,17 +56,20 @@ bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MH
     acceptor->daemon = daemon;
     acceptor->limit = limit;
     acceptor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (acceptor->wake >= 0 && pthread_create(&acceptor->thread, NULL, run, acceptor) == 0)
+    if (acceptor->wake >= 0 && pthread_create(&acceptor->thread, NULL, run, acceptor) == 0) {
         return true;
-    if (acceptor->wake >= 0)
+    }
+    if (acceptor->wake >= 0) {
         close(acceptor->wake);
+    }
     return false;
 }
 
 void sower_acceptor_closed(struct sower_acceptor *acceptor)
 {
-    if (atomic_fetch_sub(&acceptor->open, 1) >= acceptor->limit)
+    if (atomic_fetch_sub(&acceptor->open, 1) >= acceptor->limit) {
         (void)eventfd_write(acceptor->wake, 1);
+    }
 }
 
 void sower_acceptor_stop(struct sower_acceptor *acceptor)

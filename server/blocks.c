@@ -28,8 +28,9 @@ static void make_piece(void *work, size_t index)
     struct sower_blocks *blocks = work;
     size_t start = index * PIECE, left = blocks->size - start;
     if (!sower_bytes_read(blocks->bytes, blocks->start + start, left < PIECE ? left : PIECE,
-                          blocks->block + start))
+                          blocks->block + start)) {
         atomic_store(&blocks->failed, true);
+    }
 }
 
 /* On the pool. */
@@ -60,10 +61,12 @@ static ssize_t order_block(struct sower_blocks *blocks, uint64_t start, uint64_t
 ssize_t sower_blocks_read(struct sower_blocks *blocks, uint64_t start, uint64_t stop, char *buffer,
                           size_t size)
 {
-    if (blocks->failed)
+    if (blocks->failed) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (start < blocks->start || start - blocks->start >= blocks->size)
+    }
+    if (start < blocks->start || start - blocks->start >= blocks->size) {
         return order_block(blocks, start, stop);
+    }
     size_t offset = (size_t)(start - blocks->start), left = blocks->size - offset;
     size = left < size ? left : size;
     memcpy(buffer, blocks->block + offset, size);
@@ -76,8 +79,9 @@ bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exch
 {
     *blocks = (struct sower_blocks){.exchange = exchange};
     blocks->capacity = sower_blocks_share(BUDGET, streams, BLOCK_MAX);
-    if (blocks->capacity > most)
+    if (blocks->capacity > most) {
         blocks->capacity = (size_t)most;
+    }
     blocks->block = malloc(blocks->capacity > 0 ? blocks->capacity : 1);
     return blocks->block != NULL;
 }

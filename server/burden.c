@@ -4,8 +4,9 @@ static const uint64_t LIMIT = UINT64_C(512) << 20;
 
 bool sower_burden_take(struct sower_server *server, uint64_t bytes, struct sower_problem *problem)
 {
-    if (atomic_fetch_add(&server->burden, bytes) + bytes <= LIMIT)
+    if (atomic_fetch_add(&server->burden, bytes) + bytes <= LIMIT) {
         return true;
+    }
     sower_burden_give(server, bytes);
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "Too many large models are under way; ask again in a moment.");

@@ -31,8 +31,9 @@ static void add_cache_headers(const struct sower_entity *entity, const struct so
 static enum MHD_Result reply_not_modified(const struct sower_entity *entity, struct sower_exchange *exchange)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-    if (response != NULL)
+    if (response != NULL) {
         add_cache_headers(entity, exchange, response);
+    }
     return sower_reply(exchange, MHD_HTTP_NOT_MODIFIED, response);
 }
 
@@ -55,8 +56,9 @@ static enum MHD_Result refuse_range(struct sower_exchange *exchange)
 
 bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exchange, enum MHD_Result *result)
 {
-    if (exchange->method == SOWER_POST)
+    if (exchange->method == SOWER_POST) {
         return true;
+    }
     const char *match = sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH);
     if (match != NULL && !sower_etag_listed(match, entity->etag, false)) {
         *result = refuse_match(entity, exchange);
@@ -68,11 +70,13 @@ bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exch
         return false;
     }
     if (exchange->method == SOWER_GET &&
-        sower_if_range(sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_RANGE), entity->etag))
+        sower_if_range(sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_RANGE), entity->etag)) {
         entity->part = sower_range_parse(sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE),
                                          exchange->whole_size, &entity->range);
-    if (entity->part != SOWER_RANGE_UNSATISFIABLE)
+    }
+    if (entity->part != SOWER_RANGE_UNSATISFIABLE) {
         return true;
+    }
     *result = refuse_range(exchange);
     return false;
 }
@@ -83,8 +87,9 @@ void sower_entity_add_headers(const struct sower_entity *entity, const struct so
     char text[80];
     add_cache_headers(entity, exchange, response);
     MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
-    if (entity->part != SOWER_RANGE_PART)
+    if (entity->part != SOWER_RANGE_PART) {
         return;
+    }
     snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, entity->range.start,
              entity->range.start + entity->range.length - 1, exchange->whole_size);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);

@@ -18,8 +18,9 @@ static bool make_room(struct sower_exchange *exchange, size_t capacity)
 {
     struct sower_problem unused;
     uint64_t burden = capacity > SOWER_REQUEST_BODY_MAX ? capacity - SOWER_REQUEST_BODY_MAX : 0;
-    if (!sower_burden_take(exchange->server, burden - exchange->body_burden, &unused))
+    if (!sower_burden_take(exchange->server, burden - exchange->body_burden, &unused)) {
         return false;
+    }
     exchange->body_burden = burden;
     return true;
 }
@@ -32,16 +33,18 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
     }
     if (count > exchange->body_capacity - exchange->body_size) {
         size_t capacity = exchange->body_capacity == 0 ? BODY_FIRST : exchange->body_capacity;
-        while (capacity < exchange->body_size + count)
+        while (capacity < exchange->body_size + count) {
             capacity *= 2;
+        }
         if (!make_room(exchange, capacity)) {
             exchange->crowded = true;
             exchange->discarded += count;
             return true;
         }
         char *body = realloc(exchange->body, capacity);
-        if (body == NULL)
+        if (body == NULL) {
             return false;
+        }
         exchange->body = body;
         exchange->body_capacity = capacity;
     }
@@ -98,22 +101,25 @@ bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, stru
 {
     struct pairs pairs = {.count = 0, .too_many = false};
     MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_pair, &pairs);
-    if (pairs.too_many)
+    if (pairs.too_many) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                                  "The query string has more than %d fields, which is more than there are.",
                                  PAIRS_MAX);
+    }
     return sower_request_fields_from_pairs(pairs.list, pairs.count, fields, problem);
 }
 
 bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
 {
-    if (exchange->method != SOWER_POST)
+    if (exchange->method != SOWER_POST) {
         return sower_exchange_query(exchange, fields, problem);
-    if (MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0)
+    }
+    if (MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "",
             "A POST takes its fields from the JSON object in its body; it has a query string "
             "as well.");
+    }
     return sower_request_fields_from_json(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
                                           fields, problem);
 }
@@ -127,13 +133,15 @@ static enum MHD_Result answer_no_more(struct sower_exchange *exchange)
 
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response)
 {
-    if (response == NULL)
+    if (response == NULL) {
         return MHD_NO;
+    }
     char id[SOWER_REQUEST_ID_MAX];
     sower_number_id(exchange->id, id);
     MHD_add_response_header(response, "Sower-Request", id);
-    if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed))
+    if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed)) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     exchange->status = status;
     exchange->step = answer_no_more;
     enum MHD_Result queued = MHD_queue_response(exchange->connection, status, response);
@@ -187,8 +195,9 @@ static char *print(json_t *object, size_t *length)
 {
     char *text = object == NULL ? NULL : json_dumps(object, JSON_REAL_PRECISION(17));
     json_decref(object);
-    if (text == NULL)
+    if (text == NULL) {
         return NULL;
+    }
     *length = strlen(text);
     char *line = realloc(text, *length + 2);
     if (line == NULL) {

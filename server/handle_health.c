@@ -33,8 +33,9 @@ static void probed(struct sower_ledger_wait *wait)
 enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
 {
     struct probe *probe = calloc(1, sizeof *probe);
-    if (probe == NULL)
+    if (probe == NULL) {
         return MHD_NO;
+    }
     probe->wait.done = probed;
     probe->exchange = exchange;
     exchange->state = probe;

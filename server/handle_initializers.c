@@ -13,18 +13,21 @@ static bool read_name(const json_t *fields, const struct sower_entry **entry, st
     json_object_foreach((json_t *)fields, key, value)
     {
         const char *name = json_string_value(value);
-        if (strcmp(key, "name") != 0)
+        if (strcmp(key, "name") != 0) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
                                      "There is no field \"%s\" here; there is name.", key);
-        if (name == NULL || name[0] == '\0')
+        }
+        if (name == NULL || name[0] == '\0') {
             return sower_problem_set(
                 problem, SOWER_PROBLEM_INVALID, "name",
                 "The name is empty; it takes an initializer's name, for example he_normal.");
+        }
         *entry = sower_catalogue_find(name);
-        if (*entry == NULL)
+        if (*entry == NULL) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "name",
                                      "There is no initializer \"%s\"; did you mean %s?", name,
                                      sower_catalogue_nearest(name));
+        }
     }
     return true;
 }
@@ -34,12 +37,14 @@ enum MHD_Result sower_handle_initializers(struct sower_exchange *exchange)
     const struct sower_entry *entry = NULL;
     struct sower_problem problem;
     json_t *fields;
-    if (!sower_exchange_fields(exchange, &fields, &problem))
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     bool read = read_name(fields, &entry, &problem);
     json_decref(fields);
-    if (!read)
+    if (!read) {
         return sower_refuse(exchange, &problem);
+    }
     return sower_reply_json(exchange, MHD_HTTP_OK,
                             entry != NULL ? sower_answer_entry(entry) : sower_answer_catalogue());
 }

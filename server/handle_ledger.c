@@ -35,14 +35,17 @@ static void release(void *state)
 
 static bool reserve(struct lines *lines, size_t count)
 {
-    if (count <= lines->capacity - lines->size)
+    if (count <= lines->capacity - lines->size) {
         return true;
+    }
     size_t capacity = lines->capacity == 0 ? BLOCK_SIZE / 4 : lines->capacity;
-    while (capacity < lines->size + count)
+    while (capacity < lines->size + count) {
         capacity *= 2;
+    }
     char *text = realloc(lines->text, capacity);
-    if (text == NULL)
+    if (text == NULL) {
         return false;
+    }
     lines->text = text;
     lines->capacity = capacity;
     return true;
@@ -51,8 +54,9 @@ static bool reserve(struct lines *lines, size_t count)
 static int add_text(const char *text, size_t size, void *context)
 {
     struct lines *lines = context;
-    if (!reserve(lines, size))
+    if (!reserve(lines, size)) {
         return -1;
+    }
     memcpy(lines->text + lines->size, text, size);
     lines->size += size;
     return 0;
@@ -79,8 +83,9 @@ static bool next_page(struct lines *lines, struct sower_problem *problem)
     lines->page.experiment = lines->experiment[0] != '\0' ? lines->experiment : NULL;
     lines->page.count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
     bool read = lines->page.count == 0 || store->methods->page(store, &lines->page, add_line, lines, problem);
-    if (read && lines->out_of_memory)
+    if (read && lines->out_of_memory) {
         read = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    }
     lines->left -= lines->count;
     lines->ended = !read || lines->count < PAGE_LINES;
     return read;
@@ -92,12 +97,15 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
     struct sower_problem problem;
     (void)position;
     if (lines->sent == lines->size) {
-        if (lines->ended)
+        if (lines->ended) {
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if (!next_page(lines, &problem))
+        }
+        if (!next_page(lines, &problem)) {
             return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
-        if (lines->size == 0)
+        }
+        if (lines->size == 0) {
             return MHD_CONTENT_READER_END_OF_STREAM;
+        }
     }
     size_t count = lines->size - lines->sent < size ? lines->size - lines->sent : size;
     memcpy(buffer, lines->text + lines->sent, count);
@@ -113,8 +121,9 @@ static bool read_whole_number(const char *field, const char *text, uint64_t *num
         char *end;
         errno = 0;
         *number = strtoull(text, &end, 10);
-        if (errno == 0 && *end == '\0' && *number <= INT64_MAX)
+        if (errno == 0 && *end == '\0' && *number <= INT64_MAX) {
             return true;
+        }
     }
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
                              "%s is \"%s\"; it takes a whole number from 0 to 2^63 - 1.", field,
@@ -124,10 +133,11 @@ static bool read_whole_number(const char *field, const char *text, uint64_t *num
 static bool read_experiment(const char *text, struct lines *lines, struct sower_problem *problem)
 {
     size_t length = text == NULL ? 0 : strlen(text);
-    if (length == 0 || length > SOWER_EXPERIMENT_MAX)
+    if (length == 0 || length > SOWER_EXPERIMENT_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "experiment",
                                  "The experiment has %zu bytes; it takes 1 to %d.", length,
                                  SOWER_EXPERIMENT_MAX);
+    }
     memcpy(lines->experiment, text, length + 1);
     return true;
 }
@@ -141,18 +151,20 @@ static bool read_fields(const json_t *fields, struct lines *lines, struct sower_
     {
         const char *text = json_string_value(value);
         bool read;
-        if (strcmp(key, "experiment") == 0)
+        if (strcmp(key, "experiment") == 0) {
             read = read_experiment(text, lines, problem);
-        else if (strcmp(key, "after") == 0)
+        } else if (strcmp(key, "after") == 0) {
             read = read_whole_number("after", text, &lines->page.after, problem);
-        else if (strcmp(key, "limit") == 0)
+        } else if (strcmp(key, "limit") == 0) {
             read = read_whole_number("limit", text, &lines->left, problem);
-        else
+        } else {
             read = sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
                                      "There is no field \"%s\" here; there are experiment, after and limit.",
                                      key);
-        if (!read)
+        }
+        if (!read) {
             return false;
+        }
     }
     return true;
 }
@@ -162,12 +174,14 @@ static enum MHD_Result reply(struct sower_exchange *exchange, struct lines *line
     struct sower_store *store = sower_ledger_store(exchange->server->ledger);
     struct sower_problem problem;
     /* The first page is read before the status is sent, so that a ledger that fails is seen as such. */
-    if (!store->methods->last(store, &lines->page.until, &problem) || !next_page(lines, &problem))
+    if (!store->methods->last(store, &lines->page.until, &problem) || !next_page(lines, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_block, lines, NULL);
-    if (response != NULL)
+    if (response != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+    }
     return sower_reply(exchange, MHD_HTTP_OK, response);
 }
 
@@ -175,8 +189,9 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     json_t *fields;
-    if (!sower_exchange_fields(exchange, &fields, &problem))
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     struct lines *lines = calloc(1, sizeof *lines);
     if (lines == NULL) {
         json_decref(fields);

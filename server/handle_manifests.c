@@ -36,8 +36,9 @@ static enum MHD_Result reply_text(struct sower_exchange *exchange)
     struct keeping *keeping = exchange->state;
     char *text = keeping->text.text;
     size_t length = keeping->text.length;
-    if (!keeping->work.done)
+    if (!keeping->work.done) {
         return sower_work_refuse(&keeping->work);
+    }
     keeping->text = (struct sower_buffer){0};
     return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", text, length);
 }
@@ -47,8 +48,9 @@ static enum MHD_Result reply_kept(struct sower_exchange *exchange)
     struct keeping *keeping = exchange->state;
     const struct sower_manifest *manifest = &keeping->manifest;
     char hash[SOWER_HEX_SIZE];
-    if (!keeping->wait.recorded)
+    if (!keeping->wait.recorded) {
         return sower_refuse(exchange, &keeping->wait.problem);
+    }
     sower_hex(manifest->hash, hash);
     return sower_reply_json(
         exchange, MHD_HTTP_OK,
@@ -67,8 +69,9 @@ static void kept(struct sower_ledger_wait *wait)
 static enum MHD_Result keep(struct sower_exchange *exchange)
 {
     struct keeping *keeping = exchange->state;
-    if (!keeping->work.done)
+    if (!keeping->work.done) {
         return sower_work_refuse(&keeping->work);
+    }
     keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
     memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
     keeping->wait.done = kept;
@@ -92,8 +95,9 @@ static void read_posted(struct sower_work *work)
     bool read = sower_manifest_read(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
                                     &keeping->manifest, &work->problem);
     sower_exchange_body_free(exchange);
-    if (read)
+    if (read) {
         sower_manifest_print(&keeping->manifest, &keeping->text);
+    }
     work->done = read && check_memory(keeping);
 }
 
@@ -102,8 +106,9 @@ static void find_kept(struct sower_work *work)
     struct keeping *keeping = (struct keeping *)work;
     char *text = NULL;
     size_t length = 0;
-    if (!sower_manifests_find(work, keeping->fields, &text, &length))
+    if (!sower_manifests_find(work, keeping->fields, &text, &length)) {
         return;
+    }
     sower_buffer_bytes(&keeping->text, text, length);
     sower_buffer_text(&keeping->text, "\n");
     free(text);
@@ -115,10 +120,11 @@ static bool read_parts(const json_t *fields, uint64_t *parts, struct sower_probl
     const char *text = json_string_value(json_object_get(fields, "parts"));
     int64_t number = 0;
     if (text == NULL || !sower_text_integer(text, strlen(text), &number) || number < 1 ||
-        number > SOWER_PARTS_MAX)
+        number > SOWER_PARTS_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "parts",
                                  "parts is how many parts there are, from 1 to %d, for example parts=8.",
                                  SOWER_PARTS_MAX);
+    }
     *parts = (uint64_t)number;
     return true;
 }
@@ -139,15 +145,17 @@ static enum MHD_Result start(struct sower_exchange *exchange, const char *const 
 {
     struct sower_problem problem;
     struct keeping *keeping = calloc(1, sizeof *keeping);
-    if (keeping == NULL)
+    if (keeping == NULL) {
         return MHD_NO;
+    }
     exchange->state = keeping;
     exchange->release = release;
     bool read = known == NULL ? sower_work_check_query(exchange, &problem)
                               : sower_exchange_fields(exchange, &keeping->fields, &problem) &&
                                     sower_work_check_fields(keeping->fields, known, &problem);
-    if (!read)
+    if (!read) {
         return sower_refuse(exchange, &problem);
+    }
     return sower_work_start(&keeping->work, exchange, run, next);
 }
 

@@ -41,10 +41,12 @@ struct answer {
 static void release(void *state)
 {
     struct answer *answer = state;
-    if (answer->streams)
+    if (answer->streams) {
         sower_model_stream_end(&answer->stream);
-    if (answer->burden > 0)
+    }
+    if (answer->burden > 0) {
         sower_burden_give(answer->work.exchange->server, answer->burden);
+    }
     sower_model_free(&answer->model);
     sower_buffer_free(&answer->text);
     json_decref(answer->fields);
@@ -59,9 +61,10 @@ static void list_warnings(const struct sower_model *model, char text[WARNING_MAX
     text[0] = '\0';
     json_array_foreach(model->manifest.warnings, i, warning)
     {
-        if (length < WARNING_MAX)
+        if (length < WARNING_MAX) {
             length += (size_t)snprintf(text + length, WARNING_MAX - length, "%s%s", i == 0 ? "" : " ",
                                        json_string_value(warning));
+        }
     }
 }
 
@@ -69,16 +72,18 @@ static void describe(const void *state, struct sower_log_line *line)
 {
     const struct answer *answer = state;
     char text[SOWER_HEX_SIZE], warnings[WARNING_MAX];
-    if (!answer->work.done)
+    if (!answer->work.done) {
         return;
+    }
     sower_log_string(line, "experiment", answer->model.draw.experiment);
     sower_log_number(line, "trial", answer->model.draw.trial);
     sower_hex(answer->model.manifest.hash, text);
     sower_log_string(line, "manifest", text);
     sower_log_number(line, "tensors", answer->model.count);
     list_warnings(&answer->model, warnings);
-    if (warnings[0] != '\0')
+    if (warnings[0] != '\0') {
         sower_log_string(line, "warning", warnings);
+    }
 }
 
 static void add_number(struct MHD_Response *response, const char *name, uint64_t number)
@@ -98,11 +103,14 @@ static void add_headers(const struct answer *answer, struct MHD_Response *respon
     add_number(response, "Sower-Tensors", answer->model.count);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     list_warnings(&answer->model, warnings);
-    for (char *at = warnings; *at != '\0'; at++)
-        if (*at < ' ' || *at > '~') /* a header is printable ASCII */
+    for (char *at = warnings; *at != '\0'; at++) {
+        if (*at < ' ' || *at > '~') { /* a header is printable ASCII */
             *at = '?';
-    if (warnings[0] != '\0')
+        }
+    }
+    if (warnings[0] != '\0') {
         MHD_add_response_header(response, "Sower-Warning", warnings);
+    }
 }
 
 /* The draws are recorded: their bytes may leave. */
@@ -117,8 +125,9 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
         response = sower_model_stream_begin(&answer->stream, exchange, &answer->model, answer->entity.range,
                                             answer->any_heavy);
     }
-    if (response != NULL)
+    if (response != NULL) {
         add_headers(answer, response);
+    }
     return sower_reply(exchange, sower_entity_status(&answer->entity), response);
 }
 
@@ -140,8 +149,9 @@ static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
     sower_buffer_free(&answer->text);
-    if (!answer->wait.recorded)
+    if (!answer->wait.recorded) {
         return sower_refuse(exchange, &answer->wait.problem);
+    }
     sower_ledger_remember(exchange->server->ledger, &answer->id);
     return reply(exchange);
 }
@@ -149,13 +159,15 @@ static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
 static enum MHD_Result record(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
-    if (sower_ledger_known(exchange->server->ledger, &answer->id) != 0)
+    if (sower_ledger_known(exchange->server->ledger, &answer->id) != 0) {
         return reply(exchange);
+    }
     answer->rows = (struct sower_store_model){.count = answer->model.count, .fill = fill, .context = answer};
     memcpy(answer->rows.manifest, answer->model.manifest.hash, sizeof answer->rows.manifest);
     sower_manifest_print(&answer->model.manifest, &answer->text);
-    if (answer->text.failed)
+    if (answer->text.failed) {
         return MHD_NO;
+    }
     answer->rows.text = answer->text.text;
     answer->rows.length = answer->text.length;
     answer->wait.done = recorded;
@@ -169,8 +181,9 @@ static enum MHD_Result answer_made(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
     enum MHD_Result result;
-    if (!answer->work.done)
+    if (!answer->work.done) {
         return sower_work_refuse(&answer->work);
+    }
     /* The header of the file says all that decides its bytes. */
     sower_entity_make(&answer->entity, exchange, answer->id.bytes, answer->model.size);
     return sower_entity_weigh(&answer->entity, exchange, &result) ? record(exchange) : result;
@@ -184,12 +197,14 @@ static bool check_costs(struct answer *answer)
     struct sower_cost cost;
     for (size_t n = 0; n < model->count; n++) {
         struct sower_problem inner;
-        if (!sower_model_is_structured(model, n))
+        if (!sower_model_is_structured(model, n)) {
             continue;
+        }
         sower_model_request(model, n, &request);
-        if (!sower_cost_check(answer->work.exchange->server, &request.plan, &cost, &inner))
+        if (!sower_cost_check(answer->work.exchange->server, &request.plan, &cost, &inner)) {
             return sower_problem_set(&answer->work.problem, inner.code, "tensors", "\"%.200s\": %s",
                                      sower_model_name(model, n), inner.sentence);
+        }
         answer->any_heavy = answer->any_heavy || cost.memory > 0;
     }
     return true;
@@ -198,8 +213,9 @@ static bool check_costs(struct answer *answer)
 static bool take_burden(struct answer *answer)
 {
     uint64_t burden = sower_burden_of_model(&answer->model);
-    if (!sower_burden_take(answer->work.exchange->server, burden, &answer->work.problem))
+    if (!sower_burden_take(answer->work.exchange->server, burden, &answer->work.problem)) {
         return false;
+    }
     answer->burden = burden;
     return true;
 }
@@ -212,21 +228,23 @@ static void make(struct sower_work *work)
     struct sower_model_choice choice = {0};
     struct sower_manifest manifest;
     bool posted = answer->fields == NULL, made;
-    if (posted)
+    if (posted) {
         made = sower_manifest_read(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
                                    &manifest, &work->problem);
-    else
+    } else {
         made = sower_manifests_read(work, answer->fields, &manifest) &&
                sower_manifests_choice(answer->fields, &choice, &work->problem);
+    }
     sower_exchange_body_free(exchange);
     json_t *asked = posted ? json_incref(manifest.asked) : sower_manifests_asked(answer->fields);
     made = made && sower_model_make(&answer->model, &manifest, asked, !posted, &exchange->server->root,
                                     &choice, &work->problem);
     work->done = made && take_burden(answer) && check_costs(answer);
-    if (work->done)
+    if (work->done) {
         crypto_generichash(answer->id.bytes, sizeof answer->id.bytes,
                            (const unsigned char *)answer->model.header.text, answer->model.header.length,
                            NULL, 0);
+    }
     sower_manifest_free(&manifest);
     json_decref(asked);
 }
@@ -237,8 +255,9 @@ static bool read_fields(struct sower_exchange *exchange, json_t **fields, struct
     static const char *const known[] = {"manifest", "experiment", "trial", "tensors",
                                         "part",     "shard",      "spec",  NULL};
     *fields = NULL;
-    if (exchange->method == SOWER_POST)
+    if (exchange->method == SOWER_POST) {
         return sower_work_check_query(exchange, problem);
+    }
     return sower_exchange_fields(exchange, fields, problem) &&
            sower_work_check_fields(*fields, known, problem);
 }
@@ -247,12 +266,14 @@ enum MHD_Result sower_handle_model(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     struct answer *answer = calloc(1, sizeof *answer);
-    if (answer == NULL)
+    if (answer == NULL) {
         return MHD_NO;
+    }
     exchange->state = answer;
     exchange->release = release;
     exchange->describe = describe;
-    if (!read_fields(exchange, &answer->fields, &problem))
+    if (!read_fields(exchange, &answer->fields, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     return sower_work_start(&answer->work, exchange, make, answer_made);
 }

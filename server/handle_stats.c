@@ -54,10 +54,12 @@ struct stats {
 
 static void close_tensor(struct stats *stats)
 {
-    if (stats->opened && !stats->heavy)
+    if (stats->opened && !stats->heavy) {
         sower_source_close(&stats->source);
-    if (stats->preparation.prepared != NULL)
+    }
+    if (stats->preparation.prepared != NULL) {
         sower_prepared_release(stats->preparation.prepared);
+    }
     stats->preparation.prepared = NULL;
     stats->opened = stats->heavy = false;
 }
@@ -66,8 +68,9 @@ static void release(void *state)
 {
     struct stats *stats = state;
     close_tensor(stats);
-    if (stats->burden > 0)
+    if (stats->burden > 0) {
         sower_burden_give(stats->work.exchange->server, stats->burden);
+    }
     sower_model_free(&stats->model);
     sower_buffer_free(&stats->text);
     json_decref(stats->fields);
@@ -139,8 +142,9 @@ static void finish_tensor(struct stats *stats)
     add_real(text, "mean_expected", stats->request.plan.mean_expected);
     add_real(text, "std_expected", stats->request.plan.std_expected);
     add_hex(text, "digest", digest);
-    if (!stats->of_model)
+    if (!stats->of_model) {
         add_histogram(text, statistics);
+    }
     sower_buffer_text(text, "}");
     close_tensor(stats);
     stats->number++;
@@ -152,8 +156,9 @@ static void prepared(struct sower_sources_wait *wait);
 static bool open_tensor(struct stats *stats, bool *waits)
 {
     struct sower_exchange *exchange = stats->work.exchange;
-    if (stats->of_model)
+    if (stats->of_model) {
         sower_model_request(&stats->model, stats->number, &stats->request);
+    }
     const struct sower_shape shape = sower_region_shape(&stats->request.region);
     stats->at = 0;
     stats->elements = sower_shape_count(&shape);
@@ -205,8 +210,9 @@ static void end(struct stats *stats, bool done)
 static void go_on(struct stats *stats)
 {
     const struct sower_server *server = stats->work.exchange->server;
-    if (!atomic_load(&server->draining) && sower_pool_submit(server->pool, &stats->work.job))
+    if (!atomic_load(&server->draining) && sower_pool_submit(server->pool, &stats->work.job)) {
         return;
+    }
     sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
                       "The daemon is stopping; ask again when it is back.");
     end(stats, false);
@@ -231,8 +237,9 @@ static void take_turn(struct sower_job *job)
     for (size_t made = 0; stats->number < stats->count && made < TURN_BYTES;) {
         bool waits = false;
         if (!stats->opened && !open_tensor(stats, &waits)) {
-            if (!waits)
+            if (!waits) {
                 end(stats, false);
+            }
             return;
         }
         while (stats->at < stats->elements && made < TURN_BYTES) {
@@ -243,13 +250,15 @@ static void take_turn(struct sower_job *job)
             }
             made += size;
         }
-        if (stats->at == stats->elements)
+        if (stats->at == stats->elements) {
             finish_tensor(stats);
+        }
     }
-    if (stats->number < stats->count)
+    if (stats->number < stats->count) {
         go_on(stats);
-    else
+    } else {
         end(stats, true);
+    }
 }
 
 static enum MHD_Result reply(struct sower_exchange *exchange)
@@ -257,8 +266,9 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     struct stats *stats = exchange->state;
     struct sower_buffer *text = &stats->text;
     uint8_t digest[DIGEST_SIZE];
-    if (!stats->work.done)
+    if (!stats->work.done) {
         return sower_work_refuse(&stats->work);
+    }
     if (stats->of_model) {
         crypto_generichash_final(&stats->digests, digest, sizeof digest);
         sower_buffer_text(text, "]");
@@ -266,8 +276,9 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
         sower_buffer_text(text, "}");
     }
     sower_buffer_text(text, "\n");
-    if (text->failed)
+    if (text->failed) {
         return MHD_NO;
+    }
     char *body = text->text;
     size_t length = text->length;
     *text = (struct sower_buffer){0};
@@ -288,14 +299,17 @@ static bool check_costs(struct stats *stats)
 {
     const struct sower_server *server = stats->work.exchange->server;
     struct sower_cost cost;
-    if (!stats->of_model)
+    if (!stats->of_model) {
         return sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem);
+    }
     for (size_t n = 0; n < stats->model.count; n++) {
-        if (!sower_model_is_structured(&stats->model, n))
+        if (!sower_model_is_structured(&stats->model, n)) {
             continue;
+        }
         sower_model_request(&stats->model, n, &stats->request);
-        if (!sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem))
+        if (!sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem)) {
             return false;
+        }
     }
     return true;
 }
@@ -303,8 +317,9 @@ static bool check_costs(struct stats *stats)
 static bool take_burden(struct stats *stats)
 {
     uint64_t burden = sower_burden_of_model(&stats->model);
-    if (!sower_burden_take(stats->work.exchange->server, burden, &stats->work.problem))
+    if (!sower_burden_take(stats->work.exchange->server, burden, &stats->work.problem)) {
         return false;
+    }
     stats->burden = burden;
     return true;
 }
@@ -317,8 +332,9 @@ static bool read_model(struct stats *stats)
     struct sower_model_choice choice;
     struct sower_manifest manifest;
     if (!sower_work_check_fields(stats->fields, known, &stats->work.problem) ||
-        !sower_manifests_choice(stats->fields, &choice, &stats->work.problem))
+        !sower_manifests_choice(stats->fields, &choice, &stats->work.problem)) {
         return false;
+    }
     bool made = sower_manifests_read(&stats->work, stats->fields, &manifest);
     json_t *asked = sower_manifests_asked(stats->fields);
     made = made && sower_model_make(&stats->model, &manifest, asked, exchange->method != SOWER_POST,
@@ -348,8 +364,9 @@ static bool read_tensor(struct stats *stats)
     struct sower_exchange *exchange = stats->work.exchange;
     stats->count = 1;
     if (!sower_request_parse(stats->fields, exchange->method != SOWER_POST, &exchange->server->root,
-                             &stats->request, &stats->work.problem))
+                             &stats->request, &stats->work.problem)) {
         return false;
+    }
     const struct sower_shape shape = sower_region_shape(&stats->request.region);
     return refuse_size(&stats->work.problem,
                        sower_shape_count(&shape) * sower_dtype_size(stats->request.draw.dtype)) &&
@@ -366,8 +383,9 @@ static void begin(struct sower_job *job)
         end(stats, false);
         return;
     }
-    if (stats->of_model)
+    if (stats->of_model) {
         begin_model(stats);
+    }
     job->run = take_turn;
     take_turn(job);
 }
@@ -376,8 +394,9 @@ enum MHD_Result sower_handle_stats(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     json_t *fields;
-    if (!sower_exchange_fields(exchange, &fields, &problem))
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     void *memory = aligned_alloc(SOWER_BYTES_ALIGNMENT, sizeof(struct stats));
     if (memory == NULL) {
         json_decref(fields);

@@ -43,12 +43,15 @@ struct tensor {
 static void release(void *state)
 {
     struct tensor *tensor = state;
-    if (tensor->streams)
+    if (tensor->streams) {
         sower_stream_end(&tensor->stream);
-    if (tensor->opened)
+    }
+    if (tensor->opened) {
         sower_source_close(&tensor->source);
-    if (tensor->prepared != NULL)
+    }
+    if (tensor->prepared != NULL) {
         sower_prepared_release(tensor->prepared);
+    }
     free(tensor);
 }
 
@@ -60,8 +63,9 @@ static void describe(const void *state, struct sower_log_line *line)
     sower_log_string(line, "experiment", tensor->request.draw.experiment);
     sower_log_number(line, "trial", tensor->request.draw.trial);
     sower_log_string(line, "name", tensor->request.draw.name);
-    if (tensor->line == 0)
+    if (tensor->line == 0) {
         return;
+    }
     sower_log_string(line, "seed", seed);
     sower_log_number(line, "ledger", tensor->line);
 }
@@ -77,8 +81,9 @@ static void make_entity(struct tensor *tensor)
         numbers[count++] = region->stop[axis];
     }
     uint8_t message[sizeof numbers], tag[SOWER_ETAG_SIZE];
-    for (size_t i = 0; i < 8 * count; i++)
+    for (size_t i = 0; i < 8 * count; i++) {
         message[i] = (uint8_t)(numbers[i / 8] >> 8 * (i % 8));
+    }
     memcpy(tag, tensor->draw.bytes, SOWER_ETAG_SIZE - crypto_shorthash_BYTES);
     crypto_shorthash(tag + SOWER_ETAG_SIZE - crypto_shorthash_BYTES, message, 8 * count,
                      tensor->draw.bytes + 16);
@@ -98,8 +103,9 @@ static void add_shape(struct MHD_Response *response, const struct sower_region *
     struct sower_shape shape = sower_region_shape(region);
     size_t length = 0;
     for (size_t axis = 0; axis < shape.rank; axis++) {
-        if (axis > 0)
+        if (axis > 0) {
             text[length++] = ',';
+        }
         length += sower_number_print(shape.sizes[axis], text + length);
     }
     /* A scalar has no sizes, and a header cannot be empty. */
@@ -135,8 +141,9 @@ static struct MHD_Response *make_small(struct tensor *tensor)
         return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_buffer(size, body, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
+    if (response == NULL) {
         free(body);
+    }
     tensor->exchange->bytes = size;
     return response;
 }
@@ -151,8 +158,9 @@ static struct MHD_Response *make_stream(struct tensor *tensor)
 static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
 {
     const struct tensor *tensor = exchange->state;
-    if (response != NULL)
+    if (response != NULL) {
         add_headers(tensor, response);
+    }
     return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
 }
 
@@ -183,8 +191,9 @@ static enum MHD_Result open_heavy(struct sower_exchange *exchange)
     struct tensor *tensor = exchange->state;
     struct sower_sources *sources = exchange->server->sources;
     tensor->prepared = sower_sources_find(sources, &tensor->draw);
-    if (tensor->prepared != NULL)
+    if (tensor->prepared != NULL) {
         return answer_heavy(exchange);
+    }
     tensor->preparation.done = prepared;
     sower_exchange_suspend(exchange, answer_prepared);
     sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
@@ -197,8 +206,9 @@ static enum MHD_Result open_light(struct sower_exchange *exchange)
     struct tensor *tensor = exchange->state;
     struct sower_problem problem;
     if (!sower_source_open(&tensor->source, &tensor->request.plan, &tensor->request.seed,
-                           &sower_parallel_none, &problem))
+                           &sower_parallel_none, &problem)) {
         return sower_refuse(exchange, &problem);
+    }
     tensor->opened = true;
     tensor->bytes.source = &tensor->source;
     return reply(exchange,
@@ -209,16 +219,18 @@ static enum MHD_Result open_light(struct sower_exchange *exchange)
 static enum MHD_Result answer(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
-    if (exchange->method == SOWER_HEAD)
+    if (exchange->method == SOWER_HEAD) {
         return reply(exchange, sower_entity_head(&tensor->entity));
+    }
     return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
 }
 
 static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
-    if (!tensor->wait.recorded)
+    if (!tensor->wait.recorded) {
         return sower_refuse(exchange, &tensor->wait.problem);
+    }
     tensor->line = tensor->record.ledger;
     return answer(exchange);
 }
@@ -232,8 +244,9 @@ static enum MHD_Result record(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     tensor->line = sower_ledger_known(exchange->server->ledger, &tensor->draw);
-    if (tensor->line != 0)
+    if (tensor->line != 0) {
         return answer(exchange);
+    }
     sower_record_of(&tensor->request, &tensor->record);
     tensor->wait.done = recorded;
     tensor->wait.record = &tensor->record;
@@ -245,8 +258,9 @@ static enum MHD_Result record(struct sower_exchange *exchange)
 static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct sower_problem *problem)
 {
     json_t *fields;
-    if (!sower_exchange_fields(exchange, &fields, problem))
+    if (!sower_exchange_fields(exchange, &fields, problem)) {
         return false;
+    }
     bool parsed = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
                                       &tensor->request, problem);
     json_decref(fields);
@@ -257,8 +271,9 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     struct tensor *tensor = malloc(sizeof *tensor);
-    if (tensor == NULL)
+    if (tensor == NULL) {
         return MHD_NO;
+    }
     if (!parse(exchange, tensor, &problem)) {
         free(tensor);
         return sower_refuse(exchange, &problem);

@@ -23,8 +23,9 @@ struct trials {
 static void describe(const void *state, struct sower_log_line *line)
 {
     const struct trials *trials = state;
-    if (!trials->wait.recorded || trials->given.outcome != SOWER_TRIALS_GIVEN)
+    if (!trials->wait.recorded || trials->given.outcome != SOWER_TRIALS_GIVEN) {
         return;
+    }
     sower_log_string(line, "experiment", trials->request.experiment);
     sower_log_number(line, "trial", trials->given.first);
     sower_log_number(line, "count", trials->given.count);
@@ -52,12 +53,15 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     const struct trials *trials = exchange->state;
     const char *experiment = trials->request.experiment;
     char hex[SOWER_HEX_SIZE];
-    if (!trials->wait.recorded)
+    if (!trials->wait.recorded) {
         return sower_refuse(exchange, &trials->wait.problem);
-    if (trials->given.outcome == SOWER_TRIALS_KEY_TAKEN)
+    }
+    if (trials->given.outcome == SOWER_TRIALS_KEY_TAKEN) {
         return refuse_key(exchange);
-    if (trials->given.outcome == SOWER_TRIALS_EXHAUSTED)
+    }
+    if (trials->given.outcome == SOWER_TRIALS_EXHAUSTED) {
         return refuse_exhausted(exchange);
+    }
     struct sower_seed seed = sower_seed_experiment(&exchange->server->root, experiment, strlen(experiment));
     seed = sower_seed_trial(&seed, trials->given.first);
     sower_hex(seed.bytes, hex);
@@ -92,9 +96,10 @@ static bool read_key(struct trials *trials, struct sower_problem *problem)
 {
     struct keys keys = {NULL, 0};
     MHD_get_connection_values(trials->exchange->connection, MHD_HEADER_KIND, note_key, &keys);
-    if (keys.count > 1)
+    if (keys.count > 1) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, KEY_HEADER,
                                  "The idempotency key is given twice; give it once.");
+    }
     return keys.count == 0 || sower_trials_read_key(keys.value, &trials->request, problem);
 }
 
@@ -129,8 +134,9 @@ enum MHD_Result sower_handle_trials(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     struct trials *trials = calloc(1, sizeof *trials);
-    if (trials == NULL)
+    if (trials == NULL) {
         return MHD_NO;
+    }
     trials->exchange = exchange;
     exchange->state = trials;
     exchange->release = free;

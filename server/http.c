@@ -78,8 +78,9 @@ static enum sower_method method_of(const char *name)
 static const char *variable_part(const char *path, const char *target, size_t *length)
 {
     const char *begin = strchr(path, '{');
-    if (begin == NULL || strncmp(path, target, (size_t)(begin - path)) != 0)
+    if (begin == NULL || strncmp(path, target, (size_t)(begin - path)) != 0) {
         return NULL;
+    }
     const char *part = target + (begin - path), *after = strchr(begin, '}') + 1;
     *length = strcspn(part, "/?");
     size_t rest = strcspn(part + *length, "?");
@@ -92,19 +93,22 @@ static const char *variable_part(const char *path, const char *target, size_t *l
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct sower_exchange *exchange = calloc(1, sizeof *exchange);
-    if (exchange == NULL)
+    if (exchange == NULL) {
         return NULL;
+    }
     exchange->server = context;
     exchange->connection = connection;
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
         size_t length;
         const char *part = variable_part(route->path, target, &length);
-        if (part == NULL)
+        if (part == NULL) {
             continue;
+        }
         exchange->route = route;
         exchange->variable = strndup(part, length);
-        if (exchange->variable != NULL)
+        if (exchange->variable != NULL) {
             exchange->variable_size = MHD_http_unescape(exchange->variable);
+        }
         break;
     }
     return exchange;
@@ -112,9 +116,11 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
 
 static const struct sower_route *find_plain_route(const char *path)
 {
-    for (const struct sower_route *route = sower_routes; route->path != NULL; route++)
-        if (strcmp(route->path, path) == 0 && strchr(path, '{') == NULL)
+    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
+        if (strcmp(route->path, path) == 0 && strchr(path, '{') == NULL) {
             return route;
+        }
+    }
     return NULL;
 }
 
@@ -124,11 +130,13 @@ static void choose_step(struct sower_exchange *exchange, const char *path)
     const struct sower_route *route = exchange->route != NULL ? exchange->route : find_plain_route(path);
     exchange->step = refuse_path;
     exchange->body_max = SOWER_REQUEST_BODY_MAX;
-    if (route == NULL)
+    if (route == NULL) {
         return;
+    }
     exchange->allowed = route->methods;
-    if (route->body_max > 0)
+    if (route->body_max > 0) {
         exchange->body_max = route->body_max;
+    }
     exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
 }
 
@@ -144,8 +152,9 @@ static void copy_text(char *to, size_t size, const char *from)
 static bool begin(struct sower_exchange *exchange, const char *path, const char *method)
 {
     struct sower_server *server = exchange->server;
-    if (exchange->route != NULL && exchange->variable == NULL)
+    if (exchange->route != NULL && exchange->variable == NULL) {
         return false;
+    }
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     exchange->started = nanoseconds();
@@ -159,8 +168,9 @@ static bool begin(struct sower_exchange *exchange, const char *path, const char 
 /* A body that is announced to be hopelessly large, or whose sender waits for our word, is refused unread. */
 static bool refused_unread(const struct sower_exchange *exchange)
 {
-    if (exchange->method == SOWER_GET)
+    if (exchange->method == SOWER_GET) {
         return false;
+    }
     const char *text = sower_exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t length = text == NULL ? 0 : strtoull(text, NULL, 10);
     return length > SOWER_DISCARD_MAX ||
@@ -175,11 +185,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 {
     struct sower_exchange *exchange = *slot;
     (void)context, (void)connection, (void)version;
-    if (exchange == NULL)
+    if (exchange == NULL) {
         return MHD_NO; /* memory had run out */
+    }
     if (exchange->step == NULL) {
-        if (!begin(exchange, path, method))
+        if (!begin(exchange, path, method)) {
             return MHD_NO;
+        }
         return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
     }
     if (*upload_size > 0) {
@@ -218,8 +230,9 @@ static void log_exchange(const struct sower_exchange *exchange, enum MHD_Request
     sower_log_string(&line, "method", exchange->method_name);
     sower_log_string(&line, "path", exchange->path);
     sower_log_number(&line, "status", exchange->status);
-    if (exchange->describe != NULL)
+    if (exchange->describe != NULL) {
         exchange->describe(exchange->state, &line);
+    }
     sower_log_number(&line, "bytes", exchange->bytes);
     sower_log_seconds(&line, "seconds", nanoseconds() - exchange->started);
     sower_log_string(&line, "end", ending(code));
@@ -228,8 +241,9 @@ static void log_exchange(const struct sower_exchange *exchange, enum MHD_Request
 
 static void tell_if_idle(struct sower_server *server)
 {
-    if (atomic_load(&server->draining) && atomic_load(&server->active) == 0)
+    if (atomic_load(&server->draining) && atomic_load(&server->active) == 0) {
         (void)eventfd_write(server->idle_event, 1);
+    }
 }
 
 static void complete(void *context, struct MHD_Connection *connection, void **slot,
@@ -238,15 +252,19 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     struct sower_server *server = context;
     struct sower_exchange *exchange = *slot;
     (void)connection;
-    if (exchange == NULL)
+    if (exchange == NULL) {
         return;
+    }
     *slot = NULL;
-    if (exchange->step != NULL) /* otherwise the headers never came, or were none */
+    if (exchange->step != NULL) { /* otherwise the headers never came, or were none */
         log_exchange(exchange, code);
-    if (exchange->release != NULL)
+    }
+    if (exchange->release != NULL) {
         exchange->release(exchange->state);
-    if (exchange->complete)
+    }
+    if (exchange->complete) {
         atomic_fetch_sub(&server->active, 1);
+    }
     sower_exchange_body_free(exchange);
     free(exchange->variable);
     free(exchange);
@@ -268,8 +286,9 @@ static void count_connection(void *context, struct MHD_Connection *connection, v
 {
     struct sower_server *server = context;
     (void)connection, (void)slot;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         sower_acceptor_closed(&server->acceptor);
+    }
 }
 
 static struct MHD_Daemon *start_library(struct sower_server *server)
@@ -300,9 +319,10 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
 bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
 {
     server->daemon = start_library(server);
-    if (server->daemon == NULL)
+    if (server->daemon == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                                  "libmicrohttpd does not start; --log-level debug says why.");
+    }
     return sower_acceptor_start(&server->acceptor, server->listener.socket, server->daemon,
                                 server->options->connections) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",

@@ -24,27 +24,32 @@ struct sower_known {
 struct sower_known *sower_known_new(size_t capacity)
 {
     struct sower_known *known = malloc(sizeof *known);
-    if (known == NULL)
+    if (known == NULL) {
         return NULL;
+    }
     known->bucket_count = 1;
-    while (known->bucket_count < capacity / WAYS)
+    while (known->bucket_count < capacity / WAYS) {
         known->bucket_count *= 2;
+    }
     known->buckets = calloc(known->bucket_count, sizeof *known->buckets);
     if (known->buckets == NULL) {
         free(known);
         return NULL;
     }
-    for (size_t i = 0; i < LOCKS; i++)
+    for (size_t i = 0; i < LOCKS; i++) {
         pthread_mutex_init(&known->locks[i], NULL);
+    }
     return known;
 }
 
 void sower_known_free(struct sower_known *known)
 {
-    if (known == NULL)
+    if (known == NULL) {
         return;
-    for (size_t i = 0; i < LOCKS; i++)
+    }
+    for (size_t i = 0; i < LOCKS; i++) {
         pthread_mutex_destroy(&known->locks[i]);
+    }
     free(known->buckets);
     free(known);
 }
@@ -68,8 +73,9 @@ static size_t place_of(const struct bucket *bucket, const struct sower_draw_id *
 {
     size_t place = 0;
     while (place < WAYS - 1 && bucket->entries[place].line != 0 &&
-           memcmp(&bucket->entries[place].draw, draw, sizeof *draw) != 0)
+           memcmp(&bucket->entries[place].draw, draw, sizeof *draw) != 0) {
         place++;
+    }
     return place;
 }
 
@@ -82,8 +88,9 @@ uint64_t sower_known_find(struct sower_known *known, const struct sower_draw_id 
     size_t place = place_of(bucket, draw);
     struct entry entry = bucket->entries[place];
     bool found = entry.line != 0 && memcmp(&entry.draw, draw, sizeof *draw) == 0;
-    if (found && place > 0)
+    if (found && place > 0) {
         put_first(bucket, place, entry);
+    }
     pthread_mutex_unlock(lock);
     return found ? entry.line : 0;
 }

@@ -43,24 +43,28 @@ static int64_t milliseconds(clockid_t clock)
 static void settle(struct sower_ledger_wait *wait, bool recorded, const struct sower_problem *problem)
 {
     wait->recorded = recorded;
-    if (!recorded)
+    if (!recorded) {
         wait->problem = *problem;
+    }
     wait->done(wait);
 }
 
 /* Says in the log when the store begins to fail and when it works again, not every time. */
 static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
 {
-    if (well)
+    if (well) {
         ledger->written = milliseconds(CLOCK_MONOTONIC);
-    if (well != ledger->failing)
+    }
+    if (well != ledger->failing) {
         return;
+    }
     ledger->failing = !well;
-    if (well)
+    if (well) {
         sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "ledger_recovered",
                            "The ledger can be written again.");
-    else
+    } else {
         sower_log_sentence(ledger->log, SOWER_LOG_ERROR, "ledger_failed", problem->sentence);
+    }
 }
 
 /* Settles one who asks whether the ledger can be written; a recent write is answer enough. */
@@ -70,8 +74,9 @@ static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *
     bool recent = !ledger->failing && ledger->written != 0 &&
                   milliseconds(CLOCK_MONOTONIC) - ledger->written < PROBE_MILLISECONDS;
     bool well = recent || ledger->store->methods->probe(ledger->store, &problem);
-    if (!recent)
+    if (!recent) {
         note_outcome(ledger, well, &problem);
+    }
     settle(wait, well, &problem);
 }
 
@@ -80,8 +85,9 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
     struct sower_problem problem;
     wait->model->time = milliseconds(CLOCK_REALTIME);
     bool well = ledger->store->methods->append_model(ledger->store, wait->model, &problem);
-    if (!well || wait->model->written)
+    if (!well || wait->model->written) {
         note_outcome(ledger, well, &problem);
+    }
     settle(wait, well, &problem);
 }
 
@@ -89,8 +95,9 @@ static void settle_failed(struct sower_ledger *ledger, struct sower_ledger_wait 
                           const struct sower_problem *problem)
 {
     note_outcome(ledger, false, problem);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         settle(waits[i], false, problem);
+    }
 }
 
 /* Settles those who have their numbers already, under their key; returns how many are left. */
@@ -98,17 +105,19 @@ static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
     size_t left = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ledger->trials[i] = ledger->asking[i]->trials;
+    }
     if (!ledger->store->methods->find_trials(ledger->store, ledger->trials, count, &problem)) {
         settle_failed(ledger, ledger->asking, count, &problem);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
-        if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE)
+        if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE) {
             ledger->asking[left++] = ledger->asking[i];
-        else
+        } else {
             settle(ledger->asking[i], true, NULL);
+        }
     }
     return left;
 }
@@ -126,8 +135,9 @@ static void give_trials(struct sower_ledger *ledger, size_t count)
         return;
     }
     note_outcome(ledger, true, NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         settle(ledger->asking[i], true, NULL);
+    }
 }
 
 /* Settles those of the batch whose draw is recorded already; returns how many are left. */
@@ -135,8 +145,9 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
     size_t left = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ledger->records[i] = ledger->batch[i]->record;
+    }
     if (!ledger->store->methods->find(ledger->store, ledger->records, count, &problem)) {
         settle_failed(ledger, ledger->batch, count, &problem);
         return 0;
@@ -188,27 +199,33 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
             continue;
         }
         wait->record->ledger = sower_known_find(ledger->known, &wait->record->draw);
-        if (wait->record->ledger != 0)
+        if (wait->record->ledger != 0) {
             settle(wait, true, NULL);
-        else
+        } else {
             ledger->batch[count++] = wait;
+        }
     }
-    if (count > 0)
+    if (count > 0) {
         count = look_up(ledger, count);
-    if (count > 0)
+    }
+    if (count > 0) {
         write_batch(ledger, count);
-    if (asking > 0)
+    }
+    if (asking > 0) {
         asking = look_up_trials(ledger, asking);
-    if (asking > 0)
+    }
+    if (asking > 0) {
         give_trials(ledger, asking);
+    }
 }
 
 /* Takes up to BATCH_MAX of those who wait, in order; NULL when the ledger stops and nobody waits. */
 static struct sower_ledger_wait *take_batch(struct sower_ledger *ledger)
 {
     pthread_mutex_lock(&ledger->lock);
-    while (ledger->first == NULL && !ledger->stopping)
+    while (ledger->first == NULL && !ledger->stopping) {
         pthread_cond_wait(&ledger->wake, &ledger->lock);
+    }
     struct sower_ledger_wait *list = ledger->first, **end = &ledger->first;
     size_t count = 0;
     while (count < BATCH_MAX && *end != NULL) {
@@ -217,8 +234,9 @@ static struct sower_ledger_wait *take_batch(struct sower_ledger *ledger)
     }
     ledger->first = *end;
     *end = NULL;
-    if (ledger->first == NULL)
+    if (ledger->first == NULL) {
         ledger->last = &ledger->first;
+    }
     ledger->waiting -= count;
     pthread_mutex_unlock(&ledger->lock);
     return count > 0 ? list : NULL;
@@ -227,8 +245,9 @@ static struct sower_ledger_wait *take_batch(struct sower_ledger *ledger)
 static void *run(void *context)
 {
     struct sower_ledger *ledger = context;
-    for (struct sower_ledger_wait *list; (list = take_batch(ledger)) != NULL;)
+    for (struct sower_ledger_wait *list; (list = take_batch(ledger)) != NULL;) {
         work_off(ledger, list);
+    }
     return NULL;
 }
 
@@ -241,12 +260,14 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
         *ledger->last = wait;
         ledger->last = &wait->next;
         ledger->waiting++;
-        if (ledger->waiting == 1)
+        if (ledger->waiting == 1) {
             pthread_cond_signal(&ledger->wake);
+        }
     }
     pthread_mutex_unlock(&ledger->lock);
-    if (taken)
+    if (taken) {
         return;
+    }
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
                       stopping ? "The daemon is stopping; ask again when it is back."
@@ -274,8 +295,9 @@ struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, s
 {
     struct sower_ledger *ledger = calloc(1, sizeof *ledger);
     struct sower_known *known = sower_known_new(known_draws);
-    if (ledger == NULL || known == NULL)
+    if (ledger == NULL || known == NULL) {
         goto failed;
+    }
     ledger->store = store;
     ledger->known = known;
     ledger->log = log;
@@ -283,8 +305,9 @@ struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, s
     ledger->last = &ledger->first;
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
-    if (pthread_create(&ledger->thread, NULL, run, ledger) == 0)
+    if (pthread_create(&ledger->thread, NULL, run, ledger) == 0) {
         return ledger;
+    }
     pthread_cond_destroy(&ledger->wake);
     pthread_mutex_destroy(&ledger->lock);
 failed:
@@ -300,8 +323,9 @@ void sower_ledger_stop(struct sower_ledger *ledger)
     ledger->stopping = true;
     pthread_cond_signal(&ledger->wake);
     pthread_mutex_unlock(&ledger->lock);
-    if (!ledger->stopped)
+    if (!ledger->stopped) {
         pthread_join(ledger->thread, NULL);
+    }
     ledger->stopped = true;
 }
 

@@ -119,8 +119,9 @@ static bool find_one(struct sqlite_store *store, struct sower_record *record, st
 {
     sqlite3_stmt *statement = store->statements[FIND];
     int code = bind_bytes(statement, 1, record->draw.bytes);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
+    }
     record->ledger = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
     bool found = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
     sqlite3_reset(statement);
@@ -131,8 +132,9 @@ static bool find_one(struct sqlite_store *store, struct sower_record *record, st
 /* Ends the transaction, if there is one; nothing can be done about a rollback that fails. */
 static void roll_back(struct sqlite_store *store)
 {
-    if (!sqlite3_get_autocommit(store->writer))
+    if (!sqlite3_get_autocommit(store->writer)) {
         sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
+    }
 }
 
 /* In one transaction, so that the file is locked once and not for every draw. */
@@ -141,8 +143,9 @@ static bool find(struct sower_store *base, struct sower_record *const *records, 
 {
     struct sqlite_store *store = of(base);
     bool done = run(store, BEGIN_READING, problem);
-    for (size_t i = 0; i < count && done; i++)
+    for (size_t i = 0; i < count && done; i++) {
         done = find_one(store, records[i], problem);
+    }
     roll_back(store);
     return done;
 }
@@ -168,14 +171,17 @@ static bool insert(struct sqlite_store *store, struct sower_record *record, stru
 {
     sqlite3_stmt *statement = store->statements[INSERT];
     bool done = bind_record(statement, record) && sqlite3_step(statement) == SQLITE_DONE;
-    if (!done)
+    if (!done) {
         fail(store->writer, problem);
+    }
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
-    if (!done)
+    if (!done) {
         return false;
-    if (sqlite3_changes(store->writer) == 0)
+    }
+    if (sqlite3_changes(store->writer) == 0) {
         return find_one(store, record, problem);
+    }
     record->ledger = (uint64_t)sqlite3_last_insert_rowid(store->writer);
     return true;
 }
@@ -185,8 +191,9 @@ static bool check_in_place(struct sqlite_store *store, struct sower_problem *pro
 {
     int moved = 0;
     if (sqlite3_file_control(store->writer, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
-        moved == 0)
+        moved == 0) {
         return true;
+    }
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The ledger cannot be used now: its file was moved or deleted.");
 }
@@ -194,8 +201,9 @@ static bool check_in_place(struct sqlite_store *store, struct sower_problem *pro
 /* Ends a transaction in which all went well (`done`), or takes it back. */
 static bool end(struct sqlite_store *store, bool done, struct sower_problem *problem)
 {
-    if (done && run(store, COMMIT, problem))
+    if (done && run(store, COMMIT, problem)) {
         return true;
+    }
     roll_back(store); /* some failures did that by themselves */
     return false;
 }
@@ -204,11 +212,13 @@ static bool end(struct sqlite_store *store, bool done, struct sower_problem *pro
 static bool write_batch(struct sqlite_store *store, struct sower_record *const *records, size_t count,
                         struct sower_problem *problem)
 {
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem))
+    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
         return false;
+    }
     bool done = count > 0 || run(store, PROBE, problem);
-    for (size_t i = 0; i < count && done; i++)
+    for (size_t i = 0; i < count && done; i++) {
         done = insert(store, records[i], problem);
+    }
     return end(store, done, problem);
 }
 
@@ -232,8 +242,9 @@ static bool find_manifest(struct sqlite_store *store, const uint8_t hash[32], bo
 {
     sqlite3_stmt *statement = store->statements[FIND_MANIFEST];
     int code = bind_bytes(statement, 1, hash);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
+    }
     *found = code == SQLITE_ROW;
     bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
     sqlite3_reset(statement);
@@ -264,8 +275,9 @@ static bool insert_manifest(struct sqlite_store *store, const struct sower_store
                 sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
                 sqlite3_bind_blob64(statement, 3, model->text, model->length, SQLITE_STATIC) == SQLITE_OK &&
                 sqlite3_step(statement) == SQLITE_DONE;
-    if (!done)
+    if (!done) {
         fail(store->writer, problem);
+    }
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return done;
@@ -277,13 +289,16 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     struct sqlite_store *store = of(base);
     struct sower_record record;
     bool found;
-    if (!find_model(store, model, &found, problem))
+    if (!find_model(store, model, &found, problem)) {
         return false;
+    }
     model->written = !found;
-    if (found)
+    if (found) {
         return true;
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem))
+    }
+    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
         return false;
+    }
     bool done = insert_manifest(store, model, problem);
     for (size_t n = 0; n < model->count && done; n++) {
         make_record(model, n, &record);
@@ -297,8 +312,9 @@ static bool find_trials(struct sower_store *base, struct sower_store_trials *con
 {
     struct sqlite_store *store = of(base);
     bool done = run(store, BEGIN_READING, problem);
-    for (size_t i = 0; i < count && done; i++)
+    for (size_t i = 0; i < count && done; i++) {
         done = sower_sqlite_trials_find(&store->trials, requests[i]) || fail(store->writer, problem);
+    }
     roll_back(store);
     return done;
 }
@@ -307,11 +323,13 @@ static bool give_trials(struct sower_store *base, struct sower_store_trials *con
                         struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem))
+    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
         return false;
+    }
     bool done = true;
-    for (size_t i = 0; i < count && done; i++)
+    for (size_t i = 0; i < count && done; i++) {
         done = sower_sqlite_trials_give(&store->trials, requests[i]) || fail(store->writer, problem);
+    }
     return end(store, done, problem);
 }
 
@@ -321,8 +339,9 @@ static char *copy_blob(sqlite3_stmt *statement, size_t *length)
     const void *blob = sqlite3_column_blob(statement, 0);
     *length = (size_t)sqlite3_column_bytes(statement, 0);
     char *copy = blob == NULL ? NULL : malloc(*length);
-    if (copy != NULL)
+    if (copy != NULL) {
         memcpy(copy, blob, *length);
+    }
     return copy;
 }
 
@@ -334,11 +353,13 @@ static bool manifest(struct sower_store *base, const uint8_t hash[32], char **te
     *text = NULL;
     pthread_mutex_lock(&store->reading);
     int code = bind_bytes(statement, 1, hash);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
         code = sqlite3_step(statement);
+    }
     bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->reader, problem);
-    if (code == SQLITE_ROW && (*text = copy_blob(statement, length)) == NULL)
+    if (code == SQLITE_ROW && (*text = copy_blob(statement, length)) == NULL) {
         done = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    }
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     pthread_mutex_unlock(&store->reading);
@@ -356,8 +377,9 @@ static bool last(struct sower_store *base, uint64_t *line, struct sower_problem 
     sqlite3_stmt *statement = store->statements[LAST];
     pthread_mutex_lock(&store->reading);
     bool found = sqlite3_step(statement) == SQLITE_ROW || fail(store->reader, problem);
-    if (found)
+    if (found) {
         *line = (uint64_t)sqlite3_column_int64(statement, 0);
+    }
     sqlite3_reset(statement);
     pthread_mutex_unlock(&store->reading);
     return found;
@@ -367,18 +389,21 @@ static void read_bytes(sqlite3_stmt *statement, int column, uint8_t bytes[32])
 {
     const void *blob = sqlite3_column_blob(statement, column);
     memset(bytes, 0, 32);
-    if (blob != NULL && sqlite3_column_bytes(statement, column) == 32)
+    if (blob != NULL && sqlite3_column_bytes(statement, column) == 32) {
         memcpy(bytes, blob, 32);
+    }
 }
 
 static void read_text(sqlite3_stmt *statement, int column, char *text, size_t size)
 {
     const unsigned char *stored = sqlite3_column_text(statement, column);
     size_t length = stored == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, column);
-    if (length >= size)
+    if (length >= size) {
         length = size - 1;
-    if (length > 0)
+    }
+    if (length > 0) {
         memcpy(text, stored, length);
+    }
     text[length] = '\0';
 }
 
@@ -409,17 +434,21 @@ static bool page(struct sower_store *base, const struct sower_page *page, sower_
     struct sower_record record;
     pthread_mutex_lock(&store->reading);
     int code = sqlite3_bind_int64(statement, 1, (int64_t)page->after);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
         code = sqlite3_bind_int64(statement, 2, (int64_t)page->until);
-    if (code == SQLITE_OK)
+    }
+    if (code == SQLITE_OK) {
         code = sqlite3_bind_int64(statement, 3, (int64_t)page->count);
-    if (code == SQLITE_OK && page->experiment != NULL)
+    }
+    if (code == SQLITE_OK && page->experiment != NULL) {
         code = bind_text(statement, 4, page->experiment);
+    }
     bool going = true;
     while (code == SQLITE_OK && going) {
         code = sqlite3_step(statement);
-        if (code != SQLITE_ROW)
+        if (code != SQLITE_ROW) {
             break;
+        }
         read_record(statement, &record);
         going = visit(context, &record);
         code = SQLITE_OK;
@@ -434,8 +463,9 @@ static bool page(struct sower_store *base, const struct sower_page *page, sower_
 static void close_store(struct sower_store *base)
 {
     struct sqlite_store *store = of(base);
-    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(store->statements[i]);
+    }
     sower_sqlite_trials_close(&store->trials);
     sqlite3_close(store->reader);
     sqlite3_close(store->writer);
@@ -460,11 +490,13 @@ static const struct sower_store_methods methods = {
 static bool ask(sqlite3 *database, const char *query, int64_t *answer)
 {
     sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) != SQLITE_OK) {
         return false;
+    }
     bool found = sqlite3_step(statement) == SQLITE_ROW;
-    if (found)
+    if (found) {
         *answer = sqlite3_column_int64(statement, 0);
+    }
     return sqlite3_finalize(statement) == SQLITE_OK && found;
 }
 
@@ -481,8 +513,9 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(path, database, flags, NULL) != SQLITE_OK ||
         sqlite3_busy_timeout(*database, BUSY_MILLISECONDS) != SQLITE_OK ||
-        sqlite3_exec(*database, pragmas, NULL, NULL, NULL) != SQLITE_OK)
+        sqlite3_exec(*database, pragmas, NULL, NULL, NULL) != SQLITE_OK) {
         return refuse_open(*database, path, problem);
+    }
     return true;
 }
 
@@ -491,8 +524,9 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
 static bool check_log(sqlite3 *database, const char *path, struct sower_problem *problem)
 {
     int64_t log;
-    if (!ask(database, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &log))
+    if (!ask(database, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &log)) {
         return refuse_open(database, path, problem);
+    }
     return log != 0 || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
                                          "The ledger %s is in a place that takes no write-ahead log.", path);
 }
@@ -503,9 +537,11 @@ static bool make_schema(sqlite3 *database, int64_t version, const char *path, st
     char pragmas[96];
     sqlite3_snprintf((int)sizeof pragmas, pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
                      APPLICATION_ID, SCHEMA_VERSION);
-    for (int64_t step = version; step < SCHEMA_VERSION; step++)
-        if (sqlite3_exec(database, schema[step], NULL, NULL, NULL) != SQLITE_OK)
+    for (int64_t step = version; step < SCHEMA_VERSION; step++) {
+        if (sqlite3_exec(database, schema[step], NULL, NULL, NULL) != SQLITE_OK) {
             return refuse_open(database, path, problem);
+        }
+    }
     return sqlite3_exec(database, pragmas, NULL, NULL, NULL) == SQLITE_OK ||
            refuse_open(database, path, problem);
 }
@@ -517,11 +553,13 @@ static bool check_schema(sqlite3 *database, const char *path, struct sower_probl
     if (sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
         !ask(database, "PRAGMA application_id", &application) ||
         !ask(database, "PRAGMA user_version", &version) ||
-        !ask(database, "SELECT count(*) FROM sqlite_schema", &tables))
+        !ask(database, "SELECT count(*) FROM sqlite_schema", &tables)) {
         return refuse_open(database, path, problem);
+    }
     if (tables == 0 && application == 0 && version == 0) {
-        if (!make_schema(database, 0, path, problem))
+        if (!make_schema(database, 0, path, problem)) {
             return false;
+        }
     } else if (application != APPLICATION_ID) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
                                  "The file %s is a database of another program, not a ledger.", path);
@@ -542,8 +580,9 @@ static bool prepare(struct sqlite_store *store, const char *path, struct sower_p
     for (enum statement i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3 *database = is_readers(i) ? store->reader : store->writer;
         if (sqlite3_prepare_v3(database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK)
+                               &store->statements[i], NULL) != SQLITE_OK) {
             return refuse_open(database, path, problem);
+        }
     }
     return sower_sqlite_trials_prepare(&store->trials, store->writer) ||
            refuse_open(store->writer, path, problem);
@@ -562,8 +601,9 @@ struct sower_store *sower_ledger_sqlite_open(const char *path, struct sower_prob
                         problem) &&
         check_log(store->writer, path, problem) && check_schema(store->writer, path, problem) &&
         open_connection(path, "PRAGMA query_only = ON;", &store->reader, problem) &&
-        prepare(store, path, problem))
+        prepare(store, path, problem)) {
         return &store->store;
+    }
     close_store(&store->store);
     return NULL;
 }

@@ -59,13 +59,15 @@ bool sower_sqlite_trials_find(struct sower_sqlite_trials *trials, struct sower_s
 {
     uint64_t first = 0, count = 0;
     request->outcome = SOWER_TRIALS_NONE;
-    if (request->key[0] == '\0')
+    if (request->key[0] == '\0') {
         return true;
+    }
     bool done = bind_owner(trials->find_key, request) && bind_key(trials->find_key, request) &&
                 read_block(trials->find_key, &first, &count);
     reset(trials->find_key);
-    if (!done || count == 0)
+    if (!done || count == 0) {
         return done;
+    }
     request->outcome = count == request->count ? SOWER_TRIALS_GIVEN : SOWER_TRIALS_KEY_TAKEN;
     request->first = first;
     return true;
@@ -86,14 +88,17 @@ static bool insert(struct sower_sqlite_trials *trials, const struct sower_store_
 bool sower_sqlite_trials_give(struct sower_sqlite_trials *trials, struct sower_store_trials *request)
 {
     uint64_t first, count;
-    if (!sower_sqlite_trials_find(trials, request))
+    if (!sower_sqlite_trials_find(trials, request)) {
         return false;
-    if (request->outcome != SOWER_TRIALS_NONE)
+    }
+    if (request->outcome != SOWER_TRIALS_NONE) {
         return true;
+    }
     bool done = bind_owner(trials->find_last, request) && read_block(trials->find_last, &first, &count);
     reset(trials->find_last);
-    if (!done)
+    if (!done) {
         return false;
+    }
     request->first = first + count; /* at most 2^63, which is not given out */
     if (request->count > SOWER_TRIAL_MAX + 1 - request->first) {
         request->outcome = SOWER_TRIALS_EXHAUSTED;

@@ -24,8 +24,9 @@ static bool is_port(const char *text)
 static bool split(const char *text, char host[SOWER_ADDRESS_MAX], const char **port)
 {
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || !is_port(colon + 1))
+    if (colon == NULL || !is_port(colon + 1)) {
         return false;
+    }
     size_t length = (size_t)(colon - text);
     if (length >= 2 && text[0] == '[' && colon[-1] == ']') {
         text++;
@@ -33,8 +34,9 @@ static bool split(const char *text, char host[SOWER_ADDRESS_MAX], const char **p
     } else if (memchr(text, ':', length) != NULL) {
         return false; /* an IPv6 address without brackets: which colon is the port's? */
     }
-    if (length == 0 || length >= SOWER_ADDRESS_MAX)
+    if (length == 0 || length >= SOWER_ADDRESS_MAX) {
         return false;
+    }
     memcpy(host, text, length);
     host[length] = '\0';
     *port = colon + 1;
@@ -44,12 +46,14 @@ static bool split(const char *text, char host[SOWER_ADDRESS_MAX], const char **p
 static int bind_address(const struct addrinfo *address)
 {
     int file = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (file < 0)
+    if (file < 0) {
         return -1;
+    }
     int on = 1;
     if (setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(file, address->ai_addr, address->ai_addrlen) == 0 && listen(file, SOMAXCONN) == 0)
+        bind(file, address->ai_addr, address->ai_addrlen) == 0 && listen(file, SOMAXCONN) == 0) {
         return file;
+    }
     int reason = errno;
     close(file);
     errno = reason;
@@ -76,9 +80,10 @@ static int open_socket(const char *text, struct sower_problem *problem)
         return -1;
     }
     int file = bind_address(found);
-    if (file < 0)
+    if (file < 0) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--listen", "Cannot listen on %s: %s.", text,
                           strerror(errno));
+    }
     freeaddrinfo(found);
     return file;
 }
@@ -87,8 +92,9 @@ static int open_socket(const char *text, struct sower_problem *problem)
 static int inherited_socket(struct sower_problem *problem)
 {
     int count = sd_listen_fds(1);
-    if (count == 0)
+    if (count == 0) {
         return 0;
+    }
     if (count != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
                           "systemd handed over something other than one listening stream socket.");
@@ -110,21 +116,24 @@ static void print_address(int file, char address[SOWER_ADDRESS_MAX])
     char host[80], port[16];
     if (getsockname(file, (struct sockaddr *)&bound, &size) != 0 ||
         getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         snprintf(address, SOWER_ADDRESS_MAX, "unknown");
-    else if (bound.ss_family == AF_UNIX)
+    } else if (bound.ss_family == AF_UNIX) {
         snprintf(address, SOWER_ADDRESS_MAX, "unix:%s", port); /* getnameinfo gives the path as the service */
-    else
+    } else {
         snprintf(address, SOWER_ADDRESS_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    }
 }
 
 bool sower_listen(const char *text, struct sower_listener *listener, struct sower_problem *problem)
 {
     listener->socket = inherited_socket(problem);
-    if (listener->socket == 0)
+    if (listener->socket == 0) {
         listener->socket = open_socket(text, problem);
-    if (listener->socket < 0)
+    }
+    if (listener->socket < 0) {
         return false;
+    }
     print_address(listener->socket, listener->address);
     return true;
 }

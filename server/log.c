@@ -14,11 +14,12 @@ static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 bool sower_log_level_parse(const char *name, enum sower_log_level *level)
 {
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
         if (strcmp(name, level_names[i]) == 0) {
             *level = (enum sower_log_level)i;
             return true;
         }
+    }
     return false;
 }
 
@@ -31,8 +32,9 @@ static size_t room(const struct sower_log_line *line)
 /* Appends all of the bytes or nothing. */
 static bool append(struct sower_log_line *line, const char *bytes, size_t length)
 {
-    if (length > room(line))
+    if (length > room(line)) {
         return false;
+    }
     memcpy(line->text + line->length, bytes, length);
     line->length += length;
     return true;
@@ -48,11 +50,14 @@ static size_t sequence_length(const unsigned char *text, size_t left)
                     : lead < 0xf0 ? 3
                     : lead < 0xf5 ? 4
                                   : 0;
-    if (length > left)
+    if (length > left) {
         return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
             return 0;
+        }
+    }
     bool outside =
         length == 3 ? (lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f)
                     : length == 4 && ((lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f));
@@ -69,11 +74,11 @@ static size_t append_character(struct sower_log_line *line, const unsigned char 
         *full = !append(line, "?", 1);
         return 1;
     }
-    if (text[0] == '"' || text[0] == '\\')
+    if (text[0] == '"' || text[0] == '\\') {
         length = (size_t)snprintf(escape, sizeof escape, "\\%c", text[0]);
-    else if (text[0] < 0x20 || text[0] == 0x7f)
+    } else if (text[0] < 0x20 || text[0] == 0x7f) {
         length = (size_t)snprintf(escape, sizeof escape, "\\u%04x", text[0]);
-    else {
+    } else {
         *full = !append(line, (const char *)text, taken);
         return taken;
     }
@@ -85,8 +90,9 @@ static size_t append_character(struct sower_log_line *line, const unsigned char 
 static bool append_key(struct sower_log_line *line, const char *key, size_t needed)
 {
     size_t length = strlen(key);
-    if (line->log == NULL || room(line) < length + 4 + needed)
+    if (line->log == NULL || room(line) < length + 4 + needed) {
         return false;
+    }
     append(line, ",\"", 2);
     append(line, key, length);
     append(line, "\":", 2);
@@ -96,12 +102,14 @@ static bool append_key(struct sower_log_line *line, const char *key, size_t need
 void sower_log_string(struct sower_log_line *line, const char *key, const char *text)
 {
     const size_t length = strnlen(text, SOWER_LOG_TEXT_MAX);
-    if (!append_key(line, key, 2))
+    if (!append_key(line, key, 2)) {
         return;
+    }
     append(line, "\"", 1);
     bool full = false;
-    for (size_t i = 0; i < length && !full && room(line) > 8;)
+    for (size_t i = 0; i < length && !full && room(line) > 8;) {
         i += append_character(line, (const unsigned char *)text + i, length - i, &full);
+    }
     append(line, "\"", 1);
 }
 
@@ -109,8 +117,9 @@ void sower_log_number(struct sower_log_line *line, const char *key, uint64_t num
 {
     char digits[SOWER_NUMBER_MAX];
     size_t count = sower_number_print(number, digits);
-    if (append_key(line, key, count))
+    if (append_key(line, key, count)) {
         append(line, digits, count);
+    }
 }
 
 void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t nanoseconds)
@@ -119,8 +128,9 @@ void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t na
     size_t count = sower_number_print(nanoseconds / 1000000000, digits);
     digits[count] = '.';
     sower_number_pad(nanoseconds / 1000 % 1000000, digits + count + 1, 6);
-    if (append_key(line, key, count + 7))
+    if (append_key(line, key, count + 7)) {
         append(line, digits, count + 7);
+    }
 }
 
 /* "2026-01-31T12:00:00.000Z" */
@@ -146,8 +156,9 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     static const char head[] = "{\"time\":\"";
     line->log = level <= log->level ? log : NULL;
     line->length = 0;
-    if (line->log == NULL)
+    if (line->log == NULL) {
         return;
+    }
     char time[TIME_LENGTH];
     print_time(time);
     append(line, head, sizeof head - 1);
@@ -159,14 +170,15 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
 
 void sower_log_end(struct sower_log_line *line)
 {
-    if (line->log == NULL)
+    if (line->log == NULL) {
         return;
+    }
     line->text[line->length++] = '}';
     line->text[line->length++] = '\n';
     ssize_t written;
-    do
+    do {
         written = write(line->log->file, line->text, line->length);
-    while (written < 0 && errno == EINTR);
+    } while (written < 0 && errno == EINTR);
     /* A log that cannot be written must not stop the daemon, and there is nowhere else to say so. */
 }
 

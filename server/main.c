@@ -38,8 +38,9 @@ static bool choose_kernel(struct sower_problem *problem)
 static bool read_root(struct sower_server *server, struct sower_problem *problem)
 {
     server->private_root = server->options->root_key_file != NULL;
-    if (server->private_root)
+    if (server->private_root) {
         return sower_rootkey_read(server->options->root_key_file, &server->root, problem);
+    }
     server->root = sower_seed_public_root();
     return true;
 }
@@ -50,11 +51,13 @@ static bool open_ledger(struct sower_server *server, struct sower_problem *probl
     char state[PATH_MAX] = "";
     const char *url = options->ledger != NULL ? options->ledger : "sqlite:";
     /* A ledger that is named in full needs no state directory. */
-    if (strcmp(url, "sqlite:") == 0 && !sower_options_state(options, state, sizeof state, problem))
+    if (strcmp(url, "sqlite:") == 0 && !sower_options_state(options, state, sizeof state, problem)) {
         return false;
+    }
     struct sower_store *store = sower_store_open(url, state, problem);
-    if (store == NULL)
+    if (store == NULL) {
         return false;
+    }
     server->ledger =
         sower_ledger_new(store, (size_t)options->queue, (size_t)options->known_draws, &server->log);
     return server->ledger != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
@@ -65,8 +68,9 @@ static bool start_pool(struct sower_server *server, struct sower_problem *proble
 {
     const struct sower_options *options = server->options;
     server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
-    if (server->pool != NULL)
+    if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size);
+    }
     return server->sources != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                                         "The daemon is out of memory or threads.");
 }
@@ -76,8 +80,9 @@ static void raise_file_limit(const struct sower_options *options)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)options->connections + SPARE_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
+    }
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer files fewer connections are taken at a time */
 }
@@ -91,8 +96,9 @@ static int take_signals(void)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
-        pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
         return -1;
+    }
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -101,8 +107,9 @@ static void release_signals(int signals)
 {
     sigset_t set;
     struct signalfd_siginfo first;
-    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first)
+    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first) {
         continue;
+    }
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -132,9 +139,11 @@ static void wait_for_signal(int signals)
     bool watched = sd_watchdog_enabled(0, &microseconds) > 0;
     int timeout = watched ? (int)(microseconds / 2000) : -1;
     struct pollfd wanted = {.fd = signals, .events = POLLIN};
-    while (poll(&wanted, 1, timeout) <= 0)
-        if (watched)
+    while (poll(&wanted, 1, timeout) <= 0) {
+        if (watched) {
             (void)sd_notify(0, "WATCHDOG=1");
+        }
+    }
 }
 
 /* Waits until the last exchange is complete, or --drain-seconds. */
@@ -142,9 +151,9 @@ static void wait_for_idle(const struct sower_server *server)
 {
     struct pollfd wanted = {.fd = server->idle_event, .events = POLLIN};
     int count;
-    do
+    do {
         count = poll(&wanted, 1, (int)(server->options->drain_seconds * 1000));
-    while (count < 0 && errno == EINTR);
+    } while (count < 0 && errno == EINTR);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "drained",
                        count > 0 ? "All exchanges are complete." : "Those that are not complete are cut.");
 }
@@ -170,16 +179,19 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
 {
     int signals = take_signals();
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signals < 0 || server->idle_event < 0)
+    if (signals < 0 || server->idle_event < 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                  "The daemon cannot take signals: %s.", strerror(errno));
+    }
     raise_file_limit(server->options);
     if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem) ||
-        !start_pool(server, problem))
+        !start_pool(server, problem)) {
         return false;
+    }
     if (!sower_listen(server->options->listen, &server->listener, problem) ||
-        !sower_http_start(server, problem))
+        !sower_http_start(server, problem)) {
         return false;
+    }
     log_listening(server);
     serve(server, signals);
     return true;
@@ -187,12 +199,15 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
 
 static void release(struct sower_server *server)
 {
-    if (server->pool != NULL)
+    if (server->pool != NULL) {
         sower_pool_free(server->pool);
-    if (server->sources != NULL)
+    }
+    if (server->sources != NULL) {
         sower_sources_free(server->sources);
-    if (server->ledger != NULL)
+    }
+    if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
+    }
     sodium_memzero(&server->root, sizeof server->root);
 }
 
@@ -217,9 +232,10 @@ int main(int argc, char **argv)
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);
     release(&server);
-    if (ran)
+    if (ran) {
         sower_log_sentence(&server.log, SOWER_LOG_INFO, "stopped", "The ledger is closed.");
-    else
+    } else {
         fprintf(stderr, "sowerd: %s\n", problem.sentence);
+    }
     return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }

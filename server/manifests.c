@@ -25,10 +25,12 @@ bool sower_manifests_find(struct sower_work *work, const json_t *fields, char **
     struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
     if (!read_hash(fields, hash, &work->problem) ||
-        !store->methods->manifest(store, hash, text, length, &work->problem))
+        !store->methods->manifest(store, hash, text, length, &work->problem)) {
         return false;
-    if (*text != NULL)
+    }
+    if (*text != NULL) {
         return true;
+    }
     work->status = MHD_HTTP_NOT_FOUND;
     return sower_problem_set(&work->problem, SOWER_PROBLEM_INVALID, "manifest",
                              "No manifest is stored under this hash; store it with POST /v1/manifests.");
@@ -39,8 +41,9 @@ bool sower_manifests_read(struct sower_work *work, const json_t *fields, struct 
     char *text;
     size_t length;
     memset(manifest, 0, sizeof *manifest);
-    if (!sower_manifests_find(work, fields, &text, &length))
+    if (!sower_manifests_find(work, fields, &text, &length)) {
         return false;
+    }
     bool read = sower_manifest_read(text, length, manifest, &work->problem);
     free(text);
     return read;

@@ -7,12 +7,14 @@
 
 static void close_tensor(struct sower_model_stream *stream)
 {
-    if (!stream->opened)
+    if (!stream->opened) {
         return;
-    if (!stream->heavy)
+    }
+    if (!stream->heavy) {
         sower_source_close(&stream->source);
-    else if (stream->asked && stream->preparation.prepared != NULL)
+    } else if (stream->asked && stream->preparation.prepared != NULL) {
         sower_prepared_release(stream->preparation.prepared);
+    }
     stream->opened = stream->heavy = stream->asked = stream->ready = false;
 }
 
@@ -21,8 +23,9 @@ static bool open_tensor(struct sower_model_stream *stream, uint64_t position)
 {
     struct sower_problem unused;
     size_t number = sower_model_find(stream->model, position);
-    if (stream->opened && stream->number == number)
+    if (stream->opened && stream->number == number) {
         return true;
+    }
     close_tensor(stream);
     sower_model_request(stream->model, number, &stream->request);
     sower_format_body(&stream->request, &stream->bytes.body);
@@ -58,10 +61,12 @@ static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uin
                           size_t size)
 {
     uint64_t first = stream->model->tensors[stream->number].start;
-    if (!stream->asked)
+    if (!stream->asked) {
         return order_source(stream);
-    if (stream->preparation.prepared == NULL)
+    }
+    if (stream->preparation.prepared == NULL) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     if (!stream->ready) {
         stream->ready = true;
         stream->bytes.source = sower_prepared_source(stream->preparation.prepared);
@@ -81,18 +86,20 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
     while (made < size) {
         uint64_t at = start + made, stop = header;
         if (at >= header) {
-            if (!open_tensor(stream, at))
+            if (!open_tensor(stream, at)) {
                 return MHD_CONTENT_READER_END_WITH_ERROR;
+            }
             stop = model->tensors[stream->number + 1].start;
         }
         size_t count = stop - at < size - made ? (size_t)(stop - at) : size - made;
-        if (at < header)
+        if (at < header) {
             memcpy(buffer + made, model->header.text + at, count);
-        else if (stream->heavy)
+        } else if (stream->heavy) {
             return made > 0 ? (ssize_t)made : read_heavy(stream, at, stop < end ? stop : end, buffer, size);
-        else if (!sower_bytes_read(&stream->bytes, at - model->tensors[stream->number].start, count,
-                                   (uint8_t *)buffer + made))
+        } else if (!sower_bytes_read(&stream->bytes, at - model->tensors[stream->number].start, count,
+                                     (uint8_t *)buffer + made)) {
             return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
         made += count;
         stream->exchange->bytes += count;
     }
@@ -106,8 +113,9 @@ struct MHD_Response *sower_model_stream_begin(struct sower_model_stream *stream,
 {
     uint64_t streams = atomic_fetch_add(&exchange->server->streams, 1) + 1;
     *stream = (struct sower_model_stream){.exchange = exchange, .model = model, .range = range};
-    if (any_heavy && !sower_blocks_begin(&stream->blocks, exchange, streams, range.length))
+    if (any_heavy && !sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
         return NULL;
+    }
     size_t block = sower_blocks_share(SOWER_STREAM_BUDGET, streams, SOWER_STREAM_BLOCK_MAX);
     return MHD_create_response_from_callback(range.length, block, read_block, stream, NULL);
 }

@@ -58,14 +58,16 @@ enum { OPTION_COUNT = sizeof options_table / sizeof options_table[0], VARIABLE_S
 static void variable_name(const struct option *option, char name[VARIABLE_SIZE])
 {
     int length = snprintf(name, VARIABLE_SIZE, "SOWERD_%s", option->name);
-    for (int i = 0; i < length; i++)
+    for (int i = 0; i < length; i++) {
         name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+    }
 }
 
 static bool parse_number(const char *text, bool with_unit, uint64_t *number)
 {
-    if (!isdigit((unsigned char)text[0]))
+    if (!isdigit((unsigned char)text[0])) {
         return false;
+    }
     char *end;
     errno = 0;
     uint64_t value = strtoull(text, &end, 10);
@@ -85,9 +87,10 @@ static bool set(struct sower_options *options, const struct option *option, cons
     uint64_t number;
     switch (option->kind) {
     case TEXT:
-        if (text[0] == '\0')
+        if (text[0] == '\0') {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s is empty; it takes %s: %s.",
                                      origin, option->value, option->help);
+        }
         *(const char **)member = text;
         return true;
     case LEVEL:
@@ -96,10 +99,11 @@ static bool set(struct sower_options *options, const struct option *option, cons
                                  "%s is \"%s\"; it takes error, warning, info or debug.", origin, text);
     default:
         if (!parse_number(text, option->kind == SIZE, &number) || number < option->minimum ||
-            number > option->maximum)
+            number > option->maximum) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
                                      "%s is \"%s\"; it takes a whole number from %" PRIu64 " to %" PRIu64 ".",
                                      origin, text, option->minimum, option->maximum);
+        }
         *(uint64_t *)member = number;
         return true;
     }
@@ -125,17 +129,20 @@ static bool read_environment(struct sower_options *options, struct sower_problem
         char name[VARIABLE_SIZE];
         variable_name(&options_table[i], name);
         const char *text = getenv(name);
-        if (text != NULL && !set(options, &options_table[i], text, name, problem))
+        if (text != NULL && !set(options, &options_table[i], text, name, problem)) {
             return false;
+        }
     }
     return true;
 }
 
 static const struct option *find(const char *name, size_t length)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (strlen(options_table[i].name) == length && memcmp(options_table[i].name, name, length) == 0)
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (strlen(options_table[i].name) == length && memcmp(options_table[i].name, name, length) == 0) {
             return &options_table[i];
+        }
+    }
     return NULL;
 }
 
@@ -147,17 +154,20 @@ static bool read_arguments(int argc, char **argv, struct sower_options *options,
         size_t length = equals != NULL ? (size_t)(equals - argv[i]) : strlen(argv[i]);
         const struct option *option =
             length > 2 && strncmp(argv[i], "--", 2) == 0 ? find(argv[i] + 2, length - 2) : NULL;
-        if (option == NULL)
+        if (option == NULL) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, argv[i],
                                      "There is no option %s; sowerd --help lists them all.", argv[i]);
+        }
         char origin[64];
         snprintf(origin, sizeof origin, "--%s", option->name);
-        if (equals == NULL && i + 1 == argc)
+        if (equals == NULL && i + 1 == argc) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s takes a value, %s: %s.",
                                      origin, option->value, option->help);
+        }
         const char *value = equals != NULL ? equals + 1 : argv[++i];
-        if (!set(options, option, value, origin, problem))
+        if (!set(options, option, value, origin, problem)) {
             return false;
+        }
     }
     return true;
 }
@@ -176,12 +186,15 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
         }
     }
     memset(options, 0, sizeof *options);
-    for (size_t i = 0; i < OPTION_COUNT; i++)
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (options_table[i].fallback != NULL &&
-            !set(options, &options_table[i], options_table[i].fallback, options_table[i].name, problem))
+            !set(options, &options_table[i], options_table[i].fallback, options_table[i].name, problem)) {
             return SOWER_OPTIONS_REFUSED;
-    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem))
+        }
+    }
+    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem)) {
         return SOWER_OPTIONS_REFUSED;
+    }
     return SOWER_OPTIONS_RUN;
 }
 
@@ -195,13 +208,15 @@ uint64_t sower_options_threads(uint64_t given)
 static bool make_directories(char *path)
 {
     for (char *slash = path + 1; *slash != '\0'; slash++) {
-        if (*slash != '/')
+        if (*slash != '/') {
             continue;
+        }
         *slash = '\0';
         bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
         *slash = '/';
-        if (!made)
+        if (!made) {
             return false;
+        }
     }
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
@@ -212,25 +227,28 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
     const char *systemd = getenv("STATE_DIRECTORY"), *state_home = getenv("XDG_STATE_HOME"),
                *home = getenv("HOME");
     int length;
-    if (options->state != NULL)
+    if (options->state != NULL) {
         length = snprintf(path, size, "%s", options->state);
-    else if (systemd != NULL && systemd[0] != '\0')
+    } else if (systemd != NULL && systemd[0] != '\0') {
         length = snprintf(path, size, "%.*s", (int)strcspn(systemd, ":"), systemd);
-    else if (state_home != NULL && state_home[0] == '/')
+    } else if (state_home != NULL && state_home[0] == '/') {
         length = snprintf(path, size, "%s/sower", state_home);
-    else if (home != NULL && home[0] == '/')
+    } else if (home != NULL && home[0] == '/') {
         length = snprintf(path, size, "%s/.local/state/sower", home);
-    else
+    } else {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "--state",
             "There is no home directory to keep the state in; name a directory with --state.");
-    if (length <= 0 || (size_t)length >= size)
+    }
+    if (length <= 0 || (size_t)length >= size) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory's path is too long.");
+    }
     struct stat status;
-    if (!make_directories(path) || stat(path, &status) != 0)
+    if (!make_directories(path) || stat(path, &status) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory %s cannot be made: %s.", path, strerror(errno));
+    }
     return S_ISDIR(status.st_mode) || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                                         "The state directory %s is not a directory.", path);
 }

@@ -29,31 +29,37 @@ static void run_task(struct sower_pool *pool, struct group *group)
     size_t index = group->next++;
     if (group->next == group->count) { /* nothing left to take: out of the list */
         struct group **place = &pool->groups;
-        while (*place != group)
+        while (*place != group) {
             place = &(*place)->following;
+        }
         *place = group->following;
     }
     pthread_mutex_unlock(&pool->lock);
     group->task(group->work, index);
     pthread_mutex_lock(&pool->lock);
-    if (--group->unfinished == 0)
+    if (--group->unfinished == 0) {
         pthread_cond_broadcast(&pool->finish);
+    }
 }
 
 static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
 {
     struct sower_pool *pool = executor;
-    if (count == 0)
+    if (count == 0) {
         return;
+    }
     pthread_mutex_lock(&pool->lock);
     struct group group = {task, work, 0, count, count, pool->groups};
     pool->groups = &group;
-    if (count > 1)
+    if (count > 1) {
         pthread_cond_broadcast(&pool->wake);
-    while (group.next < group.count)
+    }
+    while (group.next < group.count) {
         run_task(pool, &group);
-    while (group.unfinished > 0)
+    }
+    while (group.unfinished > 0) {
         pthread_cond_wait(&pool->finish, &pool->lock);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -67,8 +73,9 @@ static void run_job(struct sower_pool *pool)
 {
     struct sower_job *job = pool->first;
     pool->first = job->next;
-    if (pool->first == NULL)
+    if (pool->first == NULL) {
         pool->last = &pool->first;
+    }
     pthread_mutex_unlock(&pool->lock);
     job->run(job);
     pthread_mutex_lock(&pool->lock);
@@ -80,14 +87,15 @@ static void *work(void *context)
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         /* What was begun comes before what waits. */
-        if (pool->groups != NULL)
+        if (pool->groups != NULL) {
             run_task(pool, pool->groups);
-        else if (pool->first != NULL)
+        } else if (pool->first != NULL) {
             run_job(pool);
-        else if (pool->stopping)
+        } else if (pool->stopping) {
             break;
-        else
+        } else {
             pthread_cond_wait(&pool->wake, &pool->lock);
+        }
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -110,8 +118,9 @@ bool sower_pool_submit(struct sower_pool *pool, struct sower_job *job)
 struct sower_pool *sower_pool_new(size_t threads)
 {
     struct sower_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
-    if (pool == NULL)
+    if (pool == NULL) {
         return NULL;
+    }
     pool->last = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -132,8 +141,9 @@ void sower_pool_stop(struct sower_pool *pool)
     pool->stopping = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    while (pool->thread_count > 0)
+    while (pool->thread_count > 0) {
         pthread_join(pool->threads[--pool->thread_count], NULL);
+    }
 }
 
 void sower_pool_free(struct sower_pool *pool)

@@ -51,8 +51,9 @@ static void link_newest(struct sower_sources *sources, struct sower_prepared *en
 static struct sower_prepared *look_up(struct sower_sources *sources, const struct sower_draw_id *draw)
 {
     struct sower_prepared *entry = sources->newest;
-    while (entry != NULL && memcmp(&entry->draw, draw, sizeof *draw) != 0)
+    while (entry != NULL && memcmp(&entry->draw, draw, sizeof *draw) != 0) {
         entry = entry->older;
+    }
     if (entry != NULL && entry->stage == READY) { /* those who wait for their turn keep their place */
         unlink_entry(sources, entry);
         link_newest(sources, entry);
@@ -62,8 +63,9 @@ static struct sower_prepared *look_up(struct sower_sources *sources, const struc
 
 static void destroy(struct sower_prepared *entry)
 {
-    if (entry->stage == READY)
+    if (entry->stage == READY) {
         sower_source_close(&entry->source);
+    }
     free(entry);
 }
 
@@ -90,8 +92,9 @@ static void tell(struct sower_sources_wait *list, struct sower_prepared *entry,
         struct sower_sources_wait *wait = list;
         list = wait->next;
         wait->prepared = entry;
-        if (entry == NULL)
+        if (entry == NULL) {
             wait->problem = *problem;
+        }
         wait->done(wait);
     }
 }
@@ -112,17 +115,20 @@ static void start_turns(struct sower_sources *sources)
 {
     for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
-        if (entry->stage != WAITING)
+        if (entry->stage != WAITING) {
             continue;
-        if (!make_room(sources, entry->memory))
+        }
+        if (!make_room(sources, entry->memory)) {
             return;
+        }
         newer = entry->newer; /* what was dropped may have been next */
         entry->stage = PREPARING;
         entry->job.run = prepare;
         sources->memory += entry->memory;
         sources->turns--;
-        if (!sower_pool_submit(sources->pool, &entry->job))
+        if (!sower_pool_submit(sources->pool, &entry->job)) {
             return; /* the pool stops after the sources, so nothing is waiting then */
+        }
     }
 }
 
@@ -135,8 +141,9 @@ struct tasks {
 static void run_unless_stopping(void *context, size_t index)
 {
     struct tasks *tasks = context;
-    if (!atomic_load(&tasks->sources->stopping))
+    if (!atomic_load(&tasks->sources->stopping)) {
         tasks->task(tasks->work, index);
+    }
 }
 
 /* Tasks on the pool. Those that would begin after the stop are left out: preparing may take minutes, and
@@ -159,12 +166,15 @@ static bool open_source(struct sower_prepared *entry, struct sower_problem *prob
 {
     const struct sower_parallel parallel = {run_tasks, entry->sources};
     const struct sower_source wanted = entry->source;
-    if (atomic_load(&entry->sources->stopping))
+    if (atomic_load(&entry->sources->stopping)) {
         return refuse_stopping(problem);
-    if (!sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, problem))
+    }
+    if (!sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, problem)) {
         return false;
-    if (!atomic_load(&entry->sources->stopping))
+    }
+    if (!atomic_load(&entry->sources->stopping)) {
         return true;
+    }
     sower_source_close(&entry->source);
     return refuse_stopping(problem);
 }
@@ -194,10 +204,11 @@ struct sower_prepared *sower_sources_find(struct sower_sources *sources, const s
 {
     pthread_mutex_lock(&sources->lock);
     struct sower_prepared *entry = look_up(sources, draw);
-    if (entry != NULL && entry->stage == READY)
+    if (entry != NULL && entry->stage == READY) {
         entry->users++;
-    else
+    } else {
         entry = NULL;
+    }
     pthread_mutex_unlock(&sources->lock);
     return entry;
 }
@@ -206,8 +217,9 @@ static struct sower_prepared *new_entry(struct sower_sources *sources, const str
                                         const struct sower_plan *plan, const struct sower_seed *seed)
 {
     struct sower_prepared *entry = calloc(1, sizeof *entry);
-    if (entry == NULL)
+    if (entry == NULL) {
         return NULL;
+    }
     entry->sources = sources;
     entry->draw = *draw;
     entry->memory = sower_source_cost(plan).memory;
@@ -228,15 +240,18 @@ static struct sower_prepared *join(struct sower_sources *sources, const struct s
         return NULL;
     }
     struct sower_prepared *entry = look_up(sources, draw);
-    if (entry != NULL)
+    if (entry != NULL) {
         return entry;
+    }
     const char *sentence = "The daemon is out of memory.";
-    if (sources->turns == TURNS_MAX)
+    if (sources->turns == TURNS_MAX) {
         sentence = "Too many tensors wait to be prepared; ask again in a moment.";
-    else
+    } else {
         entry = new_entry(sources, draw, plan, seed);
-    if (entry == NULL)
+    }
+    if (entry == NULL) {
         sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", sentence);
+    }
     return entry;
 }
 
@@ -249,16 +264,18 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
     pthread_mutex_lock(&sources->lock);
     struct sower_prepared *entry = join(sources, draw, plan, seed, &problem);
     bool waits = entry != NULL && entry->stage != READY;
-    if (entry != NULL)
+    if (entry != NULL) {
         entry->users++;
+    }
     if (waits) {
         wait->next = entry->waits;
         entry->waits = wait;
         start_turns(sources);
     }
     pthread_mutex_unlock(&sources->lock);
-    if (!waits)
+    if (!waits) {
         tell(wait, entry, &problem);
+    }
 }
 
 const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared)
@@ -270,8 +287,9 @@ void sower_prepared_release(struct sower_prepared *prepared)
 {
     struct sower_sources *sources = prepared->sources;
     pthread_mutex_lock(&sources->lock);
-    if (--prepared->users == 0)
+    if (--prepared->users == 0) {
         start_turns(sources);
+    }
     pthread_mutex_unlock(&sources->lock);
 }
 
@@ -283,8 +301,9 @@ uint64_t sower_sources_limit(const struct sower_sources *sources)
 struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory)
 {
     struct sower_sources *sources = calloc(1, sizeof *sources);
-    if (sources == NULL)
+    if (sources == NULL) {
         return NULL;
+    }
     sources->pool = pool;
     sources->limit = memory;
     pthread_mutex_init(&sources->lock, NULL);
@@ -300,11 +319,13 @@ void sower_sources_stop(struct sower_sources *sources)
     sources->stopping = true;
     for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
-        if (entry->stage != WAITING)
+        if (entry->stage != WAITING) {
             continue;
+        }
         struct sower_sources_wait *waits = give_up(sources, entry), **end = &waits;
-        while (*end != NULL)
+        while (*end != NULL) {
             end = &(*end)->next;
+        }
         *end = refused;
         refused = waits;
     }

@@ -5,8 +5,9 @@ static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
     size = sower_blocks_up_to_edge(start, size);
-    if (!sower_bytes_read(stream->bytes, start, size, (uint8_t *)buffer))
+    if (!sower_bytes_read(stream->bytes, start, size, (uint8_t *)buffer)) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     stream->exchange->bytes += size;
     return (ssize_t)size;
 }
@@ -23,12 +24,14 @@ struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sowe
 {
     uint64_t streams = atomic_fetch_add(&exchange->server->streams, 1) + 1;
     *stream = (struct sower_stream){.exchange = exchange, .bytes = bytes, .range = range};
-    if (!heavy)
+    if (!heavy) {
         return MHD_create_response_from_callback(
             range.length, sower_blocks_share(SOWER_STREAM_BUDGET, streams, SOWER_STREAM_BLOCK_MAX),
             read_light, stream, NULL);
-    if (!sower_blocks_begin(&stream->blocks, exchange, streams, range.length))
+    }
+    if (!sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
         return NULL;
+    }
     sower_blocks_of(&stream->blocks, bytes);
     return MHD_create_response_from_callback(range.length, SOWER_STREAM_COPY_SIZE, read_heavy, stream, NULL);
 }

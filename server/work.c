@@ -55,9 +55,10 @@ bool sower_work_check_fields(const json_t *fields, const char *const *known, str
             length +=
                 (size_t)snprintf(list + length, sizeof list - length, "%s%s", i == 0 ? "" : ", ", known[i]);
         }
-        if (!found)
+        if (!found) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
                                      "There is no field \"%s\" here; there are %s.", key, list);
+        }
     }
     return true;
 }

@@ -36,9 +36,11 @@ static struct fake_store *of(struct sower_store *store)
 
 static size_t line_of(const struct fake_store *store, const struct sower_draw_id *draw)
 {
-    for (size_t i = 0; i < store->count; i++)
-        if (memcmp(&store->lines[i], draw, sizeof *draw) == 0)
+    for (size_t i = 0; i < store->count; i++) {
+        if (memcmp(&store->lines[i], draw, sizeof *draw) == 0) {
             return i + 1;
+        }
+    }
     return 0;
 }
 
@@ -49,8 +51,9 @@ static bool find(struct sower_store *base, struct sower_record *const *records, 
     (void)problem;
     pthread_mutex_lock(&store->lock);
     store->finds++;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         records[i]->ledger = line_of(store, &records[i]->draw);
+    }
     pthread_mutex_unlock(&store->lock);
     return true;
 }
@@ -60,8 +63,9 @@ static bool enter(struct fake_store *store, struct sower_problem *problem)
 {
     store->entered++;
     pthread_cond_broadcast(&store->changed);
-    while (store->blocked)
+    while (store->blocked) {
         pthread_cond_wait(&store->changed, &store->lock);
+    }
     return !store->fails || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The disk is full.");
 }
 
@@ -154,8 +158,9 @@ static void set_blocked(struct fake_store *store, bool blocked)
 static void wait_until_entered(struct fake_store *store, size_t times)
 {
     pthread_mutex_lock(&store->lock);
-    while (store->entered < times)
+    while (store->entered < times) {
         pthread_cond_wait(&store->changed, &store->lock);
+    }
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -243,8 +248,9 @@ static void submit_trials(struct fixture *fixture, struct client *client, uint64
 static bool outcome(struct client *client)
 {
     pthread_mutex_lock(&client->lock);
-    while (client->times == 0)
+    while (client->times == 0) {
         pthread_cond_wait(&client->told, &client->lock);
+    }
     pthread_mutex_unlock(&client->lock);
     assert_int_equal(client->times, 1);
     pthread_mutex_destroy(&client->lock);
@@ -301,8 +307,9 @@ static void those_who_wait_together_share_a_commit(void **state)
     set_blocked(&fixture->store, true);
     submit(fixture, &clients[0], 0);
     wait_until_entered(&fixture->store, 1);
-    for (unsigned i = 1; i < QUEUE; i++)
+    for (unsigned i = 1; i < QUEUE; i++) {
         submit(fixture, &clients[i], i);
+    }
     set_blocked(&fixture->store, false);
     for (unsigned i = 0; i < QUEUE; i++) {
         assert_true(outcome(&clients[i]));
@@ -318,8 +325,9 @@ static void the_same_draw_in_one_batch_gets_one_line(void **state)
     set_blocked(&fixture->store, true);
     submit(fixture, &clients[0], 0);
     wait_until_entered(&fixture->store, 1);
-    for (unsigned i = 1; i < 10; i++)
+    for (unsigned i = 1; i < 10; i++) {
         submit(fixture, &clients[i], 7);
+    }
     set_blocked(&fixture->store, false);
     assert_true(outcome(&clients[0]));
     for (unsigned i = 1; i < 10; i++) {
@@ -336,13 +344,15 @@ static void a_full_queue_refuses_at_once(void **state)
     set_blocked(&fixture->store, true);
     submit(fixture, &clients[0], 0);
     wait_until_entered(&fixture->store, 1);
-    for (unsigned i = 1; i <= QUEUE + 1; i++)
+    for (unsigned i = 1; i <= QUEUE + 1; i++) {
         submit(fixture, &clients[i], i);
+    }
     assert_false(outcome(&clients[QUEUE + 1]));
     assert_int_equal(clients[QUEUE + 1].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
     set_blocked(&fixture->store, false);
-    for (unsigned i = 0; i <= QUEUE; i++)
+    for (unsigned i = 0; i <= QUEUE; i++) {
         assert_true(outcome(&clients[i]));
+    }
 }
 
 static void a_store_that_fails_refuses_new_draws_and_serves_recorded_ones(void **state)
@@ -408,8 +418,9 @@ static void a_stopped_ledger_has_answered_all_and_refuses_more(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[10], late;
-    for (unsigned i = 0; i < 10; i++)
+    for (unsigned i = 0; i < 10; i++) {
         submit(fixture, &clients[i], i);
+    }
     sower_ledger_stop(fixture->ledger);
     for (unsigned i = 0; i < 10; i++) {
         assert_int_equal(clients[i].times, 1);
@@ -427,8 +438,9 @@ static void those_who_wait_for_trials_share_a_commit_and_get_a_number_each(void 
     set_blocked(&fixture->store, true);
     submit_trials(fixture, &clients[0], 7, "");
     wait_until_entered(&fixture->store, 1);
-    for (unsigned i = 1; i < QUEUE - 1; i++)
+    for (unsigned i = 1; i < QUEUE - 1; i++) {
         submit_trials(fixture, &clients[i], 1, "");
+    }
     submit(fixture, &draw, 1);
     set_blocked(&fixture->store, false);
     assert_true(outcome(&clients[0]));

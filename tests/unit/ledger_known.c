@@ -69,11 +69,12 @@ static void adding_a_draw_again_changes_nothing(void **state)
 {
     (void)state;
     struct sower_known *known = sower_known_new(8);
-    for (int turn = 0; turn < 100; turn++)
+    for (int turn = 0; turn < 100; turn++) {
         for (uint64_t i = 0; i < 8; i++) {
             struct sower_draw_id draw = draw_id(i);
             sower_known_add(known, &draw, i + 1);
         }
+    }
     for (uint64_t i = 0; i < 8; i++) {
         struct sower_draw_id draw = draw_id(i);
         assert_int_equal(sower_known_find(known, &draw), i + 1);

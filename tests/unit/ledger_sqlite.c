@@ -22,8 +22,9 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     struct sower_problem problem;
     strcpy(fixture->directory, "/tmp/sower-test-XXXXXX");
-    if (mkdtemp(fixture->directory) == NULL)
+    if (mkdtemp(fixture->directory) == NULL) {
         return -1;
+    }
     snprintf(fixture->path, sizeof fixture->path, "%s/ledger", fixture->directory);
     fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
     *state = fixture;
@@ -68,8 +69,9 @@ static void append(struct fixture *fixture, unsigned first, unsigned count)
         pointers[i] = &records[i];
     }
     assert_true(fixture->store->methods->append(fixture->store, pointers, count, &problem));
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         assert_int_equal(records[i].ledger, first + i + 1);
+    }
     free(pointers);
     free(records);
 }
@@ -128,8 +130,9 @@ static void a_draw_is_found_by_its_id(void **state)
         pointers[i] = &records[i];
     }
     assert_true(fixture->store->methods->find(fixture->store, pointers, 8, &problem));
-    for (unsigned i = 0; i < 8; i++)
+    for (unsigned i = 0; i < 8; i++) {
         assert_int_equal(records[i].ledger, i < 5 ? i + 1 : 0);
+    }
 }
 
 static void a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line(void **state)
@@ -155,11 +158,12 @@ static void pages_follow_each_other_without_gaps(void **state)
     struct page page = {.stop_at = 0};
     append(fixture, 0, 40);
     uint64_t after = 0, seen = 0;
-    while (read_page(fixture, (struct sower_page){NULL, after, 35, 7}, &page) > 0)
+    while (read_page(fixture, (struct sower_page){NULL, after, 35, 7}, &page) > 0) {
         for (size_t i = 0; i < page.count; i++) {
             after = page.records[i].ledger;
             assert_int_equal(after, ++seen);
         }
+    }
     assert_int_equal(seen, 35);
 }
 
@@ -169,8 +173,9 @@ static void a_page_of_one_experiment_has_its_lines_only(void **state)
     struct page page = {.stop_at = 0};
     append(fixture, 0, 20);
     assert_int_equal(read_page(fixture, (struct sower_page){"e1", 4, 12, 16}, &page), 4);
-    for (size_t i = 0; i < page.count; i++)
+    for (size_t i = 0; i < page.count; i++) {
         assert_int_equal(page.records[i].ledger, 6 + 2 * i);
+    }
     assert_int_equal(read_page(fixture, (struct sower_page){"e", 0, 20, 16}, &page), 0);
 }
 

@@ -23,8 +23,9 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     struct sower_problem problem;
     strcpy(fixture->directory, "/tmp/sower-test-XXXXXX");
-    if (mkdtemp(fixture->directory) == NULL)
+    if (mkdtemp(fixture->directory) == NULL) {
         return -1;
+    }
     snprintf(fixture->path, sizeof fixture->path, "%s/ledger", fixture->directory);
     fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
     *state = fixture;
@@ -106,8 +107,9 @@ static void a_batch_is_served_in_its_order(void **state)
                                             make_request("b", "k", 1), make_request("a", "k", 3),
                                             make_request("a", "k", 4), make_request("a", "", 1)};
     struct sower_store_trials *pointers[6];
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 6; i++) {
         pointers[i] = &requests[i];
+    }
     assert_true(fixture->store->methods->give_trials(fixture->store, pointers, 6, &problem));
     static const uint64_t first[] = {0, 2, 0, 2, 2, 5};
     for (size_t i = 0; i < 6; i++) {

@@ -67,10 +67,12 @@ static void run_tasks(struct sower_job *base)
     parallel.run(parallel.executor, mark, job, 0);
     /* All tasks have returned when run does. */
     bool all = true;
-    for (size_t i = 0; i < TASKS; i++)
+    for (size_t i = 0; i < TASKS; i++) {
         all = all && job->done[i] == 1;
-    if (all)
+    }
+    if (all) {
         atomic_fetch_add(job->finished, 1);
+    }
 }
 
 static void every_task_of_every_job_runs_once(void **state)

@@ -76,8 +76,9 @@ static void what_is_malformed_of_another_unit_or_several_is_ignored(void **state
         "bytes=+1-2", "bytes=1 - 2", "bytes=0x1-2", "items=0-1", "0-1",       "bytes =0-1",
         "bytes:0-1",  "bytes=-1-2",  "bytes=1-2-3", "byte=0-1",
     };
-    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         assert_whole(headers[i], 10);
+    }
     assert_whole(NULL, 10);
     assert_whole("bytes=-5", 0);
 }
@@ -115,8 +116,9 @@ static void a_malformed_list_of_tags_matches_nothing(void **state)
     (void)state;
     static const char *const lists[] = {"",        "a", "\"a", "a\"", "W/", "\"b\" \"a\"", "\"b\";\"a\"",
                                         "* \"a\"", ","};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         assert_false(sower_etag_listed(lists[i], "\"a\"", true));
+    }
 }
 
 static void if_range_takes_the_very_tag_only(void **state)

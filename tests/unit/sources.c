@@ -36,8 +36,9 @@ static void take_long(void *unused, size_t index)
     pthread_mutex_lock(&work.lock);
     work.started++;
     pthread_cond_broadcast(&work.changed);
-    while (work.held)
+    while (work.held) {
         pthread_cond_wait(&work.changed, &work.lock);
+    }
     pthread_mutex_unlock(&work.lock);
 }
 
@@ -45,10 +46,11 @@ static void *prepare(const struct sower_plan *plan, const struct sower_seed *see
                      const struct sower_parallel *parallel)
 {
     (void)plan, (void)seed;
-    if (work.tasks > 0)
+    if (work.tasks > 0) {
         parallel->run(parallel->executor, take_long, NULL, work.tasks);
-    else
+    } else {
         take_long(NULL, 0);
+    }
     pthread_mutex_lock(&work.lock);
     void *factors = work.fails ? NULL : malloc(1);
     work.made += factors != NULL;
@@ -77,8 +79,9 @@ static void set(bool *flag, bool value)
 static void wait_until_started(unsigned times)
 {
     pthread_mutex_lock(&work.lock);
-    while (work.started < times)
+    while (work.started < times) {
         pthread_cond_wait(&work.changed, &work.lock);
+    }
     pthread_mutex_unlock(&work.lock);
 }
 
@@ -149,8 +152,9 @@ static void ask(struct fixture *fixture, struct client *client, uint8_t number, 
 static struct sower_prepared *outcome(struct client *client)
 {
     pthread_mutex_lock(&client->lock);
-    while (client->times == 0)
+    while (client->times == 0) {
         pthread_cond_wait(&client->told, &client->lock);
+    }
     pthread_mutex_unlock(&client->lock);
     assert_int_equal(client->times, 1);
     return client->wait.prepared;
@@ -160,8 +164,9 @@ static bool is_there(struct fixture *fixture, uint8_t number)
 {
     struct sower_draw_id draw = draw_id(number);
     struct sower_prepared *prepared = sower_sources_find(fixture->sources, &draw);
-    if (prepared != NULL)
+    if (prepared != NULL) {
         sower_prepared_release(prepared);
+    }
     return prepared != NULL;
 }
 
@@ -170,16 +175,19 @@ static void all_who_ask_at_the_same_time_share_one_preparation(void **state)
     struct fixture *fixture = *state;
     struct client clients[10];
     set(&work.held, true);
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 10; i++) {
         ask(fixture, &clients[i], 1, 10);
+    }
     wait_until_started(1);
     set(&work.held, false);
     struct sower_prepared *prepared = outcome(&clients[0]);
     assert_non_null(prepared);
-    for (size_t i = 1; i < 10; i++)
+    for (size_t i = 1; i < 10; i++) {
         assert_ptr_equal(outcome(&clients[i]), prepared);
-    for (size_t i = 0; i < 10; i++)
+    }
+    for (size_t i = 0; i < 10; i++) {
         sower_prepared_release(prepared);
+    }
     assert_int_equal(work.started, 1);
     assert_int_equal(sower_prepared_source(prepared)->seed.bytes[0], 1);
 }
@@ -238,8 +246,9 @@ static void a_failure_is_told_to_all_and_not_kept(void **state)
     struct client clients[3], again;
     set(&work.fails, true);
     set(&work.held, true);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         ask(fixture, &clients[i], 1, LIMIT);
+    }
     set(&work.held, false);
     for (size_t i = 0; i < 3; i++) {
         assert_null(outcome(&clients[i]));
