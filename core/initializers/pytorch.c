@@ -133,7 +133,8 @@ const struct sower_entry sower_entries_pytorch[] = {
     {
         .name = "kaiming_normal",
         .summary = "He's normal for the activation that follows, not truncated, as PyTorch has it.",
-        .formula = "std = g/sqrt(n), g as for kaiming_uniform",
+        .formula = "std = g/sqrt(n); g = 1 (linear, conv, sigmoid), 5/3 (tanh), sqrt(2) (relu), "
+                   "sqrt(2/(1 + a^2)) (leaky_relu), 3/4 (selu)",
         .source = "He et al., 2015; torch.nn.init.kaiming_normal_",
         .example = "kaiming_normal(mode=fan_out,nonlinearity=relu)",
         .rank_minimum = 2,
