@@ -19,6 +19,7 @@ struct sower_pool {
     struct sower_job *first, **last;
     struct group *groups; /* those with tasks to take */
     bool stopping;
+    size_t running; /* jobs, which may still make groups */
     size_t thread_count;
     pthread_t threads[];
 };
@@ -76,9 +77,13 @@ static void run_job(struct sower_pool *pool)
     if (pool->first == NULL) {
         pool->last = &pool->first;
     }
+    pool->running++;
     pthread_mutex_unlock(&pool->lock);
     job->run(job);
     pthread_mutex_lock(&pool->lock);
+    if (--pool->running == 0 && pool->stopping) {
+        pthread_cond_broadcast(&pool->wake);
+    }
 }
 
 static void *work(void *context)
@@ -91,7 +96,7 @@ static void *work(void *context)
             run_task(pool, pool->groups);
         } else if (pool->first != NULL) {
             run_job(pool);
-        } else if (pool->stopping) {
+        } else if (pool->stopping && pool->running == 0) {
             break;
         } else {
             pthread_cond_wait(&pool->wake, &pool->lock);
