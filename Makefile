@@ -69,7 +69,7 @@ $(BUILD)/%.o: %.c
 
 # Debian's packages, the same names in 12 and 13.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libsystemd-dev libcurl4-openssl-dev
-PACKAGES_CHECK = libcmocka-dev python3-pytest curl
+PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
 # nginx, which its package starts on port 80, is only for CI and bench; its tests are skipped without it.
