@@ -1,6 +1,7 @@
 #include "exchange.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,14 @@ void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)
 void sower_exchange_resume(struct sower_exchange *exchange)
 {
     MHD_resume_connection(exchange->connection);
+}
+
+bool sower_exchange_has_left(const struct sower_exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd file = {.fd = info == NULL ? -1 : info->connect_fd, .events = POLLRDHUP};
+    return poll(&file, 1, 0) > 0 && (file.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name)

@@ -72,6 +72,10 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step);
 void sower_exchange_resume(struct sower_exchange *exchange);
 
+/* While an exchange is suspended: whether the other side has closed the connection, or what it sends over it,
+ * which cannot be told apart. */
+bool sower_exchange_has_left(const struct sower_exchange *exchange);
+
 /* A request header's value or NULL. */
 const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name);
 

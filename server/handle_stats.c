@@ -152,6 +152,13 @@ static void finish_tensor(struct stats *stats)
 
 static void prepared(struct sower_sources_wait *wait);
 
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct stats *stats =
+        (const struct stats *)((const char *)wait - offsetof(struct stats, preparation));
+    return sower_exchange_has_left(stats->work.exchange);
+}
+
 /* Opens the next tensor. False when it is not open: it is being prepared (*waits), or there is a problem. */
 static bool open_tensor(struct stats *stats, bool *waits)
 {
@@ -172,7 +179,7 @@ static bool open_tensor(struct stats *stats, bool *waits)
         return stats->opened;
     }
     struct sower_draw_id draw = sower_draw_id(&stats->request.draw);
-    stats->preparation = (struct sower_sources_wait){.done = prepared};
+    stats->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
     sower_sources_prepare(exchange->server->sources, &draw, &stats->request.plan, &stats->request.seed,
                           &stats->preparation);
     return false; /* from here on `prepared` may go on with it at any time, on another thread */

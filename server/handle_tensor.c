@@ -186,6 +186,13 @@ static void prepared(struct sower_sources_wait *wait)
     sower_exchange_resume(tensor->exchange);
 }
 
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct tensor *tensor =
+        (const struct tensor *)((const char *)wait - offsetof(struct tensor, preparation));
+    return sower_exchange_has_left(tensor->exchange);
+}
+
 static enum MHD_Result open_heavy(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
@@ -194,7 +201,7 @@ static enum MHD_Result open_heavy(struct sower_exchange *exchange)
     if (tensor->prepared != NULL) {
         return answer_heavy(exchange);
     }
-    tensor->preparation.done = prepared;
+    tensor->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
     sower_exchange_suspend(exchange, answer_prepared);
     sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
                           &tensor->preparation);

@@ -69,7 +69,7 @@ static bool start_pool(struct sower_server *server, struct sower_problem *proble
     const struct sower_options *options = server->options;
     server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
     if (server->pool != NULL) {
-        server->sources = sower_sources_new(server->pool, options->cache_size);
+        server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
     return server->sources != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                                         "The daemon is out of memory or threads.");

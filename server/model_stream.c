@@ -45,12 +45,20 @@ static void prepared(struct sower_sources_wait *wait)
     sower_exchange_resume(stream->exchange);
 }
 
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct sower_model_stream *stream =
+        (const struct sower_model_stream *)((const char *)wait -
+                                            offsetof(struct sower_model_stream, preparation));
+    return sower_exchange_has_left(stream->exchange);
+}
+
 /* Has the heavy tensor at hand prepared; libmicrohttpd asks again when that is done. */
 static ssize_t order_source(struct sower_model_stream *stream)
 {
     struct sower_draw_id draw = sower_draw_id(&stream->request.draw);
     stream->asked = true;
-    stream->preparation = (struct sower_sources_wait){.done = prepared};
+    stream->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
     MHD_suspend_connection(stream->exchange->connection);
     sower_sources_prepare(stream->exchange->server->sources, &draw, &stream->request.plan,
                           &stream->request.seed, &stream->preparation);

@@ -37,6 +37,8 @@ static const struct option {
      "threads that prepare heavy tensors (0: one for each CPU)"},
     {"cache-size", SIZE, AT(cache_size), "1G", 0, UINT64_MAX, "BYTES",
      "memory for prepared factors; K, M and G may follow the number (1G)"},
+    {"wait-seconds", COUNT, AT(wait_seconds), "30", 1, 86400, "N",
+     "how long a heavy tensor may wait for memory (30)"},
     {"max-orthogonal", COUNT, AT(max_orthogonal), "8192", 1, 1 << 20, "N",
      "the smaller side of the largest orthogonal matrix (8192)"},
     {"connections", COUNT, AT(connections), "1024", 1, 1 << 20, "N",

@@ -1,12 +1,18 @@
 #include "sources.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURNS_MAX = 256 }; /* preparations that may wait for their turn */
+#include "ticker.h"
+
+enum {
+    TURNS_MAX = 256,    /* preparations that may wait for their turn */
+    SIGHTINGS_LEFT = 2, /* so that who has only closed its sending side gets what is soon done */
+};
 
 enum stage { WAITING, PREPARING, READY };
 
@@ -16,7 +22,8 @@ struct sower_prepared {
     struct sower_draw_id draw;
     uint64_t memory;
     enum stage stage;
-    size_t users; /* who hold it, or wait for it */
+    _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */
+    size_t users;           /* who hold it, or wait for it */
     struct sower_sources_wait *waits;
     struct sower_source source; /* open when READY; before, what to open */
     struct sower_prepared *newer, *older;
@@ -26,7 +33,9 @@ struct sower_prepared {
  */
 struct sower_sources {
     struct sower_pool *pool;
-    uint64_t limit;
+    uint64_t limit, wait_seconds;
+    struct sower_ticker ticker;
+    bool ticks;
     pthread_mutex_t lock;  /* guards what follows */
     uint64_t memory;       /* of those that are PREPARING or READY */
     size_t turns;          /* how many are WAITING */
@@ -133,27 +142,46 @@ static void start_turns(struct sower_sources *sources)
 }
 
 struct tasks {
-    struct sower_sources *sources;
+    const struct sower_prepared *entry;
     sower_task *task;
     void *work;
 };
 
-static void run_unless_stopping(void *context, size_t index)
+static bool given_up(const struct sower_prepared *entry)
+{
+    return atomic_load(&entry->sources->stopping) || atomic_load(&entry->abandoned);
+}
+
+static void run_unless_given_up(void *context, size_t index)
 {
     struct tasks *tasks = context;
-    if (!atomic_load(&tasks->sources->stopping)) {
+    if (!given_up(tasks->entry)) {
         tasks->task(tasks->work, index);
     }
 }
 
-/* Tasks on the pool. Those that would begin after the stop are left out: preparing may take minutes, and
- * factors that lack them are never given out. */
+/* Tasks on the pool. Those that would begin after the preparation was given up are left out: preparing may
+ * take minutes, and factors that lack them are never given out. */
 static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
 {
-    struct sower_sources *sources = executor;
-    const struct sower_parallel parallel = sower_pool_parallel(sources->pool);
-    struct tasks tasks = {sources, task, work};
-    parallel.run(parallel.executor, run_unless_stopping, &tasks, count);
+    const struct sower_prepared *entry = executor;
+    const struct sower_parallel parallel = sower_pool_parallel(entry->sources->pool);
+    struct tasks tasks = {entry, task, work};
+    if (!given_up(entry)) {
+        parallel.run(parallel.executor, run_unless_given_up, &tasks, count);
+    }
+}
+
+/* Releases what was being prepared; the lock is held. */
+static void discard(struct sower_sources *sources, struct sower_prepared *entry, bool opened)
+{
+    if (!entry->abandoned) {
+        unlink_entry(sources, entry);
+    }
+    if (opened) {
+        sower_source_close(&entry->source);
+    }
+    free(entry);
 }
 
 static bool refuse_stopping(struct sower_problem *problem)
@@ -164,19 +192,19 @@ static bool refuse_stopping(struct sower_problem *problem)
 
 static bool open_source(struct sower_prepared *entry, struct sower_problem *problem)
 {
-    const struct sower_parallel parallel = {run_tasks, entry->sources};
+    const struct sower_parallel parallel = {run_tasks, entry};
     const struct sower_source wanted = entry->source;
-    if (atomic_load(&entry->sources->stopping)) {
+    if (given_up(entry)) {
         return refuse_stopping(problem);
     }
     if (!sower_source_open(&entry->source, &wanted.plan, &wanted.seed, &parallel, problem)) {
         return false;
     }
-    if (!atomic_load(&entry->sources->stopping)) {
+    if (!given_up(entry)) {
         return true;
     }
     sower_source_close(&entry->source);
-    return refuse_stopping(problem);
+    return refuse_stopping(problem); /* when it was abandoned, nobody is told */
 }
 
 /* On the pool: opens the source and tells all who wait. */
@@ -188,12 +216,13 @@ static void prepare(struct sower_job *job)
     bool opened = open_source(entry, &problem);
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
-    if (opened) {
+    if (opened && !entry->abandoned) {
         entry->stage = READY;
         entry->waits = NULL;
     } else {
         sources->memory -= entry->memory;
-        give_up(sources, entry);
+        discard(sources, entry, opened);
+        opened = false;
         start_turns(sources);
     }
     pthread_mutex_unlock(&sources->lock);
@@ -261,6 +290,7 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
 {
     struct sower_problem problem;
     wait->next = NULL;
+    wait->late = wait->sightings = 0;
     pthread_mutex_lock(&sources->lock);
     struct sower_prepared *entry = join(sources, draw, plan, seed, &problem);
     bool waits = entry != NULL && entry->stage != READY;
@@ -271,6 +301,7 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
         wait->next = entry->waits;
         entry->waits = wait;
         start_turns(sources);
+        sower_ticker_wake(&sources->ticker);
     }
     pthread_mutex_unlock(&sources->lock);
     if (!waits) {
@@ -298,7 +329,97 @@ uint64_t sower_sources_limit(const struct sower_sources *sources)
     return sources->limit;
 }
 
-struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory)
+/* Those that one tick refuses, and why. */
+struct refused {
+    struct sower_sources_wait *left, *late;
+};
+
+/* Takes out of an entry's waits those whose time is over. */
+static void sort_out(const struct sower_sources *sources, struct sower_prepared *entry,
+                     struct refused *refused)
+{
+    struct sower_sources_wait **place = &entry->waits;
+    while (*place != NULL) {
+        struct sower_sources_wait *wait = *place;
+        bool gone = wait->has_left != NULL && wait->has_left(wait);
+        wait->sightings = gone ? wait->sightings + 1 : 0;
+        wait->late += entry->stage == WAITING;
+        struct sower_sources_wait **list = wait->sightings >= SIGHTINGS_LEFT    ? &refused->left
+                                           : wait->late > sources->wait_seconds ? &refused->late
+                                                                                : NULL;
+        if (list == NULL) {
+            place = &wait->next;
+            continue;
+        }
+        *place = wait->next;
+        wait->next = *list;
+        *list = wait;
+        entry->users--;
+    }
+}
+
+/* Nobody waits for it any more. A preparation that runs ends at its next task, and releases the entry. */
+static void abandon(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    if (entry->stage == WAITING) {
+        sources->turns--;
+        give_up(sources, entry);
+        return;
+    }
+    unlink_entry(sources, entry);
+    atomic_store(&entry->abandoned, true);
+}
+
+void sower_sources_tick(struct sower_sources *sources)
+{
+    struct refused refused = {NULL, NULL};
+    struct sower_problem left, late;
+    sower_problem_set(&left, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The connection was closed from the other side while the tensor was being prepared; "
+                      "keep it open until the answer has come.");
+    sower_problem_set(&late, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "No memory to prepare this tensor came free in time (--wait-seconds %" PRIu64
+                      "); ask again in a moment.",
+                      sources->wait_seconds);
+    pthread_mutex_lock(&sources->lock);
+    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+        newer = entry->newer;
+        if (entry->stage == READY) {
+            continue;
+        }
+        sort_out(sources, entry, &refused);
+        if (entry->waits == NULL) {
+            abandon(sources, entry);
+        }
+    }
+    start_turns(sources);
+    pthread_mutex_unlock(&sources->lock);
+    tell(refused.left, NULL, &left);
+    tell(refused.late, NULL, &late);
+}
+
+static bool tick(void *context)
+{
+    struct sower_sources *sources = context;
+    sower_sources_tick(sources);
+    pthread_mutex_lock(&sources->lock);
+    const struct sower_prepared *entry = sources->newest;
+    while (entry != NULL && entry->stage == READY) {
+        entry = entry->older;
+    }
+    pthread_mutex_unlock(&sources->lock);
+    return entry != NULL;
+}
+
+static void stop_ticker(struct sower_sources *sources)
+{
+    if (sources->ticks) {
+        sower_ticker_stop(&sources->ticker);
+    }
+    sources->ticks = false;
+}
+
+struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory, uint64_t wait_seconds)
 {
     struct sower_sources *sources = calloc(1, sizeof *sources);
     if (sources == NULL) {
@@ -306,7 +427,13 @@ struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory
     }
     sources->pool = pool;
     sources->limit = memory;
+    sources->wait_seconds = wait_seconds;
     pthread_mutex_init(&sources->lock, NULL);
+    sources->ticks = sower_ticker_start(&sources->ticker, tick, sources);
+    if (!sources->ticks) {
+        sower_sources_free(sources);
+        return NULL;
+    }
     return sources;
 }
 
@@ -314,6 +441,7 @@ void sower_sources_stop(struct sower_sources *sources)
 {
     struct sower_problem problem;
     struct sower_sources_wait *refused = NULL;
+    stop_ticker(sources);
     refuse_stopping(&problem);
     pthread_mutex_lock(&sources->lock);
     sources->stopping = true;
@@ -336,6 +464,7 @@ void sower_sources_stop(struct sower_sources *sources)
 
 void sower_sources_free(struct sower_sources *sources)
 {
+    stop_ticker(sources);
     while (sources->newest != NULL) {
         struct sower_prepared *entry = sources->newest;
         unlink_entry(sources, entry);

@@ -4,10 +4,15 @@
  * compute pool, once for all who ask for the same draw at the same time or soon after, and kept while memory
  * allows: a tensor that is fetched in eight shards is prepared once. What is in use is never dropped; what is
  * not goes in the order of last use when the limit is reached; preparations that do not fit now wait for
- * their turn. */
+ * their turn, and those who wait for them are refused when it does not come in time.
+ *
+ * A preparation is given up when all who wait for it have left. While its connection is suspended,
+ * libmicrohttpd does not look whether a client is still there, so a thread of the cache's own asks every
+ * second. */
 #ifndef SOWER_SERVER_SOURCES_H
 #define SOWER_SERVER_SOURCES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,13 +29,24 @@ struct sower_prepared; /* one of them */
 struct sower_sources_wait {
     /* Called once, by any thread; what it points to may be gone when it returns. */
     void (*done)(struct sower_sources_wait *wait);
+    /* Called by any thread until then: whether it looks as if nobody took what will come. Must not block.
+     * NULL stands for one who never leaves. Who looks so at two seconds in a row is refused. */
+    bool (*has_left)(const struct sower_sources_wait *wait);
     struct sower_prepared *prepared; /* the outcome, to be released; NULL with a problem */
     struct sower_problem problem;
+    /* the cache's own */
+    uint64_t late;      /* for how many seconds its turn has not come */
+    unsigned sightings; /* for how many it looked gone */
     struct sower_sources_wait *next;
 };
 
-/* Keeps `memory` bytes of factors at most. NULL when memory runs out. */
-struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory);
+/* Keeps `memory` bytes of factors at most, and lets nobody wait for memory longer than `wait_seconds`. NULL
+ * when memory or threads run out. */
+struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory, uint64_t wait_seconds);
+
+/* A second has passed: refuses those who left or waited too long, and gives up what nobody waits for any
+ * more. The cache's thread calls it; a test may, to make time pass. */
+void sower_sources_tick(struct sower_sources *sources);
 
 /* Refuses whoever waits and whoever comes later. What is being made is given up at the end of the tasks that
  * run now. */

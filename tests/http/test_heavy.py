@@ -2,7 +2,10 @@
 import concurrent.futures
 import random
 import signal
+import socket
 import struct
+
+import pytest
 
 from conftest import PATIENCE
 
@@ -94,6 +97,58 @@ def test_clients_that_leave_during_heavy_work_leave_nothing_behind(start):
             connection.getresponse().read(1000)
         connection.close()
     assert daemon.get("/v1/tensor", **orthogonal(700, 700)).status == 200
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
+def test_a_preparation_is_given_up_when_its_client_has_left(start, reset):
+    daemon = start("--compute-threads", "1")
+    connection = daemon.socket()
+    connection.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    while not daemon.ledger():  # recorded: what comes next is the preparation
+        pass
+    if reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    line = daemon.wait_for(lambda line: line.get("path") == "/v1/tensor")
+    assert line["status"] == 503 and line["name"] == "q"
+    assert daemon.get("/v1/tensor", **{**orthogonal(60, 40), "name": "next"}).status == 200
+
+
+def test_a_client_that_has_only_closed_its_sending_side_gets_what_is_soon_done(daemon):
+    with daemon.socket() as connection:
+        connection.sendall(f"GET {path_of(daemon, {**orthogonal(300, 300), 'name': 'half'})} HTTP/1.0\r\n\r\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    assert received.startswith(b"HTTP/1.0 200 ") or received.startswith(b"HTTP/1.1 200 ")
+    assert received.endswith(daemon.get("/v1/tensor", **{**orthogonal(300, 300), "name": "half"}).body)
+
+
+def stuck_reader(daemon, fields):
+    """A client that asks for more than the sockets hold, and reads only the head of the answer."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    connection.settimeout(PATIENCE)
+    connection.connect((daemon.host, daemon.port))
+    connection.sendall(f"GET {path_of(daemon, fields)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    return connection
+
+
+def test_who_waits_too_long_for_memory_that_a_slow_reader_holds_gets_503(start):
+    daemon = start("--cache-size", "90M", "--wait-seconds", "1")
+    connection = stuck_reader(daemon, orthogonal(3000, 3000))
+    answer = daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"})
+    assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
+    connection.close()
+
+
+def test_a_reader_that_takes_nothing_is_cut_and_its_memory_goes_to_who_waits(start):
+    daemon = start("--cache-size", "90M", "--idle-seconds", "1")
+    connection = stuck_reader(daemon, orthogonal(3000, 3000))
+    answer = daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"}, slice="0:10,:")
+    assert answer.status == 200 and len(answer.body) == 4 * 10 * 3000
+    assert any(line.get("end") == "timeout" for line in daemon.log) or daemon.wait_for(lambda line: line.get("end") == "timeout")
+    connection.close()
 
 
 def test_a_stop_during_heavy_work_is_orderly(start):

@@ -12,7 +12,7 @@
 #include "../../core/structure.h"
 #include "../../server/sources.h"
 
-enum { LIMIT = 100 };
+enum { LIMIT = 100, PATIENCE = 3 /* seconds that one may wait for memory */ };
 
 /* What the structure below reports; guarded by `lock`. */
 static struct {
@@ -95,7 +95,7 @@ static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->pool = sower_pool_new(4);
-    fixture->sources = sower_sources_new(fixture->pool, LIMIT);
+    fixture->sources = sower_sources_new(fixture->pool, LIMIT, PATIENCE);
     work.held = work.fails = false;
     work.tasks = work.started = work.made = work.released = 0;
     *state = fixture;
@@ -118,6 +118,7 @@ struct client {
     pthread_mutex_t lock;
     pthread_cond_t told;
     unsigned times;
+    _Atomic bool left;
 };
 
 static void done(struct sower_sources_wait *wait)
@@ -127,6 +128,11 @@ static void done(struct sower_sources_wait *wait)
     client->times++;
     pthread_cond_signal(&client->told);
     pthread_mutex_unlock(&client->lock);
+}
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    return ((const struct client *)wait)->left;
 }
 
 static struct sower_draw_id draw_id(uint8_t number)
@@ -146,6 +152,7 @@ static void ask(struct fixture *fixture, struct client *client, uint8_t number, 
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
+    client->wait.has_left = has_left;
     sower_sources_prepare(fixture->sources, &draw, &plan, &seed, &client->wait);
 }
 
@@ -291,6 +298,119 @@ static void stopping_gives_up_a_preparation_between_its_tasks(void **state)
     assert_true(work.started <= 4); /* threads of the pool */
 }
 
+static void seconds_pass(struct fixture *fixture, unsigned count)
+{
+    while (count-- > 0) {
+        sower_sources_tick(fixture->sources);
+    }
+}
+
+/* The first task waits until nobody is left; no other one may begin after it. */
+static void a_preparation_that_all_have_left_is_given_up_between_its_tasks(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client clients[3], again;
+    set(&work.held, true);
+    work.tasks = 1000;
+    for (size_t i = 0; i < 3; i++) {
+        ask(fixture, &clients[i], 1, LIMIT);
+    }
+    wait_until_started(1);
+    for (size_t i = 0; i < 3; i++) {
+        clients[i].left = true;
+    }
+    seconds_pass(fixture, 2);
+    for (size_t i = 0; i < 3; i++) {
+        assert_null(outcome(&clients[i]));
+        assert_int_equal(clients[i].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    }
+    ask(fixture, &again, 1, LIMIT); /* waits for the memory, and is prepared from the beginning */
+    assert_int_equal(again.times, 0);
+    set(&work.held, false);
+    sower_prepared_release(outcome(&again));
+    assert_in_range(work.started, 1000 + 1, 1000 + 4); /* of the first as many as the pool has threads */
+    assert_int_equal(work.made, work.released + 1);
+}
+
+static void a_preparation_goes_on_for_those_who_stay(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client leaves, stays;
+    set(&work.held, true);
+    ask(fixture, &leaves, 1, LIMIT);
+    ask(fixture, &stays, 1, LIMIT);
+    wait_until_started(1);
+    leaves.left = true;
+    seconds_pass(fixture, 2);
+    assert_null(outcome(&leaves));
+    set(&work.held, false);
+    sower_prepared_release(outcome(&stays));
+    assert_true(is_there(fixture, 1));
+    assert_int_equal(work.started, 1);
+}
+
+/* A client that has closed only its sending side looks the same: it gets what is soon done. */
+static void who_seems_to_have_left_is_given_a_second(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    set(&work.held, true);
+    ask(fixture, &client, 1, LIMIT);
+    client.left = true;
+    seconds_pass(fixture, 1);
+    client.left = false;
+    seconds_pass(fixture, 1);
+    assert_int_equal(client.times, 0);
+    set(&work.held, false);
+    sower_prepared_release(outcome(&client));
+}
+
+static void whose_turn_does_not_come_in_time_is_refused_and_others_move_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client holder, large, small;
+    ask(fixture, &holder, 1, LIMIT / 2);
+    struct sower_prepared *held = outcome(&holder);
+    ask(fixture, &large, 2, LIMIT);
+    seconds_pass(fixture, PATIENCE);
+    ask(fixture, &small, 3, LIMIT / 2);
+    assert_int_equal(small.times, 0);
+    seconds_pass(fixture, 1);
+    assert_null(outcome(&large));
+    assert_int_equal(large.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    assert_non_null(strstr(large.wait.problem.sentence, "--wait-seconds 3"));
+    sower_prepared_release(outcome(&small));
+    sower_prepared_release(held);
+}
+
+static void who_leaves_before_its_turn_makes_way(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client holder, leaves, next;
+    ask(fixture, &holder, 1, LIMIT / 2);
+    struct sower_prepared *held = outcome(&holder);
+    ask(fixture, &leaves, 2, LIMIT);
+    ask(fixture, &next, 3, LIMIT / 2);
+    leaves.left = true;
+    seconds_pass(fixture, 2);
+    assert_null(outcome(&leaves));
+    sower_prepared_release(outcome(&next));
+    sower_prepared_release(held);
+    assert_int_equal(work.started, 2);
+}
+
+/* With nobody to call the tick: the cache's own thread does. */
+static void time_passes_by_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client holder, large;
+    ask(fixture, &holder, 1, LIMIT);
+    struct sower_prepared *held = outcome(&holder);
+    ask(fixture, &large, 2, LIMIT);
+    assert_null(outcome(&large));
+    sower_prepared_release(held);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -302,6 +422,12 @@ int main(void)
         TEST(a_failure_is_told_to_all_and_not_kept),
         TEST(stopping_refuses_those_who_wait_and_who_come),
         TEST(stopping_gives_up_a_preparation_between_its_tasks),
+        TEST(a_preparation_that_all_have_left_is_given_up_between_its_tasks),
+        TEST(a_preparation_goes_on_for_those_who_stay),
+        TEST(who_seems_to_have_left_is_given_a_second),
+        TEST(whose_turn_does_not_come_in_time_is_refused_and_others_move_up),
+        TEST(who_leaves_before_its_turn_makes_way),
+        TEST(time_passes_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
