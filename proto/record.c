@@ -17,6 +17,17 @@ void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE])
     hex[64] = '\0';
 }
 
+const char *sower_record_kind_name(enum sower_record_kind kind)
+{
+    static const char *const names[] = {
+        [SOWER_RECORD_DRAW] = "draw",
+        [SOWER_RECORD_TRIALS] = "trials",
+        [SOWER_RECORD_PIN] = "pin",
+        [SOWER_RECORD_UNPIN] = "unpin",
+    };
+    return names[kind];
+}
+
 void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
 {
     int64_t seconds = milliseconds / 1000;
@@ -102,6 +113,7 @@ void sower_record_of(const struct sower_request *request, struct sower_record *r
 {
     const struct sower_draw *draw = &request->draw;
     memset(record, 0, sizeof *record);
+    record->kind = SOWER_RECORD_DRAW;
     record->draw = sower_draw_id(draw);
     record->seed = request->seed;
     record->root_id = draw->root_id;
@@ -133,29 +145,69 @@ static json_t *shape_json(const char *text)
     return shape;
 }
 
+/* Adds the members of `more`, which it takes over, to `line`; false when memory ran out for either. */
+static bool add(json_t *line, json_t *more)
+{
+    bool added = line != NULL && more != NULL && json_object_update(line, more) == 0;
+    json_decref(more);
+    return added;
+}
+
+static bool add_hex(json_t *line, const char *key, const uint8_t bytes[32])
+{
+    char hex[SOWER_HEX_SIZE];
+    sower_hex(bytes, hex);
+    return json_object_set_new(line, key, json_string(hex)) == 0;
+}
+
+static bool add_draw(json_t *line, const struct sower_record *record)
+{
+    return add_hex(line, "draw", record->draw.bytes) && add_hex(line, "seed", record->seed.bytes) &&
+           add_hex(line, "root", record->root_id.bytes) &&
+           add(line, json_pack("{s:i, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "spec", (int)record->spec,
+                               "experiment", record->experiment, "trial", (json_int_t)record->trial, "name",
+                               record->name, "shape", shape_json(record->shape), "dtype", record->dtype,
+                               "init", record->initializer, "layout", record->layout)) &&
+           (!record->has_manifest || add_hex(line, "manifest", record->manifest)) &&
+           (record->drift == 0 ||
+            json_object_set_new(line, "drift", json_integer((json_int_t)record->drift)) == 0);
+}
+
+static bool add_trials(json_t *line, const struct sower_record *record)
+{
+    return add(line, json_pack("{s:I, s:I}", "trial", (json_int_t)record->trial, "count",
+                               (json_int_t)record->count)) &&
+           (record->key[0] == '\0' || json_object_set_new(line, "key", json_string(record->key)) == 0);
+}
+
+static bool add_rest(json_t *line, const struct sower_record *record)
+{
+    if (record->kind == SOWER_RECORD_DRAW) {
+        return add_draw(line, record);
+    }
+    return add_hex(line, "root", record->root_id.bytes) &&
+           json_object_set_new(line, "experiment", json_string(record->experiment)) == 0 &&
+           (record->kind != SOWER_RECORD_TRIALS || add_trials(line, record));
+}
+
+static bool add_place(json_t *line, const struct sower_link *place)
+{
+    return add_hex(line, "writer", place->writer) &&
+           json_object_set_new(line, "sequence", json_integer((json_int_t)place->sequence)) == 0 &&
+           add_hex(line, "link", place->link);
+}
+
 json_t *sower_record_json(const struct sower_record *record)
 {
-    char draw[SOWER_HEX_SIZE];
-    char seed[SOWER_HEX_SIZE];
-    char root[SOWER_HEX_SIZE];
     char time[SOWER_TIME_SIZE];
-    sower_hex(record->draw.bytes, draw);
-    sower_hex(record->seed.bytes, seed);
-    sower_hex(record->root_id.bytes, root);
+    bool written = record->ledger != 0;
     sower_record_time(record->time, time);
-    json_t *line = record->ledger == 0
-                       ? json_object()
-                       : json_pack("{s:I, s:s}", "ledger", (json_int_t)record->ledger, "time", time);
-    json_t *rest =
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:s, s:o, s:s, s:s, s:s}", "draw", draw, "seed", seed,
-                  "root", root, "spec", (int)record->spec, "experiment", record->experiment, "trial",
-                  (json_int_t)record->trial, "name", record->name, "shape", shape_json(record->shape),
-                  "dtype", record->dtype, "init", record->initializer, "layout", record->layout);
-    char manifest[SOWER_HEX_SIZE];
-    sower_hex(record->manifest, manifest);
-    bool whole = line != NULL && rest != NULL && json_object_update(line, rest) == 0 &&
-                 (!record->has_manifest || json_object_set_new(line, "manifest", json_string(manifest)) == 0);
-    json_decref(rest);
+    json_t *line = json_object();
+    bool whole =
+        line != NULL &&
+        (!written || add(line, json_pack("{s:I, s:s, s:s}", "ledger", (json_int_t)record->ledger, "time",
+                                         time, "kind", sower_record_kind_name(record->kind)))) &&
+        add_rest(line, record) && (!written || add_place(line, &record->place));
     if (!whole) {
         json_decref(line);
         return NULL;

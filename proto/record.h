@@ -1,17 +1,26 @@
-/* Ledger records: what is written down of a draw.
+/* Ledger records: what is written down, line by line.
  *
- * A record is a row of plain text and numbers, so that a store needs to know nothing of tensors. Its printed
- * form is one JSON object on a line (NDJSON), with its keys in this order:
+ * A line says one of three things: that a tensor was drawn, that trial numbers were given out, or that an
+ * experiment was pinned or unpinned. A record is a row of plain text and numbers, so that a store needs to
+ * know nothing of tensors. Its printed form is one JSON object on a line (NDJSON), with its keys in this
+ * order:
  *
- *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z",
+ *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z","kind":"draw",
  *    "draw":"<64 hex digits>","seed":"<64 hex digits>","root":"<64 hex digits>","spec":1,
  *    "experiment":"exp-42","trial":0,"name":"w","shape":[4096,4096],"dtype":"f32","init":"he_normal",
- *    "layout":"oi"}
+ *    "layout":"oi","manifest":"<64 hex digits>","drift":7,
+ *    "writer":"<64 hex digits>","sequence":1,"link":"<64 hex digits>"}
  *
- * A line of a model ends in "manifest":"<64 hex digits>", the hash of the model's manifest.
+ *   {"ledger":2,"time":"…","kind":"trials","root":"…","experiment":"exp-42","trial":3,"count":2,"key":"…",
+ *    "writer":"…","sequence":2,"link":"…"}
  *
- * It holds all that is needed to make the draw again: a request with these fields, under the same root, has
- * this id and this seed. `root` is the root's id, not the root. */
+ *   {"ledger":3,"time":"…","kind":"pin","root":"…","experiment":"exp-42","writer":"…","sequence":3,"link":"…"}
+ *
+ * `manifest`, `drift` and `key` are there only where they apply. The last three place the line in the chain
+ * of its writer (chain.h).
+ *
+ * A draw's line holds all that is needed to make the draw again: a request with these fields, under the same
+ * root, has this id and this seed. `root` is the root's id, not the root. */
 #ifndef SOWER_PROTO_RECORD_H
 #define SOWER_PROTO_RECORD_H
 
@@ -20,8 +29,10 @@
 
 #include <jansson.h>
 
+#include "chain.h"
 #include "expression.h"
 #include "request.h"
+#include "trials.h"
 
 enum {
     SOWER_RECORD_SHAPE_MAX = 192,
@@ -30,14 +41,24 @@ enum {
     SOWER_TIME_SIZE = 32
 };
 
+enum sower_record_kind { SOWER_RECORD_DRAW = 1, SOWER_RECORD_TRIALS, SOWER_RECORD_PIN, SOWER_RECORD_UNPIN };
+
 struct sower_record {
     uint64_t ledger; /* the line's number, from 1; 0: not yet written */
     int64_t time;    /* milliseconds since 1970-01-01 UTC */
-    struct sower_draw_id draw;
-    struct sower_seed seed, root_id;
-    unsigned spec;
+    enum sower_record_kind kind;
+    struct sower_seed root_id;
     char experiment[SOWER_EXPERIMENT_MAX + 1];
-    uint64_t trial;
+    uint64_t trial; /* of the draw; or the first of those given out */
+
+    /* Of trial numbers that were given out. */
+    uint64_t count;
+    char key[SOWER_TRIALS_KEY_MAX + 1]; /* the request's Idempotency-Key; empty: none */
+
+    /* Of a draw. */
+    struct sower_draw_id draw;
+    struct sower_seed seed;
+    unsigned spec;
     char name[SOWER_NAME_MAX + 1];
     char shape[SOWER_RECORD_SHAPE_MAX]; /* "4096,4096"; empty for a scalar */
     char dtype[16];
@@ -46,13 +67,20 @@ struct sower_record {
                                              this order: in_axis, out_axis, batch_axis, fan_in, fan_out */
     bool has_manifest;                    /* the draw was first asked for as a part of a model */
     uint8_t manifest[32];
+    uint64_t drift; /* the first line with this seed, of another draw: its shape, dtype, initializer or layout
+                       were others; 0: there is none before this */
+
+    struct sower_link place; /* in its writer's chain */
 };
 
 /* The record of a request's draw; ledger and time are 0. */
 void sower_record_of(const struct sower_request *request, struct sower_record *record);
 
-/* The line as a JSON object, without `ledger` and `time` while `ledger` is 0. A new reference; NULL when
- * memory runs out or the record's shape is none. */
+/* "draw", "trials", "pin", "unpin". */
+const char *sower_record_kind_name(enum sower_record_kind kind);
+
+/* The line as a JSON object; only what says the draw while `ledger` is 0. A new reference; NULL when memory
+ * runs out or the record's shape is none. */
 json_t *sower_record_json(const struct sower_record *record);
 
 /* RFC 3339 in UTC, to the millisecond: "2026-01-31T12:00:00.000Z". */

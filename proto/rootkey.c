@@ -16,7 +16,7 @@ enum {
 static bool refuse_errno(const char *path, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
-                             "The root key file %s cannot be read: %s.", path, strerror(errno));
+                             "The key file %s cannot be read: %s.", path, strerror(errno));
 }
 
 /* Whether the file is for its owner's eyes only. A pipe (a shell's <(…)) passes the same check. */
@@ -28,7 +28,7 @@ static bool check_mode(int file, const char *path, struct sower_problem *problem
     }
     if (S_ISDIR(status.st_mode)) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
-                                 "The root key file %s is a directory.", path);
+                                 "The key file %s is a directory.", path);
     }
     mode_t foreign = status.st_mode & (S_IRWXG | S_IRWXO);
     if (foreign == 0 || (foreign == S_IRGRP && status.st_gid == 0)) {
@@ -36,7 +36,7 @@ static bool check_mode(int file, const char *path, struct sower_problem *problem
     }
     return sower_problem_set(
         problem, SOWER_PROBLEM_INVALID, "root_key_file",
-        "The root key file %s is open to others (mode %04o); make it private: chmod 600.", path,
+        "The key file %s is open to others (mode %04o); make it private: chmod 600.", path,
         (unsigned)status.st_mode & 07777U);
 }
 
@@ -97,7 +97,7 @@ bool sower_rootkey_read(const char *path, struct sower_seed *root, struct sower_
     read_well = decode(content, (size_t)size, root);
     if (!read_well) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
-                          "The root key file %s must hold 32 raw bytes or 64 hex digits.", path);
+                          "The key file %s must hold 32 raw bytes or 64 hex digits.", path);
     }
 out:
     close(file);

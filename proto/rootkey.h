@@ -1,7 +1,7 @@
-/* Root key files: where a private root comes from.
+/* Key files: where a private root, or another secret, comes from.
  *
- * The file holds the 32 bytes of a root, either as they are (exactly 32 bytes) or as 64 hex digits of either
- * case, with one line end allowed after them. Whoever reads it can derive every seed of that universe, so a
+ * The file holds 32 bytes, either as they are (exactly 32 bytes) or as 64 hex digits of either
+ * case, with one line end allowed after them. Whoever reads a root can derive every seed of that universe, so a
  * file that others may read is refused, as ssh does with its keys. One exception: a file that only the group
  * of root may read besides its owner is taken, because that is how systemd hands over credentials. */
 #ifndef SOWER_PROTO_ROOTKEY_H

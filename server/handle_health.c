@@ -22,7 +22,7 @@ enum MHD_Result sower_handle_healthz(struct sower_exchange *exchange)
 static enum MHD_Result answer_probe(struct sower_exchange *exchange)
 {
     const struct probe *probe = exchange->state;
-    return probe->wait.recorded ? reply_well(exchange) : sower_refuse(exchange, &probe->wait.problem);
+    return probe->wait.well ? reply_well(exchange) : sower_refuse(exchange, &probe->wait.problem);
 }
 
 static void probed(struct sower_ledger_wait *wait)
@@ -37,6 +37,7 @@ enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
         return MHD_NO;
     }
     probe->wait.done = probed;
+    probe->wait.wish = SOWER_LEDGER_PROBE;
     probe->exchange = exchange;
     exchange->state = probe;
     exchange->release = free;

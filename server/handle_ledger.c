@@ -16,6 +16,7 @@ enum { PAGE_LINES = 64, BLOCK_SIZE = 64 * 1024 };
 struct lines {
     struct sower_exchange *exchange;
     char experiment[SOWER_EXPERIMENT_MAX + 1];
+    struct sower_seed root_id;
     struct sower_page page;
     uint64_t left; /* lines that the limit still allows */
     bool ended;
@@ -81,6 +82,7 @@ static bool next_page(struct lines *lines, struct sower_problem *problem)
     lines->size = lines->sent = 0;
     lines->count = 0;
     lines->page.experiment = lines->experiment[0] != '\0' ? lines->experiment : NULL;
+    lines->page.root_id = &lines->root_id;
     lines->page.count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
     bool read = lines->page.count == 0 || store->methods->page(store, &lines->page, add_line, lines, problem);
     if (read && lines->out_of_memory) {
@@ -198,6 +200,7 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
         return MHD_NO;
     }
     lines->exchange = exchange;
+    lines->root_id = sower_seed_root_id(&exchange->server->root);
     exchange->state = lines;
     exchange->release = release;
     bool read = read_fields(fields, lines, &problem);

@@ -48,7 +48,7 @@ static enum MHD_Result reply_kept(struct sower_exchange *exchange)
     struct keeping *keeping = exchange->state;
     const struct sower_manifest *manifest = &keeping->manifest;
     char hash[SOWER_HEX_SIZE];
-    if (!keeping->wait.recorded) {
+    if (!keeping->wait.well) {
         return sower_refuse(exchange, &keeping->wait.problem);
     }
     sower_hex(manifest->hash, hash);
@@ -75,6 +75,7 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
     keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
     memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
     keeping->wait.done = kept;
+    keeping->wait.wish = SOWER_LEDGER_MODEL;
     keeping->wait.model = &keeping->rows;
     sower_exchange_suspend(exchange, reply_kept);
     sower_ledger_submit(exchange->server->ledger, &keeping->wait);

@@ -17,6 +17,7 @@
 #include "../proto/record.h"
 #include "burden.h"
 #include "cost.h"
+#include "drift.h"
 #include "entity.h"
 #include "manifests.h"
 #include "model_stream.h"
@@ -80,6 +81,9 @@ static void describe(const void *state, struct sower_log_line *line)
     sower_hex(answer->model.manifest.hash, text);
     sower_log_string(line, "manifest", text);
     sower_log_number(line, "tensors", answer->model.count);
+    if (answer->rows.drift != 0) {
+        sower_log_number(line, "drift", answer->rows.drift);
+    }
     list_warnings(&answer->model, warnings);
     if (warnings[0] != '\0') {
         sower_log_string(line, "warning", warnings);
@@ -102,6 +106,7 @@ static void add_headers(const struct answer *answer, struct MHD_Response *respon
     MHD_add_response_header(response, "Sower-Manifest", text);
     add_number(response, "Sower-Tensors", answer->model.count);
     add_number(response, "Sower-Spec", SOWER_SPEC);
+    sower_drift_add_header(response, answer->rows.drift);
     list_warnings(&answer->model, warnings);
     for (char *at = warnings; *at != '\0'; at++) {
         if (*at < ' ' || *at > '~') { /* a header is printable ASCII */
@@ -149,10 +154,16 @@ static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
     sower_buffer_free(&answer->text);
-    if (!answer->wait.recorded) {
+    const struct sower_store_model *rows = &answer->rows;
+    if (!answer->wait.well) {
         return sower_refuse(exchange, &answer->wait.problem);
     }
-    sower_ledger_remember(exchange->server->ledger, &answer->id);
+    if (rows->refused) {
+        return sower_drift_refuse(exchange, sower_model_name(&answer->model, rows->drifting), rows->drift);
+    }
+    if (rows->drift == 0) {
+        sower_ledger_remember(exchange->server->ledger, &answer->id);
+    }
     return reply(exchange);
 }
 
@@ -162,7 +173,10 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     if (sower_ledger_known(exchange->server->ledger, &answer->id) != 0) {
         return reply(exchange);
     }
-    answer->rows = (struct sower_store_model){.count = answer->model.count, .fill = fill, .context = answer};
+    answer->rows = (struct sower_store_model){.count = answer->model.count,
+                                              .fill = fill,
+                                              .context = answer,
+                                              .strict = exchange->server->options->strict};
     memcpy(answer->rows.manifest, answer->model.manifest.hash, sizeof answer->rows.manifest);
     sower_manifest_print(&answer->model.manifest, &answer->text);
     if (answer->text.failed) {
@@ -171,6 +185,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     answer->rows.text = answer->text.text;
     answer->rows.length = answer->text.length;
     answer->wait.done = recorded;
+    answer->wait.wish = SOWER_LEDGER_MODEL;
     answer->wait.model = &answer->rows;
     sower_exchange_suspend(exchange, answer_recorded);
     sower_ledger_submit(exchange->server->ledger, &answer->wait);

@@ -15,6 +15,7 @@
 
 #include "../proto/record.h"
 #include "cost.h"
+#include "drift.h"
 #include "entity.h"
 #include "number.h"
 #include "sources.h"
@@ -28,7 +29,8 @@ struct tensor {
     struct sower_exchange *exchange;
     struct sower_request request;
     struct sower_draw_id draw;
-    uint64_t line; /* of the ledger; 0: not recorded yet */
+    uint64_t line;  /* of the ledger; 0: not recorded yet */
+    uint64_t drift; /* the line that the draw drifts from; 0: it does not */
     struct sower_entity entity;
     struct sower_cost cost;
     struct sower_source source;      /* a light one, open if `opened` */
@@ -36,8 +38,8 @@ struct tensor {
     struct sower_sources_wait preparation;
     bool opened, streams;
     struct sower_bytes bytes;
-    struct sower_stream stream; /* in use if `streams` */
-    struct sower_record record; /* filled only for a draw that is not known */
+    struct sower_stream stream;        /* in use if `streams` */
+    struct sower_store_draw recording; /* filled only for a draw that is not known */
 };
 
 static void release(void *state)
@@ -68,6 +70,9 @@ static void describe(const void *state, struct sower_log_line *line)
     }
     sower_log_string(line, "seed", seed);
     sower_log_number(line, "ledger", tensor->line);
+    if (tensor->drift != 0) {
+        sower_log_number(line, "drift", tensor->drift);
+    }
 }
 
 /* The entity tag: half of the draw id, then a hash of what else decides the bytes of the answer. */
@@ -123,6 +128,7 @@ static void add_headers(const struct tensor *tensor, struct MHD_Response *respon
     sower_hex(tensor->draw.bytes, text);
     MHD_add_response_header(response, "Sower-Draw", text);
     add_number(response, "Sower-Ledger", tensor->line);
+    sower_drift_add_header(response, tensor->drift);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     add_shape(response, &request->region);
     MHD_add_response_header(response, "Sower-Dtype", sower_dtype_name(request->draw.dtype));
@@ -235,10 +241,15 @@ static enum MHD_Result answer(struct sower_exchange *exchange)
 static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
-    if (!tensor->wait.recorded) {
+    const struct sower_record *record = &tensor->recording.record;
+    if (!tensor->wait.well) {
         return sower_refuse(exchange, &tensor->wait.problem);
     }
-    tensor->line = tensor->record.ledger;
+    if (tensor->recording.outcome == SOWER_DRAW_REFUSED) {
+        return sower_drift_refuse(exchange, record->name, record->drift);
+    }
+    tensor->line = record->ledger;
+    tensor->drift = record->drift;
     return answer(exchange);
 }
 
@@ -254,9 +265,11 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     if (tensor->line != 0) {
         return answer(exchange);
     }
-    sower_record_of(&tensor->request, &tensor->record);
+    sower_record_of(&tensor->request, &tensor->recording.record);
+    tensor->recording.strict = exchange->server->options->strict;
     tensor->wait.done = recorded;
-    tensor->wait.record = &tensor->record;
+    tensor->wait.wish = SOWER_LEDGER_RECORD;
+    tensor->wait.draw = &tensor->recording;
     sower_exchange_suspend(exchange, answer_recorded);
     sower_ledger_submit(exchange->server->ledger, &tensor->wait);
     return MHD_YES;
@@ -287,7 +300,7 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     }
     tensor->exchange = exchange;
     tensor->draw = sower_draw_id(&tensor->request.draw);
-    tensor->line = 0;
+    tensor->line = tensor->drift = 0;
     tensor->opened = tensor->streams = false;
     tensor->prepared = NULL;
     tensor->bytes.region = tensor->request.region;

@@ -23,7 +23,7 @@ struct trials {
 static void describe(const void *state, struct sower_log_line *line)
 {
     const struct trials *trials = state;
-    if (!trials->wait.recorded || trials->given.outcome != SOWER_TRIALS_GIVEN) {
+    if (!trials->wait.well || trials->given.outcome != SOWER_TRIALS_GIVEN) {
         return;
     }
     sower_log_string(line, "experiment", trials->request.experiment);
@@ -53,7 +53,7 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     const struct trials *trials = exchange->state;
     const char *experiment = trials->request.experiment;
     char hex[SOWER_HEX_SIZE];
-    if (!trials->wait.recorded) {
+    if (!trials->wait.well) {
         return sower_refuse(exchange, &trials->wait.problem);
     }
     if (trials->given.outcome == SOWER_TRIALS_KEY_TAKEN) {
@@ -123,6 +123,7 @@ static enum MHD_Result submit(struct trials *trials)
     trials->given.experiment = trials->request.experiment;
     trials->given.key = trials->request.key;
     trials->given.count = trials->request.count;
+    trials->wait.wish = SOWER_LEDGER_TRIALS;
     trials->wait.trials = &trials->given;
     trials->wait.done = given;
     sower_exchange_suspend(exchange, reply);

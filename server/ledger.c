@@ -28,7 +28,7 @@ struct sower_ledger {
     bool failing;
     int64_t written; /* when the store last wrote, on the monotonic clock */
     struct sower_ledger_wait *batch[BATCH_MAX];
-    struct sower_record *records[BATCH_MAX];
+    struct sower_store_draw *draws[BATCH_MAX];
     struct sower_ledger_wait *asking[BATCH_MAX]; /* for trials */
     struct sower_store_trials *trials[BATCH_MAX];
 };
@@ -40,10 +40,10 @@ static int64_t milliseconds(clockid_t clock)
     return (int64_t)now.tv_sec * MILLISECONDS_PER_SECOND + now.tv_nsec / 1000000;
 }
 
-static void settle(struct sower_ledger_wait *wait, bool recorded, const struct sower_problem *problem)
+static void settle(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
 {
-    wait->recorded = recorded;
-    if (!recorded) {
+    wait->well = well;
+    if (!well) {
         wait->problem = *problem;
     }
     wait->done(wait);
@@ -88,6 +88,15 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
     if (!well || wait->model->written) {
         note_outcome(ledger, well, &problem);
     }
+    settle(wait, well, &problem);
+}
+
+static void settle_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_problem problem;
+    wait->pin->time = milliseconds(CLOCK_REALTIME);
+    bool well = ledger->store->methods->pin(ledger->store, wait->pin, &problem);
+    note_outcome(ledger, well, &problem);
     settle(wait, well, &problem);
 }
 
@@ -140,26 +149,35 @@ static void give_trials(struct sower_ledger *ledger, size_t count)
     }
 }
 
-/* Settles those of the batch whose draw is recorded already; returns how many are left. */
+/* Remembers a draw that is recorded, and settles who waits for it. */
+static void settle_draw(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    const struct sower_store_draw *draw = wait->draw;
+    if (draw->outcome == SOWER_DRAW_RECORDED && draw->record.drift == 0) {
+        sower_known_add(ledger->known, &draw->record.draw, draw->record.ledger);
+    }
+    settle(wait, true, NULL);
+}
+
+/* Settles those of the batch who need no writing; returns how many are left. */
 static size_t look_up(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        ledger->records[i] = ledger->batch[i]->record;
+        ledger->draws[i] = ledger->batch[i]->draw;
     }
-    if (!ledger->store->methods->find(ledger->store, ledger->records, count, &problem)) {
+    if (!ledger->store->methods->find(ledger->store, ledger->draws, count, &problem)) {
         settle_failed(ledger, ledger->batch, count, &problem);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
         struct sower_ledger_wait *wait = ledger->batch[i];
-        if (wait->record->ledger == 0) {
+        if (wait->wish == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW) {
             ledger->batch[left++] = wait;
-            continue;
+        } else {
+            settle_draw(ledger, wait);
         }
-        sower_known_add(ledger->known, &wait->record->draw, wait->record->ledger);
-        settle(wait, true, NULL);
     }
     return left;
 }
@@ -169,18 +187,32 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
     struct sower_problem problem;
     int64_t now = milliseconds(CLOCK_REALTIME);
     for (size_t i = 0; i < count; i++) {
-        ledger->records[i] = ledger->batch[i]->record;
-        ledger->records[i]->time = now;
+        ledger->draws[i] = ledger->batch[i]->draw;
+        ledger->draws[i]->record.time = now;
     }
-    if (!ledger->store->methods->append(ledger->store, ledger->records, count, &problem)) {
+    if (!ledger->store->methods->append(ledger->store, ledger->draws, count, &problem)) {
         settle_failed(ledger, ledger->batch, count, &problem);
         return;
     }
     note_outcome(ledger, true, NULL);
     for (size_t i = 0; i < count; i++) {
-        sower_known_add(ledger->known, &ledger->records[i]->draw, ledger->records[i]->ledger);
-        settle(ledger->batch[i], true, NULL);
+        settle_draw(ledger, ledger->batch[i]);
     }
+}
+
+/* Settles one whose draw memory remembers. */
+static bool settle_known(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_record *record = &wait->draw->record;
+    uint64_t line = sower_known_find(ledger->known, &record->draw);
+    if (line == 0) {
+        return false;
+    }
+    record->ledger = line;
+    record->drift = 0;
+    wait->draw->outcome = SOWER_DRAW_RECORDED;
+    settle(wait, true, NULL);
+    return true;
 }
 
 /* Those whose draw needs no writing are settled first: they do not wait for a disk that may be failing. */
@@ -190,19 +222,25 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
     while (list != NULL) {
         struct sower_ledger_wait *wait = list;
         list = wait->next;
-        if (wait->record == NULL && wait->trials != NULL) {
+        switch (wait->wish) {
+        case SOWER_LEDGER_RECORD:
+        case SOWER_LEDGER_LOOK:
+            if (!settle_known(ledger, wait)) {
+                ledger->batch[count++] = wait;
+            }
+            break;
+        case SOWER_LEDGER_TRIALS:
             ledger->asking[asking++] = wait;
-            continue;
-        }
-        if (wait->record == NULL) {
-            (wait->model != NULL ? settle_model : settle_probe)(ledger, wait);
-            continue;
-        }
-        wait->record->ledger = sower_known_find(ledger->known, &wait->record->draw);
-        if (wait->record->ledger != 0) {
-            settle(wait, true, NULL);
-        } else {
-            ledger->batch[count++] = wait;
+            break;
+        case SOWER_LEDGER_MODEL:
+            settle_model(ledger, wait);
+            break;
+        case SOWER_LEDGER_PIN:
+            settle_pin(ledger, wait);
+            break;
+        case SOWER_LEDGER_PROBE:
+            settle_probe(ledger, wait);
+            break;
         }
     }
     if (count > 0) {
@@ -271,7 +309,7 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
                       stopping ? "The daemon is stopping; ask again when it is back."
-                               : "Too many new draws wait for the ledger; ask again in a moment.");
+                               : "Too many wait for the ledger; ask again in a moment.");
     settle(wait, false, &problem);
 }
 

@@ -5,7 +5,11 @@
  * transaction (group commit), and tells every one of them. So draws that arrive together share one flush of
  * the disk, and nobody who serves connections ever waits for it. A set in memory (known.h) remembers recorded
  * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. Trial
- * numbers are given out by the same thread, and those who wait for them share a commit of their own. */
+ * numbers are given out by the same thread, and those who wait for them share a commit of their own.
+ *
+ * A draw drifts when an earlier one has the same root, experiment, trial and name, and thus the same seed,
+ * but another shape, dtype, initializer or layout. The set in memory never holds a draw that drifts: whether
+ * it is refused is for the store to say, each time. */
 #ifndef SOWER_SERVER_LEDGER_H
 #define SOWER_SERVER_LEDGER_H
 
@@ -20,16 +24,29 @@
 
 struct sower_ledger;
 
-/* One who waits. The owner fills `done` and `record` or, with `record` NULL, the other two; it must stay
- * until `done` was called. */
+/* What somebody waits for. */
+enum sower_ledger_wish {
+    SOWER_LEDGER_RECORD, /* `draw` to be recorded */
+    SOWER_LEDGER_LOOK,   /* `draw` to be looked for: nothing is written */
+    SOWER_LEDGER_MODEL,  /* `model` to be recorded */
+    SOWER_LEDGER_TRIALS, /* `trials` to be given */
+    SOWER_LEDGER_PIN,    /* `pin` to be made so */
+    SOWER_LEDGER_PROBE,  /* an answer whether the ledger can be written */
+};
+
+/* One who waits. The owner fills `done`, `wish` and what that names; it must stay until `done` was called. */
 struct sower_ledger_wait {
     /* Called once, by any thread; what it points to may be gone when it returns. */
     void (*done)(struct sower_ledger_wait *wait);
-    struct sower_record *record;       /* of one draw */
-    struct sower_store_model *model;   /* or of a model */
-    struct sower_store_trials *trials; /* or of trials; all NULL: asks whether the ledger can be written */
-    bool recorded; /* the outcome; record->ledger and time (time: of a new line) or trials->outcome are set */
-    struct sower_problem problem; /* when it was not recorded */
+    enum sower_ledger_wish wish;
+    union {
+        struct sower_store_draw *draw;
+        struct sower_store_model *model;
+        struct sower_store_trials *trials;
+        struct sower_store_pin *pin;
+    };
+    bool well;                    /* the wish was heard; the outcome stands in what it names */
+    struct sower_problem problem; /* otherwise */
     struct sower_ledger_wait *next;
 };
 
@@ -47,7 +64,8 @@ void sower_ledger_free(struct sower_ledger *ledger);
 /* The line of a draw that memory remembers, or 0. Costs no disk access. */
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw);
 
-/* Remembers a model whose draws are all recorded, under an id of its own that sower_ledger_known finds. */
+/* Remembers a model whose draws are all recorded and do not drift, under an id of its own that
+ * sower_ledger_known finds. */
 void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model);
 
 /* Hands over one who waits. `done` is always called: at once when the queue is full or the ledger is stopped.

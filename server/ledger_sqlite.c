@@ -1,81 +1,34 @@
 #include "ledger_sqlite.h"
 
-#include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sqlite3.h>
 
-#include "ledger_sqlite_trials.h"
+#include "ledger_sqlite_lines.h"
+#include "ledger_sqlite_pages.h"
+#include "ledger_sqlite_schema.h"
+#include "sqlite_statement.h"
 
-enum {
-    APPLICATION_ID = 0x536f7772, /* "Sowr": which program a SQLite file belongs to */
-    SCHEMA_VERSION = 3,
-    BUSY_MILLISECONDS = 1000, /* how long a lock of another process is waited for */
-};
+enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is waited for */
 
-/* One entry for each version: what leads to it from the one before.
- *
- * One row per line. Ids and seeds are blobs of 32 bytes; the rest reads as in the printed line. `probe` holds
- * one row that is rewritten to see whether writing works. */
-static const char *const schema[SCHEMA_VERSION] = {
-    "CREATE TABLE draw (ledger INTEGER PRIMARY KEY, time INTEGER NOT NULL, draw BLOB NOT NULL UNIQUE,"
-    " seed BLOB NOT NULL, root BLOB NOT NULL, spec INTEGER NOT NULL, experiment TEXT NOT NULL,"
-    " trial INTEGER NOT NULL, name TEXT NOT NULL, shape TEXT NOT NULL, dtype TEXT NOT NULL, init TEXT NOT "
-    "NULL,"
-    " layout TEXT NOT NULL) STRICT;"
-    "CREATE INDEX draw_experiment ON draw (experiment);"
-    "CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;"
-    "INSERT INTO probe VALUES (0, 0);",
-    "ALTER TABLE draw ADD COLUMN manifest BLOB;"
-    "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;",
-    SOWER_SQLITE_TRIALS_SCHEMA,
-};
-
-#define COLUMNS                                                                                              \
-    "ledger, time, draw, seed, root, spec, experiment, trial, name, shape, dtype, init, layout, manifest"
-
-enum statement {
-    FIND,
-    INSERT,
-    FIND_MANIFEST,
-    INSERT_MANIFEST,
-    BEGIN_READING,
-    BEGIN,
-    COMMIT,
-    PROBE,
-    LAST, /* from here on they are the reader's */
-    PAGE,
-    PAGE_EXPERIMENT,
-    MANIFEST,
-    STATEMENT_COUNT
-};
+enum statement { BEGIN_READING, BEGIN, COMMIT, PROBE, FIND_MANIFEST, INSERT_MANIFEST, STATEMENT_COUNT };
 
 static const char *const statement_text[STATEMENT_COUNT] = {
-    [FIND] = "SELECT ledger FROM draw WHERE draw = ?1",
-    [INSERT] = "INSERT INTO draw (" COLUMNS
-               ") VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-               " ON CONFLICT (draw) DO NOTHING",
-    [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
-    [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     [BEGIN_READING] = "BEGIN",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [PROBE] = "UPDATE probe SET count = count + 1",
-    [LAST] = "SELECT coalesce(max(ledger), 0) FROM draw",
-    [PAGE] = "SELECT " COLUMNS " FROM draw WHERE ledger > ?1 AND ledger <= ?2 ORDER BY ledger LIMIT ?3",
-    [PAGE_EXPERIMENT] = "SELECT " COLUMNS " FROM draw WHERE experiment = ?4 AND ledger > ?1 AND ledger <= ?2"
-                        " ORDER BY ledger LIMIT ?3",
-    [MANIFEST] = "SELECT text FROM manifest WHERE hash = ?1",
+    [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
+    [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
 };
 
 struct sqlite_store {
     struct sower_store store;
-    sqlite3 *writer, *reader;
-    pthread_mutex_t reading; /* guards `reader` and its statements */
+    sqlite3 *writer;
     sqlite3_stmt *statements[STATEMENT_COUNT];
-    struct sower_sqlite_trials trials; /* the writer's */
+    struct sower_sqlite_lines lines; /* the writer's */
+    struct sower_sqlite_pages pages; /* the reader */
 };
 
 static struct sqlite_store *of(struct sower_store *store)
@@ -83,50 +36,13 @@ static struct sqlite_store *of(struct sower_store *store)
     return (struct sqlite_store *)store;
 }
 
-static bool is_readers(enum statement statement)
+/* Runs one of the writer's statements that give no row. */
+static bool run(struct sqlite_store *store, enum statement which, struct sower_problem *problem)
 {
-    return statement >= LAST;
-}
-
-/* What a client is told: SQLite's own words for what went wrong hold no paths. */
-static bool fail(sqlite3 *database, struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The ledger cannot be used now: %s.",
-                             sqlite3_errstr(sqlite3_extended_errcode(database)));
-}
-
-/* Runs a statement that gives no row. */
-static bool run(struct sqlite_store *store, enum statement statement, struct sower_problem *problem)
-{
-    int code = sqlite3_step(store->statements[statement]);
-    bool done = code == SQLITE_DONE || fail(store->writer, problem);
-    sqlite3_reset(store->statements[statement]);
+    sqlite3_stmt *statement = store->statements[which];
+    bool done = sqlite3_step(statement) == SQLITE_DONE || sower_sqlite_fail(store->writer, problem);
+    sower_sqlite_finish(statement);
     return done;
-}
-
-/* A row's bytes are used before the statement is reset, so nothing is copied (SQLITE_STATIC). */
-static int bind_bytes(sqlite3_stmt *statement, int column, const uint8_t bytes[32])
-{
-    return sqlite3_bind_blob(statement, column, bytes, 32, SQLITE_STATIC);
-}
-
-static int bind_text(sqlite3_stmt *statement, int column, const char *text)
-{
-    return sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
-}
-
-static bool find_one(struct sqlite_store *store, struct sower_record *record, struct sower_problem *problem)
-{
-    sqlite3_stmt *statement = store->statements[FIND];
-    int code = bind_bytes(statement, 1, record->draw.bytes);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    record->ledger = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
-    bool found = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return found;
 }
 
 /* Ends the transaction, if there is one; nothing can be done about a rollback that fails. */
@@ -135,55 +51,6 @@ static void roll_back(struct sqlite_store *store)
     if (!sqlite3_get_autocommit(store->writer)) {
         sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
     }
-}
-
-/* In one transaction, so that the file is locked once and not for every draw. */
-static bool find(struct sower_store *base, struct sower_record *const *records, size_t count,
-                 struct sower_problem *problem)
-{
-    struct sqlite_store *store = of(base);
-    bool done = run(store, BEGIN_READING, problem);
-    for (size_t i = 0; i < count && done; i++) {
-        done = find_one(store, records[i], problem);
-    }
-    roll_back(store);
-    return done;
-}
-
-static bool bind_record(sqlite3_stmt *statement, const struct sower_record *record)
-{
-    return sqlite3_bind_int64(statement, 2, record->time) == SQLITE_OK &&
-           bind_bytes(statement, 3, record->draw.bytes) == SQLITE_OK &&
-           bind_bytes(statement, 4, record->seed.bytes) == SQLITE_OK &&
-           bind_bytes(statement, 5, record->root_id.bytes) == SQLITE_OK &&
-           sqlite3_bind_int64(statement, 6, record->spec) == SQLITE_OK &&
-           bind_text(statement, 7, record->experiment) == SQLITE_OK &&
-           sqlite3_bind_int64(statement, 8, (int64_t)record->trial) == SQLITE_OK &&
-           bind_text(statement, 9, record->name) == SQLITE_OK &&
-           bind_text(statement, 10, record->shape) == SQLITE_OK &&
-           bind_text(statement, 11, record->dtype) == SQLITE_OK &&
-           bind_text(statement, 12, record->initializer) == SQLITE_OK &&
-           bind_text(statement, 13, record->layout) == SQLITE_OK &&
-           (!record->has_manifest || bind_bytes(statement, 14, record->manifest) == SQLITE_OK);
-}
-
-static bool insert(struct sqlite_store *store, struct sower_record *record, struct sower_problem *problem)
-{
-    sqlite3_stmt *statement = store->statements[INSERT];
-    bool done = bind_record(statement, record) && sqlite3_step(statement) == SQLITE_DONE;
-    if (!done) {
-        fail(store->writer, problem);
-    }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    if (!done) {
-        return false;
-    }
-    if (sqlite3_changes(store->writer) == 0) {
-        return find_one(store, record, problem);
-    }
-    record->ledger = (uint64_t)sqlite3_last_insert_rowid(store->writer);
-    return true;
 }
 
 /* SQLite goes on writing to a file that was deleted or moved away; those lines would be lost with it. */
@@ -198,70 +65,109 @@ static bool check_in_place(struct sqlite_store *store, struct sower_problem *pro
                              "The ledger cannot be used now: its file was moved or deleted.");
 }
 
-/* Ends a transaction in which all went well (`done`), or takes it back. */
-static bool end(struct sqlite_store *store, bool done, struct sower_problem *problem)
+/* A transaction that looks locks the file once and not for every look. */
+static bool begin_reading(struct sqlite_store *store, struct sower_problem *problem)
 {
-    if (done && run(store, COMMIT, problem)) {
+    sower_sqlite_lines_forget(&store->lines);
+    return run(store, BEGIN_READING, problem);
+}
+
+static bool begin_writing(struct sqlite_store *store, struct sower_problem *problem)
+{
+    return check_in_place(store, problem) && run(store, BEGIN, problem) &&
+           sower_sqlite_lines_begin(&store->lines, problem);
+}
+
+/* Ends a writing transaction in which all went well (`done`), or takes it back. */
+static bool end_writing(struct sqlite_store *store, bool done, struct sower_problem *problem)
+{
+    if (done && sower_sqlite_lines_end(&store->lines, problem) && run(store, COMMIT, problem)) {
         return true;
     }
     roll_back(store); /* some failures did that by themselves */
     return false;
 }
 
-/* A transaction of `count` inserts, or of a probe when there are none. */
-static bool write_batch(struct sqlite_store *store, struct sower_record *const *records, size_t count,
-                        struct sower_problem *problem)
+static bool find(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
+                 struct sower_problem *problem)
 {
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
+    struct sqlite_store *store = of(base);
+    bool done = begin_reading(store, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = sower_sqlite_lines_find(&store->lines, draws[i], problem);
+    }
+    roll_back(store);
+    return done;
+}
+
+/* Adds a draw that is new and not to be refused. */
+static bool add(struct sqlite_store *store, struct sower_store_draw *draw, struct sower_problem *problem)
+{
+    if (!sower_sqlite_lines_find(&store->lines, draw, problem)) {
         return false;
     }
-    bool done = count > 0 || run(store, PROBE, problem);
-    for (size_t i = 0; i < count && done; i++) {
-        done = insert(store, records[i], problem);
+    if (draw->outcome != SOWER_DRAW_NEW) {
+        return true;
     }
-    return end(store, done, problem);
+    draw->outcome = SOWER_DRAW_RECORDED;
+    return sower_sqlite_lines_add(&store->lines, &draw->record, problem);
 }
 
-static bool append(struct sower_store *base, struct sower_record *const *records, size_t count,
+static bool append(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem)
 {
-    return count == 0 || write_batch(of(base), records, count, problem);
+    struct sqlite_store *store = of(base);
+    bool done = begin_writing(store, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = add(store, draws[i], problem);
+    }
+    return end_writing(store, done, problem);
 }
 
-/* The n-th draw of a model. */
-static void make_record(const struct sower_store_model *model, size_t n, struct sower_record *record)
+/* Makes the n-th draw of a model. */
+static void make_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
 {
+    struct sower_record *record = &draw->record;
+    draw->strict = model->strict;
     model->fill(model->context, n, record);
     record->time = model->time;
     record->has_manifest = true;
     memcpy(record->manifest, model->manifest, sizeof record->manifest);
 }
 
+/* Notes the first draw that drifts, or is refused for it. */
+static void note_drift(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw)
+{
+    bool refused = draw->outcome == SOWER_DRAW_REFUSED;
+    if (draw->record.drift != 0 && (model->drift == 0 || refused)) {
+        model->drift = draw->record.drift;
+        model->drifting = n;
+        model->refused = refused;
+    }
+}
+
 static bool find_manifest(struct sqlite_store *store, const uint8_t hash[32], bool *found,
                           struct sower_problem *problem)
 {
     sqlite3_stmt *statement = store->statements[FIND_MANIFEST];
-    int code = bind_bytes(statement, 1, hash);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
-    }
-    *found = code == SQLITE_ROW;
-    bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->writer, problem);
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
+    bool done = (sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, found)) ||
+                sower_sqlite_fail(store->writer, problem);
+    sower_sqlite_finish(statement);
     return done;
 }
 
-/* Whether all of a model is there. For a new one the first look tells that it is not. */
-static bool find_model(struct sqlite_store *store, const struct sower_store_model *model, bool *found,
+/* Whether all of a model is there; or one of its draws refused. For a new one the first look tells that it is
+ * not. */
+static bool find_model(struct sqlite_store *store, struct sower_store_model *model, bool *found,
                        struct sower_problem *problem)
 {
-    struct sower_record record;
-    bool done = run(store, BEGIN_READING, problem) && find_manifest(store, model->manifest, found, problem);
-    for (size_t n = 0; n < model->count && done && *found; n++) {
-        make_record(model, n, &record);
-        done = find_one(store, &record, problem);
-        *found = record.ledger != 0;
+    struct sower_store_draw draw;
+    bool done = begin_reading(store, problem) && find_manifest(store, model->manifest, found, problem);
+    for (size_t n = 0; n < model->count && done && *found && !model->refused; n++) {
+        make_draw(model, n, &draw);
+        done = sower_sqlite_lines_find(&store->lines, &draw, problem);
+        note_drift(model, n, &draw);
+        *found = draw.outcome != SOWER_DRAW_NEW;
     }
     roll_back(store);
     return done;
@@ -271,15 +177,12 @@ static bool insert_manifest(struct sqlite_store *store, const struct sower_store
                             struct sower_problem *problem)
 {
     sqlite3_stmt *statement = store->statements[INSERT_MANIFEST];
-    bool done = bind_bytes(statement, 1, model->manifest) == SQLITE_OK &&
-                sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
-                sqlite3_bind_blob64(statement, 3, model->text, model->length, SQLITE_STATIC) == SQLITE_OK &&
-                sqlite3_step(statement) == SQLITE_DONE;
-    if (!done) {
-        fail(store->writer, problem);
-    }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
+    bool done = (sower_sqlite_bind_bytes(statement, 1, model->manifest) &&
+                 sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
+                 sqlite3_bind_blob64(statement, 3, model->text, model->length, SQLITE_STATIC) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_DONE) ||
+                sower_sqlite_fail(store->writer, problem);
+    sower_sqlite_finish(statement);
     return done;
 }
 
@@ -287,177 +190,157 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
                          struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    struct sower_record record;
+    struct sower_store_draw draw;
     bool found;
+    model->written = model->refused = false;
+    model->drift = 0;
     if (!find_model(store, model, &found, problem)) {
         return false;
     }
-    model->written = !found;
-    if (found) {
+    if (found || model->refused) {
         return true;
     }
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
-        return false;
+    model->drift = 0;
+    bool done = begin_writing(store, problem) && insert_manifest(store, model, problem);
+    for (size_t n = 0; n < model->count && done && !model->refused; n++) {
+        make_draw(model, n, &draw);
+        done = add(store, &draw, problem);
+        note_drift(model, n, &draw);
     }
-    bool done = insert_manifest(store, model, problem);
-    for (size_t n = 0; n < model->count && done; n++) {
-        make_record(model, n, &record);
-        done = insert(store, &record, problem);
+    if (done && model->refused) {
+        roll_back(store);
+        return true;
     }
-    return end(store, done, problem);
+    model->written = end_writing(store, done, problem);
+    return model->written;
 }
 
 static bool find_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
                         struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    bool done = run(store, BEGIN_READING, problem);
+    bool done = begin_reading(store, problem);
     for (size_t i = 0; i < count && done; i++) {
-        done = sower_sqlite_trials_find(&store->trials, requests[i]) || fail(store->writer, problem);
+        done = sower_sqlite_lines_find_trials(&store->lines, requests[i], problem);
     }
     roll_back(store);
     return done;
+}
+
+static bool give(struct sqlite_store *store, struct sower_store_trials *request,
+                 struct sower_problem *problem)
+{
+    struct sower_sqlite_lines *lines = &store->lines;
+    struct sower_record record = {.kind = SOWER_RECORD_TRIALS,
+                                  .time = request->time,
+                                  .root_id = request->root_id,
+                                  .count = request->count};
+    if (!sower_sqlite_lines_find_trials(lines, request, problem)) {
+        return false;
+    }
+    if (request->outcome != SOWER_TRIALS_NONE) {
+        return true;
+    }
+    if (!sower_sqlite_lines_experiment(lines, &request->root_id, request->experiment, false, problem)) {
+        return false;
+    }
+    record.trial = lines->experiment.given; /* at most 2^63, which is not given out */
+    if (request->count > SOWER_TRIAL_MAX + 1 - record.trial) {
+        request->outcome = SOWER_TRIALS_EXHAUSTED;
+        return true;
+    }
+    memcpy(record.experiment, request->experiment, strlen(request->experiment) + 1);
+    memcpy(record.key, request->key, strlen(request->key) + 1);
+    if (!sower_sqlite_lines_add(lines, &record, problem)) {
+        return false;
+    }
+    request->outcome = SOWER_TRIALS_GIVEN;
+    request->first = record.trial;
+    request->ledger = record.ledger;
+    return true;
 }
 
 static bool give_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
                         struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    if (!check_in_place(store, problem) || !run(store, BEGIN, problem)) {
-        return false;
-    }
-    bool done = true;
+    bool done = begin_writing(store, problem);
     for (size_t i = 0; i < count && done; i++) {
-        done = sower_sqlite_trials_give(&store->trials, requests[i]) || fail(store->writer, problem);
+        done = give(store, requests[i], problem);
     }
-    return end(store, done, problem);
+    return end_writing(store, done, problem);
 }
 
-/* Copies the statement's blob; NULL when memory runs out. */
-static char *copy_blob(sqlite3_stmt *statement, size_t *length)
-{
-    const void *blob = sqlite3_column_blob(statement, 0);
-    *length = (size_t)sqlite3_column_bytes(statement, 0);
-    char *copy = blob == NULL ? NULL : malloc(*length);
-    if (copy != NULL) {
-        memcpy(copy, blob, *length);
-    }
-    return copy;
-}
-
-static bool manifest(struct sower_store *base, const uint8_t hash[32], char **text, size_t *length,
-                     struct sower_problem *problem)
+static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    sqlite3_stmt *statement = store->statements[MANIFEST];
-    *text = NULL;
-    pthread_mutex_lock(&store->reading);
-    int code = bind_bytes(statement, 1, hash);
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(statement);
+    struct sower_sqlite_lines *lines = &store->lines;
+    struct sower_record record = {.kind = pin->pinned ? SOWER_RECORD_PIN : SOWER_RECORD_UNPIN,
+                                  .time = pin->time,
+                                  .root_id = pin->root_id};
+    memcpy(record.experiment, pin->experiment, strlen(pin->experiment) + 1);
+    bool done = begin_writing(store, problem) &&
+                sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem);
+    if (done && (lines->experiment.pinned != 0) == pin->pinned) {
+        pin->ledger = lines->experiment.pinned;
+        roll_back(store);
+        return true;
     }
-    bool done = code == SQLITE_ROW || code == SQLITE_DONE || fail(store->reader, problem);
-    if (code == SQLITE_ROW && (*text = copy_blob(statement, length)) == NULL) {
-        done = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
-    }
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    pthread_mutex_unlock(&store->reading);
+    done = end_writing(store, done && sower_sqlite_lines_add(lines, &record, problem), problem);
+    pin->ledger = record.ledger;
     return done;
 }
 
 static bool probe(struct sower_store *base, struct sower_problem *problem)
 {
-    return write_batch(of(base), NULL, 0, problem);
+    struct sqlite_store *store = of(base);
+    if (check_in_place(store, problem) && run(store, BEGIN, problem) && run(store, PROBE, problem) &&
+        run(store, COMMIT, problem)) {
+        return true;
+    }
+    roll_back(store);
+    return false;
 }
 
 static bool last(struct sower_store *base, uint64_t *line, struct sower_problem *problem)
 {
-    struct sqlite_store *store = of(base);
-    sqlite3_stmt *statement = store->statements[LAST];
-    pthread_mutex_lock(&store->reading);
-    bool found = sqlite3_step(statement) == SQLITE_ROW || fail(store->reader, problem);
-    if (found) {
-        *line = (uint64_t)sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_reset(statement);
-    pthread_mutex_unlock(&store->reading);
-    return found;
+    return sower_sqlite_pages_last(&of(base)->pages, line, problem);
 }
 
-static void read_bytes(sqlite3_stmt *statement, int column, uint8_t bytes[32])
-{
-    const void *blob = sqlite3_column_blob(statement, column);
-    memset(bytes, 0, 32);
-    if (blob != NULL && sqlite3_column_bytes(statement, column) == 32) {
-        memcpy(bytes, blob, 32);
-    }
-}
-
-static void read_text(sqlite3_stmt *statement, int column, char *text, size_t size)
-{
-    const unsigned char *stored = sqlite3_column_text(statement, column);
-    size_t length = stored == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, column);
-    if (length >= size) {
-        length = size - 1;
-    }
-    if (length > 0) {
-        memcpy(text, stored, length);
-    }
-    text[length] = '\0';
-}
-
-static void read_record(sqlite3_stmt *statement, struct sower_record *record)
-{
-    record->ledger = (uint64_t)sqlite3_column_int64(statement, 0);
-    record->time = sqlite3_column_int64(statement, 1);
-    read_bytes(statement, 2, record->draw.bytes);
-    read_bytes(statement, 3, record->seed.bytes);
-    read_bytes(statement, 4, record->root_id.bytes);
-    record->spec = (unsigned)sqlite3_column_int64(statement, 5);
-    read_text(statement, 6, record->experiment, sizeof record->experiment);
-    record->trial = (uint64_t)sqlite3_column_int64(statement, 7);
-    read_text(statement, 8, record->name, sizeof record->name);
-    read_text(statement, 9, record->shape, sizeof record->shape);
-    read_text(statement, 10, record->dtype, sizeof record->dtype);
-    read_text(statement, 11, record->initializer, sizeof record->initializer);
-    read_text(statement, 12, record->layout, sizeof record->layout);
-    record->has_manifest = sqlite3_column_type(statement, 13) != SQLITE_NULL;
-    read_bytes(statement, 13, record->manifest);
-}
-
-static bool page(struct sower_store *base, const struct sower_page *page, sower_store_visit *visit,
+static bool page(struct sower_store *base, const struct sower_page *page, sower_visit_record *visit,
                  void *context, struct sower_problem *problem)
 {
-    struct sqlite_store *store = of(base);
-    sqlite3_stmt *statement = store->statements[page->experiment != NULL ? PAGE_EXPERIMENT : PAGE];
-    struct sower_record record;
-    pthread_mutex_lock(&store->reading);
-    int code = sqlite3_bind_int64(statement, 1, (int64_t)page->after);
-    if (code == SQLITE_OK) {
-        code = sqlite3_bind_int64(statement, 2, (int64_t)page->until);
-    }
-    if (code == SQLITE_OK) {
-        code = sqlite3_bind_int64(statement, 3, (int64_t)page->count);
-    }
-    if (code == SQLITE_OK && page->experiment != NULL) {
-        code = bind_text(statement, 4, page->experiment);
-    }
-    bool going = true;
-    while (code == SQLITE_OK && going) {
-        code = sqlite3_step(statement);
-        if (code != SQLITE_ROW) {
-            break;
-        }
-        read_record(statement, &record);
-        going = visit(context, &record);
-        code = SQLITE_OK;
-    }
-    bool done = code == SQLITE_DONE || code == SQLITE_OK || fail(store->reader, problem);
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    pthread_mutex_unlock(&store->reading);
-    return done;
+    return sower_sqlite_pages_page(&of(base)->pages, page, visit, context, problem);
+}
+
+static bool experiments(struct sower_store *base, uint64_t before, size_t count,
+                        sower_visit_experiment *visit, void *context, struct sower_problem *problem)
+{
+    return sower_sqlite_pages_experiments(&of(base)->pages, before, count, visit, context, problem);
+}
+
+static bool experiment(struct sower_store *base, const struct sower_seed *root_id, const char *name,
+                       struct sower_experiment *experiment, struct sower_problem *problem)
+{
+    return sower_sqlite_pages_experiment(&of(base)->pages, root_id, name, experiment, problem);
+}
+
+static bool trials(struct sower_store *base, uint64_t experiment, uint64_t from, size_t count,
+                   sower_visit_trial *visit, void *context, struct sower_problem *problem)
+{
+    return sower_sqlite_pages_trials(&of(base)->pages, experiment, from, count, visit, context, problem);
+}
+
+static bool heads(struct sower_store *base, size_t count, uint64_t *lines, sower_visit_link *visit,
+                  void *context, struct sower_problem *problem)
+{
+    return sower_sqlite_pages_heads(&of(base)->pages, count, lines, visit, context, problem);
+}
+
+static bool manifest(struct sower_store *base, const uint8_t hash[32], char **text, size_t *length,
+                     struct sower_problem *problem)
+{
+    return sower_sqlite_pages_manifest(&of(base)->pages, hash, text, length, problem);
 }
 
 static void close_store(struct sower_store *base)
@@ -466,10 +349,9 @@ static void close_store(struct sower_store *base)
     for (size_t i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(store->statements[i]);
     }
-    sower_sqlite_trials_close(&store->trials);
-    sqlite3_close(store->reader);
+    sower_sqlite_lines_close(&store->lines);
+    sower_sqlite_pages_close(&store->pages);
     sqlite3_close(store->writer);
-    pthread_mutex_destroy(&store->reading);
     free(store);
 }
 
@@ -479,26 +361,17 @@ static const struct sower_store_methods methods = {
     .append_model = append_model,
     .find_trials = find_trials,
     .give_trials = give_trials,
-    .manifest = manifest,
+    .pin = pin,
     .probe = probe,
     .last = last,
     .page = page,
+    .experiments = experiments,
+    .experiment = experiment,
+    .trials = trials,
+    .heads = heads,
+    .manifest = manifest,
     .close = close_store,
 };
-
-/* The first column of a query's one row. */
-static bool ask(sqlite3 *database, const char *query, int64_t *answer)
-{
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) != SQLITE_OK) {
-        return false;
-    }
-    bool found = sqlite3_step(statement) == SQLITE_ROW;
-    if (found) {
-        *answer = sqlite3_column_int64(statement, 0);
-    }
-    return sqlite3_finalize(statement) == SQLITE_OK && found;
-}
 
 static bool refuse_open(sqlite3 *database, const char *path, struct sower_problem *problem)
 {
@@ -523,72 +396,41 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
  */
 static bool check_log(sqlite3 *database, const char *path, struct sower_problem *problem)
 {
-    int64_t log;
-    if (!ask(database, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &log)) {
-        return refuse_open(database, path, problem);
-    }
-    return log != 0 || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                                         "The ledger %s is in a place that takes no write-ahead log.", path);
-}
-
-/* Takes a file of version `version` (0: new) to this one, step by step. */
-static bool make_schema(sqlite3 *database, int64_t version, const char *path, struct sower_problem *problem)
-{
-    char pragmas[96];
-    sqlite3_snprintf((int)sizeof pragmas, pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-                     APPLICATION_ID, SCHEMA_VERSION);
-    for (int64_t step = version; step < SCHEMA_VERSION; step++) {
-        if (sqlite3_exec(database, schema[step], NULL, NULL, NULL) != SQLITE_OK) {
-            return refuse_open(database, path, problem);
-        }
-    }
-    return sqlite3_exec(database, pragmas, NULL, NULL, NULL) == SQLITE_OK ||
-           refuse_open(database, path, problem);
-}
-
-/* Brings the file to this schema, in one transaction, so that two daemons that start together agree. */
-static bool check_schema(sqlite3 *database, const char *path, struct sower_problem *problem)
-{
-    int64_t application, version, tables;
-    if (sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
-        !ask(database, "PRAGMA application_id", &application) ||
-        !ask(database, "PRAGMA user_version", &version) ||
-        !ask(database, "SELECT count(*) FROM sqlite_schema", &tables)) {
-        return refuse_open(database, path, problem);
-    }
-    if (tables == 0 && application == 0 && version == 0) {
-        if (!make_schema(database, 0, path, problem)) {
-            return false;
-        }
-    } else if (application != APPLICATION_ID) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                                 "The file %s is a database of another program, not a ledger.", path);
-    } else if (version > SCHEMA_VERSION) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                                 "The ledger %s was written by a newer sowerd (schema %" PRId64
-                                 "; this one knows %d); run that one.",
-                                 path, version, SCHEMA_VERSION);
-    } else if (version < SCHEMA_VERSION && !make_schema(database, version, path, problem)) {
+    sqlite3_stmt *statement;
+    bool logs = false;
+    if (sqlite3_prepare_v2(database, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", -1,
+                           &statement, NULL) != SQLITE_OK ||
+        !sower_sqlite_seek(statement, &logs)) {
+        refuse_open(database, path, problem);
+        sqlite3_finalize(statement);
         return false;
     }
-    return sqlite3_exec(database, "COMMIT", NULL, NULL, NULL) == SQLITE_OK ||
-           refuse_open(database, path, problem);
+    sqlite3_finalize(statement);
+    return logs || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                                     "The ledger %s is in a place that takes no write-ahead log.", path);
 }
 
-static bool prepare(struct sqlite_store *store, const char *path, struct sower_problem *problem)
+static bool open_reader(struct sqlite_store *store, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
+                        struct sower_problem *problem)
 {
-    for (enum statement i = 0; i < STATEMENT_COUNT; i++) {
-        sqlite3 *database = is_readers(i) ? store->reader : store->writer;
-        if (sqlite3_prepare_v3(database, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &store->statements[i], NULL) != SQLITE_OK) {
-            return refuse_open(database, path, problem);
-        }
+    sqlite3 *reader;
+    if (!open_connection(path, "PRAGMA query_only = ON;", &reader, problem)) {
+        sqlite3_close(reader);
+        return false;
     }
-    return sower_sqlite_trials_prepare(&store->trials, store->writer) ||
+    return sower_sqlite_pages_prepare(&store->pages, reader, writer) || refuse_open(reader, path, problem);
+}
+
+static bool prepare(struct sqlite_store *store, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
+                    struct sower_problem *problem)
+{
+    return (sower_sqlite_prepare(store->writer, statement_text, STATEMENT_COUNT, store->statements) &&
+            sower_sqlite_lines_prepare(&store->lines, store->writer, writer)) ||
            refuse_open(store->writer, path, problem);
 }
 
-struct sower_store *sower_ledger_sqlite_open(const char *path, struct sower_problem *problem)
+struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
+                                             struct sower_problem *problem)
 {
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
@@ -596,12 +438,11 @@ struct sower_store *sower_ledger_sqlite_open(const char *path, struct sower_prob
         return NULL;
     }
     store->store.methods = &methods;
-    pthread_mutex_init(&store->reading, NULL);
     if (open_connection(path, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", &store->writer,
                         problem) &&
-        check_log(store->writer, path, problem) && check_schema(store->writer, path, problem) &&
-        open_connection(path, "PRAGMA query_only = ON;", &store->reader, problem) &&
-        prepare(store, path, problem)) {
+        check_log(store->writer, path, problem) &&
+        sower_sqlite_schema_check(store->writer, path, writer, problem) &&
+        prepare(store, path, writer, problem) && open_reader(store, path, writer, problem)) {
         return &store->store;
     }
     close_store(&store->store);

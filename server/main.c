@@ -48,13 +48,13 @@ static bool read_root(struct sower_server *server, struct sower_problem *problem
 static bool open_ledger(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
-    char state[PATH_MAX] = "";
-    const char *url = options->ledger != NULL ? options->ledger : "sqlite:";
-    /* A ledger that is named in full needs no state directory. */
-    if (strcmp(url, "sqlite:") == 0 && !sower_options_state(options, state, sizeof state, problem)) {
+    char state[PATH_MAX];
+    if (!sower_options_state(options, state, sizeof state, problem) ||
+        !sower_writer_open(state, &server->writer, problem)) {
         return false;
     }
-    struct sower_store *store = sower_store_open(url, state, problem);
+    struct sower_store *store = sower_store_open(options->ledger != NULL ? options->ledger : "sqlite:", state,
+                                                 server->writer.key, problem);
     if (store == NULL) {
         return false;
     }
@@ -129,6 +129,8 @@ static void log_listening(const struct sower_server *server)
     sower_log_string(&line, "version", SOWER_VERSION);
     sower_log_string(&line, "kernel", sower_kernel()->name);
     sower_log_string(&line, "root", text);
+    sodium_bin2hex(text, sizeof text, server->writer.key, sizeof server->writer.key);
+    sower_log_string(&line, "writer", text);
     sower_log_end(&line);
 }
 
@@ -208,6 +210,7 @@ static void release(struct sower_server *server)
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
     }
+    sower_writer_close(&server->writer);
     sodium_memzero(&server->root, sizeof server->root);
 }
 

@@ -12,7 +12,7 @@
 #include "../core/draw.h"
 #include "../proto/version.h"
 
-enum kind { TEXT, COUNT, SIZE, LEVEL };
+enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
 
 static const struct option {
     const char *name;
@@ -29,6 +29,8 @@ static const struct option {
      "where the ledger is kept ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
     {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",
      "sqlite:PATH (sqlite: and ledger.sqlite in the state directory)"},
+    {"strict", FLAG, AT(strict), NULL, 0, 0, "yes|no",
+     "refuse a tensor that has the name of another draw but not its shape, dtype or initializer (no)"},
     {"root-key-file", TEXT, AT(root_key_file), NULL, 0, 0, "FILE",
      "a private root: 32 bytes or 64 hex digits (the public root)"},
     {"threads", COUNT, AT(threads), "0", 0, 1024, "N",
@@ -99,6 +101,11 @@ static bool set(struct sower_options *options, const struct option *option, cons
         return sower_log_level_parse(text, member) ||
                sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
                                  "%s is \"%s\"; it takes error, warning, info or debug.", origin, text);
+    case FLAG:
+        *(bool *)member = strcmp(text, "yes") == 0;
+        return *(bool *)member || strcmp(text, "no") == 0 ||
+               sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s is \"%s\"; it takes yes or no.",
+                                 origin, text);
     default:
         if (!parse_number(text, option->kind == SIZE, &number) || number < option->minimum ||
             number > option->maximum) {
@@ -117,7 +124,8 @@ static void print_help(FILE *file)
                   "Gives neural networks their starting weights over HTTP, and writes down every draw.\n\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char head[64];
-        snprintf(head, sizeof head, "--%s %s", options_table[i].name, options_table[i].value);
+        snprintf(head, sizeof head, options_table[i].kind == FLAG ? "--%s[=%s]" : "--%s %s",
+                 options_table[i].name, options_table[i].value);
         fprintf(file, "  %-26s %s\n", head, options_table[i].help);
     }
     fprintf(file, "  %-26s %s\n  %-26s %s\n", "--help", "this text", "--version", "the version");
@@ -162,6 +170,10 @@ static bool read_arguments(int argc, char **argv, struct sower_options *options,
         }
         char origin[64];
         snprintf(origin, sizeof origin, "--%s", option->name);
+        if (equals == NULL && option->kind == FLAG) { /* by itself it says yes */
+            *(bool *)((char *)options + option->offset) = true;
+            continue;
+        }
         if (equals == NULL && i + 1 == argc) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin, "%s takes a value, %s: %s.",
                                      origin, option->value, option->help);

@@ -17,6 +17,7 @@ struct sower_options {
     const char *listen;        /* "127.0.0.1:7697", "[::1]:7697" */
     const char *state;         /* directory; NULL: $STATE_DIRECTORY, else the user's */
     const char *ledger;        /* URL; NULL: sqlite: in the state directory */
+    bool strict;               /* draws that drift are refused */
     const char *root_key_file; /* NULL: the public root */
     uint64_t threads;          /* that serve connections; 0: one for each CPU */
     uint64_t compute_threads;  /* that prepare and read heavy tensors; 0: one for each CPU */

@@ -14,6 +14,7 @@
 #include "options.h"
 #include "pool.h"
 #include "sources.h"
+#include "writer.h"
 
 struct MHD_Daemon;
 
@@ -22,6 +23,7 @@ struct sower_server {
     struct sower_log log;
     struct sower_seed root;
     bool private_root;
+    struct sower_writer writer;
     struct sower_ledger *ledger;
     struct sower_pool *pool;
     struct sower_sources *sources;

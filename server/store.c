@@ -6,7 +6,8 @@
 
 #include "ledger_sqlite.h"
 
-struct sower_store *sower_store_open(const char *url, const char *state, struct sower_problem *problem)
+struct sower_store *sower_store_open(const char *url, const char *state,
+                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
 {
     static const char scheme[] = "sqlite:";
     const size_t scheme_length = sizeof scheme - 1;
@@ -24,5 +25,5 @@ struct sower_store *sower_store_open(const char *url, const char *state, struct 
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger's path is too long.");
         return NULL;
     }
-    return sower_ledger_sqlite_open(path, problem);
+    return sower_ledger_sqlite_open(path, writer, problem);
 }

@@ -1,12 +1,16 @@
 /* Stores: where the ledger's lines are kept.
  *
- * A store keeps rows (struct sower_record) under growing line numbers, and manifests under their hashes. It
- * knows nothing of tensors, threads or HTTP. There is one file per kind of store; each fills a table of
- * functions. Every function returns false with a problem (UNAVAILABLE, a sentence for the client without
- * paths) when the store fails, and works again when the cause is gone.
+ * A store keeps rows (struct sower_record) under line numbers that grow by one, and manifests under their
+ * hashes. It knows nothing of tensors, threads or HTTP. There is one file per kind of store; each fills a
+ * table of functions. Every function returns false with a problem (UNAVAILABLE, a sentence for the client
+ * without paths) when the store fails, and works again when the cause is gone.
  *
- * find, append, append_model, find_trials, give_trials and probe are called by the ledger's own thread only;
- * the others by any thread, at the same time. */
+ * Several daemons may write to one store. Lines are written one transaction after the other, so that no
+ * number is skipped and none appears below one that a reader has seen; each daemon's lines are linked to a
+ * chain of its own (proto/chain.h), whose head is read and moved on in the same transaction (append.h).
+ *
+ * The writing functions, find, find_trials and probe are called by the ledger's own thread only; the reading
+ * ones by any thread, at the same time. */
 #ifndef SOWER_SERVER_STORE_H
 #define SOWER_SERVER_STORE_H
 
@@ -20,12 +24,18 @@
 
 struct sower_store;
 
-/* Which lines to read. */
-struct sower_page {
-    const char *experiment; /* of this experiment only; NULL: of all */
-    uint64_t after;         /* lines above this one, in rising order */
-    uint64_t until;         /* up to and including this one */
-    size_t count;           /* no more than so many */
+/* What became of a draw. */
+enum sower_draw_outcome {
+    SOWER_DRAW_NEW,      /* it is not recorded; record.drift says whether its seed is */
+    SOWER_DRAW_RECORDED, /* record.ledger and record.drift are set */
+    SOWER_DRAW_REFUSED,  /* it drifts (record.drift is set), where that is not taken */
+};
+
+/* A draw that is looked for or to be written. */
+struct sower_store_draw {
+    struct sower_record record;
+    bool strict; /* refuse it if it drifts; in a pinned experiment it is refused in any case */
+    enum sower_draw_outcome outcome;
 };
 
 /* The draws of a model, which are made one at a time and written together. */
@@ -38,7 +48,12 @@ struct sower_store_model {
     const char *text;     /* what is kept under the hash */
     size_t length;
     int64_t time;
-    bool written; /* the outcome: false when all of it was there already */
+    bool strict;
+    /* The outcome. */
+    bool written;    /* false when all of it was there already, or it was refused */
+    bool refused;    /* one of its draws drifts, where that is not taken; nothing was written */
+    size_t drifting; /* the number of the first draw that drifts, while `drift` is not 0 */
+    uint64_t drift;  /* the line that it drifts from; 0: none drifts */
 };
 
 /* What became of a request for trial numbers. */
@@ -57,39 +72,101 @@ struct sower_store_trials {
     uint64_t count;  /* 1 to SOWER_TRIALS_COUNT_MAX */
     int64_t time;
     enum sower_trials_outcome outcome;
-    uint64_t first; /* of numbers that are given */
+    uint64_t first;  /* of numbers that are given */
+    uint64_t ledger; /* the line that says so */
 };
 
-/* Takes one line; false stops the reading. */
-typedef bool sower_store_visit(void *context, const struct sower_record *record);
+/* A request to pin an experiment, or to unpin it. */
+struct sower_store_pin {
+    struct sower_seed root_id;
+    const char *experiment;
+    bool pinned; /* what it shall be */
+    int64_t time;
+    uint64_t ledger; /* the outcome: the line that made it so; 0: it was never otherwise */
+};
+
+/* Which lines to read; what is NULL or not `has` does not narrow. */
+struct sower_page {
+    const struct sower_seed *root_id;
+    const char *experiment; /* with root_id */
+    const uint64_t *trial;  /* with experiment: draws of this trial, and what was given out from it on */
+    const char *name;       /* with experiment: draws of this tensor */
+    const struct sower_seed *seed;
+    const uint8_t *manifest; /* 32 bytes */
+    uint64_t after;          /* lines above this one, in rising order */
+    uint64_t until;          /* up to and including this one */
+    size_t count;            /* no more than so many */
+};
+
+/* What is kept of an experiment as a whole. */
+struct sower_experiment {
+    uint64_t id; /* a number of the store's, from 1, growing as experiments are first used */
+    struct sower_seed root_id;
+    char name[SOWER_EXPERIMENT_MAX + 1];
+    uint64_t draws;      /* lines of draws */
+    uint64_t given;      /* trial numbers given out: 0 to given - 1 */
+    int64_t first, last; /* the least and the greatest time of its lines */
+    uint64_t pinned;     /* the line that pinned it; 0: it is not */
+};
+
+/* What was drawn under one trial of an experiment. */
+struct sower_trial {
+    uint64_t trial;
+    uint64_t draws;
+    int64_t first, last;
+};
+
+/* Take one of what was found; false stops the reading. */
+typedef bool sower_visit_record(void *context, const struct sower_record *record);
+typedef bool sower_visit_experiment(void *context, const struct sower_experiment *experiment);
+typedef bool sower_visit_trial(void *context, const struct sower_trial *trial);
+typedef bool sower_visit_link(void *context, const struct sower_link *head);
 
 struct sower_store_methods {
-    /* Sets the line number of each record whose draw is recorded, and 0 for the others. */
-    bool (*find)(struct sower_store *store, struct sower_record *const *records, size_t count,
+    /* Sets the outcome of each draw, and writes nothing. */
+    bool (*find)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem);
-    /* Writes `count` records and makes them durable, all or none, and sets the line number of each. A draw
-     * that is already there, or twice among them, gets the line that it has. */
-    bool (*append)(struct sower_store *store, struct sower_record *const *records, size_t count,
+    /* Writes those draws that are new and not to be refused, in their order, and makes them durable, all or
+     * none. Sets the outcome of each, of which none is NEW then, and the whole record of those it writes. A
+     * draw that is already there, or twice among them, gets the line that it has. record.time is the time of
+     * writing; lines of a chain do not go back in time (append.h). */
+    bool (*append)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
     /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
-     * commit; writes nothing when all of it is there. */
+     * commit; writes nothing when all of it is there, or one is refused. */
     bool (*append_model)(struct sower_store *store, struct sower_store_model *model,
                          struct sower_problem *problem);
     /* Sets the outcome of each request whose key is there, and NONE for the others. */
     bool (*find_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
                         struct sower_problem *problem);
-    /* Gives out numbers to `count` requests, in their order, and makes them durable, all or none. Each number
-     * is given once, and without gaps from 0; a key that is there, or twice among them, gets the numbers that
-     * it has. A request that must be refused does not keep the others from theirs. */
+    /* Gives out numbers to `count` requests, in their order, and makes them durable, all or none, a line for
+     * each. Each number is given once, and without gaps from 0; a key that is there, or twice among them,
+     * gets the numbers that it has. A request that must be refused does not keep the others from theirs. */
     bool (*give_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
                         struct sower_problem *problem);
+    /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
+    bool (*pin)(struct sower_store *store, struct sower_store_pin *pin, struct sower_problem *problem);
     /* Makes a small durable write that adds no line: whether append would work. */
     bool (*probe)(struct sower_store *store, struct sower_problem *problem);
+
     /* The greatest line number, 0 when the ledger is empty. */
     bool (*last)(struct sower_store *store, uint64_t *line, struct sower_problem *problem);
     /* Visits the lines of a page in order. No lock and no transaction outlive the call. */
-    bool (*page)(struct sower_store *store, const struct sower_page *page, sower_store_visit *visit,
+    bool (*page)(struct sower_store *store, const struct sower_page *page, sower_visit_record *visit,
                  void *context, struct sower_problem *problem);
+    /* Visits at most `count` experiments whose id is below `before`, the newest first. */
+    bool (*experiments)(struct sower_store *store, uint64_t before, size_t count,
+                        sower_visit_experiment *visit, void *context, struct sower_problem *problem);
+    /* The experiment of that name under a root; its id is 0 when there is none. */
+    bool (*experiment)(struct sower_store *store, const struct sower_seed *root_id, const char *name,
+                       struct sower_experiment *experiment, struct sower_problem *problem);
+    /* Visits at most `count` trials of an experiment that have draws, from number `from` on, rising. */
+    bool (*trials)(struct sower_store *store, uint64_t experiment, uint64_t from, size_t count,
+                   sower_visit_trial *visit, void *context, struct sower_problem *problem);
+    /* The number of lines, and the heads of the chains at that moment: the store's own writer's first, when
+     * it has written, then of at most `count` others, those that wrote last first. */
+    bool (*heads)(struct sower_store *store, size_t count, uint64_t *lines, sower_visit_link *visit,
+                  void *context, struct sower_problem *problem);
     /* The manifest that is kept under a hash: *text is the caller's (free), NULL when there is none. */
     bool (*manifest)(struct sower_store *store, const uint8_t hash[32], char **text, size_t *length,
                      struct sower_problem *problem);
@@ -101,8 +178,10 @@ struct sower_store {
     const struct sower_store_methods *methods;
 };
 
-/* Opens the store that a URL names ("sqlite:PATH"; PATH empty: ledger.sqlite in `state`). NULL with a
- * problem, also for a scheme that is not known. Closed with methods->close. */
-struct sower_store *sower_store_open(const char *url, const char *state, struct sower_problem *problem);
+/* Opens the store that a URL names, for a writer: "sqlite:PATH" (PATH empty: ledger.sqlite in `state`) or
+ * "postgresql://…", as libpq takes it. NULL with a problem, also for a scheme that is not known. Closed with
+ * methods->close. */
+struct sower_store *sower_store_open(const char *url, const char *state,
+                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem);
 
 #endif

@@ -44,7 +44,7 @@ static size_t line_of(const struct fake_store *store, const struct sower_draw_id
     return 0;
 }
 
-static bool find(struct sower_store *base, struct sower_record *const *records, size_t count,
+static bool find(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -52,7 +52,8 @@ static bool find(struct sower_store *base, struct sower_record *const *records, 
     pthread_mutex_lock(&store->lock);
     store->finds++;
     for (size_t i = 0; i < count; i++) {
-        records[i]->ledger = line_of(store, &records[i]->draw);
+        draws[i]->record.ledger = line_of(store, &draws[i]->record.draw);
+        draws[i]->outcome = draws[i]->record.ledger != 0 ? SOWER_DRAW_RECORDED : SOWER_DRAW_NEW;
     }
     pthread_mutex_unlock(&store->lock);
     return true;
@@ -69,7 +70,7 @@ static bool enter(struct fake_store *store, struct sower_problem *problem)
     return !store->fails || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The disk is full.");
 }
 
-static bool append(struct sower_store *base, struct sower_record *const *records, size_t count,
+static bool append(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -77,11 +78,13 @@ static bool append(struct sower_store *base, struct sower_record *const *records
     bool well = enter(store, problem);
     store->appends += well;
     for (size_t i = 0; well && i < count; i++) {
-        records[i]->ledger = line_of(store, &records[i]->draw);
-        if (records[i]->ledger == 0) {
-            store->lines[store->count++] = records[i]->draw;
-            records[i]->ledger = store->count;
+        struct sower_record *record = &draws[i]->record;
+        record->ledger = line_of(store, &record->draw);
+        if (record->ledger == 0) {
+            store->lines[store->count++] = record->draw;
+            record->ledger = store->count;
         }
+        draws[i]->outcome = SOWER_DRAW_RECORDED;
     }
     pthread_mutex_unlock(&store->lock);
     return well;
@@ -198,7 +201,7 @@ static int tear_down(void **state)
 /* Somebody who waits, and can be waited for. */
 struct client {
     struct sower_ledger_wait wait;
-    struct sower_record record;
+    struct sower_store_draw draw;
     struct sower_store_trials trials;
     pthread_mutex_t lock;
     pthread_cond_t told;
@@ -219,9 +222,10 @@ static void submit(struct fixture *fixture, struct client *client, unsigned draw
     memset(client, 0, sizeof *client);
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
-    memcpy(client->record.draw.bytes, &draw, sizeof draw);
+    memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
     client->wait.done = done;
-    client->wait.record = &client->record;
+    client->wait.wish = SOWER_LEDGER_RECORD;
+    client->wait.draw = &client->draw;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
@@ -231,6 +235,7 @@ static void submit_probe(struct fixture *fixture, struct client *client)
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
+    client->wait.wish = SOWER_LEDGER_PROBE;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
@@ -241,6 +246,7 @@ static void submit_trials(struct fixture *fixture, struct client *client, uint64
     pthread_cond_init(&client->told, NULL);
     client->trials = (struct sower_store_trials){.experiment = "e", .key = key, .count = count};
     client->wait.done = done;
+    client->wait.wish = SOWER_LEDGER_TRIALS;
     client->wait.trials = &client->trials;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
@@ -255,7 +261,7 @@ static bool outcome(struct client *client)
     assert_int_equal(client->times, 1);
     pthread_mutex_destroy(&client->lock);
     pthread_cond_destroy(&client->told);
-    return client->wait.recorded;
+    return client->wait.well;
 }
 
 static void a_new_draw_is_written_and_then_known(void **state)
@@ -264,9 +270,9 @@ static void a_new_draw_is_written_and_then_known(void **state)
     struct client client;
     submit(fixture, &client, 1);
     assert_true(outcome(&client));
-    assert_int_equal(client.record.ledger, 1);
-    assert_true(client.record.time > 0);
-    assert_int_equal(sower_ledger_known(fixture->ledger, &client.record.draw), 1);
+    assert_int_equal(client.draw.record.ledger, 1);
+    assert_true(client.draw.record.time > 0);
+    assert_int_equal(sower_ledger_known(fixture->ledger, &client.draw.record.draw), 1);
 }
 
 static void a_recorded_draw_is_not_written_again(void **state)
@@ -276,7 +282,7 @@ static void a_recorded_draw_is_not_written_again(void **state)
     for (int i = 0; i < 5; i++) {
         submit(fixture, &client, 1);
         assert_true(outcome(&client));
-        assert_int_equal(client.record.ledger, 1);
+        assert_int_equal(client.draw.record.ledger, 1);
     }
     assert_int_equal(fixture->store.appends, 1);
     assert_int_equal(fixture->store.finds, 1);
@@ -294,7 +300,7 @@ static void a_draw_that_memory_forgot_is_looked_up_and_not_written(void **state)
     for (unsigned draw = 0; draw < 1000; draw++) {
         submit(fixture, &client, draw);
         assert_true(outcome(&client));
-        assert_int_equal(client.record.ledger, draw + 1);
+        assert_int_equal(client.draw.record.ledger, draw + 1);
     }
     assert_int_equal(fixture->store.appends, appends);
     assert_true(fixture->store.finds > finds);
@@ -313,7 +319,7 @@ static void those_who_wait_together_share_a_commit(void **state)
     set_blocked(&fixture->store, false);
     for (unsigned i = 0; i < QUEUE; i++) {
         assert_true(outcome(&clients[i]));
-        assert_int_equal(clients[i].record.ledger, i + 1);
+        assert_int_equal(clients[i].draw.record.ledger, i + 1);
     }
     assert_int_equal(fixture->store.appends, 2);
 }
@@ -332,7 +338,7 @@ static void the_same_draw_in_one_batch_gets_one_line(void **state)
     assert_true(outcome(&clients[0]));
     for (unsigned i = 1; i < 10; i++) {
         assert_true(outcome(&clients[i]));
-        assert_int_equal(clients[i].record.ledger, 2);
+        assert_int_equal(clients[i].draw.record.ledger, 2);
     }
     assert_int_equal(fixture->store.count, 2);
 }
@@ -366,13 +372,13 @@ static void a_store_that_fails_refuses_new_draws_and_serves_recorded_ones(void *
     assert_false(outcome(&new));
     assert_int_equal(new.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_string_equal(new.wait.problem.sentence, "The disk is full.");
-    assert_int_equal(sower_ledger_known(fixture->ledger, &new.record.draw), 0);
+    assert_int_equal(sower_ledger_known(fixture->ledger, &new.draw.record.draw), 0);
     submit(fixture, &again, 1);
     assert_true(outcome(&again));
     fixture->store.fails = false;
     submit(fixture, &new, 2);
     assert_true(outcome(&new));
-    assert_int_equal(new.record.ledger, 2);
+    assert_int_equal(new.draw.record.ledger, 2);
 }
 
 static void recorded_draws_in_a_failing_batch_are_served(void **state)

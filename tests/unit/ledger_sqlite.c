@@ -12,6 +12,9 @@
 
 #include "../../server/ledger_sqlite.h"
 
+static const struct sower_seed ROOT = {{0xcd, 0xef}};
+static const uint8_t WRITER[SOWER_WRITER_SIZE] = {7};
+
 struct fixture {
     char directory[32], path[64];
     struct sower_store *store;
@@ -26,7 +29,7 @@ static int set_up(void **state)
         return -1;
     }
     snprintf(fixture->path, sizeof fixture->path, "%s/ledger", fixture->directory);
-    fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
+    fixture->store = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     *state = fixture;
     return fixture->store == NULL;
 }
@@ -45,8 +48,10 @@ static struct sower_record make_record(unsigned number)
     struct sower_record record;
     memset(&record, 0, sizeof record);
     memcpy(record.draw.bytes, &number, sizeof number);
+    record.kind = SOWER_RECORD_DRAW;
     memset(record.seed.bytes, 0xab, sizeof record.seed.bytes);
-    memset(record.root_id.bytes, 0xcd, sizeof record.root_id.bytes);
+    memcpy(record.seed.bytes, &number, sizeof number);
+    record.root_id = ROOT;
     record.time = 1769860800123 + number;
     record.spec = 1;
     record.trial = SOWER_TRIAL_MAX;
@@ -61,19 +66,19 @@ static struct sower_record make_record(unsigned number)
 
 static void append(struct fixture *fixture, unsigned first, unsigned count)
 {
-    struct sower_record *records = calloc(count, sizeof *records);
-    struct sower_record **pointers = calloc(count, sizeof *pointers);
+    struct sower_store_draw *draws = calloc(count, sizeof *draws);
+    struct sower_store_draw **pointers = calloc(count, sizeof *pointers);
     struct sower_problem problem;
     for (unsigned i = 0; i < count; i++) {
-        records[i] = make_record(first + i);
-        pointers[i] = &records[i];
+        draws[i].record = make_record(first + i);
+        pointers[i] = &draws[i];
     }
     assert_true(fixture->store->methods->append(fixture->store, pointers, count, &problem));
     for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(records[i].ledger, first + i + 1);
+        assert_int_equal(draws[i].record.ledger, first + i + 1);
     }
     free(pointers);
-    free(records);
+    free(draws);
 }
 
 struct page {
@@ -101,7 +106,7 @@ static void a_record_comes_back_as_it_was(void **state)
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
     append(fixture, 0, 1);
-    assert_int_equal(read_page(fixture, (struct sower_page){NULL, 0, 1, 16}, &page), 1);
+    assert_int_equal(read_page(fixture, (struct sower_page){.after = 0, .until = 1, .count = 16}, &page), 1);
     struct sower_record expected = make_record(0), *got = &page.records[0];
     assert_int_equal(got->ledger, 1);
     assert_int_equal(got->time, expected.time);
@@ -123,15 +128,15 @@ static void a_draw_is_found_by_its_id(void **state)
     struct fixture *fixture = *state;
     struct sower_problem problem;
     append(fixture, 0, 5);
-    struct sower_record records[8], *pointers[8];
+    struct sower_store_draw draws[8], *pointers[8];
     for (unsigned i = 0; i < 8; i++) {
-        records[i] = make_record(i);
-        records[i].ledger = 99;
-        pointers[i] = &records[i];
+        draws[i] = (struct sower_store_draw){.record = make_record(i)};
+        draws[i].record.ledger = 99;
+        pointers[i] = &draws[i];
     }
     assert_true(fixture->store->methods->find(fixture->store, pointers, 8, &problem));
     for (unsigned i = 0; i < 8; i++) {
-        assert_int_equal(records[i].ledger, i < 5 ? i + 1 : 0);
+        assert_int_equal(draws[i].record.ledger, i < 5 ? i + 1 : 0);
     }
 }
 
@@ -140,13 +145,16 @@ static void a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line(void **state
     struct fixture *fixture = *state;
     struct sower_problem problem;
     append(fixture, 0, 3);
-    struct sower_record records[] = {make_record(1), make_record(7), make_record(7), make_record(8)};
-    struct sower_record *pointers[] = {&records[0], &records[1], &records[2], &records[3]};
+    struct sower_store_draw draws[4] = {{.record = make_record(1)},
+                                        {.record = make_record(7)},
+                                        {.record = make_record(7)},
+                                        {.record = make_record(8)}};
+    struct sower_store_draw *pointers[] = {&draws[0], &draws[1], &draws[2], &draws[3]};
     assert_true(fixture->store->methods->append(fixture->store, pointers, 4, &problem));
-    assert_int_equal(records[0].ledger, 2);
-    assert_int_equal(records[1].ledger, 4);
-    assert_int_equal(records[2].ledger, 4);
-    assert_int_equal(records[3].ledger, 5);
+    assert_int_equal(draws[0].record.ledger, 2);
+    assert_int_equal(draws[1].record.ledger, 4);
+    assert_int_equal(draws[2].record.ledger, 4);
+    assert_int_equal(draws[3].record.ledger, 5);
     uint64_t last;
     assert_true(fixture->store->methods->last(fixture->store, &last, &problem));
     assert_int_equal(last, 5);
@@ -158,7 +166,7 @@ static void pages_follow_each_other_without_gaps(void **state)
     struct page page = {.stop_at = 0};
     append(fixture, 0, 40);
     uint64_t after = 0, seen = 0;
-    while (read_page(fixture, (struct sower_page){NULL, after, 35, 7}, &page) > 0) {
+    while (read_page(fixture, (struct sower_page){.after = after, .until = 35, .count = 7}, &page) > 0) {
         for (size_t i = 0; i < page.count; i++) {
             after = page.records[i].ledger;
             assert_int_equal(after, ++seen);
@@ -172,11 +180,20 @@ static void a_page_of_one_experiment_has_its_lines_only(void **state)
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
     append(fixture, 0, 20);
-    assert_int_equal(read_page(fixture, (struct sower_page){"e1", 4, 12, 16}, &page), 4);
+    assert_int_equal(
+        read_page(
+            fixture,
+            (struct sower_page){.root_id = &ROOT, .experiment = "e1", .after = 4, .until = 12, .count = 16},
+            &page),
+        4);
     for (size_t i = 0; i < page.count; i++) {
         assert_int_equal(page.records[i].ledger, 6 + 2 * i);
     }
-    assert_int_equal(read_page(fixture, (struct sower_page){"e", 0, 20, 16}, &page), 0);
+    assert_int_equal(read_page(fixture,
+                               (struct sower_page){
+                                   .root_id = &ROOT, .experiment = "e", .after = 0, .until = 20, .count = 16},
+                               &page),
+                     0);
 }
 
 static void a_visit_can_stop_a_page_and_the_next_works(void **state)
@@ -184,9 +201,10 @@ static void a_visit_can_stop_a_page_and_the_next_works(void **state)
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 3};
     append(fixture, 0, 10);
-    assert_int_equal(read_page(fixture, (struct sower_page){NULL, 0, 10, 16}, &page), 3);
+    assert_int_equal(read_page(fixture, (struct sower_page){.after = 0, .until = 10, .count = 16}, &page), 3);
     page.stop_at = 0;
-    assert_int_equal(read_page(fixture, (struct sower_page){NULL, 0, 10, 16}, &page), 10);
+    assert_int_equal(read_page(fixture, (struct sower_page){.after = 0, .until = 10, .count = 16}, &page),
+                     10);
 }
 
 static void a_probe_adds_no_line(void **state)
@@ -205,13 +223,13 @@ static void lines_are_there_after_opening_again_and_for_a_second_store(void **st
     struct sower_problem problem;
     uint64_t last = 0;
     append(fixture, 0, 3);
-    struct sower_store *second = sower_ledger_sqlite_open(fixture->path, &problem);
+    struct sower_store *second = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     assert_non_null(second);
     assert_true(second->methods->last(second, &last, &problem));
     assert_int_equal(last, 3);
     second->methods->close(second);
     fixture->store->methods->close(fixture->store);
-    fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
+    fixture->store = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     assert_non_null(fixture->store);
     append(fixture, 3, 2);
 }
@@ -222,7 +240,7 @@ static void a_place_that_cannot_hold_a_ledger_is_refused(void **state)
     struct sower_problem problem;
     static const char *const paths[] = {"/nonexistent/directory/ledger", "/dev/null", "/tmp", ":memory:", ""};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        assert_null(sower_ledger_sqlite_open(paths[i], &problem));
+        assert_null(sower_ledger_sqlite_open(paths[i], WRITER, &problem));
         assert_string_equal(problem.field, "--ledger");
     }
 }

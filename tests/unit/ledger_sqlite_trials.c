@@ -13,6 +13,8 @@
 
 #include "../../server/ledger_sqlite.h"
 
+static const uint8_t WRITER[SOWER_WRITER_SIZE] = {7};
+
 struct fixture {
     char directory[32], path[64];
     struct sower_store *store;
@@ -27,7 +29,7 @@ static int set_up(void **state)
         return -1;
     }
     snprintf(fixture->path, sizeof fixture->path, "%s/ledger", fixture->directory);
-    fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
+    fixture->store = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     *state = fixture;
     return fixture->store == NULL;
 }
@@ -72,7 +74,7 @@ static void open_again(struct fixture *fixture)
 {
     struct sower_problem problem;
     fixture->store->methods->close(fixture->store);
-    fixture->store = sower_ledger_sqlite_open(fixture->path, &problem);
+    fixture->store = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     assert_non_null(fixture->store);
 }
 
@@ -189,7 +191,7 @@ static void two_stores_on_one_file_share_the_numbers(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
-    struct sower_store *second = sower_ledger_sqlite_open(fixture->path, &problem);
+    struct sower_store *second = sower_ledger_sqlite_open(fixture->path, WRITER, &problem);
     assert_non_null(second);
     for (uint64_t i = 0; i < 20; i += 2) {
         take(fixture, "a", 1, i);

@@ -50,15 +50,19 @@ static void a_line_has_its_keys_in_the_order_of_the_contract(void **state)
     memset(record.root_id.bytes, 0x00, sizeof record.root_id.bytes);
     record.ledger = 12;
     record.time = 1769860800123;
+    record.place.sequence = 9;
+    memset(record.place.writer, 0x11, sizeof record.place.writer);
+    memset(record.place.link, 0x22, sizeof record.place.link);
 #define TWICE(text) text text
 #define HEX(pair) TWICE(TWICE(TWICE(TWICE(TWICE(pair)))))
     assert_json(
-        sower_record_json(&record),
-        "{\"ledger\":12,\"time\":\"2026-01-31T12:00:00.123Z\",\"draw\":\"" HEX("ab") "\",\"seed\":\"" HEX(
-            "0f") "\",\"root\":\"" HEX("00") "\",\"spec\":1,\"experiment\":\"exp-é42\",\"trial\":7,"
-                                             "\"name\":\"w\",\"shape\":[4,3],\"dtype\":\"f32\",\"init\":"
-                                             "\"normal(mean=0,std=0.02)\","
-                                             "\"layout\":\"oi\"}");
+        sower_record_json(&record), "{\"ledger\":12,\"time\":\"2026-01-31T12:00:00.123Z\",\"kind\":\"draw\","
+                                    "\"draw\":\"" HEX("ab") "\",\"seed\":\"" HEX("0f") "\",\"root\":\"" HEX(
+                                        "00") "\",\"spec\":1,\"experiment\":\"exp-é42\",\"trial\":7,"
+                                              "\"name\":\"w\",\"shape\":[4,3],\"dtype\":\"f32\",\"init\":"
+                                              "\"normal(mean=0,std=0.02)\","
+                                              "\"layout\":\"oi\",\"writer\":\"" HEX(
+                                                  "11") "\",\"sequence\":9,\"link\":\"" HEX("22") "\"}");
 }
 
 static void a_draw_that_is_not_yet_written_has_no_number_and_time(void **state)

@@ -1,0 +1,34 @@
+#include "append.h"
+
+#include <string.h>
+
+static bool refuse_clock(const struct sower_append *append, int64_t now, struct sower_problem *problem)
+{
+    char said[SOWER_TIME_SIZE], written[SOWER_TIME_SIZE];
+    sower_record_time(now, said);
+    sower_record_time(append->time, written);
+    return sower_problem_set(
+        problem, SOWER_PROBLEM_UNAVAILABLE, "",
+        "The ledger cannot be used now: the daemon's clock says %s, and the last line is "
+        "of %s; set the clock right.",
+        said, written);
+}
+
+bool sower_append_next(struct sower_append *append, struct sower_record *record,
+                       struct sower_problem *problem)
+{
+    if (append->head.sequence > 0 && record->time < append->time) {
+        if (append->time - record->time > SOWER_APPEND_TOLERANCE) {
+            return refuse_clock(append, record->time, problem);
+        }
+        record->time = append->time;
+    }
+    record->ledger = append->ledger + 1;
+    memcpy(record->place.writer, append->head.writer, sizeof record->place.writer);
+    record->place.sequence = append->head.sequence + 1;
+    sower_chain_link(record, append->head.link, record->place.link);
+    append->ledger = record->ledger;
+    append->head = record->place;
+    append->time = record->time;
+    return true;
+}

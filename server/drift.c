@@ -1,0 +1,26 @@
+#include "drift.h"
+
+#include <inttypes.h>
+
+#include "number.h"
+
+enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *name, uint64_t line)
+{
+    struct sower_problem problem;
+    sower_problem_set(
+        &problem, SOWER_PROBLEM_INVALID, "name",
+        "\"%.200s\" stands on line %" PRIu64 " of the ledger with another shape, dtype, "
+        "initializer or layout, and %s. Ask for it as it stands there, or under another name, "
+        "trial or experiment.",
+        name, line, exchange->server->options->strict ? "this daemon is strict" : "the experiment is pinned");
+    return sower_refuse_as(exchange, MHD_HTTP_CONFLICT, &problem);
+}
+
+void sower_drift_add_header(struct MHD_Response *response, uint64_t line)
+{
+    char text[SOWER_NUMBER_MAX];
+    if (line != 0) {
+        sower_number_print(line, text);
+        MHD_add_response_header(response, "Sower-Drift", text);
+    }
+}
