@@ -140,20 +140,38 @@ static enum MHD_Result answer_no_more(struct sower_exchange *exchange)
     return MHD_NO;
 }
 
+bool sower_exchange_draining(const struct sower_exchange *exchange)
+{
+    return atomic_load_explicit(&exchange->server->draining, memory_order_relaxed);
+}
+
+#define REQUEST_HEADER "Sower-Request"
+
+enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
+                                  struct MHD_Response *response)
+{
+    char id[SOWER_REQUEST_ID_MAX];
+    const char *earlier = MHD_get_response_header(response, REQUEST_HEADER);
+    if (earlier != NULL) {
+        memcpy(id, earlier, sizeof id);
+        MHD_del_response_header(response, REQUEST_HEADER, id);
+    }
+    sower_number_id(exchange->id, id);
+    MHD_add_response_header(response, REQUEST_HEADER, id);
+    exchange->status = status;
+    exchange->step = answer_no_more;
+    return MHD_queue_response(exchange->connection, status, response);
+}
+
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response)
 {
     if (response == NULL) {
         return MHD_NO;
     }
-    char id[SOWER_REQUEST_ID_MAX];
-    sower_number_id(exchange->id, id);
-    MHD_add_response_header(response, "Sower-Request", id);
-    if (atomic_load_explicit(&exchange->server->draining, memory_order_relaxed)) {
+    if (sower_exchange_draining(exchange)) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
-    exchange->status = status;
-    exchange->step = answer_no_more;
-    enum MHD_Result queued = MHD_queue_response(exchange->connection, status, response);
+    enum MHD_Result queued = sower_reply_again(exchange, status, response);
     MHD_destroy_response(response);
     return queued;
 }

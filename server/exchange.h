@@ -24,6 +24,9 @@ enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4 };
  * that the client gets to see its refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
 enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
 
+/* The longest target that an exchange remembers. */
+enum { SOWER_TARGET_MAX = 1024 };
+
 struct sower_exchange;
 
 /* What a handler does when it is called: answers or suspends (MHD_YES), or gives the connection up (MHD_NO).
@@ -59,6 +62,9 @@ struct sower_exchange {
     unsigned status;
     uint64_t bytes; /* of the answer's body, as far as they were made */
     void (*describe)(const void *state, struct sower_log_line *line);
+
+    bool short_target; /* `target` is the target as it came, query and all; otherwise it is too long */
+    char target[];
 };
 
 /* Releases the body, once it was read. */
@@ -89,6 +95,12 @@ bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, stru
 /* Answers. Each takes over what it sends (`response`, `text`, `object`; NULL stands for memory that ran out)
  * and returns what the step has to return. */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
+
+/* Answers with a response that stays the caller's, who may send it again when the exchange has ended. While
+ * the server is draining this is not for it: such an answer does not end its connection. */
+enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
+                                  struct MHD_Response *response);
+bool sower_exchange_draining(const struct sower_exchange *exchange);
 enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
                                  char *text, size_t length);
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);

@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #include "../proto/record.h"
+#include "answers.h"
 #include "cost.h"
 #include "drift.h"
 #include "entity.h"
@@ -22,7 +23,7 @@
 #include "stream.h"
 
 /* Up to here a body is made at once and leaves with its headers in one send. */
-enum { SMALL_ANSWER = 64 * 1024 };
+enum { SMALL_ANSWER = SOWER_ANSWER_BODY_MAX };
 
 struct tensor {
     struct sower_ledger_wait wait; /* comes first: `done` gets a pointer to it */
@@ -37,6 +38,8 @@ struct tensor {
     struct sower_prepared *prepared; /* a heavy one */
     struct sower_sources_wait preparation;
     bool opened, streams;
+    bool lasting; /* another request with the same target may have the same answer, the request's id aside */
+    struct sower_answer *answer; /* a small one, to be kept; or NULL */
     struct sower_bytes bytes;
     struct sower_stream stream;        /* in use if `streams` */
     struct sower_store_draw recording; /* filled only for a draw that is not known */
@@ -45,6 +48,9 @@ struct tensor {
 static void release(void *state)
 {
     struct tensor *tensor = state;
+    if (tensor->answer != NULL) {
+        sower_answers_give(tensor->answer);
+    }
     if (tensor->streams) {
         sower_stream_end(&tensor->stream);
     }
@@ -154,6 +160,31 @@ static struct MHD_Response *make_small(struct tensor *tensor)
     return response;
 }
 
+static enum MHD_Result reply_again(struct sower_exchange *exchange, struct sower_answer *answer)
+{
+    exchange->bytes = answer->size;
+    return sower_reply_again(exchange, MHD_HTTP_OK, answer->response);
+}
+
+static enum MHD_Result reply_small(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct MHD_Response *response = make_small(tensor);
+    if (response != NULL) {
+        add_headers(tensor, response);
+    }
+    if (response != NULL && tensor->lasting && !sower_exchange_draining(exchange)) {
+        tensor->answer = sower_answers_make(exchange->server->answers, exchange->target,
+                                            &tensor->request.draw, response, (size_t)exchange->bytes);
+    }
+    if (tensor->answer == NULL) {
+        return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
+    }
+    tensor->answer->line = tensor->line;
+    sower_hex(tensor->request.seed.bytes, tensor->answer->seed);
+    return reply_again(exchange, tensor->answer);
+}
+
 static struct MHD_Response *make_stream(struct tensor *tensor)
 {
     tensor->streams = true;
@@ -224,8 +255,8 @@ static enum MHD_Result open_light(struct sower_exchange *exchange)
     }
     tensor->opened = true;
     tensor->bytes.source = &tensor->source;
-    return reply(exchange,
-                 tensor->entity.range.length <= SMALL_ANSWER ? make_small(tensor) : make_stream(tensor));
+    return tensor->entity.range.length <= SMALL_ANSWER ? reply_small(exchange)
+                                                       : reply(exchange, make_stream(tensor));
 }
 
 /* The draw is recorded: its bytes may leave. */
@@ -287,9 +318,42 @@ static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct
     return parsed && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
 }
 
+static void release_answer(void *state)
+{
+    sower_answers_give(state);
+}
+
+static void describe_answer(const void *state, struct sower_log_line *line)
+{
+    const struct sower_answer *answer = state;
+    sower_log_string(line, "experiment", answer->experiment);
+    sower_log_number(line, "trial", answer->trial);
+    sower_log_string(line, "name", answer->name);
+    sower_log_string(line, "seed", answer->seed);
+    sower_log_number(line, "ledger", answer->line);
+}
+
+/* Whether the answer depends on nothing but the target: it is the whole one, under no condition. */
+static bool target_says_all(const struct sower_exchange *exchange)
+{
+    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_draining(exchange) &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL;
+}
+
 enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
+    const bool lasting = target_says_all(exchange);
+    struct sower_answer *kept =
+        lasting ? sower_answers_take(exchange->server->answers, exchange->target) : NULL;
+    if (kept != NULL) {
+        exchange->state = kept;
+        exchange->release = release_answer;
+        exchange->describe = describe_answer;
+        return reply_again(exchange, kept);
+    }
     struct tensor *tensor = malloc(sizeof *tensor);
     if (tensor == NULL) {
         return MHD_NO;
@@ -302,6 +366,8 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     tensor->draw = sower_draw_id(&tensor->request.draw);
     tensor->line = tensor->drift = 0;
     tensor->opened = tensor->streams = false;
+    tensor->lasting = lasting;
+    tensor->answer = NULL;
     tensor->prepared = NULL;
     tensor->bytes.region = tensor->request.region;
     sower_format_body(&tensor->request, &tensor->bytes.body);

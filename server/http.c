@@ -92,12 +92,15 @@ static const char *variable_part(const char *path, const char *target, size_t *l
  * routes with a variable part are found here, and the part is decoded by itself. */
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
-    struct sower_exchange *exchange = calloc(1, sizeof *exchange);
+    const size_t target_length = strnlen(target, SOWER_TARGET_MAX + 1);
+    struct sower_exchange *exchange = calloc(1, sizeof *exchange + target_length + 1);
     if (exchange == NULL) {
         return NULL;
     }
     exchange->server = context;
     exchange->connection = connection;
+    exchange->short_target = target_length <= SOWER_TARGET_MAX;
+    memcpy(exchange->target, target, target_length);
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
         size_t length;
         const char *part = variable_part(route->path, target, &length);

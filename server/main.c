@@ -71,8 +71,10 @@ static bool start_pool(struct sower_server *server, struct sower_problem *proble
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
-    return server->sources != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                                        "The daemon is out of memory or threads.");
+    server->answers = sower_answers_new((size_t)options->answer_cache);
+    return (server->sources != NULL && server->answers != NULL) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon is out of memory or threads.");
 }
 
 /* As many open files as the connections need, if the hard limit allows. */
@@ -206,6 +208,9 @@ static void release(struct sower_server *server)
     }
     if (server->sources != NULL) {
         sower_sources_free(server->sources);
+    }
+    if (server->answers != NULL) {
+        sower_answers_free(server->answers);
     }
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);

@@ -41,6 +41,8 @@ static const struct option {
      "memory for prepared factors; K, M and G may follow the number (1G)"},
     {"wait-seconds", COUNT, AT(wait_seconds), "30", 1, 86400, "N",
      "how long a heavy tensor may wait for memory (30)"},
+    {"answer-cache", SIZE, AT(answer_cache), "16M", 0, SIZE_MAX, "BYTES",
+     "memory for small answers that are sent again; 0: none (16M)"},
     {"max-orthogonal", COUNT, AT(max_orthogonal), "8192", 1, 1 << 20, "N",
      "the smaller side of the largest orthogonal matrix (8192)"},
     {"connections", COUNT, AT(connections), "1024", 1, 1 << 20, "N",

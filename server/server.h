@@ -8,6 +8,7 @@
 
 #include "../core/seed.h"
 #include "acceptor.h"
+#include "answers.h"
 #include "ledger.h"
 #include "listen.h"
 #include "log.h"
@@ -27,6 +28,7 @@ struct sower_server {
     struct sower_ledger *ledger;
     struct sower_pool *pool;
     struct sower_sources *sources;
+    struct sower_answers *answers;
     struct sower_listener listener;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;

@@ -1,0 +1,120 @@
+"""Small answers that are sent again: nobody can tell them from fresh ones."""
+import pytest
+
+from conftest import Answer, with_query
+
+FIELDS = dict(experiment="again", trial="3", name="layers.0.bias", shape="32,32", init="normal(std=0.02)")
+OF_ONE_REQUEST = {"Sower-Request", "Date"}
+
+
+@pytest.fixture
+def ask(daemon):
+    """Asks on one connection, so that an answer is back at home when the next request comes."""
+    connection = daemon.connect()
+
+    def request(headers=None, method="GET", target=None, **fields):
+        connection.request(method, target or with_query("/v1/tensor", {**FIELDS, **fields}), headers=headers or {})
+        return Answer(connection.getresponse())
+
+    yield request
+    connection.close()
+
+
+def lasting(answer):
+    return [(name, text) for name, text in answer.headers.items() if name not in OF_ONE_REQUEST]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [dict(), dict(format="raw"), dict(format="safetensors"), dict(shard="0:1/4"), dict(shape="0"), dict(shape=""), dict(dtype="bf16", shape="64,256")],
+    ids=["npy", "raw", "safetensors", "shard", "empty", "scalar", "32 KiB"],
+)
+def test_an_answer_that_is_sent_again_equals_a_fresh_one_header_for_header(ask, start, fields):
+    first = ask(**fields)
+    again = [ask(**fields) for _ in range(3)]
+    made = start("--answer-cache", "0")
+    fresh = [made.get("/v1/tensor", **{**FIELDS, **fields}) for _ in range(2)][1]
+    for answer in [first, *again]:
+        assert answer.status == fresh.status == 200
+        assert answer.body == fresh.body
+        assert [name for name, _ in answer.headers.items()] == [name for name, _ in fresh.headers.items()]
+        but_the_line = [[pair for pair in lasting(answer) if pair[0] != "Sower-Ledger"] for answer in (answer, fresh)]
+        assert but_the_line[0] == but_the_line[1]
+        assert lasting(answer) == lasting(first)
+
+
+def test_every_request_has_an_id_of_its_own(ask):
+    answers = [ask() for _ in range(20)]
+    assert all(len(answer.headers.get_all("Sower-Request")) == 1 for answer in answers)
+    assert len({answer.headers["Sower-Request"] for answer in answers}) == 20
+
+
+def test_the_log_says_the_same_of_an_answer_that_is_sent_again(daemon, ask):
+    lines = []
+    for _ in range(3):
+        answer = ask(name="logged")
+        line = daemon.wait_for(lambda line: line.get("request") == answer.headers["Sower-Request"])
+        assert line.pop("request") and line.pop("time") and 0 <= line.pop("seconds") < 3600
+        lines.append(line)
+    assert lines[0]["ledger"] > 0 and lines[0]["bytes"] == len(answer.body) and lines[0]["seed"] == answer.headers["Sower-Seed"]
+    assert lines[1:] == lines[:1] * 2
+
+
+def test_conditions_and_ranges_are_weighed_whatever_is_kept(ask):
+    whole, etag = ask(name="weighed").body, ask(name="weighed").headers["ETag"]
+    for _ in range(2):
+        assert ask({"If-None-Match": etag}, name="weighed").status == 304
+        assert ask({"If-None-Match": '"other"'}, name="weighed").body == whole
+        assert ask({"If-Match": '"other"'}, name="weighed").status == 412
+        assert ask({"If-Match": etag}, name="weighed").body == whole
+        part = ask({"Range": "bytes=5-9"}, name="weighed")
+        assert (part.status, part.body) == (206, whole[5:10])
+        assert ask({"Range": "bytes=5-9", "If-Range": '"other"'}, name="weighed").status == 200
+        assert ask({"Range": f"bytes={len(whole)}-"}, name="weighed").status == 416
+        head = ask(method="HEAD", name="weighed")
+        assert head.status == 200 and head.body == b"" and head.headers["Content-Length"] == str(len(whole))
+        answer = ask(name="weighed")
+        assert answer.status == 200 and answer.body == whole and "Content-Range" not in answer.headers
+
+
+def test_targets_that_differ_have_answers_of_their_own(ask):
+    target = with_query("/v1/tensor", {**FIELDS, "name": "a"})
+    one = ask(target=target)
+    assert ask(target=target + "b").body != one.body
+    assert ask(target=target.replace("trial=3", "trial=4")).body != one.body
+    assert ask(target=target + "&format=raw").body == one.body[-4096:]
+    assert ask(target=target + "&nonsense=1").status == 400
+    assert ask(target=target).body == one.body
+    assert ask(target=target.replace("name=a", "name=%61")).body == one.body
+
+
+def test_a_target_that_is_too_long_to_be_kept_is_answered_as_ever(ask):
+    name = "".join(f"%{ord('x'):02x}" for _ in range(500))
+    target = f"/v1/tensor?experiment=again&name={name}&shape=4&init=normal"
+    assert len({ask(target=target).body for _ in range(3)}) == 1
+    assert ask(target=target).body == ask(target=target.replace("%78", "x")).body
+
+
+def test_an_answer_on_http_1_0_or_to_close_leaves_nothing_for_the_next(daemon, ask):
+    """How a connection ends is said per request, also in an answer that is sent again."""
+    target = with_query("/v1/tensor", {**FIELDS, "name": "close"})
+    first = ask(target=target)
+    for _ in range(2):
+        closing = daemon.request("GET", target, headers={"Connection": "close"})
+        assert closing.headers["Connection"] == "close" and closing.body == first.body
+        after = ask(target=target)
+        assert "Connection" not in after.headers and after.body == first.body
+
+
+def test_memory_is_bounded_when_everybody_asks_for_something_else(start):
+    daemon = start("--answer-cache", "4M")
+    connection = daemon.connect()
+
+    def ask(number):
+        connection.request("GET", with_query("/v1/tensor", {**FIELDS, "name": f"w{number}", "shape": "16000"}))
+        return Answer(connection.getresponse()).body
+
+    first = [ask(i) for i in range(1500)]  # 96 MB
+    assert daemon.peak_memory() < 48 * 1024
+    assert [ask(i) for i in range(1400, 1500)] == first[1400:]
+    connection.close()
