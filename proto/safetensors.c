@@ -11,7 +11,7 @@
 
 enum { ALIGNMENT = 8, SIZE_BYTES = SOWER_SAFETENSORS_LENGTH_SIZE };
 
-const char *sower_safetensors_dtype(enum sower_dtype dtype)
+static const char *dtype_name(enum sower_dtype dtype)
 {
     static const char *const names[SOWER_DTYPE_COUNT] = {
         [SOWER_F64] = "F64",   [SOWER_F32] = "F32",         [SOWER_F16] = "F16",
@@ -56,7 +56,7 @@ void sower_safetensors_tensor(struct sower_buffer *buffer, const char *name, enu
     sower_buffer_text(buffer, first ? "}," : ",");
     sower_buffer_string(buffer, name);
     sower_buffer_text(buffer, ":{\"dtype\":\"");
-    sower_buffer_text(buffer, sower_safetensors_dtype(dtype));
+    sower_buffer_text(buffer, dtype_name(dtype));
     sower_buffer_text(buffer, "\",\"shape\":");
     sower_buffer_shape(buffer, shape);
     sower_buffer_text(buffer, ",\"data_offsets\":[");
@@ -126,7 +126,7 @@ static size_t element_size(const char *name, enum sower_dtype *dtype)
     } others[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"U16", 2}, {"I16", 2},
                   {"U32", 4},  {"I32", 4}, {"U64", 8}, {"I64", 8}};
     for (*dtype = 0; *dtype < SOWER_DTYPE_COUNT; (*dtype)++) {
-        if (strcmp(sower_safetensors_dtype(*dtype), name) == 0) {
+        if (strcmp(dtype_name(*dtype), name) == 0) {
             return sower_dtype_size(*dtype);
         }
     }

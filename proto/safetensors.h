@@ -27,9 +27,6 @@ enum {
     SOWER_SAFETENSORS_HEADER_MAX = 100000000, /* what the format's own library reads */
 };
 
-/* "F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2". */
-const char *sower_safetensors_dtype(enum sower_dtype dtype);
-
 /* Writing a header, length included: open, metadata any number of times, tensor for each tensor, close. */
 void sower_safetensors_open(struct sower_buffer *buffer);
 void sower_safetensors_metadata(struct sower_buffer *buffer, const char *key, const char *value);
