@@ -60,16 +60,23 @@ static int bind_address(const struct addrinfo *address)
     return -1;
 }
 
+bool sower_listen_check(const char *text, struct sower_problem *problem)
+{
+    char host[SOWER_ADDRESS_MAX];
+    const char *port;
+    return split(text, host, &port) ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_INVALID, "--listen",
+               "\"%s\" is not an address to listen on; write HOST:PORT, for example 127.0.0.1:7697 or "
+               "[::1]:7697.",
+               text);
+}
+
 static int open_socket(const char *text, struct sower_problem *problem)
 {
     char host[SOWER_ADDRESS_MAX];
     const char *port;
-    if (!split(text, host, &port)) {
-        sower_problem_set(
-            problem, SOWER_PROBLEM_INVALID, "--listen",
-            "\"%s\" is not an address to listen on; write HOST:PORT, for example 127.0.0.1:7697 or "
-            "[::1]:7697.",
-            text);
+    if (!sower_listen_check(text, problem) || !split(text, host, &port)) {
         return -1;
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;

@@ -11,6 +11,7 @@
 
 #include "../core/draw.h"
 #include "../proto/version.h"
+#include "listen.h"
 
 enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
 
@@ -208,7 +209,8 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
             return SOWER_OPTIONS_REFUSED;
         }
     }
-    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem)) {
+    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem) ||
+        !sower_listen_check(options->listen, problem)) {
         return SOWER_OPTIONS_REFUSED;
     }
     return SOWER_OPTIONS_RUN;

@@ -51,12 +51,17 @@ def test_wrong_options_are_refused_by_name_with_status_2(arguments, names):
 
 @pytest.mark.parametrize(
     "address",
-    ["7697", "127.0.0.1", "127.0.0.1:", ":7697", "::1:7697", "127.0.0.1:http", "127.0.0.1:70000", "[::1]", "nowhere.invalid:1",
-     "x" * 300 + ":1"],
+    ["nonsense", "7697", "127.0.0.1", "127.0.0.1:", ":7697", "::1:7697", "127.0.0.1:http", "127.0.0.1:70000", "[::1]", "x" * 300 + ":1"],
     ids=range(10),
 )
-def test_addresses_that_are_none_are_refused_with_a_sentence(tmp_path, address):
-    done = run("--listen", address, "--state", str(tmp_path))
+def test_addresses_that_are_none_are_wrong_options(tmp_path, address):
+    for done in [run("--listen", address, "--state", str(tmp_path)),
+                 run("--state", str(tmp_path), environment={"SOWERD_LISTEN": address})]:
+        assert done.returncode == 2 and "is not an address to listen on" in done.stderr and done.stderr.endswith(".\n")
+
+
+def test_a_host_that_nobody_knows_is_refused_with_a_sentence(tmp_path):
+    done = run("--listen", "nowhere.invalid:1", "--state", str(tmp_path))
     assert done.returncode == 1 and done.stderr.startswith("sowerd: ") and done.stderr.endswith(".\n")
 
 
