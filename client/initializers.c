@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "../core/catalogue.h"
+#include "../core/edit_distance.h"
 #include "../core/shape.h"
 #include "../proto/answer.h"
 #include "../proto/text.h"
@@ -115,8 +116,9 @@ static enum sow_exit run(const struct options *options)
     }
     const struct sower_entry *entry = sower_catalogue_find(options->operand);
     if (entry == NULL) {
-        return options_error(options, "there is no initializer '%s'; did you mean '%s'?", options->operand,
-                             sower_catalogue_nearest(options->operand));
+        char question[SOWER_QUESTION_SIZE];
+        sower_nearest_question(sower_catalogue_nearest(options->operand), "'", "'", question);
+        return options_error(options, "there is no initializer '%s'%s", options->operand, question);
     }
     if (json) {
         return print_json(options, sower_answer_entry(entry));

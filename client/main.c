@@ -49,16 +49,15 @@ static const struct command *find_command(const char *name)
 
 static enum sow_exit tell_unknown(const char *word)
 {
-    size_t nearest = 0;
-    for (size_t i = 1; i < COMMAND_COUNT; i++) {
-        if (sower_edit_distance(word, COMMANDS[i]->name) <
-            sower_edit_distance(word, COMMANDS[nearest]->name)) {
-            nearest = i;
-        }
+    char question[SOWER_QUESTION_SIZE];
+    struct sower_nearest nearest = {.name = word};
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        sower_nearest_try(&nearest, COMMANDS[i]->name);
     }
+    sower_nearest_question(nearest.found, "'", "'", question);
     fputs("sow: there is no command '", stderr);
     terminal_print(stderr, word);
-    fprintf(stderr, "'; did you mean '%s'?\nTry 'sow --help'.\n", COMMANDS[nearest]->name);
+    fprintf(stderr, "'%s\nTry 'sow --help'.\n", question);
     return SOW_USAGE;
 }
 

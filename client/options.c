@@ -70,17 +70,12 @@ static size_t count_prefixed(const struct command *command, const char *word)
 
 static const char *nearest_option(const struct command *command, const char *word)
 {
-    const char *nearest = "";
-    size_t shortest = SIZE_MAX;
+    struct sower_nearest nearest = {.name = word};
     const struct option_rule *rule;
     for (size_t i = 0; (rule = rule_at(command, i)) != NULL; i++) {
-        size_t distance = sower_edit_distance(word, rule->name);
-        if (distance < shortest) {
-            shortest = distance;
-            nearest = rule->name;
-        }
+        sower_nearest_try(&nearest, rule->name);
     }
-    return nearest;
+    return nearest.found;
 }
 
 /* Tells of a word that getopt_long did not know; `letter` is 0 for a long option. */
@@ -90,15 +85,15 @@ static void tell_unknown(const struct options *options, const char *argument, in
         options_error(options, "there is no option -%c.", letter);
         return;
     }
-    char word[64];
+    char word[64], question[SOWER_QUESTION_SIZE];
     const char *name = argument + strspn(argument, "-");
     snprintf(word, sizeof word, "%.*s", (int)strcspn(name, "="), name);
     if (count_prefixed(options->command, word) > 1) {
         options_error(options, "--%s could be several options; spell it out.", word);
         return;
     }
-    options_error(options, "there is no option --%s; did you mean --%s?", word,
-                  nearest_option(options->command, word));
+    sower_nearest_question(nearest_option(options->command, word), "--", "", question);
+    options_error(options, "there is no option --%s%s", word, question);
 }
 
 /* The tables of getopt_long. A leading ":" lets it tell a missing value from an unknown option. */

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "../core/edit_distance.h"
 #include "../proto/recipes.h"
 #include "report.h"
 #include "terminal.h"
@@ -65,8 +66,9 @@ static enum sow_exit run(const struct options *options)
     }
     const struct sower_recipe *recipe = sower_recipe_find(options->operand);
     if (recipe == NULL) {
-        return options_error(options, "there is no recipe '%s'; did you mean '%s'?", options->operand,
-                             sower_recipe_nearest(options->operand));
+        char question[SOWER_QUESTION_SIZE];
+        sower_nearest_question(sower_recipe_nearest(options->operand), "'", "'", question);
+        return options_error(options, "there is no recipe '%s'%s", options->operand, question);
     }
     return json ? print_json(options, sower_recipe_json(recipe)) : print_rules(options, recipe);
 }

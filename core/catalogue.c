@@ -50,19 +50,14 @@ const struct sower_entry *sower_catalogue_find(const char *name)
 
 const char *sower_catalogue_nearest(const char *name)
 {
-    const char *nearest = "";
-    size_t shortest = SIZE_MAX;
+    struct sower_nearest nearest = {.name = name};
     const struct sower_entry *entry;
     for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
         for (size_t n = 0; entry_name(entry, n) != NULL; n++) {
-            size_t distance = sower_edit_distance(name, entry_name(entry, n));
-            if (distance < shortest) {
-                shortest = distance;
-                nearest = entry_name(entry, n);
-            }
+            sower_nearest_try(&nearest, entry_name(entry, n));
         }
     }
-    return nearest;
+    return nearest.found;
 }
 
 int sower_catalogue_parameter(const struct sower_entry *entry, const char *name)

@@ -60,7 +60,7 @@ const struct sower_entry *sower_catalogue_entry(size_t index);
 /* By name or alias; NULL when there is none. */
 const struct sower_entry *sower_catalogue_find(const char *name);
 
-/* The entry whose name or alias is nearest to `name` by edit distance, for "did you mean"; never NULL. */
+/* The entry whose name or alias is nearest to a mistyped one (edit_distance.h); NULL when none is near. */
 const char *sower_catalogue_nearest(const char *name);
 
 /* The index of a parameter of that name, or -1. */

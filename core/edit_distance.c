@@ -1,23 +1,56 @@
 #include "edit_distance.h"
 
+#include <stdio.h>
 #include <string.h>
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 size_t sower_edit_distance(const char *from, const char *to)
 {
     size_t columns = strnlen(to, SOWER_EDIT_DISTANCE_MAX);
-    size_t row[SOWER_EDIT_DISTANCE_MAX + 1];
+    size_t rows[3][SOWER_EDIT_DISTANCE_MAX + 1] = {{0}}; /* row i is rows[i % 3] */
+    size_t i = 0;
     for (size_t j = 0; j <= columns; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
-    for (size_t i = 1; i <= SOWER_EDIT_DISTANCE_MAX && from[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
+    while (i < SOWER_EDIT_DISTANCE_MAX && from[i] != '\0') {
+        const size_t *above = rows[i % 3], *two_above = rows[(i + 2) % 3];
+        size_t *row = rows[++i % 3];
         row[0] = i;
         for (size_t j = 1; j <= columns; j++) {
-            size_t replaced = diagonal + (from[i - 1] != to[j - 1]);
-            size_t shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replaced < shorter ? replaced : shorter;
+            row[j] = smaller(above[j - 1] + (from[i - 1] != to[j - 1]), smaller(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1]) {
+                row[j] = smaller(row[j], two_above[j - 2] + 1);
+            }
         }
     }
-    return row[columns];
+    return rows[i % 3][columns];
+}
+
+void sower_nearest_try(struct sower_nearest *nearest, const char *candidate)
+{
+    size_t distance = sower_edit_distance(nearest->name, candidate);
+    size_t length = strnlen(nearest->name, SOWER_EDIT_DISTANCE_MAX);
+    size_t other = strnlen(candidate, SOWER_EDIT_DISTANCE_MAX);
+    size_t longer = length > other ? length : other;
+    /* Of a name of one letter a third, rounded up, is all of it. */
+    if (distance <= (longer + 2) / 3 && distance < longer &&
+        (nearest->found == NULL || distance < nearest->distance)) {
+        nearest->found = candidate;
+        nearest->distance = distance;
+    }
+}
+
+void sower_nearest_question(const char *found, const char *before, const char *after,
+                            char question[SOWER_QUESTION_SIZE])
+{
+    if (found == NULL) {
+        snprintf(question, SOWER_QUESTION_SIZE, ".");
+    } else {
+        snprintf(question, SOWER_QUESTION_SIZE, "; did you mean %.4s%.*s%.4s?", before,
+                 SOWER_EDIT_DISTANCE_MAX, found, after);
+    }
 }

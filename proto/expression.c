@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../core/edit_distance.h"
 #include "text.h"
 
 /* An initializer while its parameters are being set. */
@@ -21,16 +22,16 @@ static bool refuse(struct sower_problem *problem, const char *sentence)
 /* Begins with the entry of that name. */
 static bool begin(struct building *building, const char *name, size_t length)
 {
-    char quote[SOWER_QUOTE_SIZE];
+    char quote[SOWER_QUOTE_SIZE], question[SOWER_QUESTION_SIZE];
     char copy[64];
     snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
     const struct sower_entry *entry = length < sizeof copy ? sower_catalogue_find(copy) : NULL;
     if (entry == NULL) {
         sower_text_quote(name, length, quote);
+        sower_nearest_question(sower_catalogue_nearest(copy), "\"", "\"", question);
         return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                                 "There is no initializer %s; did you mean \"%s\"? /v1/initializers lists "
-                                 "them all.",
-                                 quote, sower_catalogue_nearest(copy));
+                                 "There is no initializer %s%s /v1/initializers lists them all.", quote,
+                                 question);
     }
     building->initializer->entry = entry;
     return true;

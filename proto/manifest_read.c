@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/edit_distance.h"
 #include "formula.h"
 #include "parts.h"
 #include "recipes.h"
@@ -129,9 +130,11 @@ static bool read_recipe(struct reading *reading)
         return true;
     }
     if (recipe == NULL) {
+        char question[SOWER_QUESTION_SIZE];
+        sower_nearest_question(sower_recipe_nearest(name == NULL ? "" : name), "\"", "\"", question);
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "recipe",
-                                 "There is no recipe \"%.60s\"; did you mean \"%s\"? /v1/recipes lists them.",
-                                 name == NULL ? "" : name, sower_recipe_nearest(name == NULL ? "" : name));
+                                 "There is no recipe \"%.60s\"%s /v1/recipes lists them.",
+                                 name == NULL ? "" : name, question);
     }
     json_t *rules = sower_recipe_rules(recipe);
     bool added = rules == NULL ? out_of_memory(reading->problem)

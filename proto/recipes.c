@@ -125,13 +125,11 @@ const struct sower_recipe *sower_recipe_find(const char *name)
 
 const char *sower_recipe_nearest(const char *name)
 {
-    const struct sower_recipe *nearest = sower_recipes;
+    struct sower_nearest nearest = {.name = name};
     for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
-        if (sower_edit_distance(name, recipe->name) < sower_edit_distance(name, nearest->name)) {
-            nearest = recipe;
-        }
+        sower_nearest_try(&nearest, recipe->name);
     }
-    return nearest->name;
+    return nearest.found;
 }
 
 /* A number, or [least, greatest]; NULL in a json_pack with "o*" is left out. */

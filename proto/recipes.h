@@ -30,7 +30,7 @@ extern const struct sower_recipe sower_recipes[];
 /* NULL when there is none of that name. */
 const struct sower_recipe *sower_recipe_find(const char *name);
 
-/* The recipe whose name is nearest to a mistyped one; never NULL. */
+/* The recipe whose name is nearest to a mistyped one; NULL when none is near. */
 const char *sower_recipe_nearest(const char *name);
 
 /* The rules as the JSON array that a manifest takes; NULL when memory runs out. The caller's. */

@@ -394,21 +394,6 @@ static const struct field *find_field(const char *name)
     return NULL;
 }
 
-/* The field whose name is nearest to a mistyped one. */
-static const char *nearest_field(const char *name)
-{
-    const char *nearest = "";
-    size_t shortest = SIZE_MAX;
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        size_t distance = sower_edit_distance(name, FIELDS[i].name);
-        if (distance < shortest) {
-            shortest = distance;
-            nearest = FIELDS[i].name;
-        }
-    }
-    return nearest;
-}
-
 /* Refuses the first field, in the order given, that is not in the table. */
 static bool check_names(const json_t *fields, struct sower_problem *problem)
 {
@@ -419,17 +404,19 @@ static bool check_names(const json_t *fields, struct sower_problem *problem)
         if (find_field(name) != NULL) {
             continue;
         }
-        char quote[SOWER_QUOTE_SIZE];
+        char quote[SOWER_QUOTE_SIZE], question[SOWER_QUESTION_SIZE];
         char known[200] = "";
         size_t length = 0;
+        struct sower_nearest nearest = {.name = name};
         for (size_t i = 0; i < FIELD_COUNT; i++) {
+            sower_nearest_try(&nearest, FIELDS[i].name);
             length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ",
                                        FIELDS[i].name);
         }
         sower_text_quote(name, strlen(name), quote);
+        sower_nearest_question(nearest.found, "\"", "\"", question);
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, name,
-                                 "There is no field %s; did you mean \"%s\"? The fields are %s.", quote,
-                                 nearest_field(name), known);
+                                 "There is no field %s%s The fields are %s.", quote, question, known);
     }
     return true;
 }

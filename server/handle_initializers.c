@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/catalogue.h"
+#include "../core/edit_distance.h"
 #include "../proto/answer.h"
 
 static bool read_name(const json_t *fields, const struct sower_entry **entry, struct sower_problem *problem)
@@ -24,9 +25,11 @@ static bool read_name(const json_t *fields, const struct sower_entry **entry, st
         }
         *entry = sower_catalogue_find(name);
         if (*entry == NULL) {
+            char question[SOWER_QUESTION_SIZE];
+            sower_nearest_question(sower_catalogue_nearest(name), "\"", "\"", question);
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "name",
-                                     "There is no initializer \"%s\"; did you mean %s?", name,
-                                     sower_catalogue_nearest(name));
+                                     "There is no initializer \"%.60s\"%s /v1/initializers lists them all.",
+                                     name, question);
         }
     }
     return true;

@@ -179,6 +179,10 @@ def test_sow_itself_has_help_and_a_version():
 
 @pytest.mark.parametrize("arguments, words", [
     (["gte"], "did you mean 'get'?"),
+    (["bananas"], "there is no command 'bananas'.\nTry"),
+    (["initializers", "bananas"], "there is no initializer 'bananas'."),
+    (["recipes", "bananas"], "there is no recipe 'bananas'."),
+    (["get", "--bananas=4"], "there is no option --bananas."),
     (["get", "--shpae=4"], "there is no option --shpae; did you mean --shape?"),
     (["get", "--experimnt", "e"], "did you mean --experiment?"),
     (["get", "-x"], "there is no option -x."),

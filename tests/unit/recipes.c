@@ -118,6 +118,7 @@ static void a_mistyped_recipe_finds_its_neighbour(void **state)
     (void)state;
     assert_null(sower_recipe_find("GPT2"));
     assert_string_equal(sower_recipe_nearest("gtp2"), "gpt2");
+    assert_null(sower_recipe_nearest("mine"));
     assert_string_equal(sower_recipe_find("vit")->name, "vit");
 }
 
