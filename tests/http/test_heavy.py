@@ -52,6 +52,15 @@ def test_head_and_plan_prepare_nothing(start):
     assert daemon.figure("VmHWM") - before < 16 * 1024
 
 
+def test_a_plan_is_refused_as_the_tensor_would_be(start):
+    for options in [("--max-orthogonal", "64"), ("--cache-size", "10K")]:
+        daemon = start(*options)
+        refused = daemon.get("/v1/tensor", **orthogonal(500, 500))
+        plan = daemon.get("/v1/plan", **orthogonal(500, 500))
+        assert plan.status == refused.status == 413 and plan.problem() == refused.problem()
+        assert daemon.post("/v1/plan", orthogonal(500, 500) | {"shape": [500, 500]}).problem() == refused.problem()
+
+
 def test_what_is_too_large_to_prepare_is_413_and_not_recorded(start):
     daemon = start("--max-orthogonal", "64")
     answer = daemon.get("/v1/tensor", **orthogonal(65, 1000))
