@@ -171,8 +171,13 @@ static bool open_tensor(struct stats *stats, bool *waits)
     stats->elements = sower_shape_count(&shape);
     sower_statistics_begin(&stats->statistics, &stats->request.plan);
     crypto_generichash_init(&stats->digest, NULL, 0, DIGEST_SIZE);
-    stats->heavy = sower_source_cost(&stats->request.plan).memory > 0;
+    stats->heavy = stats->elements > 0 && sower_source_cost(&stats->request.plan).memory > 0;
     *waits = stats->heavy;
+    if (stats->elements == 0) {
+        stats->source = (struct sower_source){0};
+        stats->opened = true;
+        return true; /* nothing will be read of it */
+    }
     if (!stats->heavy) {
         stats->opened = sower_source_open(&stats->source, &stats->request.plan, &stats->request.seed,
                                           &sower_parallel_none, &stats->work.problem);

@@ -259,12 +259,22 @@ static enum MHD_Result open_light(struct sower_exchange *exchange)
                                                        : reply(exchange, make_stream(tensor));
 }
 
+/* A region may be empty, and a range may end within the format's prefix. */
+static bool has_elements(const struct tensor *tensor)
+{
+    const struct sower_range *range = &tensor->entity.range;
+    return range->length > 0 && range->start + range->length > tensor->bytes.body.prefix_size;
+}
+
 /* The draw is recorded: its bytes may leave. */
 static enum MHD_Result answer(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     if (exchange->method == SOWER_HEAD) {
         return reply(exchange, sower_entity_head(&tensor->entity));
+    }
+    if (!has_elements(tensor)) {
+        return reply_small(exchange); /* without a source */
     }
     return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
 }

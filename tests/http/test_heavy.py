@@ -52,6 +52,21 @@ def test_head_and_plan_prepare_nothing(start):
     assert daemon.figure("VmHWM") - before < 16 * 1024
 
 
+def test_what_has_no_element_of_a_heavy_tensor_prepares_nothing(start):
+    daemon = start("--max-orthogonal", "100000", "--cache-size", "100G")
+    huge = {**orthogonal(30000, 30000), "format": "npy"}
+    before = daemon.figure("VmHWM")
+    empty = daemon.get("/v1/tensor", **huge, slice="5:5,:")
+    assert empty.status == 200 and empty.body.startswith(b"\x93NUMPY") and b"(0, 30000)" in empty.body
+    assert daemon.get("/v1/tensor", **{**huge, "format": "raw"}, slice="5:5,:").body == b""
+    head = daemon.get("/v1/tensor", headers={"Range": "bytes=0-63"}, **huge)
+    assert head.status == 206 and b"(30000, 30000)" in daemon.get("/v1/tensor", headers={"Range": "bytes=0-127"}, **huge).body
+    statistics = daemon.get("/v1/stats", **orthogonal(30000, 30000), slice="5:5,:")
+    assert statistics.status == 200 and statistics.json()["elements"] == 0
+    assert daemon.figure("VmHWM") - before < 16 * 1024
+    assert len(daemon.ledger()) == 1
+
+
 def test_a_plan_is_refused_as_the_tensor_would_be(start):
     for options in [("--max-orthogonal", "64"), ("--cache-size", "10K")]:
         daemon = start(*options)
