@@ -173,7 +173,8 @@ static enum MHD_Result reply_small(struct sower_exchange *exchange)
     if (response != NULL) {
         add_headers(tensor, response);
     }
-    if (response != NULL && tensor->lasting && !sower_exchange_draining(exchange)) {
+    /* What drifts may be refused the next time. */
+    if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_draining(exchange)) {
         tensor->answer = sower_answers_make(exchange->server->answers, exchange->target,
                                             &tensor->request.draw, response, (size_t)exchange->bytes);
     }
