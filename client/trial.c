@@ -4,6 +4,8 @@
 #include <jansson.h>
 
 #include "../proto/buffer.h"
+#include "../proto/experiment.h"
+#include "../proto/fields.h"
 #include "../proto/trials.h"
 #include "http.h"
 #include "report.h"
@@ -20,9 +22,7 @@ static const struct option_group TRIAL_OPTIONS = {"Which trials", TRIAL};
 
 static const struct option_group *const GROUPS[] = {&TRIAL_OPTIONS, &http_options, &options_common, NULL};
 
-static const char PATH_BEGIN[] = "/v1/experiments/", PATH_END[] = "/trials";
-
-enum { PATH_SIZE = sizeof PATH_BEGIN + 3 * SOWER_EXPERIMENT_MAX + sizeof PATH_END, BODY_SIZE = 64 };
+enum { BODY_SIZE = 64 };
 
 /* Reads the options by the daemon's own rules. */
 static bool read_options(const struct options *options, struct sower_trials_request *request,
@@ -34,29 +34,13 @@ static bool read_options(const struct options *options, struct sower_trials_requ
     const struct sower_pair pair = {"count", strlen("count"), count, count != NULL ? strlen(count) : 0};
     json_t *fields;
     *request = (struct sower_trials_request){.count = 1};
-    if (!sower_trials_read_experiment(experiment, strlen(experiment), request, problem) ||
+    if (!sower_experiment_read(experiment, strlen(experiment), request->experiment, problem) ||
         !sower_request_fields_from_pairs(&pair, count != NULL, &fields, problem)) {
         return false;
     }
     bool read = sower_trials_read_fields(fields, true, request, problem);
     json_decref(fields);
     return read && (key == NULL || sower_trials_read_key(key, request, problem));
-}
-
-/* Writes the path with every byte of the name escaped that could mean anything in it. */
-static void make_path(const char *experiment, char path[PATH_SIZE])
-{
-    static const char PLAIN[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    size_t length = sizeof PATH_BEGIN - 1;
-    memcpy(path, PATH_BEGIN, length);
-    for (const char *at = experiment; *at != '\0'; at++) {
-        if (strchr(PLAIN, *at) != NULL) {
-            path[length++] = *at;
-        } else {
-            length += (size_t)snprintf(path + length, PATH_SIZE - length, "%%%02X", (unsigned char)*at);
-        }
-    }
-    memcpy(path + length, PATH_END, sizeof PATH_END);
 }
 
 static bool begin(void *context, const struct http_answer *answer)
@@ -76,11 +60,11 @@ static bool receive(void *context, const void *bytes, size_t size)
 static json_t *ask(const struct options *options, const struct sower_trials_request *request,
                    enum sow_exit *result)
 {
-    char path[PATH_SIZE], text[BODY_SIZE];
+    char path[SOWER_EXPERIMENT_ADDRESS_SIZE], text[BODY_SIZE];
     struct sower_buffer body = {0};
     struct http_receiver receiver = {begin, receive, NULL, &body};
     struct http_answer answer;
-    make_path(request->experiment, path);
+    sower_experiment_address("/v1/experiments/", request->experiment, "/trials", path);
     int size = snprintf(text, sizeof text, "{\"count\":%llu}", (unsigned long long)request->count);
     struct http_question question = {.path = path,
                                      .text = text,

@@ -2,28 +2,7 @@
 
 #include <string.h>
 
-#include "fields.h"
 #include "text.h"
-
-bool sower_trials_read_experiment(const char *bytes, size_t length, struct sower_trials_request *request,
-                                  struct sower_problem *problem)
-{
-    static const char field[] = "experiment";
-    const struct sower_pair pair = {field, sizeof field - 1, bytes, length};
-    json_t *checked;
-    if (length == 0 || length > SOWER_EXPERIMENT_MAX) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                                 "The experiment's name has %zu bytes; it takes 1 to %d.", length,
-                                 SOWER_EXPERIMENT_MAX);
-    }
-    if (!sower_request_fields_from_pairs(&pair, 1, &checked, problem)) {
-        return false;
-    }
-    json_decref(checked);
-    memcpy(request->experiment, bytes, length);
-    request->experiment[length] = '\0';
-    return true;
-}
 
 static bool read_count(const json_t *value, bool from_pairs, uint64_t *count)
 {

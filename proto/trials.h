@@ -25,10 +25,6 @@ struct sower_trials_request {
     char key[SOWER_TRIALS_KEY_MAX + 1]; /* empty: none */
 };
 
-/* Reads the experiment's name: 1 to SOWER_EXPERIMENT_MAX bytes of UTF-8 without a NUL. */
-bool sower_trials_read_experiment(const char *bytes, size_t length, struct sower_trials_request *request,
-                                  struct sower_problem *problem);
-
 /* Reads the fields, of which there is one: `count`, 1 where it is not given. Fields from pairs hold it as
  * text. */
 bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../proto/experiment.h"
 #include "../proto/record.h"
 #include "../proto/trials.h"
 
@@ -142,8 +143,8 @@ enum MHD_Result sower_handle_trials(struct sower_exchange *exchange)
     exchange->state = trials;
     exchange->release = free;
     exchange->describe = describe;
-    return sower_trials_read_experiment(exchange->variable, exchange->variable_size, &trials->request,
-                                        &problem) &&
+    return sower_experiment_read(exchange->variable, exchange->variable_size, trials->request.experiment,
+                                 &problem) &&
                    read_fields(trials, &problem) && read_key(trials, &problem)
                ? submit(trials)
                : sower_refuse(exchange, &problem);

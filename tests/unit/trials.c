@@ -12,32 +12,6 @@
 static struct sower_trials_request request;
 static struct sower_problem problem;
 
-static bool read_experiment(const char *bytes, size_t length)
-{
-    return sower_trials_read_experiment(bytes, length, &request, &problem);
-}
-
-static void an_experiment_has_1_to_256_bytes_of_text(void **state)
-{
-    (void)state;
-    char longest[SOWER_EXPERIMENT_MAX + 1];
-    memset(longest, 'x', sizeof longest);
-    assert_true(read_experiment("a/\xc3\xbc", 4));
-    assert_string_equal(request.experiment, "a/\xc3\xbc");
-    assert_true(read_experiment(longest, SOWER_EXPERIMENT_MAX));
-    assert_int_equal(strlen(request.experiment), SOWER_EXPERIMENT_MAX);
-    const struct {
-        const char *bytes;
-        size_t length;
-    } wrong[] = {{"", 0},        {longest, sizeof longest}, {"a\0b", 3}, {"\0", 1}, {"\xff", 1}, {"a\xc3", 2},
-                 {"\xc0\xaf", 2}};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_false(read_experiment(wrong[i].bytes, wrong[i].length));
-        assert_string_equal(problem.field, "experiment");
-        assert_int_equal(problem.code, SOWER_PROBLEM_INVALID);
-    }
-}
-
 static bool read_fields(json_t *fields, bool from_pairs)
 {
     assert_non_null(fields);
@@ -107,7 +81,6 @@ static void a_key_has_1_to_255_printable_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_experiment_has_1_to_256_bytes_of_text),
         cmocka_unit_test(a_count_is_1_unless_it_is_given),
         cmocka_unit_test(a_wrong_count_is_refused),
         cmocka_unit_test(an_unknown_field_is_refused_by_name),
