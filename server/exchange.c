@@ -14,6 +14,43 @@ enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
 #define RETRY_SECONDS "1"
 
+static const struct {
+    enum sower_method method;
+    const char *name;
+} METHODS[] = {
+    {SOWER_GET, "GET"}, {SOWER_HEAD, "HEAD"},     {SOWER_POST, "POST"},
+    {SOWER_PUT, "PUT"}, {SOWER_DELETE, "DELETE"},
+};
+
+enum { METHOD_COUNT = sizeof METHODS / sizeof METHODS[0] };
+
+enum sower_method sower_method_find(const char *name)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        if (strcmp(METHODS[i].name, name) == 0) {
+            return METHODS[i].method;
+        }
+    }
+    return (enum sower_method)0;
+}
+
+void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHODS_SIZE])
+{
+    size_t length = 0;
+    list[0] = '\0';
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        unsigned method = METHODS[i].method;
+        if ((methods & method) != 0) {
+            bool is_last = methods < 2 * method;
+            length += (size_t)snprintf(list + length, SOWER_METHODS_SIZE - length, "%s%s",
+                                       length == 0 ? ""
+                                       : is_last   ? last
+                                                   : ", ",
+                                       METHODS[i].name);
+        }
+    }
+}
+
 /* Room for a body of that size, if it is a large one. */
 static bool make_room(struct sower_exchange *exchange, size_t capacity)
 {
@@ -176,22 +213,18 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
     return queued;
 }
 
-static const char *allowed_methods(unsigned allowed)
-{
-    return allowed == SOWER_POST ? "POST" : allowed & SOWER_POST ? "GET, HEAD, POST" : "GET, HEAD";
-}
-
 /* Headers that belong to a status. */
 static void add_status_headers(const struct sower_exchange *exchange, unsigned status,
                                struct MHD_Response *response)
 {
-    char range[40];
+    char range[40], methods[SOWER_METHODS_SIZE];
     switch (status) {
     case MHD_HTTP_SERVICE_UNAVAILABLE:
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
         break;
     case MHD_HTTP_METHOD_NOT_ALLOWED:
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allowed_methods(exchange->allowed));
+        sower_method_list(exchange->allowed, ", ", methods);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, methods);
         break;
     case MHD_HTTP_RANGE_NOT_SATISFIABLE:
         snprintf(range, sizeof range, "bytes */%" PRIu64, exchange->whole_size);

@@ -18,7 +18,14 @@
 #include "log.h"
 #include "server.h"
 
-enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4 };
+enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4, SOWER_PUT = 8, SOWER_DELETE = 16 };
+
+/* The method of that name; 0: another one. */
+enum sower_method sower_method_find(const char *name);
+
+/* The names of methods, separated by commas, the last one by `last`: "GET, HEAD and POST". */
+enum { SOWER_METHODS_SIZE = 40 };
+void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHODS_SIZE]);
 
 /* The greatest body of a request, unless its route takes more. What is beyond is read and thrown away, so
  * that the client gets to see its refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */

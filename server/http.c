@@ -43,11 +43,10 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
 static enum MHD_Result refuse_method(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
+    char methods[SOWER_METHODS_SIZE];
+    sower_method_list(exchange->allowed, " and ", methods);
     sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "%s does not take %s; it takes %s.",
-                      exchange->path, exchange->method_name,
-                      exchange->allowed == SOWER_POST  ? "POST"
-                      : exchange->allowed & SOWER_POST ? "GET, HEAD and POST"
-                                                       : "GET and HEAD");
+                      exchange->path, exchange->method_name, methods);
     return sower_refuse_as(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, &problem);
 }
 
@@ -64,14 +63,6 @@ static enum MHD_Result refuse_body(struct sower_exchange *exchange)
                       "manifest about 80 for each of its tensors.",
                       exchange->body_max);
     return sower_refuse_as(exchange, MHD_HTTP_CONTENT_TOO_LARGE, &problem);
-}
-
-static enum sower_method method_of(const char *name)
-{
-    return strcmp(name, "GET") == 0    ? SOWER_GET
-           : strcmp(name, "HEAD") == 0 ? SOWER_HEAD
-           : strcmp(name, "POST") == 0 ? SOWER_POST
-                                       : (enum sower_method)0;
 }
 
 /* Where the variable part of a route's path stands in a target; NULL when the target is of another route. */
@@ -161,7 +152,7 @@ static bool begin(struct sower_exchange *exchange, const char *path, const char 
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     exchange->started = nanoseconds();
-    exchange->method = method_of(method);
+    exchange->method = sower_method_find(method);
     copy_text(exchange->path, sizeof exchange->path, path);
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
     choose_step(exchange, path);
