@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "stream.h"
+#include "together.h"
 
 static void close_tensor(struct sower_model_stream *stream)
 {
@@ -104,8 +105,9 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
             memcpy(buffer + made, model->header.text + at, count);
         } else if (stream->heavy) {
             return made > 0 ? (ssize_t)made : read_heavy(stream, at, stop < end ? stop : end, buffer, size);
-        } else if (!sower_bytes_read(&stream->bytes, at - model->tensors[stream->number].start, count,
-                                     (uint8_t *)buffer + made)) {
+        } else if (!sower_together_read(stream->exchange->server, &stream->bytes,
+                                        at - model->tensors[stream->number].start, count,
+                                        (uint8_t *)buffer + made)) {
             return MHD_CONTENT_READER_END_WITH_ERROR;
         }
         made += count;

@@ -37,7 +37,7 @@ static const struct option {
     {"threads", COUNT, AT(threads), "0", 0, 1024, "N",
      "threads that serve connections (0: one for each CPU)"},
     {"compute-threads", COUNT, AT(compute_threads), "0", 0, 1024, "N",
-     "threads that prepare heavy tensors (0: one for each CPU)"},
+     "threads that prepare heavy tensors and help with streams (0: one for each CPU)"},
     {"cache-size", SIZE, AT(cache_size), "1G", 0, UINT64_MAX, "BYTES",
      "memory for prepared factors; K, M and G may follow the number (1G)"},
     {"wait-seconds", COUNT, AT(wait_seconds), "30", 1, 86400, "N",

@@ -20,7 +20,7 @@ struct sower_options {
     bool strict;               /* draws that drift are refused */
     const char *root_key_file; /* NULL: the public root */
     uint64_t threads;          /* that serve connections; 0: one for each CPU */
-    uint64_t compute_threads;  /* that prepare and read heavy tensors; 0: one for each CPU */
+    uint64_t compute_threads;  /* for heavy tensors, and to help with others; 0: one for each CPU */
     uint64_t cache_size;       /* bytes of prepared factors that are kept */
     uint64_t wait_seconds;     /* how long a preparation may wait for memory of these */
     uint64_t answer_cache;     /* bytes of small answers that are kept */

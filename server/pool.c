@@ -20,7 +20,7 @@ struct sower_pool {
     struct group *groups; /* those with tasks to take */
     bool stopping;
     size_t running; /* jobs, which may still make groups */
-    size_t thread_count;
+    size_t thread_count, joined;
     pthread_t threads[];
 };
 
@@ -52,8 +52,8 @@ static void run_tasks(void *executor, sower_task *task, void *work, size_t count
     pthread_mutex_lock(&pool->lock);
     struct group group = {task, work, 0, count, count, pool->groups};
     pool->groups = &group;
-    if (count > 1) {
-        pthread_cond_broadcast(&pool->wake);
+    for (size_t i = 1; i < count && i < pool->thread_count; i++) {
+        pthread_cond_signal(&pool->wake);
     }
     while (group.next < group.count) {
         run_task(pool, &group);
@@ -62,6 +62,11 @@ static void run_tasks(void *executor, sower_task *task, void *work, size_t count
         pthread_cond_wait(&pool->finish, &pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
+}
+
+size_t sower_pool_threads(const struct sower_pool *pool)
+{
+    return pool->thread_count;
 }
 
 struct sower_parallel sower_pool_parallel(struct sower_pool *pool)
@@ -146,8 +151,8 @@ void sower_pool_stop(struct sower_pool *pool)
     pool->stopping = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    while (pool->thread_count > 0) {
-        pthread_join(pool->threads[--pool->thread_count], NULL);
+    while (pool->joined < pool->thread_count) {
+        pthread_join(pool->threads[pool->joined++], NULL);
     }
 }
 

@@ -26,7 +26,10 @@ struct sower_pool *sower_pool_new(size_t threads);
 /* Jobs start in order. False when the pool is stopping: the job is not run. */
 bool sower_pool_submit(struct sower_pool *pool, struct sower_job *job);
 
-/* Runs a job's tasks on the calling thread and whichever threads of the pool are idle. */
+size_t sower_pool_threads(const struct sower_pool *pool);
+
+/* Runs tasks, of a job or of a thread that is not the pool's, on the calling thread and whichever threads of
+ * the pool are idle. Together they are no more than the pool has threads. */
 struct sower_parallel sower_pool_parallel(struct sower_pool *pool);
 
 /* Runs what was submitted, then ends the threads. */

@@ -1,11 +1,13 @@
 #include "stream.h"
 
+#include "together.h"
+
 static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t size)
 {
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
     size = sower_blocks_up_to_edge(start, size);
-    if (!sower_bytes_read(stream->bytes, start, size, (uint8_t *)buffer)) {
+    if (!sower_together_read(stream->exchange->server, stream->bytes, start, size, (uint8_t *)buffer)) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     stream->exchange->bytes += size;

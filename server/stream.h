@@ -1,7 +1,8 @@
 /* Streams: a body that is made block by block while it is sent, so that no tensor is ever whole in memory.
  *
  * The elements of most tensors are made as fast as they can be sent, straight into libmicrohttpd's own
- * buffer. Those of heavy ones (orthogonal) take long to make: blocks.h. */
+ * buffer, by all CPUs that are to spare (together.h). Those of heavy ones (orthogonal) take long to make:
+ * blocks.h. */
 #ifndef SOWER_SERVER_STREAM_H
 #define SOWER_SERVER_STREAM_H
 
@@ -13,7 +14,7 @@
 /* What libmicrohttpd's buffers are for all streams together, and for one at the most. */
 enum {
     SOWER_STREAM_BUDGET = 24 * 1024 * 1024,
-    SOWER_STREAM_BLOCK_MAX = 1024 * 1024,
+    SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024,
     SOWER_STREAM_COPY_SIZE = 64 * 1024, /* where blocks are made elsewhere */
 };
 

@@ -124,6 +124,20 @@ static void idle_threads_help_with_a_jobs_tasks(void **state)
     pthread_barrier_destroy(&meeting.barrier);
 }
 
+/* One task waits on the calling thread, which is not the pool's, the other on a thread of the pool. */
+static void idle_threads_help_a_thread_that_is_not_the_pools(void **state)
+{
+    (void)state;
+    _Atomic unsigned finished = 0;
+    struct sower_pool *pool = sower_pool_new(2);
+    struct meeting meeting = {.job = {.pool = pool, .finished = &finished}};
+    pthread_barrier_init(&meeting.barrier, NULL, 2);
+    run_meeting(&meeting.job.job);
+    assert_int_equal(finished, 1);
+    sower_pool_free(pool);
+    pthread_barrier_destroy(&meeting.barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_stopped_pool_takes_no_jobs),
         cmocka_unit_test(every_task_of_every_job_runs_once),
         cmocka_unit_test(idle_threads_help_with_a_jobs_tasks),
+        cmocka_unit_test(idle_threads_help_a_thread_that_is_not_the_pools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
