@@ -24,7 +24,10 @@
 #include "options.h"
 #include "server.h"
 
-enum { SPARE_FILES = 64 }; /* files that are open besides connections */
+enum {
+    SPARE_FILES = 64, /* files that are open besides connections */
+    READERS = 2,      /* threads that read the ledger: a long page does not keep the others waiting */
+};
 
 static bool choose_kernel(struct sower_problem *problem)
 {
@@ -64,15 +67,16 @@ static bool open_ledger(struct sower_server *server, struct sower_problem *probl
                                                        "The daemon is out of memory or threads.");
 }
 
-static bool start_pool(struct sower_server *server, struct sower_problem *problem)
+static bool start_pools(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
+    server->readers = sower_pool_new(READERS);
     server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
     server->answers = sower_answers_new((size_t)options->answer_cache);
-    return (server->sources != NULL && server->answers != NULL) ||
+    return (server->readers != NULL && server->sources != NULL && server->answers != NULL) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The daemon is out of memory or threads.");
 }
@@ -175,6 +179,7 @@ static void serve(struct sower_server *server, int signals)
     sower_ledger_stop(server->ledger);
     sower_sources_stop(server->sources);
     sower_pool_stop(server->pool);
+    sower_pool_stop(server->readers);
     sower_http_stop(server);
 }
 
@@ -189,7 +194,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     }
     raise_file_limit(server->options);
     if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem) ||
-        !start_pool(server, problem)) {
+        !start_pools(server, problem)) {
         return false;
     }
     if (!sower_listen(server->options->listen, &server->listener, problem) ||
@@ -203,6 +208,9 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
 
 static void release(struct sower_server *server)
 {
+    if (server->readers != NULL) {
+        sower_pool_free(server->readers);
+    }
     if (server->pool != NULL) {
         sower_pool_free(server->pool);
     }

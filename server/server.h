@@ -26,7 +26,8 @@ struct sower_server {
     bool private_root;
     struct sower_writer writer;
     struct sower_ledger *ledger;
-    struct sower_pool *pool;
+    struct sower_pool *pool;    /* for long computations */
+    struct sower_pool *readers; /* for reading the ledger, which shall not wait behind those */
     struct sower_sources *sources;
     struct sower_answers *answers;
     struct sower_listener listener;

@@ -11,8 +11,9 @@ static void run(struct sower_job *job)
     sower_exchange_resume(work->exchange);
 }
 
-enum MHD_Result sower_work_start(struct sower_work *work, struct sower_exchange *exchange,
-                                 void (*run_work)(struct sower_work *work), sower_step *next)
+static enum MHD_Result start(struct sower_work *work, struct sower_exchange *exchange,
+                             struct sower_pool *pool, void (*run_work)(struct sower_work *work),
+                             sower_step *next)
 {
     work->exchange = exchange;
     work->run = run_work;
@@ -20,12 +21,24 @@ enum MHD_Result sower_work_start(struct sower_work *work, struct sower_exchange 
     work->status = 0;
     work->done = false;
     sower_exchange_suspend(exchange, next);
-    if (!sower_pool_submit(exchange->server->pool, &work->job)) {
+    if (!sower_pool_submit(pool, &work->job)) {
         sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "",
                           "The daemon is stopping; ask again when it is back.");
         sower_exchange_resume(exchange);
     }
     return MHD_YES;
+}
+
+enum MHD_Result sower_work_start(struct sower_work *work, struct sower_exchange *exchange,
+                                 void (*run_work)(struct sower_work *work), sower_step *next)
+{
+    return start(work, exchange, exchange->server->pool, run_work, next);
+}
+
+enum MHD_Result sower_work_read(struct sower_work *work, struct sower_exchange *exchange,
+                                void (*run_work)(struct sower_work *work), sower_step *next)
+{
+    return start(work, exchange, exchange->server->readers, run_work, next);
 }
 
 enum MHD_Result sower_work_refuse(struct sower_work *work)
