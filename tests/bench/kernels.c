@@ -46,7 +46,10 @@ static double rate(const struct bench *bench, void *piece)
     return (double)PIECE * PIECES / (seconds() - start);
 }
 
-enum { REPEATS = 20 }; /* long enough for the scheduler to have spread the threads */
+enum {
+    THREADS_MAX = 2,
+    REPEATS = 20, /* long enough for the scheduler to have spread the threads */
+};
 
 struct worker {
     pthread_t thread;
@@ -63,21 +66,29 @@ static void *work(void *context)
     return NULL;
 }
 
-/* How much more two threads make than one in the same time, each a stream of its own. */
-static double two_over_one(const struct bench *bench, void *piece)
+/* Bytes a second that so many threads make together, each a stream of its own. */
+static double rate_of_threads(const struct bench *bench, size_t threads, char *piece)
 {
-    struct worker workers[2] = {{.bench = bench, .piece = piece},
-                                {.bench = bench, .piece = (char *)piece + PIECE}};
-    double one = rate(bench, piece), start = seconds();
-    for (size_t i = 0; i < 2; i++) {
+    struct worker workers[THREADS_MAX];
+    double start = seconds();
+    for (size_t i = 0; i < threads; i++) {
+        workers[i] = (struct worker){.bench = bench, .piece = piece + i * PIECE};
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) {
             exit(1);
         }
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < threads; i++) {
         pthread_join(workers[i].thread, NULL);
     }
-    return 2.0 * REPEATS * PIECE * PIECES / (seconds() - start) / one;
+    return (double)threads * REPEATS * PIECE * PIECES / (seconds() - start);
+}
+
+/* How much more two threads make than one in the same time; the one runs as long as the two, before and after
+ * them. */
+static double two_over_one(const struct bench *bench, char *piece)
+{
+    double before = rate_of_threads(bench, 1, piece), two = rate_of_threads(bench, 2, piece);
+    return two / ((before + rate_of_threads(bench, 1, piece)) / 2);
 }
 
 static int ascending(const void *one, const void *other)
@@ -119,7 +130,7 @@ int main(void)
 {
     static struct bench benches[CASES_MAX] = {{.law_name = "raw bytes"}};
     size_t count = 1;
-    void *piece = aligned_alloc(64, 2 * PIECE);
+    void *piece = aligned_alloc(64, THREADS_MAX * PIECE);
     double pairs[ROUNDS];
     if (sodium_init() < 0 || piece == NULL) {
         return 1;
