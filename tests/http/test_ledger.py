@@ -106,11 +106,11 @@ def test_a_long_ledger_is_streamed_whole_and_in_order_in_constant_memory(start):
     rows = 20000
     daemon.get("/v1/tensor", **tensor(0))
     with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
-        columns = "time, seed, root, spec, experiment, trial, name, shape, dtype, init, layout"
+        columns = "time, kind, experiment, trial, seed, spec, name, shape, dtype, init, layout, writer, link"
         database.execute(
             "WITH RECURSIVE count(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM count WHERE n < ?)"
-            f" INSERT INTO draw (ledger, draw, {columns})"
-            f" SELECT n, CAST(printf('%032d', n) AS BLOB), {columns} FROM draw, count WHERE draw.ledger = 1",
+            f" INSERT INTO line (ledger, sequence, draw, {columns})"
+            f" SELECT n, n, CAST(printf('%032d', n) AS BLOB), {columns} FROM line, count WHERE line.ledger = 1",
             (rows,),
         )
     database.close()
@@ -353,7 +353,8 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert "write-ahead log" in refused_to_start("--ledger", "sqlite::memory:")
 
 
-def test_a_ledger_can_be_anywhere(start, tmp_path):
+def test_a_ledger_can_be_anywhere_and_leaves_the_writers_key_in_the_state(start, tmp_path):
     daemon = start("--ledger", f"sqlite:{tmp_path}/mine.db")
     daemon.get("/v1/tensor", **tensor(0))
-    assert (tmp_path / "mine.db").exists() and not daemon.state.exists()
+    assert (tmp_path / "mine.db").exists()
+    assert [path.name for path in daemon.state.iterdir()] == ["writer.key"]

@@ -65,9 +65,17 @@ def test_draws_under_trials_that_the_client_chose_have_no_part_in_it(daemon):
     fields = dict(experiment="chosen", name="w", shape="4", init="normal")
     assert daemon.get("/v1/tensor", **fields, trial=0).status == 200
     assert daemon.get("/v1/tensor", **fields, trial=7).status == 200
-    before = len(daemon.ledger())
     assert take(daemon, "chosen", count=3) == [0, 1, 2]
-    assert len(daemon.ledger()) == before
+
+
+def test_a_line_says_which_numbers_were_given_out_and_under_which_key(start):
+    daemon = start()
+    take(daemon, "e", count=3)
+    take(daemon, "e", key="k")
+    take(daemon, "e", key="k")
+    lines = daemon.ledger()
+    assert [(line["kind"], line["experiment"], line["trial"], line["count"], line.get("key")) for line in lines] == [
+        ("trials", "e", 0, 3, None), ("trials", "e", 3, 1, "k")]
 
 
 def test_a_private_root_has_numbers_of_its_own(start, tmp_path):
@@ -210,26 +218,13 @@ def test_numbers_end_at_the_greatest_trial(start):
     daemon = start()
     take(daemon, "e")
     with sqlite3.connect(daemon.state / "ledger.sqlite") as database:
-        database.execute("UPDATE trial SET first = ?", (2**63 - 4,))
+        database.execute("UPDATE experiment SET given = ?", (2**63 - 3,))
     database.close()
     answer = daemon.request("POST", path("e", count=4))
     assert answer.status == 409 and answer.problem()["param"] == "count"
     assert take(daemon, "e", count=3) == [2**63 - 3, 2**63 - 2, 2**63 - 1]
     assert daemon.request("POST", path("e")).status == 409
     assert daemon.get("/v1/plan", experiment="e", trial=2**63 - 1, name="w", shape="1", init="zeros").status == 200
-
-
-def test_a_ledger_from_before_trials_is_kept_and_gives_them(start, tmp_path):
-    state = tmp_path / "state"
-    daemon = start(state=state)
-    daemon.get("/v1/tensor", experiment="old", name="w", shape="2", init="zeros")
-    lines = daemon.ledger()
-    daemon.stop()
-    with sqlite3.connect(state / "ledger.sqlite") as database:
-        database.executescript("DROP TABLE trial; PRAGMA user_version = 2;")
-    database.close()
-    daemon = start(state=state)
-    assert daemon.ledger() == lines and take(daemon, "old") == [0]
 
 
 WRONG = [("?count=0", "count"), ("?count=-1", "count"), ("?count=1000001", "count"), ("?count=99999999999999999999", "count"),
