@@ -1,23 +1,26 @@
-/* /v1/ledger: the ledger's lines as NDJSON, in order, all of them unless narrowed by experiment, after and
- * limit.
+/* /v1/ledger: the ledger's lines as NDJSON, in order, all of them unless narrowed.
  *
- * A stream in constant memory: the store is read page by page, by line number, and each page is printed and
- * sent before the next is read. It ends at the line that was the last one when the request came. */
+ * A stream in constant memory: the store is read page by page, by line number, on the threads for that, and
+ * each page is printed and sent before the next is read. It ends at the line that was the last one when the
+ * request came. */
 #include "handlers.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../proto/record.h"
+#include "query.h"
+#include "work.h"
 
-enum { PAGE_LINES = 64, BLOCK_SIZE = 64 * 1024 };
+enum { PAGE_LINES = 128, BLOCK_SIZE = 64 * 1024 };
 
 struct lines {
-    struct sower_exchange *exchange;
-    char experiment[SOWER_EXPERIMENT_MAX + 1];
-    struct sower_seed root_id;
-    struct sower_page page;
+    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    struct sower_page page; /* the next one; it points to what follows */
+    char experiment[SOWER_EXPERIMENT_MAX + 1], name[SOWER_NAME_MAX + 1];
+    uint64_t trial;
+    struct sower_seed root_id, seed;
+    uint8_t manifest[32];
     uint64_t left; /* lines that the limit still allows */
     bool ended;
     /* the page that is being sent */
@@ -75,109 +78,62 @@ static bool add_line(void *context, const struct sower_record *record)
     return !lines->out_of_memory;
 }
 
-/* Reads and prints the next page. After the last one, and after a failure, `ended` is set. */
-static bool next_page(struct lines *lines, struct sower_problem *problem)
+/* On a thread that reads the ledger: reads and prints the next page. */
+static void read_page(struct sower_work *work)
 {
-    struct sower_store *store = sower_ledger_store(lines->exchange->server->ledger);
+    struct lines *lines = (struct lines *)work;
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_page *page = &lines->page;
     lines->size = lines->sent = 0;
     lines->count = 0;
-    lines->page.experiment = lines->experiment[0] != '\0' ? lines->experiment : NULL;
-    lines->page.root_id = &lines->root_id;
-    lines->page.count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
-    bool read = lines->page.count == 0 || store->methods->page(store, &lines->page, add_line, lines, problem);
-    if (read && lines->out_of_memory) {
-        read = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
+    work->done = page->count == 0 || store->methods->page(store, page, add_line, lines, &work->problem);
+    if (lines->out_of_memory) {
+        work->done =
+            sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
     }
     lines->left -= lines->count;
-    lines->ended = !read || lines->count < PAGE_LINES;
-    return read;
+    lines->ended = lines->count < page->count || lines->left == 0;
 }
 
+static void read_first_page(struct sower_work *work)
+{
+    struct lines *lines = (struct lines *)work;
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    if (store->methods->last(store, &lines->page.until, &work->problem)) {
+        read_page(work);
+    }
+}
+
+/* Hands out what there is of the page, or has the next one read: libmicrohttpd asks again then. */
 static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
 {
     struct lines *lines = context;
-    struct sower_problem problem;
+    struct sower_exchange *exchange = lines->work.exchange;
     (void)position;
-    if (lines->sent == lines->size) {
-        if (lines->ended) {
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        }
-        if (!next_page(lines, &problem)) {
-            return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
-        }
-        if (lines->size == 0) {
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        }
+    if (!lines->work.done) {
+        return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
     }
-    size_t count = lines->size - lines->sent < size ? lines->size - lines->sent : size;
-    memcpy(buffer, lines->text + lines->sent, count);
-    lines->sent += count;
-    lines->exchange->bytes += count;
-    return (ssize_t)count;
+    if (lines->sent < lines->size) {
+        size_t count = lines->size - lines->sent < size ? lines->size - lines->sent : size;
+        memcpy(buffer, lines->text + lines->sent, count);
+        lines->sent += count;
+        exchange->bytes += count;
+        return (ssize_t)count;
+    }
+    if (lines->ended) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    sower_work_read(&lines->work, exchange, read_page, exchange->step);
+    return 0;
 }
 
-static bool read_whole_number(const char *field, const char *text, uint64_t *number,
-                              struct sower_problem *problem)
+/* The first page is read before the status is sent, so that a ledger that fails is seen as such. */
+static enum MHD_Result reply(struct sower_exchange *exchange)
 {
-    if (text != NULL && text[0] >= '0' && text[0] <= '9') {
-        char *end;
-        errno = 0;
-        *number = strtoull(text, &end, 10);
-        if (errno == 0 && *end == '\0' && *number <= INT64_MAX) {
-            return true;
-        }
-    }
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                             "%s is \"%s\"; it takes a whole number from 0 to 2^63 - 1.", field,
-                             text == NULL ? "" : text);
-}
-
-static bool read_experiment(const char *text, struct lines *lines, struct sower_problem *problem)
-{
-    size_t length = text == NULL ? 0 : strlen(text);
-    if (length == 0 || length > SOWER_EXPERIMENT_MAX) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "experiment",
-                                 "The experiment has %zu bytes; it takes 1 to %d.", length,
-                                 SOWER_EXPERIMENT_MAX);
-    }
-    memcpy(lines->experiment, text, length + 1);
-    return true;
-}
-
-static bool read_fields(const json_t *fields, struct lines *lines, struct sower_problem *problem)
-{
-    const char *key;
-    json_t *value;
-    lines->left = INT64_MAX;
-    json_object_foreach((json_t *)fields, key, value)
-    {
-        const char *text = json_string_value(value);
-        bool read;
-        if (strcmp(key, "experiment") == 0) {
-            read = read_experiment(text, lines, problem);
-        } else if (strcmp(key, "after") == 0) {
-            read = read_whole_number("after", text, &lines->page.after, problem);
-        } else if (strcmp(key, "limit") == 0) {
-            read = read_whole_number("limit", text, &lines->left, problem);
-        } else {
-            read = sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
-                                     "There is no field \"%s\" here; there are experiment, after and limit.",
-                                     key);
-        }
-        if (!read) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static enum MHD_Result reply(struct sower_exchange *exchange, struct lines *lines)
-{
-    struct sower_store *store = sower_ledger_store(exchange->server->ledger);
-    struct sower_problem problem;
-    /* The first page is read before the status is sent, so that a ledger that fails is seen as such. */
-    if (!store->methods->last(store, &lines->page.until, &problem) || !next_page(lines, &problem)) {
-        return sower_refuse(exchange, &problem);
+    struct lines *lines = exchange->state;
+    if (!lines->work.done) {
+        return sower_work_refuse(&lines->work);
     }
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_block, lines, NULL);
@@ -185,6 +141,54 @@ static enum MHD_Result reply(struct sower_exchange *exchange, struct lines *line
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     }
     return sower_reply(exchange, MHD_HTTP_OK, response);
+}
+
+/* The name of a draw is its seed: asked for by that, it is found at once among millions of its kind. */
+static void look_for_seed(struct lines *lines)
+{
+    struct sower_page *page = &lines->page;
+    const struct sower_seed *root = &lines->work.exchange->server->root;
+    lines->seed = sower_seed_experiment(root, lines->experiment, strlen(lines->experiment));
+    lines->seed = sower_seed_trial(&lines->seed, lines->trial);
+    lines->seed = sower_seed_tensor(&lines->seed, lines->name, strlen(lines->name));
+    page->seed = &lines->seed;
+    page->experiment = page->name = NULL;
+    page->trial = NULL;
+}
+
+static bool read_fields(const json_t *fields, struct lines *lines, struct sower_problem *problem)
+{
+    static const char *const known[] = {"experiment", "trial", "name",  "seed",
+                                        "manifest",   "after", "limit", NULL};
+    struct sower_page *page = &lines->page;
+    bool experiment, trial, name, seed, manifest, unused;
+    lines->left = INT64_MAX;
+    if (!sower_work_check_fields(fields, known, problem) ||
+        !sower_query_text(fields, "experiment", sizeof lines->experiment, &experiment, lines->experiment,
+                          problem) ||
+        !sower_query_number(fields, "trial", 0, SOWER_TRIAL_MAX, &trial, &lines->trial, problem) ||
+        !sower_query_text(fields, "name", sizeof lines->name, &name, lines->name, problem) ||
+        !sower_query_bytes(fields, "seed", &seed, lines->seed.bytes, problem) ||
+        !sower_query_bytes(fields, "manifest", &manifest, lines->manifest, problem) ||
+        !sower_query_number(fields, "after", 0, INT64_MAX, &unused, &page->after, problem) ||
+        !sower_query_number(fields, "limit", 0, INT64_MAX, &unused, &lines->left, problem)) {
+        return false;
+    }
+    if ((trial || name) && !experiment) {
+        const char *field = trial ? "trial" : "name";
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                                 "A %s is one of an experiment; say which: experiment=TEXT.", field);
+    }
+    page->root_id = &lines->root_id;
+    page->experiment = experiment ? lines->experiment : NULL;
+    page->trial = trial ? &lines->trial : NULL;
+    page->name = name ? lines->name : NULL;
+    page->seed = seed ? &lines->seed : NULL;
+    page->manifest = manifest ? lines->manifest : NULL;
+    if (trial && name && !seed) {
+        look_for_seed(lines);
+    }
+    return true;
 }
 
 enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
@@ -199,11 +203,12 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
         json_decref(fields);
         return MHD_NO;
     }
-    lines->exchange = exchange;
-    lines->root_id = sower_seed_root_id(&exchange->server->root);
     exchange->state = lines;
     exchange->release = release;
+    lines->work.exchange = exchange;
+    lines->root_id = sower_seed_root_id(&exchange->server->root);
     bool read = read_fields(fields, lines, &problem);
     json_decref(fields);
-    return read ? reply(exchange, lines) : sower_refuse(exchange, &problem);
+    return read ? sower_work_read(&lines->work, exchange, read_first_page, reply)
+                : sower_refuse(exchange, &problem);
 }
