@@ -312,6 +312,11 @@ static void keep_group(void *work, size_t group)
     }
 }
 
+static uint64_t batch_size(const struct sower_orthogonal *factors, size_t groups)
+{
+    return (uint64_t)groups * group_size(factors) * sizeof(double);
+}
+
 /* N of a tall matrix, whole. */
 static bool solve_all(struct sower_orthogonal *factors, const struct sower_parallel *parallel)
 {
@@ -321,7 +326,7 @@ static bool solve_all(struct sower_orthogonal *factors, const struct sower_paral
     struct product product = {.panels = &factors->solved};
     struct batch *batch = &product.batch;
     *batch = (struct batch){.factors = factors, .end = count};
-    uint64_t size = (uint64_t)groups * group_size(factors) * sizeof(double);
+    uint64_t size = batch_size(factors, groups);
     batch->values = sower_panels_buffer(size);
     bool ok = batch->values && sower_panels_allocate(&factors->solved);
     if (ok) {
@@ -365,6 +370,21 @@ uint64_t sower_orthogonal_memory(uint64_t rows, uint64_t columns, enum sower_dty
         return sower_panels_size(&factors.solved);
     }
     return sower_panels_size(&factors.reflectors.vectors) + sower_panels_size(&factors.reflectors.gram);
+}
+
+uint64_t sower_orthogonal_scratch(uint64_t rows, uint64_t columns, enum sower_dtype dtype)
+{
+    struct sower_orthogonal factors;
+    if (!shape_possible(rows, columns)) {
+        return UINT64_MAX;
+    }
+    shape_factors(&factors, (size_t)rows, (size_t)columns, dtype != SOWER_F64);
+    uint64_t drawing = sower_reflectors_scratch(&factors.reflectors);
+    if (!factors.tall) {
+        return drawing;
+    }
+    uint64_t solving = batch_size(&factors, batch_groups(&factors, factors.reflectors.count));
+    return sower_panels_size(&factors.reflectors.gram) + (drawing > solving ? drawing : solving);
 }
 
 struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t rows,

@@ -45,9 +45,12 @@ struct sower_orthogonal; /* the factors of one matrix; immutable once made, so t
 
 /* Bytes that the factors of a matrix of this shape keep: of a tall one 2 · m², of another 4 · m · n + 2 · m²
  * (for m much smaller than n; 6 · m² when square). Of f64 it is 4 · m², and 8 · m · n + 4 · m² (8 · m²).
- * UINT64_MAX beyond 2^36 elements. While it lasts, preparing takes less than 48 MiB more (m up to 8192), for
- * a tall matrix another 4 · m². */
+ * UINT64_MAX beyond 2^36 elements. */
 uint64_t sower_orthogonal_memory(uint64_t rows, uint64_t columns, enum sower_dtype dtype);
+
+/* Bytes that preparing takes besides, while it lasts: less than 48 MiB (m up to 8192), for a tall matrix
+ * another 4 · m². UINT64_MAX as above. */
+uint64_t sower_orthogonal_scratch(uint64_t rows, uint64_t columns, enum sower_dtype dtype);
 
 /* Makes the factors. Of the dtype it matters only whether it is f64. NULL when memory runs out, or beyond
  * 2^36 elements. Release with sower_orthogonal_free. */

@@ -296,7 +296,30 @@ static size_t step_rows(const struct sower_reflectors *reflectors, bool single)
     size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
     size_t rows = STEP_BYTES / sower_panels_number_size(single) / columns / BLOCK * BLOCK;
     size_t most = single ? STEP_ROWS_SINGLE : STEP_ROWS;
+    size_t all = (reflectors->length + BLOCK - 1) / BLOCK * BLOCK;
+    most = all < most ? all : most;
     return rows < BLOCK ? BLOCK : rows < most ? rows : most;
+}
+
+/* Bytes of the buffers of a step. */
+static uint64_t packed_size(const struct sower_reflectors *reflectors)
+{
+    size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
+    uint64_t rows = step_rows(reflectors, reflectors->single);
+    uint64_t numbers = rows * sower_panels_number_size(reflectors->single);
+    uint64_t first_block = BLOCK * sizeof(double); /* is in double in any case */
+    return (numbers > first_block ? numbers : first_block) * columns;
+}
+
+static uint64_t words_size(const struct sower_reflectors *reflectors)
+{
+    uint64_t rows = step_rows(reflectors, reflectors->single);
+    return reflectors->across ? 0 : rows * reflectors->count * sizeof(float);
+}
+
+uint64_t sower_reflectors_scratch(const struct sower_reflectors *reflectors)
+{
+    return packed_size(reflectors) + words_size(reflectors) + reflectors->count * sizeof(double);
 }
 
 static void run_step(struct gram_step *step, const struct sower_parallel *parallel)
@@ -314,16 +337,10 @@ static void run_step(struct gram_step *step, const struct sower_parallel *parall
 static bool make_gram(struct sower_reflectors *reflectors, const struct sower_parallel *parallel)
 {
     size_t rows = step_rows(reflectors, reflectors->single);
-    size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
-    size_t count = reflectors->count;
-    uint64_t numbers = rows * sower_panels_number_size(reflectors->single);
-    uint64_t first_block = BLOCK * sizeof(double); /* is in double in any case */
-    uint64_t packed_size = (numbers > first_block ? numbers : first_block) * columns;
-    uint64_t words_size = reflectors->across ? 0 : (uint64_t)rows * count * sizeof(float);
     struct gram_step step = {.reflectors = reflectors};
-    step.packed = sower_panels_buffer(packed_size);
-    step.words = sower_panels_buffer(words_size);
-    step.tails = calloc(count, sizeof *step.tails);
+    step.packed = sower_panels_buffer(packed_size(reflectors));
+    step.words = sower_panels_buffer(words_size(reflectors));
+    step.tails = calloc(reflectors->count, sizeof *step.tails);
     bool ok = step.packed && step.words && step.tails;
     while (ok && step.end < reflectors->length) {
         step.begin = step.end;
@@ -335,8 +352,8 @@ static bool make_gram(struct sower_reflectors *reflectors, const struct sower_pa
         }
         run_step(&step, parallel);
     }
-    sower_panels_buffer_free(step.packed, packed_size);
-    sower_panels_buffer_free(step.words, words_size);
+    sower_panels_buffer_free(step.packed, packed_size(reflectors));
+    sower_panels_buffer_free(step.words, words_size(reflectors));
     free(step.tails);
     return ok;
 }

@@ -49,6 +49,9 @@ struct sower_reflectors {
 void sower_reflectors_shape(struct sower_reflectors *reflectors, const struct sower_tile *tile, size_t length,
                             size_t count, bool across, bool single);
 
+/* Bytes that drawing them takes besides, while it lasts. */
+uint64_t sower_reflectors_scratch(const struct sower_reflectors *reflectors);
+
 /* Draws the reflectors of a shape that was set. False when memory runs out; release with
  * sower_reflectors_free in either case. Scratch memory stays below 40 MiB for up to 8192 reflectors. */
 bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sower_seed *seed,

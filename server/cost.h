@@ -6,8 +6,8 @@
 #include "../core/source.h"
 #include "server.h"
 
-/* What opening a plan's source takes; refuses, with the field "shape", what is beyond --max-orthogonal or
- * --cache-size. */
+/* What opening a plan's source takes; refuses, with the field "shape", what is beyond --max-orthogonal,
+ * --max-preparation or --cache-size. */
 bool sower_cost_check(const struct sower_server *server, const struct sower_plan *plan,
                       struct sower_cost *cost, struct sower_problem *problem);
 

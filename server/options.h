@@ -24,6 +24,7 @@ struct sower_options {
     uint64_t cache_size;       /* bytes of prepared factors that are kept */
     uint64_t wait_seconds;     /* how long a preparation may wait for memory of these */
     uint64_t answer_cache;     /* bytes of small answers that are kept */
+    uint64_t max_preparation;  /* seconds of one CPU that preparing a tensor may take, by estimate */
     uint64_t max_orthogonal;   /* the smaller side of the largest matrix that is prepared */
     uint64_t connections;      /* open at the same time */
     uint64_t idle_seconds;     /* a connection on which nothing moves is closed */

@@ -20,7 +20,7 @@ struct sower_prepared {
     struct sower_job job; /* comes first: the pool hands a pointer to it back */
     struct sower_sources *sources;
     struct sower_draw_id draw;
-    uint64_t memory;
+    uint64_t memory, scratch; /* scratch: only while PREPARING */
     enum stage stage;
     _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */
     size_t users;           /* who hold it, or wait for it */
@@ -127,13 +127,13 @@ static void start_turns(struct sower_sources *sources)
         if (entry->stage != WAITING) {
             continue;
         }
-        if (!make_room(sources, entry->memory)) {
+        if (!make_room(sources, entry->memory + entry->scratch)) {
             return;
         }
         newer = entry->newer; /* what was dropped may have been next */
         entry->stage = PREPARING;
         entry->job.run = prepare;
-        sources->memory += entry->memory;
+        sources->memory += entry->memory + entry->scratch;
         sources->turns--;
         if (!sower_pool_submit(sources->pool, &entry->job)) {
             return; /* the pool stops after the sources, so nothing is waiting then */
@@ -216,6 +216,7 @@ static void prepare(struct sower_job *job)
     bool opened = open_source(entry, &problem);
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
+    sources->memory -= entry->scratch;
     if (opened && !entry->abandoned) {
         entry->stage = READY;
         entry->waits = NULL;
@@ -223,8 +224,8 @@ static void prepare(struct sower_job *job)
         sources->memory -= entry->memory;
         discard(sources, entry, opened);
         opened = false;
-        start_turns(sources);
     }
+    start_turns(sources);
     pthread_mutex_unlock(&sources->lock);
     tell(waits, opened ? entry : NULL, &problem);
 }
@@ -251,7 +252,9 @@ static struct sower_prepared *new_entry(struct sower_sources *sources, const str
     }
     entry->sources = sources;
     entry->draw = *draw;
-    entry->memory = sower_source_cost(plan).memory;
+    const struct sower_cost cost = sower_source_cost(plan);
+    entry->memory = cost.memory;
+    entry->scratch = sower_sources_need(sources, &cost) - cost.memory;
     entry->source.plan = *plan;
     entry->source.seed = *seed;
     link_newest(sources, entry);
@@ -322,6 +325,16 @@ void sower_prepared_release(struct sower_prepared *prepared)
         start_turns(sources);
     }
     pthread_mutex_unlock(&sources->lock);
+}
+
+uint64_t sower_sources_need(const struct sower_sources *sources, const struct sower_cost *cost)
+{
+    uint64_t need = cost->memory;
+    if (__builtin_add_overflow(need, cost->scratch, &need) ||
+        __builtin_add_overflow(need, cost->scratch_of_thread * sower_pool_threads(sources->pool), &need)) {
+        return UINT64_MAX;
+    }
+    return need;
 }
 
 uint64_t sower_sources_limit(const struct sower_sources *sources)

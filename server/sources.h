@@ -40,8 +40,8 @@ struct sower_sources_wait {
     struct sower_sources_wait *next;
 };
 
-/* Keeps `memory` bytes of factors at most, and lets nobody wait for memory longer than `wait_seconds`. NULL
- * when memory or threads run out. */
+/* Takes `memory` bytes at most, for factors and for preparing them, and lets nobody wait for memory longer
+ * than `wait_seconds`. NULL when memory or threads run out. */
 struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory, uint64_t wait_seconds);
 
 /* A second has passed: refuses those who left or waited too long, and gives up what nobody waits for any
@@ -55,13 +55,14 @@ void sower_sources_stop(struct sower_sources *sources);
 /* After the pool was stopped, and all that was given out was released. */
 void sower_sources_free(struct sower_sources *sources);
 
-/* The most that the factors of one source may take. */
+/* What preparing takes while it lasts, the factors included, and the most that it may take. */
+uint64_t sower_sources_need(const struct sower_sources *sources, const struct sower_cost *cost);
 uint64_t sower_sources_limit(const struct sower_sources *sources);
 
 /* The source of a draw if it is there already, to be released; else NULL. */
 struct sower_prepared *sower_sources_find(struct sower_sources *sources, const struct sower_draw_id *draw);
 
-/* Has the source prepared, whose cost in memory is within the limit. `done` is always called, perhaps at
+/* Has the source prepared, whose need is within the limit. `done` is always called, perhaps at
  * once. */
 void sower_sources_prepare(struct sower_sources *sources, const struct sower_draw_id *draw,
                            const struct sower_plan *plan, const struct sower_seed *seed,

@@ -28,14 +28,21 @@ static struct matrix flattened(const struct sower_plan *plan)
     return (struct matrix){shape->sizes[0], sower_shape_count(&rest)};
 }
 
+/* Products that one core adds up in a second, for the inner products of all reflectors: m² n / 2 of them. */
+static const double PRODUCTS_SINGLE = 0x1p35, PRODUCTS_DOUBLE = 0x1p34;
+
 static struct sower_cost matrix_cost(struct matrix matrix, enum sower_dtype dtype)
 {
     if (matrix.rows == 0 || matrix.columns == 0) {
         return (struct sower_cost){0};
     }
+    uint64_t side = matrix.rows < matrix.columns ? matrix.rows : matrix.columns;
+    double products = (double)matrix.rows * (double)matrix.columns * (double)side / 2;
     return (struct sower_cost){
         .memory = sower_orthogonal_memory(matrix.rows, matrix.columns, dtype),
-        .smaller_side = matrix.rows < matrix.columns ? matrix.rows : matrix.columns,
+        .scratch = sower_orthogonal_scratch(matrix.rows, matrix.columns, dtype),
+        .smaller_side = side,
+        .seconds = products / (dtype == SOWER_F64 ? PRODUCTS_DOUBLE : PRODUCTS_SINGLE),
     };
 }
 

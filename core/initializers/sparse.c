@@ -23,6 +23,9 @@ enum { PANEL_BLOCKS = 8, PANEL = PANEL_BLOCKS * KEYS_PER_BLOCK };
 /* Some 16 MiB are held at this many rows, by each thread that prepares. */
 enum { ROWS_MAX = 1 << 22 };
 
+/* Keys that one core goes through twice in a second. */
+static const double KEYS_PER_SECOND = 1e8;
+
 /* An element is zero when its key is below `key`, or equal to it in a row below `row`. */
 struct threshold {
     uint64_t key, row;
@@ -52,15 +55,6 @@ static uint64_t key_at(const uint8_t *bytes)
     return key;
 }
 
-static struct sower_cost sparse_cost(const struct sower_plan *plan)
-{
-    uint64_t columns = plan->shape.sizes[1];
-    if (plan->shape.sizes[0] == 0 || columns == 0) {
-        return (struct sower_cost){0};
-    }
-    return (struct sower_cost){.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
-}
-
 /* The whole of a preparation. */
 struct preparation {
     const struct sower_plan *plan;
@@ -81,6 +75,21 @@ struct panel {
         size_t gathered;         /* so far */
     } columns[PANEL];
 };
+
+static struct sower_cost sparse_cost(const struct sower_plan *plan)
+{
+    uint64_t rows = plan->shape.sizes[0], columns = plan->shape.sizes[1];
+    if (rows == 0 || columns == 0) {
+        return (struct sower_cost){0};
+    }
+    struct sower_cost cost = {.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
+    if (zeros_per_column(plan) > 0) {
+        /* Of the pairs of a panel one in 256, give or take a few. */
+        cost.scratch_of_thread = sizeof(struct panel) + PANEL * (rows / 256 + 16) * sizeof(struct threshold);
+        cost.seconds = (double)(rows * blocks_per_row(plan) * KEYS_PER_BLOCK) / KEYS_PER_SECOND;
+    }
+    return cost;
+}
 
 static void make_keys(const struct preparation *preparation, const struct panel *panel, uint64_t row,
                       uint8_t keys[PANEL * 8])

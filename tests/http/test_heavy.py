@@ -45,7 +45,7 @@ def test_parts_of_a_heavy_tensor_are_parts_of_the_whole(daemon):
 
 
 def test_head_and_plan_prepare_nothing(start):
-    daemon = start("--max-orthogonal", "100000", "--cache-size", "100G")
+    daemon = start("--max-orthogonal", "100000", "--max-preparation", "1000", "--cache-size", "100G")
     before = daemon.figure("VmHWM")
     assert daemon.request("HEAD", path_of(daemon, orthogonal(30000, 30000))).status == 200
     assert daemon.get("/v1/plan", **orthogonal(30000, 30000)).status == 200
@@ -53,7 +53,7 @@ def test_head_and_plan_prepare_nothing(start):
 
 
 def test_what_has_no_element_of_a_heavy_tensor_prepares_nothing(start):
-    daemon = start("--max-orthogonal", "100000", "--cache-size", "100G")
+    daemon = start("--max-orthogonal", "100000", "--max-preparation", "1000", "--cache-size", "100G")
     huge = {**orthogonal(30000, 30000), "format": "npy"}
     before = daemon.figure("VmHWM")
     empty = daemon.get("/v1/tensor", **huge, slice="5:5,:")
@@ -84,6 +84,33 @@ def test_what_is_too_large_to_prepare_is_413_and_not_recorded(start):
     small = start("--cache-size", "10K")
     assert small.get("/v1/tensor", **orthogonal(500, 500)).status == 413
     assert small.ledger() == []
+
+
+def sparse(rows, columns, sparsity):
+    return dict(experiment="heavy", name="s", shape=f"{rows},{columns}", init=f"sparse(sparsity={sparsity})", format="raw")
+
+
+def test_what_takes_too_long_to_prepare_is_413_and_not_recorded(start):
+    daemon = start("--cache-size", "100G")
+    for fields in [sparse(1 << 22, 1 << 13, 0.5), orthogonal(1 << 22, 8192), orthogonal(4096, 1 << 23)]:
+        for path in ["/v1/tensor", "/v1/plan", "/v1/stats"]:
+            answer = daemon.get(path, **fields, slice="0:1,0:1")
+            assert answer.status == 413 and answer.problem()["param"] == "shape", (path, fields)
+            assert "seconds" in answer.problem()["detail"] and "--max-preparation" in answer.problem()["detail"]
+    assert daemon.get("/v1/plan", **sparse(1 << 22, 1 << 13, 0)).status == 200, "without zeros there is nothing to do"
+    assert daemon.ledger() == []
+    strict = start("--max-preparation", "1")
+    assert strict.get("/v1/tensor", **sparse(30000, 10000, 0.5), slice="0:1,0:1").status == 413
+    assert strict.get("/v1/tensor", **sparse(300, 1000, 0.5)).status == 200
+
+
+def test_the_memory_that_preparing_takes_counts_as_well(start):
+    daemon = start("--cache-size", "30M")
+    assert daemon.get("/v1/plan", **orthogonal(2000, 2000)).status == 413, "24 MB of factors, and some to make them"
+    answer = daemon.get("/v1/tensor", **orthogonal(50000, 2000))
+    assert answer.status == 413 and "--cache-size" in answer.problem()["detail"], "8 MB of factors, from 16 MB of products"
+    assert daemon.get("/v1/tensor", **orthogonal(1000, 1000)).status == 200
+    assert daemon.ledger()[0]["shape"] == [1000, 1000]
 
 
 def test_all_who_ask_at_once_get_the_same_and_others_are_served_meanwhile(start):
@@ -126,9 +153,10 @@ def test_clients_that_leave_during_heavy_work_leave_nothing_behind(start):
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
 def test_a_preparation_is_given_up_when_its_client_has_left(start, reset):
     daemon = start("--compute-threads", "1")
+    before = daemon.figure("VmHWM")
     connection = daemon.socket()
     connection.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    while not daemon.ledger():  # recorded: what comes next is the preparation
+    while daemon.figure("VmHWM") < before + 16 * 1024:  # until it is being prepared
         pass
     if reset:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -25,7 +25,7 @@ def test_help_names_every_option_and_its_variable_rule():
     done = run("--help")
     assert done.returncode == 0 and done.stderr == ""
     for option in ["listen", "state", "ledger", "root-key-file", "threads", "compute-threads", "cache-size",
-                   "wait-seconds", "answer-cache", "max-orthogonal",
+                   "wait-seconds", "max-preparation", "answer-cache", "max-orthogonal",
                    "connections", "idle-seconds", "drain-seconds", "queue", "known-draws", "log-level", "version"]:
         assert f"--{option}" in done.stdout
     assert "SOWERD_ROOT_KEY_FILE" in done.stdout

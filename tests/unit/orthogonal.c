@@ -393,6 +393,12 @@ static void memory_is_what_the_header_says(void **unused)
     assert_true(fabs((double)sower_orthogonal_memory(4096, 4096, SOWER_F64) / mib - 128) < 2);
     assert_true(fabs((double)sower_orthogonal_memory(50257, 768, SOWER_F32) / mib - 1.125) < 0.2);
     assert_true(sower_orthogonal_memory(0, 7, SOWER_F32) == 0);
+    assert_true(sower_orthogonal_scratch((UINT64_C(1) << 36) + 1, 1, SOWER_F32) == UINT64_MAX);
+    assert_true(sower_orthogonal_scratch(8192, 8192, SOWER_F32) < 48 << 20);
+    assert_true(sower_orthogonal_scratch(8192, 100000, SOWER_F64) < 48 << 20);
+    assert_true(sower_orthogonal_scratch(100, 100, SOWER_F32) < 1 << 20);
+    double tall = (double)sower_orthogonal_scratch(100000, 8192, SOWER_F32) / mib;
+    assert_true(tall > 256 && tall < 256 + 48);
 }
 
 /* Kolmogorov and Smirnov's statistic of a sample, times √count: beyond 1.95 once in a thousand experiments.

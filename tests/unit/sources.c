@@ -23,10 +23,10 @@ static struct {
     unsigned started, made, released;
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* values[0] of a plan is what its factors cost. */
+/* values[0] of a plan is what its factors cost, values[1] what preparing them costs besides. */
 static struct sower_cost cost(const struct sower_plan *plan)
 {
-    return (struct sower_cost){(uint64_t)plan->values[0], 1};
+    return (struct sower_cost){.memory = (uint64_t)plan->values[0], .scratch = (uint64_t)plan->values[1]};
 }
 
 /* What takes long: as long as `held` says. */
@@ -140,7 +140,8 @@ static struct sower_draw_id draw_id(uint8_t number)
     return (struct sower_draw_id){{number}};
 }
 
-static void ask(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory)
+static void ask_with_scratch(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory,
+                             unsigned scratch)
 {
     struct sower_draw_id draw = draw_id(number);
     struct sower_plan plan;
@@ -148,12 +149,18 @@ static void ask(struct fixture *fixture, struct client *client, uint8_t number, 
     memset(&plan, 0, sizeof plan);
     plan.structure = &structure;
     plan.values[0] = memory;
+    plan.values[1] = scratch;
     memset(client, 0, sizeof *client);
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
     client->wait.has_left = has_left;
     sower_sources_prepare(fixture->sources, &draw, &plan, &seed, &client->wait);
+}
+
+static void ask(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory)
+{
+    ask_with_scratch(fixture, client, number, memory, 0);
 }
 
 static struct sower_prepared *outcome(struct client *client)
@@ -399,6 +406,35 @@ static void who_leaves_before_its_turn_makes_way(void **state)
     assert_int_equal(work.started, 2);
 }
 
+static void scratch_memory_counts_while_a_preparation_lasts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client first, second, third;
+    set(&work.held, true);
+    ask_with_scratch(fixture, &first, 1, LIMIT / 2, LIMIT / 2);
+    ask(fixture, &second, 2, LIMIT / 2);
+    wait_until_started(1);
+    seconds_pass(fixture, 1); /* the second still has no turn */
+    assert_int_equal(work.started, 1);
+    set(&work.held, false);
+    struct sower_prepared *held = outcome(&first);
+    sower_prepared_release(outcome(&second)); /* beside the first, whose scratch memory is free again */
+    sower_prepared_release(held);
+    ask_with_scratch(fixture, &third, 3, 1, LIMIT - 1); /* all that is kept makes room for it */
+    sower_prepared_release(outcome(&third));
+    assert_false(is_there(fixture, 1));
+    assert_false(is_there(fixture, 2));
+}
+
+static void what_is_needed_is_the_sum_and_never_wraps(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct sower_cost cost = {.memory = 5, .scratch = 7, .scratch_of_thread = 11};
+    assert_int_equal(sower_sources_need(fixture->sources, &cost), 5 + 7 + 4 * 11);
+    cost.memory = UINT64_MAX;
+    assert_true(sower_sources_need(fixture->sources, &cost) == UINT64_MAX);
+}
+
 /* With nobody to call the tick: the cache's own thread does. */
 static void time_passes_by_itself(void **state)
 {
@@ -427,6 +463,8 @@ int main(void)
         TEST(who_seems_to_have_left_is_given_a_second),
         TEST(whose_turn_does_not_come_in_time_is_refused_and_others_move_up),
         TEST(who_leaves_before_its_turn_makes_way),
+        TEST(scratch_memory_counts_while_a_preparation_lasts),
+        TEST(what_is_needed_is_the_sum_and_never_wraps),
         TEST(time_passes_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
