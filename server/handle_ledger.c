@@ -179,6 +179,14 @@ static bool read_fields(const json_t *fields, struct lines *lines, struct sower_
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
                                  "A %s is one of an experiment; say which: experiment=TEXT.", field);
     }
+    if (manifest && trial != name && !seed) {
+        /* either may have millions of lines, and the two together none */
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "manifest",
+            "The lines of a manifest are narrowed by experiment, not by %s; leave one of "
+            "the two out.",
+            trial ? "trial" : "name");
+    }
     page->root_id = &lines->root_id;
     page->experiment = experiment ? lines->experiment : NULL;
     page->trial = trial ? &lines->trial : NULL;

@@ -5,7 +5,8 @@
  * A row of a line names its experiment and writer by number.
  *
  * A draw is found by its seed and its id, of which eight bytes each make the index: every draw of one name
- * has the same seed, so the same index tells whether a new draw drifts from an earlier one.
+ * has the same seed, so the same index tells whether a new draw drifts from an earlier one. Other indexes are
+ * for pages (ledger_sqlite_pages.c), one for each kind, so that none is slower in a long ledger.
  *
  * Here are no transactions; those are the store's (ledger_sqlite.c). */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_LINES_H
@@ -19,7 +20,8 @@
 #include "append.h"
 #include "store.h"
 
-/* The tables. The expressions of `line_draw` must be written in the same way where it is to be used. */
+/* The tables. The expressions of the indexes must be written in the same way where they are to be used. Lines
+ * that are the same in an index stand in it by their number, which is the order of a page. */
 #define SOWER_SQLITE_LINES_SCHEMA                                                                            \
     "CREATE TABLE experiment (id INTEGER PRIMARY KEY, root BLOB NOT NULL, name TEXT NOT NULL,"               \
     " draws INTEGER NOT NULL, given INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"        \
@@ -38,7 +40,8 @@
     "CREATE INDEX line_experiment ON line (experiment);"                                                     \
     "CREATE INDEX line_trial ON line (experiment, trial);"                                                   \
     "CREATE INDEX line_name ON line (experiment, name) WHERE name IS NOT NULL;"                              \
-    "CREATE INDEX line_manifest ON line (manifest) WHERE manifest IS NOT NULL;"                              \
+    "CREATE INDEX line_manifest ON line (substr(manifest, 1, 8)) WHERE manifest IS NOT NULL;"                \
+    "CREATE INDEX line_model ON line (experiment, substr(manifest, 1, 8)) WHERE manifest IS NOT NULL;"       \
     "CREATE UNIQUE INDEX line_key ON line (experiment, key) WHERE key IS NOT NULL;"
 
 enum { SOWER_SQLITE_LINES_STATEMENTS = 12 };

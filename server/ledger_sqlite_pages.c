@@ -96,8 +96,19 @@ static void read_record(sqlite3_stmt *statement, struct sower_record *record)
     sower_sqlite_read_bytes(statement, 20, record->place.link);
 }
 
-/* The statement of a page, with only the conditions that it has, so that each kind of page finds its index.
- */
+/* How the lines of a page are found. SQLite would choose by what it guesses of the tables; of one seed, for
+ * example, there are fewer lines than of any trial. */
+static const char *page_index(const struct sower_page *page)
+{
+    return page->seed != NULL       ? "INDEXED BY line_draw"
+           : page->trial != NULL    ? "INDEXED BY line_trial"
+           : page->name != NULL     ? "INDEXED BY line_name"
+           : page->manifest == NULL ? page->experiment != NULL ? "INDEXED BY line_experiment" : "NOT INDEXED"
+           : page->experiment != NULL ? "INDEXED BY line_model"
+                                      : "INDEXED BY line_manifest";
+}
+
+/* The statement of a page, with only the conditions that it has. */
 static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_page *page,
                          sqlite3_stmt **statement)
 {
@@ -106,14 +117,15 @@ static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_pa
         text, sizeof text,
         "SELECT l.ledger, l.time, l.kind, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed, l.spec,"
         " l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key, l.sequence, l.link"
-        " FROM line l JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
+        " FROM line l %s JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
         " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
+        page_index(page),
         page->experiment != NULL
             ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
             : "",
         page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
         page->seed != NULL ? " AND substr(l.seed, 1, 8) = substr(?8, 1, 8) AND l.seed = ?8" : "",
-        page->manifest != NULL ? " AND l.manifest = ?9" : "");
+        page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9" : "");
     return sqlite3_prepare_v2(pages->database, text, -1, statement, NULL) == SQLITE_OK;
 }
 

@@ -82,10 +82,13 @@ struct sower_store_pin {
     const char *experiment;
     bool pinned; /* what it shall be */
     int64_t time;
-    uint64_t ledger; /* the outcome: the line that made it so; 0: it was never otherwise */
+    uint64_t ledger; /* the outcome: the line that made it so; 0: it was not pinned, and no line was needed */
 };
 
-/* Which lines to read; what is NULL or not `has` does not narrow. */
+/* Which lines to read; what is NULL does not narrow. A page is found at once, however long the ledger, by a
+ * seed and anything else, by an experiment and a trial or a name or a manifest, or by one of these. Beyond
+ * that (a trial and a name without their seed, a trial and a manifest) the store may have to look for long.
+ */
 struct sower_page {
     const struct sower_seed *root_id;
     const char *experiment; /* with root_id */
