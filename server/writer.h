@@ -13,8 +13,7 @@
 
 #include "../core/problem.h"
 #include "../proto/chain.h"
-
-enum { SOWER_SIGNATURE_SIZE = 64 };
+#include "../proto/head.h"
 
 struct sower_writer {
     uint8_t key[SOWER_WRITER_SIZE]; /* the public one */
