@@ -17,6 +17,7 @@ extern const struct sower_route sower_routes[];
 sower_step sower_handle_tensor;       /* handle_tensor.c */
 sower_step sower_handle_plan;         /* handle_plan.c */
 sower_step sower_handle_ledger;       /* handle_ledger.c */
+sower_step sower_handle_head;         /* handle_head.c */
 sower_step sower_handle_initializers; /* handle_initializers.c */
 sower_step sower_handle_model;        /* handle_model.c */
 sower_step sower_handle_index;        /* handle_manifests.c */

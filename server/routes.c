@@ -13,6 +13,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, 0},
     {"/v1/experiments/{experiment}/trials", SOWER_POST, sower_handle_trials, 0},
     {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger, 0},
+    {"/v1/ledger/head", SOWER_GET | SOWER_HEAD, sower_handle_head, 0},
     {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, 0},
     {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, 0},
     {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, 0},
