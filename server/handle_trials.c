@@ -67,9 +67,10 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     seed = sower_seed_trial(&seed, trials->given.first);
     sower_hex(seed.bytes, hex);
     return sower_reply_json(exchange, MHD_HTTP_OK,
-                            json_pack("{s:s, s:I, s:I, s:s}", "experiment", experiment, "trial",
+                            json_pack("{s:s, s:I, s:I, s:s, s:I}", "experiment", experiment, "trial",
                                       (json_int_t)trials->given.first, "count",
-                                      (json_int_t)trials->given.count, "seed", hex));
+                                      (json_int_t)trials->given.count, "seed", hex, "ledger",
+                                      (json_int_t)trials->given.ledger));
 }
 
 static void given(struct sower_ledger_wait *wait)

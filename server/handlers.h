@@ -22,7 +22,10 @@ sower_step sower_handle_initializers; /* handle_initializers.c */
 sower_step sower_handle_model;        /* handle_model.c */
 sower_step sower_handle_index;        /* handle_manifests.c */
 sower_step sower_handle_manifests;
-sower_step sower_handle_stats;   /* handle_stats.c */
+sower_step sower_handle_stats;       /* handle_stats.c */
+sower_step sower_handle_experiments; /* handle_experiments.c */
+sower_step sower_handle_experiment;
+sower_step sower_handle_pin;     /* handle_pin.c */
 sower_step sower_handle_trials;  /* handle_trials.c */
 sower_step sower_handle_recipes; /* handle_recipes.c */
 sower_step sower_handle_healthz; /* handle_health.c */
