@@ -114,7 +114,12 @@ check: deps
 	@$(MAKE) --no-print-directory all unit-tests
 	@tests/run $(BUILD)
 
-unit-tests: $(UNIT)
+unit-tests: $(UNIT) $(BUILD)/tests/faults/faults.so
+
+# Preloaded into daemons whose disk or clock is to fail.
+$(BUILD)/tests/faults/%.so: tests/faults/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a

@@ -370,11 +370,13 @@ static bool choose_trial(struct sower_sqlite_lines *lines, uint64_t number, stru
     return finish(lines, FIND_TRIAL, done, problem);
 }
 
-/* Counts a line under its experiment and trial. */
+/* Counts a line under its experiment and trial. Lines of an older ledger come by their times, which may have
+ * gone back: their trial numbers need not rise. */
 static bool count(struct sower_sqlite_lines *lines, const struct sower_record *record,
                   struct sower_problem *problem)
 {
     struct sower_experiment *experiment = &lines->experiment;
+    uint64_t given;
     widen(record->time, &experiment->first, &experiment->last);
     lines->experiment_changed = true;
     switch (record->kind) {
@@ -388,7 +390,8 @@ static bool count(struct sower_sqlite_lines *lines, const struct sower_record *r
         lines->trial_changed = true;
         return true;
     case SOWER_RECORD_TRIALS:
-        experiment->given = record->trial + record->count;
+        given = record->trial + record->count;
+        experiment->given = given > experiment->given ? given : experiment->given;
         return true;
     default:
         experiment->pinned = record->kind == SOWER_RECORD_PIN ? record->ledger : 0;

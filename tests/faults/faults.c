@@ -1,0 +1,148 @@
+/* Faults on request: preloaded into a daemon (LD_PRELOAD), it makes writes and flushes of the ledger's files
+ * fail, the clock go wrong, and the process die in the middle of a write.
+ *
+ * What is to go wrong stands in a small file that the test and the daemon both map (SOWER_FAULTS names it),
+ * so that it takes effect, and ends, at once; there also stands how often the ledger's files were changed.
+ * The test's side of it is tests/http/injected.py. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+struct faults {
+    _Atomic int64_t write_error; /* an errno; 0: none */
+    _Atomic int64_t sync_error;
+    _Atomic int64_t clock;   /* milliseconds by which the clock of the day is wrong */
+    _Atomic int64_t kill_at; /* the process ends in the middle of the change with this number; 0: in none */
+    _Atomic int64_t changes; /* so far: writes, flushes, truncations and removals */
+    _Atomic int64_t failed;  /* so many of them failed on request */
+};
+
+static struct faults *faults;
+
+__attribute__((constructor)) static void map_faults(void)
+{
+    const char *path = getenv("SOWER_FAULTS");
+    int file = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        return;
+    }
+    void *mapped = mmap(NULL, sizeof *faults, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    faults = mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* The ledger and its write-ahead log; not the log's index, which is memory that processes share. */
+static bool is_ledgers(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    name = name == NULL ? path : name + 1;
+    return strncmp(name, "ledger.sqlite", 13) == 0 && strstr(name, "-shm") == NULL;
+}
+
+static bool is_ledgers_file(int file)
+{
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = faults == NULL ? -1 : readlink(link, path, sizeof path - 1);
+    if (length < 0) {
+        return false;
+    }
+    path[length] = '\0';
+    return is_ledgers(path);
+}
+
+/* Counts a change; true when the process is to end in the middle of it. */
+static bool change(void)
+{
+    int64_t number = ++faults->changes;
+    return number == faults->kill_at;
+}
+
+static _Noreturn void die(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;) {
+        pause();
+    }
+}
+
+static int fail(int64_t error)
+{
+    faults->failed++;
+    errno = (int)error;
+    return -1;
+}
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t offset)
+{
+    if (is_ledgers_file(file)) {
+        if (change()) {
+            (void)!REAL(pwrite64)(file, bytes, size / 2, offset);
+            die();
+        }
+        if (faults->write_error != 0) {
+            return fail(faults->write_error);
+        }
+    }
+    return REAL(pwrite64)(file, bytes, size, offset);
+}
+
+static bool sync_goes_well(int file)
+{
+    if (!is_ledgers_file(file)) {
+        return true;
+    }
+    if (change()) {
+        die();
+    }
+    return faults->sync_error == 0 || fail(faults->sync_error) == 0;
+}
+
+int fdatasync(int file)
+{
+    return sync_goes_well(file) ? REAL(fdatasync)(file) : -1;
+}
+
+int fsync(int file)
+{
+    return sync_goes_well(file) ? REAL(fsync)(file) : -1;
+}
+
+int ftruncate64(int file, off64_t size)
+{
+    if (is_ledgers_file(file) && change()) {
+        die();
+    }
+    return REAL(ftruncate64)(file, size);
+}
+
+int unlink(const char *path)
+{
+    if (faults != NULL && is_ledgers(path) && change()) {
+        die();
+    }
+    return REAL(unlink)(path);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int done = REAL(clock_gettime)(clock, now);
+    int64_t wrong = faults == NULL ? 0 : faults->clock;
+    if (done == 0 && clock == CLOCK_REALTIME && wrong != 0) {
+        int64_t milliseconds = (int64_t)now->tv_sec * 1000 + now->tv_nsec / 1000000 + wrong;
+        now->tv_sec = milliseconds / 1000;
+        now->tv_nsec = milliseconds % 1000 * 1000000;
+    }
+    return done;
+}
