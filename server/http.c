@@ -34,8 +34,8 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
     sower_problem_set(
         &problem, SOWER_PROBLEM_INVALID, "",
         "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/stats, /v1/model, /v1/model/index, "
-        "/v1/manifests, /v1/recipes, /v1/experiments/EXPERIMENT/trials, /v1/ledger, /v1/ledger/head, "
-        "/v1/initializers, /healthz and /readyz.",
+        "/v1/manifests, /v1/recipes, /v1/experiments, /v1/experiments/EXPERIMENT and its /trials and /pin, "
+        "/v1/ledger, /v1/ledger/head, /v1/initializers, /healthz and /readyz.",
         exchange->path);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
 }
