@@ -53,7 +53,10 @@ def test_an_empty_tensor_and_a_scalar_are_tensors(server, shape, size):
 def test_the_plan_is_the_same_from_the_daemon_and_offline(server):
     arguments = ["plan", "--json", *DRAW, "--layout", "io", "--in-axis", "-1", "--out-axis", "0", "--fan-out", "9",
                  "--slice", "0:8,:", "-d", "bf16"]
-    assert json.loads(good(server, *arguments)) == json.loads(good(server, *arguments, "--offline"))
+    plan = json.loads(good(server, *arguments))
+    assert {"ledger", "drift"} == plan.keys() & {"ledger", "drift"}, "what the ledger says of it, nobody knows offline"
+    del plan["ledger"], plan["drift"]
+    assert plan == json.loads(good(server, *arguments, "--offline"))
 
 
 def test_the_seed_is_the_same_from_the_daemon_and_offline(server):

@@ -39,7 +39,8 @@ def test_an_answer_has_the_seed_of_the_first_trial(daemon):
         answer = daemon.request("POST", path(experiment, count=count))
         assert answer.headers["Content-Type"] == "application/json"
         given = answer.json()
-        assert list(given) == ["experiment", "trial", "count", "seed"] and given["count"] == count
+        assert list(given) == ["experiment", "trial", "count", "seed", "ledger"] and given["count"] == count
+        assert daemon.ledger(after=given["ledger"] - 1, limit=1)[0]["kind"] == "trials"
         offline = run(["seed", "-e", experiment, "-t", given["trial"]])
         assert offline.stdout.decode().strip() == given["seed"]
 
@@ -277,9 +278,8 @@ def test_nothing_was_given_out_to_wrong_requests(daemon):
     assert take(daemon, "untouched") == [0]
 
 
-@pytest.mark.parametrize("target", ["/v1/experiments", "/v1/experiments/", "/v1/experiments/trials", "/v1/experiments/a", "/v1/experiments/a/trial",
-                                    "/v1/experiments/a/trials/", "/v1/experiments/a/b/trials", "/v1/experiments/a/trialsx",
-                                    "/v1/experiments/a%2Ftrials", "/v1/experiments/a/trials%00", "/v1%2Fexperiments/{experiment}/trials"])
+@pytest.mark.parametrize("target", ["/v1/experiments/a/trial", "/v1/experiments/a/trials/", "/v1/experiments/a/b/trials",
+                                    "/v1/experiments/a/trialsx", "/v1/experiments/a/trials%00", "/v1%2Fexperiments/{experiment}/trials"])
 def test_other_paths_are_404(daemon, target):
     answer = daemon.request("POST", target)
     assert answer.status == 404 and "/trials" in answer.problem()["detail"]
