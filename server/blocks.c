@@ -1,5 +1,6 @@
 #include "blocks.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,12 +34,63 @@ static void make_piece(void *work, size_t index)
     }
 }
 
+/* Ends the wait for a block that does not come. */
+static void fail(struct sower_blocks *blocks)
+{
+    blocks->failed = true;
+    sower_exchange_resume(blocks->exchange);
+}
+
+static struct sower_blocks *of_wait(const struct sower_sources_wait *wait)
+{
+    return (struct sower_blocks *)((char *)wait - offsetof(struct sower_blocks, preparation));
+}
+
+static void prepared_again(struct sower_sources_wait *wait)
+{
+    struct sower_blocks *blocks = of_wait(wait);
+    *blocks->prepared = wait->prepared;
+    if (wait->prepared != NULL) {
+        blocks->bytes->source = sower_prepared_source(wait->prepared);
+    }
+    if (wait->prepared == NULL || !sower_pool_submit(blocks->exchange->server->pool, &blocks->job)) {
+        fail(blocks);
+    }
+}
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    return sower_exchange_has_left(of_wait(wait)->exchange);
+}
+
+/* Whether the factors are there. If not, from here on all goes on with `prepared_again`. */
+static bool wake(struct sower_blocks *blocks)
+{
+    if (!blocks->rests) {
+        return true;
+    }
+    blocks->rests = false;
+    if (sower_prepared_wake(*blocks->prepared)) {
+        return true;
+    }
+    struct sower_prepared *taken = *blocks->prepared;
+    *blocks->prepared = NULL;
+    blocks->preparation = (struct sower_sources_wait){.done = prepared_again, .has_left = has_left};
+    sower_prepared_again(taken, &blocks->preparation);
+    return false;
+}
+
 /* On the pool. */
 static void make_block(struct sower_job *job)
 {
     struct sower_blocks *blocks = (struct sower_blocks *)job;
+    if (!wake(blocks)) {
+        return;
+    }
     const struct sower_parallel parallel = sower_pool_parallel(blocks->exchange->server->pool);
     parallel.run(parallel.executor, make_piece, blocks, (blocks->size + PIECE - 1) / PIECE);
+    sower_prepared_rest(*blocks->prepared);
+    blocks->rests = true;
     /* From the resume on the stream is the connection's again, and may be gone. */
     sower_exchange_resume(blocks->exchange);
 }
@@ -52,8 +104,7 @@ static ssize_t order_block(struct sower_blocks *blocks, uint64_t start, uint64_t
     blocks->job.run = make_block;
     MHD_suspend_connection(blocks->exchange->connection);
     if (!sower_pool_submit(blocks->exchange->server->pool, &blocks->job)) {
-        blocks->failed = true;
-        sower_exchange_resume(blocks->exchange);
+        fail(blocks);
     }
     return 0;
 }
@@ -86,13 +137,23 @@ bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exch
     return blocks->block != NULL;
 }
 
-void sower_blocks_of(struct sower_blocks *blocks, const struct sower_bytes *bytes)
+void sower_blocks_of(struct sower_blocks *blocks, struct sower_bytes *bytes, struct sower_prepared **prepared)
 {
     blocks->bytes = bytes;
+    blocks->prepared = prepared;
     blocks->size = 0;
+}
+
+void sower_blocks_leave(struct sower_blocks *blocks)
+{
+    if (blocks->rests) {
+        (void)sower_prepared_wake(*blocks->prepared);
+    }
+    blocks->rests = false;
 }
 
 void sower_blocks_end(struct sower_blocks *blocks)
 {
+    sower_blocks_leave(blocks);
     free(blocks->block);
 }

@@ -1,6 +1,9 @@
 /* Blocks of heavy tensors: made on the compute pool while the connection is suspended, so that a thread that
  * serves connections is never held up.
  *
+ * Between two blocks the factors rest (sources.h); if they were taken away meanwhile, they are prepared again
+ * first.
+ *
  * Rows of an orthogonal matrix are cheaper the more of them are made at once, so blocks are large, and shared
  * out over the threads of the pool. */
 #ifndef SOWER_SERVER_BLOCKS_H
@@ -9,12 +12,16 @@
 #include "../proto/answer_bytes.h"
 #include "exchange.h"
 #include "pool.h"
+#include "sources.h"
 
 struct sower_blocks {
     struct sower_job job; /* comes first: the pool hands a pointer to it back */
     struct sower_exchange *exchange;
-    const struct sower_bytes *bytes; /* what is being read */
-    uint8_t *block;                  /* the one that was made last */
+    struct sower_bytes *bytes;        /* what is being read */
+    struct sower_prepared **prepared; /* its source */
+    bool rests;                       /* it does */
+    struct sower_sources_wait preparation;
+    uint8_t *block; /* the one that was made last */
     size_t capacity, size;
     uint64_t start;      /* its place in `bytes` */
     _Atomic bool failed; /* memory ran out, or the pool is stopping */
@@ -33,8 +40,13 @@ size_t sower_blocks_up_to_edge(uint64_t start, size_t size);
 bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exchange, uint64_t streams,
                         uint64_t most);
 
-/* From here on these bytes are read; they must stay. */
-void sower_blocks_of(struct sower_blocks *blocks, const struct sower_bytes *bytes);
+/* From here on these bytes are read, whose source is what `prepared` points to; both must stay. Another
+ * source of the same draw, or NULL, may take its place, always the caller's. */
+void sower_blocks_of(struct sower_blocks *blocks, struct sower_bytes *bytes,
+                     struct sower_prepared **prepared);
+
+/* The bytes are not read any more; to be called before their source is released. */
+void sower_blocks_leave(struct sower_blocks *blocks);
 
 /* For a content reader: copies bytes from `start` on, none at or behind `stop`, and returns how many; or
  * suspends the connection until there are some, and returns 0; or the reader's error. */

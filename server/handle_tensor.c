@@ -190,7 +190,7 @@ static struct MHD_Response *make_stream(struct tensor *tensor)
 {
     tensor->streams = true;
     return sower_stream_begin(&tensor->stream, tensor->exchange, &tensor->bytes, tensor->entity.range,
-                              tensor->prepared != NULL);
+                              &tensor->prepared);
 }
 
 static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "ticker.h"
 
 enum {
@@ -14,7 +16,7 @@ enum {
     SIGHTINGS_LEFT = 2, /* so that who has only closed its sending side gets what is soon done */
 };
 
-enum stage { WAITING, PREPARING, READY };
+enum stage { WAITING, PREPARING, READY, TAKEN /* away: kept only for those who still hold it */ };
 
 struct sower_prepared {
     struct sower_job job; /* comes first: the pool hands a pointer to it back */
@@ -24,8 +26,10 @@ struct sower_prepared {
     enum stage stage;
     _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */
     size_t users;           /* who hold it, or wait for it */
+    size_t resting;         /* of them; when all are */
+    uint64_t rested;        /* for how many seconds, others waiting */
     struct sower_sources_wait *waits;
-    struct sower_source source; /* open when READY; before, what to open */
+    struct sower_source source; /* open when READY; else what to open */
     struct sower_prepared *newer, *older;
 };
 
@@ -75,6 +79,7 @@ static void destroy(struct sower_prepared *entry)
     if (entry->stage == READY) {
         sower_source_close(&entry->source);
     }
+    sodium_memzero(&entry->source.seed, sizeof entry->source.seed);
     free(entry);
 }
 
@@ -113,7 +118,7 @@ static struct sower_sources_wait *give_up(struct sower_sources *sources, struct 
 {
     struct sower_sources_wait *waits = entry->waits;
     unlink_entry(sources, entry);
-    free(entry);
+    destroy(entry);
     return waits;
 }
 
@@ -181,7 +186,7 @@ static void discard(struct sower_sources *sources, struct sower_prepared *entry,
     if (opened) {
         sower_source_close(&entry->source);
     }
-    free(entry);
+    destroy(entry);
 }
 
 static bool refuse_stopping(struct sower_problem *problem)
@@ -322,9 +327,39 @@ void sower_prepared_release(struct sower_prepared *prepared)
     struct sower_sources *sources = prepared->sources;
     pthread_mutex_lock(&sources->lock);
     if (--prepared->users == 0) {
+        if (prepared->stage == TAKEN) {
+            destroy(prepared);
+        }
         start_turns(sources);
     }
     pthread_mutex_unlock(&sources->lock);
+}
+
+void sower_prepared_rest(struct sower_prepared *prepared)
+{
+    pthread_mutex_lock(&prepared->sources->lock);
+    prepared->resting++;
+    pthread_mutex_unlock(&prepared->sources->lock);
+}
+
+bool sower_prepared_wake(struct sower_prepared *prepared)
+{
+    pthread_mutex_lock(&prepared->sources->lock);
+    prepared->resting--;
+    prepared->rested = 0;
+    bool there = prepared->stage == READY;
+    pthread_mutex_unlock(&prepared->sources->lock);
+    return there;
+}
+
+void sower_prepared_again(struct sower_prepared *prepared, struct sower_sources_wait *wait)
+{
+    struct sower_sources *sources = prepared->sources;
+    const struct sower_draw_id draw = prepared->draw;
+    struct sower_source source = prepared->source;
+    sower_prepared_release(prepared);
+    sower_sources_prepare(sources, &draw, &source.plan, &source.seed, wait);
+    sodium_memzero(&source.seed, sizeof source.seed);
 }
 
 uint64_t sower_sources_need(const struct sower_sources *sources, const struct sower_cost *cost)
@@ -383,6 +418,36 @@ static void abandon(struct sower_sources *sources, struct sower_prepared *entry)
     atomic_store(&entry->abandoned, true);
 }
 
+/* Closes what nobody has read for long. Who holds it learns that when it wakes. */
+static void take_away(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    const struct sower_source source = {.plan = entry->source.plan, .seed = entry->source.seed};
+    unlink_entry(sources, entry);
+    sources->memory -= entry->memory;
+    sower_source_close(&entry->source);
+    entry->source = source;
+    entry->stage = TAKEN;
+}
+
+/* Another second in which nobody has read what is READY while others wait. Half-way through their patience,
+ * slow readers have to make way, as many as it takes. */
+static void end_rests(struct sower_sources *sources)
+{
+    for (struct sower_prepared *entry = sources->oldest; entry != NULL; entry = entry->newer) {
+        bool rests = sources->turns > 0 && entry->users > 0 && entry->resting == entry->users;
+        entry->rested = rests ? entry->rested + 1 : 0;
+    }
+    struct sower_prepared *entry = sources->oldest;
+    while (entry != NULL && sources->turns > 0) {
+        bool over = entry->rested > sources->wait_seconds / 2;
+        if (over) {
+            take_away(sources, entry);
+            start_turns(sources);
+        }
+        entry = over ? sources->oldest : entry->newer;
+    }
+}
+
 void sower_sources_tick(struct sower_sources *sources)
 {
     struct refused refused = {NULL, NULL};
@@ -395,6 +460,7 @@ void sower_sources_tick(struct sower_sources *sources)
                       "); ask again in a moment.",
                       sources->wait_seconds);
     pthread_mutex_lock(&sources->lock);
+    end_rests(sources);
     for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
         if (entry->stage == READY) {

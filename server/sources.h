@@ -2,9 +2,12 @@
  *
  * Opening the source of an orthogonal matrix takes long and leaves factors behind. They are made on the
  * compute pool, once for all who ask for the same draw at the same time or soon after, and kept while memory
- * allows: a tensor that is fetched in eight shards is prepared once. What is in use is never dropped; what is
- * not goes in the order of last use when the limit is reached; preparations that do not fit now wait for
- * their turn, and those who wait for them are refused when it does not come in time.
+ * allows: a tensor that is fetched in eight shards is prepared once. What is being read is never dropped;
+ * what is not in use goes in the order of last use when the limit is reached; preparations that do not fit
+ * now wait for their turn, and those who wait for them are refused when it does not come in time.
+ *
+ * Factors whose readers are all slow are taken away for those who wait: a reader that rests between two
+ * blocks, because its client takes no more of them, has them prepared again when it goes on.
  *
  * A preparation is given up when all who wait for it have left. While its connection is suspended,
  * libmicrohttpd does not look whether a client is still there, so a thread of the cache's own asks every
@@ -70,5 +73,15 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
 
 const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared);
 void sower_prepared_release(struct sower_prepared *prepared);
+
+/* It is not read for a while: when that takes long and others wait, its factors are taken away. To be woken
+ * before it is read, and before it is released. */
+void sower_prepared_rest(struct sower_prepared *prepared);
+
+/* It is going to be read. False when its factors were taken away: release it, or have it prepared again. */
+bool sower_prepared_wake(struct sower_prepared *prepared);
+
+/* Releases what was taken away, and has it prepared again, as sower_sources_prepare does. */
+void sower_prepared_again(struct sower_prepared *prepared, struct sower_sources_wait *wait);
 
 #endif

@@ -22,11 +22,12 @@ static ssize_t read_heavy(void *context, uint64_t position, char *buffer, size_t
 }
 
 struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sower_exchange *exchange,
-                                        const struct sower_bytes *bytes, struct sower_range range, bool heavy)
+                                        struct sower_bytes *bytes, struct sower_range range,
+                                        struct sower_prepared **prepared)
 {
     uint64_t streams = atomic_fetch_add(&exchange->server->streams, 1) + 1;
     *stream = (struct sower_stream){.exchange = exchange, .bytes = bytes, .range = range};
-    if (!heavy) {
+    if (*prepared == NULL) {
         return MHD_create_response_from_callback(
             range.length, sower_blocks_share(SOWER_STREAM_BUDGET, streams, SOWER_STREAM_BLOCK_MAX),
             read_light, stream, NULL);
@@ -34,7 +35,7 @@ struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sowe
     if (!sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
         return NULL;
     }
-    sower_blocks_of(&stream->blocks, bytes);
+    sower_blocks_of(&stream->blocks, bytes, prepared);
     return MHD_create_response_from_callback(range.length, SOWER_STREAM_COPY_SIZE, read_heavy, stream, NULL);
 }
 

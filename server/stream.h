@@ -20,16 +20,17 @@ enum {
 
 struct sower_stream {
     struct sower_exchange *exchange;
-    const struct sower_bytes *bytes;
+    struct sower_bytes *bytes;
     struct sower_range range;   /* of the answer; the stream is that part */
     struct sower_blocks blocks; /* for heavy tensors */
 };
 
-/* The response that sends bytes `range` of an answer; NULL when memory runs out. `stream` and `bytes` must
- * stay until the exchange ends. Whatever comes of it, sower_stream_end has to be called. */
+/* The response that sends bytes `range` of an answer; NULL when memory runs out. `prepared` points to the
+ * source of a heavy tensor (blocks.h), or to NULL for a light one. `stream`, `bytes` and it must stay until
+ * the exchange ends. Whatever comes of it, sower_stream_end has to be called. */
 struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sower_exchange *exchange,
-                                        const struct sower_bytes *bytes, struct sower_range range,
-                                        bool heavy);
+                                        struct sower_bytes *bytes, struct sower_range range,
+                                        struct sower_prepared **prepared);
 void sower_stream_end(struct sower_stream *stream);
 
 #endif

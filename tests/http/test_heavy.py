@@ -175,28 +175,48 @@ def test_a_client_that_has_only_closed_its_sending_side_gets_what_is_soon_done(d
     assert received.endswith(daemon.get("/v1/tensor", **{**orthogonal(300, 300), "name": "half"}).body)
 
 
-def stuck_reader(daemon, fields):
+def stuck_reader(daemon, path, fields):
     """A client that asks for more than the sockets hold, and reads only the head of the answer."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.settimeout(PATIENCE)
     connection.connect((daemon.host, daemon.port))
-    connection.sendall(f"GET {path_of(daemon, fields)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    target = daemon.url(path, **fields).split(daemon.address)[1]
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert connection.recv(12) == b"HTTP/1.1 200"
     return connection
 
 
-def test_who_waits_too_long_for_memory_that_a_slow_reader_holds_gets_503(start):
-    daemon = start("--cache-size", "90M", "--wait-seconds", "1")
-    connection = stuck_reader(daemon, orthogonal(3000, 3000))
-    answer = daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"})
-    assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
+def test_who_waits_too_long_for_memory_gets_503(start):
+    daemon = start("--compute-threads", "1", "--cache-size", "200M", "--wait-seconds", "1")
+    before = daemon.figure("VmHWM")
+    with daemon.socket() as preparing:  # for long, and with most of the memory
+        preparing.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        while daemon.figure("VmHWM") < before + 16 * 1024:
+            pass
+        answer = daemon.get("/v1/tensor", **{**orthogonal(4000, 4000), "name": "other"})
+        assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/tensor", "/v1/model"])
+def test_a_slow_reader_makes_way_and_goes_on_when_it_reads_again(start, path):
+    daemon = start("--cache-size", "90M", "--wait-seconds", "2", "--idle-seconds", "3600")
+    fields = orthogonal(3000, 3000)
+    if path == "/v1/model":
+        manifest = {"tensors": [{"name": name, "shape": [3000, 3000]} for name in "qr"], "rules": [{"match": "*", "init": "orthogonal"}]}
+        stored = daemon.post("/v1/manifests", manifest).json()["manifest"]
+        fields = {"manifest": stored, "experiment": "heavy"}
+    connection = stuck_reader(daemon, path, fields)
+    assert daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"}, slice="0:10,:").status == 200
+    received = b"HTTP/1.1 200" + b"".join(iter(lambda: connection.recv(1 << 20), b""))
     connection.close()
+    head, body = received.split(b"\r\n\r\n", 1)
+    assert body == daemon.get(path, **fields).body
 
 
 def test_a_reader_that_takes_nothing_is_cut_and_its_memory_goes_to_who_waits(start):
     daemon = start("--cache-size", "90M", "--idle-seconds", "1")
-    connection = stuck_reader(daemon, orthogonal(3000, 3000))
+    connection = stuck_reader(daemon, "/v1/tensor", orthogonal(3000, 3000))
     answer = daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"}, slice="0:10,:")
     assert answer.status == 200 and len(answer.body) == 4 * 10 * 3000
     assert any(line.get("end") == "timeout" for line in daemon.log) or daemon.wait_for(lambda line: line.get("end") == "timeout")

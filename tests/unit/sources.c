@@ -435,6 +435,56 @@ static void what_is_needed_is_the_sum_and_never_wraps(void **state)
     assert_true(sower_sources_need(fixture->sources, &cost) == UINT64_MAX);
 }
 
+static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client slow, reading, second, third;
+    ask(fixture, &slow, 1, LIMIT / 2);
+    ask(fixture, &reading, 2, LIMIT / 2);
+    struct sower_prepared *rests = outcome(&slow), *read = outcome(&reading);
+    sower_prepared_rest(rests);
+    seconds_pass(fixture, 100); /* nobody waits */
+    assert_true(is_there(fixture, 1));
+    ask(fixture, &second, 3, LIMIT / 2);
+    seconds_pass(fixture, PATIENCE - 1);
+    struct sower_prepared *held = outcome(&second);
+    assert_non_null(held);
+    assert_false(is_there(fixture, 1));
+    assert_true(is_there(fixture, 2));
+    assert_false(sower_prepared_wake(rests));
+    /* It is prepared again for who has slept, like anything else: when there is room. */
+    sower_prepared_release(held);
+    memset(&third, 0, sizeof third);
+    pthread_mutex_init(&third.lock, NULL);
+    pthread_cond_init(&third.told, NULL);
+    third.wait.done = done;
+    sower_prepared_again(rests, &third.wait);
+    held = outcome(&third);
+    assert_non_null(held);
+    assert_int_equal(sower_prepared_source(held)->seed.bytes[0], 1);
+    assert_true(is_there(fixture, 1));
+    sower_prepared_release(held);
+    sower_prepared_release(read);
+    assert_int_equal(work.made, 4);
+}
+
+static void what_one_of_two_reads_is_not_taken_away(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client slow, reading, waiting;
+    ask(fixture, &slow, 1, LIMIT);
+    struct sower_prepared *held = outcome(&slow);
+    ask(fixture, &reading, 1, LIMIT);
+    assert_ptr_equal(outcome(&reading), held);
+    sower_prepared_rest(held);
+    ask(fixture, &waiting, 2, LIMIT);
+    seconds_pass(fixture, PATIENCE + 1);
+    assert_null(outcome(&waiting));
+    assert_true(sower_prepared_wake(held));
+    sower_prepared_release(held);
+    sower_prepared_release(held);
+}
+
 /* With nobody to call the tick: the cache's own thread does. */
 static void time_passes_by_itself(void **state)
 {
@@ -465,6 +515,8 @@ int main(void)
         TEST(who_leaves_before_its_turn_makes_way),
         TEST(scratch_memory_counts_while_a_preparation_lasts),
         TEST(what_is_needed_is_the_sum_and_never_wraps),
+        TEST(what_is_not_read_for_long_makes_way_for_those_who_wait),
+        TEST(what_one_of_two_reads_is_not_taken_away),
         TEST(time_passes_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
