@@ -1,7 +1,6 @@
 #include "ledger_sqlite.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <sqlite3.h>
 
@@ -9,6 +8,7 @@
 #include "ledger_sqlite_pages.h"
 #include "ledger_sqlite_schema.h"
 #include "sqlite_statement.h"
+#include "store_records.h"
 
 enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is waited for */
 
@@ -124,28 +124,6 @@ static bool append(struct sower_store *base, struct sower_store_draw *const *dra
     return end_writing(store, done, problem);
 }
 
-/* Makes the n-th draw of a model. */
-static void make_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
-{
-    struct sower_record *record = &draw->record;
-    draw->strict = model->strict;
-    model->fill(model->context, n, record);
-    record->time = model->time;
-    record->has_manifest = true;
-    memcpy(record->manifest, model->manifest, sizeof record->manifest);
-}
-
-/* Notes the first draw that drifts, or is refused for it. */
-static void note_drift(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw)
-{
-    bool refused = draw->outcome == SOWER_DRAW_REFUSED;
-    if (draw->record.drift != 0 && (model->drift == 0 || refused)) {
-        model->drift = draw->record.drift;
-        model->drifting = n;
-        model->refused = refused;
-    }
-}
-
 static bool find_manifest(struct sqlite_store *store, const uint8_t hash[32], bool *found,
                           struct sower_problem *problem)
 {
@@ -164,9 +142,9 @@ static bool find_model(struct sqlite_store *store, struct sower_store_model *mod
     struct sower_store_draw draw;
     bool done = begin_reading(store, problem) && find_manifest(store, model->manifest, found, problem);
     for (size_t n = 0; n < model->count && done && *found && !model->refused; n++) {
-        make_draw(model, n, &draw);
+        sower_store_model_draw(model, n, &draw);
         done = sower_sqlite_lines_find(&store->lines, &draw, problem);
-        note_drift(model, n, &draw);
+        sower_store_model_note(model, n, &draw);
         *found = draw.outcome != SOWER_DRAW_NEW;
     }
     roll_back(store);
@@ -203,9 +181,9 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     model->drift = 0;
     bool done = begin_writing(store, problem) && insert_manifest(store, model, problem);
     for (size_t n = 0; n < model->count && done && !model->refused; n++) {
-        make_draw(model, n, &draw);
+        sower_store_model_draw(model, n, &draw);
         done = add(store, &draw, problem);
-        note_drift(model, n, &draw);
+        sower_store_model_note(model, n, &draw);
     }
     if (done && model->refused) {
         roll_back(store);
@@ -231,10 +209,7 @@ static bool give(struct sqlite_store *store, struct sower_store_trials *request,
                  struct sower_problem *problem)
 {
     struct sower_sqlite_lines *lines = &store->lines;
-    struct sower_record record = {.kind = SOWER_RECORD_TRIALS,
-                                  .time = request->time,
-                                  .root_id = request->root_id,
-                                  .count = request->count};
+    struct sower_record record;
     if (!sower_sqlite_lines_find_trials(lines, request, problem)) {
         return false;
     }
@@ -244,19 +219,13 @@ static bool give(struct sqlite_store *store, struct sower_store_trials *request,
     if (!sower_sqlite_lines_experiment(lines, &request->root_id, request->experiment, false, problem)) {
         return false;
     }
-    record.trial = lines->experiment.given; /* at most 2^63, which is not given out */
-    if (request->count > SOWER_TRIAL_MAX + 1 - record.trial) {
-        request->outcome = SOWER_TRIALS_EXHAUSTED;
+    if (!sower_store_trials_record(request, lines->experiment.given, &record)) {
         return true;
     }
-    memcpy(record.experiment, request->experiment, strlen(request->experiment) + 1);
-    memcpy(record.key, request->key, strlen(request->key) + 1);
     if (!sower_sqlite_lines_add(lines, &record, problem)) {
         return false;
     }
-    request->outcome = SOWER_TRIALS_GIVEN;
-    request->first = record.trial;
-    request->ledger = record.ledger;
+    sower_store_trials_given(request, &record);
     return true;
 }
 
@@ -275,10 +244,8 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
 {
     struct sqlite_store *store = of(base);
     struct sower_sqlite_lines *lines = &store->lines;
-    struct sower_record record = {.kind = pin->pinned ? SOWER_RECORD_PIN : SOWER_RECORD_UNPIN,
-                                  .time = pin->time,
-                                  .root_id = pin->root_id};
-    memcpy(record.experiment, pin->experiment, strlen(pin->experiment) + 1);
+    struct sower_record record;
+    sower_store_pin_record(pin, &record);
     bool done = begin_writing(store, problem) &&
                 sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem);
     if (done && (lines->experiment.pinned != 0) == pin->pinned) {

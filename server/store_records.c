@@ -1,0 +1,55 @@
+#include "store_records.h"
+
+#include <string.h>
+
+void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
+{
+    struct sower_record *record = &draw->record;
+    draw->strict = model->strict;
+    model->fill(model->context, n, record);
+    record->time = model->time;
+    record->has_manifest = true;
+    memcpy(record->manifest, model->manifest, sizeof record->manifest);
+}
+
+void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw)
+{
+    bool refused = draw->outcome == SOWER_DRAW_REFUSED;
+    if (draw->record.drift != 0 && (model->drift == 0 || refused)) {
+        model->drift = draw->record.drift;
+        model->drifting = n;
+        model->refused = refused;
+    }
+}
+
+bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
+                               struct sower_record *record)
+{
+    if (request->count > SOWER_TRIAL_MAX + 1 - given) {
+        request->outcome = SOWER_TRIALS_EXHAUSTED;
+        return false;
+    }
+    *record = (struct sower_record){.kind = SOWER_RECORD_TRIALS,
+                                    .time = request->time,
+                                    .root_id = request->root_id,
+                                    .trial = given,
+                                    .count = request->count};
+    memcpy(record->experiment, request->experiment, strlen(request->experiment) + 1);
+    memcpy(record->key, request->key, strlen(request->key) + 1);
+    return true;
+}
+
+void sower_store_trials_given(struct sower_store_trials *request, const struct sower_record *record)
+{
+    request->outcome = SOWER_TRIALS_GIVEN;
+    request->first = record->trial;
+    request->ledger = record->ledger;
+}
+
+void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record)
+{
+    *record = (struct sower_record){.kind = pin->pinned ? SOWER_RECORD_PIN : SOWER_RECORD_UNPIN,
+                                    .time = pin->time,
+                                    .root_id = pin->root_id};
+    memcpy(record->experiment, pin->experiment, strlen(pin->experiment) + 1);
+}

@@ -1,0 +1,28 @@
+/* Records of what a store is asked for: what every kind of store does in the same way. */
+#ifndef SOWER_SERVER_STORE_RECORDS_H
+#define SOWER_SERVER_STORE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store.h"
+
+/* Makes the n-th draw of a model. */
+void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);
+
+/* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused for it. */
+void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw);
+
+/* The record of a request for trials, of an experiment that has given out the numbers below `given` (at most
+ * 2^63, which is not given out itself). False when so many are not left: the request's outcome says so. */
+bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
+                               struct sower_record *record);
+
+/* Sets the outcome of a request for trials by the record, which has its line now. */
+void sower_store_trials_given(struct sower_store_trials *request, const struct sower_record *record);
+
+/* The record of a request to pin or unpin. */
+void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record);
+
+#endif
