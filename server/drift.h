@@ -11,7 +11,8 @@
 /* Refuses with 409 the tensor `name`, which drifts from a line of the ledger. */
 enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *name, uint64_t line);
 
-/* Adds the flag, Sower-Drift: the number of that line. Nothing for line 0. */
+/* Adds the flag, Sower-Drift: the number of that line, and forbids caches to keep the answer. Nothing for
+ * line 0. */
 void sower_drift_add_header(struct MHD_Response *response, uint64_t line);
 
 #endif
