@@ -13,13 +13,13 @@ struct options;
  * refused it. */
 enum sow_exit {
     SOW_DONE = 0,
-    SOW_REFUSED = 1,   /* the daemon answered, and said no */
+    SOW_REFUSED = 1,   /* the daemon answered, and said no; or what was checked does not fit */
     SOW_USAGE = 2,     /* the command line was wrong; nothing was asked */
     SOW_TRANSPORT = 3, /* no daemon, a connection that was cut, or bytes that could not be written */
 };
 
 struct command {
-    const char *name;
+    const char *name;                         /* one word, or two: "ledger head" */
     const char *summary;                      /* a few words, no full stop */
     const char *synopsis;                     /* what follows "sow NAME" in the usage line */
     const char *description;                  /* a paragraph */

@@ -37,14 +37,32 @@ static void print_help(FILE *file)
           file);
 }
 
-static const struct command *find_command(const char *name)
+/* How many of the words a command's name takes; 0: they are no such command. */
+static int count_words(const struct command *command, int count, char **words)
 {
+    size_t first = strlen(words[0]);
+    if (strcmp(command->name, words[0]) == 0) {
+        return 1;
+    }
+    return count > 1 && strncmp(command->name, words[0], first) == 0 && command->name[first] == ' ' &&
+                   strcmp(command->name + first + 1, words[1]) == 0
+               ? 2
+               : 0;
+}
+
+/* The command that the words begin with, of two the one with the longer name; *taken is how many it takes. */
+static const struct command *find_command(int count, char **words, int *taken)
+{
+    const struct command *found = NULL;
+    *taken = 0;
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(COMMANDS[i]->name, name) == 0) {
-            return COMMANDS[i];
+        int takes = count_words(COMMANDS[i], count, words);
+        if (takes > *taken) {
+            *taken = takes;
+            found = COMMANDS[i];
         }
     }
-    return NULL;
+    return found;
 }
 
 static enum sow_exit tell_unknown(const char *word)
@@ -76,12 +94,13 @@ static enum sow_exit run(int argc, char **argv)
         print_help(stderr);
         return SOW_USAGE;
     }
-    const struct command *command = find_command(word);
+    int taken;
+    const struct command *command = find_command(argc - 1, argv + 1, &taken);
     struct options options;
     if (command == NULL) {
         return tell_unknown(word);
     }
-    if (!options_parse(command, argc - 1, argv + 1, &options)) {
+    if (!options_parse(command, argc - taken, argv + taken, &options)) {
         return SOW_USAGE;
     }
     if (options_value(&options, "help") != NULL) {

@@ -133,6 +133,14 @@ static size_t rule_index(const struct command *command, int found)
     return index;
 }
 
+/* Whether an option may be given several times. */
+static bool repeats(const struct option_rule *rule)
+{
+    static const char mark[] = " ...";
+    size_t length = rule->value != NULL ? strlen(rule->value) : 0;
+    return length >= sizeof mark && strcmp(rule->value + length - (sizeof mark - 1), mark) == 0;
+}
+
 /* Takes one option as getopt_long found it. */
 static bool take_option(struct options *options, int found, const char *argument)
 {
@@ -152,7 +160,14 @@ static bool take_option(struct options *options, int found, const char *argument
         options_error(options, "--%s needs a value: --%s %s.", rule->name, rule->name, rule->value);
         return false;
     }
-    if (rule->value != NULL && options->values[index] != NULL) {
+    if (repeats(rule)) {
+        if (options->repeated_count == OPTION_REPEAT_MAX) {
+            options_error(options, "--%s is given too often; %d times is the most.", rule->name,
+                          OPTION_REPEAT_MAX);
+            return false;
+        }
+        options->repeated[options->repeated_count++] = optarg;
+    } else if (rule->value != NULL && options->values[index] != NULL) {
         options_error(options, "--%s is given twice.", rule->name);
         return false;
     }

@@ -1,8 +1,9 @@
 /* Options: a command line read by the tables of its command.
  *
  * Long options may be shortened as far as they stay unambiguous, values follow "=" or come as the next word,
- * "--" ends the options (getopt_long). An option with a value is given at most once: of two experiments
- * neither is silently the right one. Every mistake is told on stderr, together with the usage line. */
+ * "--" ends the options (getopt_long). An option with a value is given at most once (of two experiments
+ * neither is silently the right one), unless its rule says that it may be repeated. Every mistake is told on
+ * stderr, together with the usage line. */
 #ifndef SOW_OPTIONS_H
 #define SOW_OPTIONS_H
 
@@ -11,12 +12,13 @@
 
 #include "command.h"
 
-enum { OPTION_MAX = 40 };
+enum { OPTION_MAX = 40, OPTION_REPEAT_MAX = 16 };
 
 struct option_rule {
     const char *name;    /* without dashes; NULL ends a list */
     char letter;         /* the short form; 0: none */
-    const char *value;   /* what its value is called in the help; NULL: a flag */
+    const char *value;   /* what its value is called in the help; NULL: a flag. One that ends in " ..." may be
+                            given several times; a command has at most one such option */
     const char *meaning; /* one line for the help */
 };
 
@@ -27,8 +29,10 @@ struct option_group {
 
 struct options {
     const struct command *command;
-    const char *values[OPTION_MAX]; /* in the order of the rules; NULL: not given; flags hold "" */
-    const char *operand;            /* NULL: not given */
+    const char *values[OPTION_MAX];          /* in the order of the rules; NULL: not given; flags hold "" */
+    const char *operand;                     /* NULL: not given */
+    const char *repeated[OPTION_REPEAT_MAX]; /* all values of the option that may be given several times */
+    size_t repeated_count;
 };
 
 /* The options that every command takes: --help. */
