@@ -220,27 +220,21 @@ bool sower_record_check(const struct sower_record *record, struct sower_problem 
              check_number("count", record->count, 1, INT64_MAX, problem)));
 }
 
-/* The fields of a request, from a record. */
-struct fields {
-    struct sower_pair pairs[16];
-    size_t count;
-    char trial[24], spec[16], layout[SOWER_RECORD_LAYOUT_MAX];
-};
-
-static void add(struct fields *fields, const char *key, size_t key_length, const char *value, size_t length)
+static void add(struct sower_record_fields *fields, const char *key, size_t key_length, const char *value,
+                size_t length)
 {
-    if (fields->count < sizeof fields->pairs / sizeof fields->pairs[0]) {
+    if (fields->count < SOWER_RECORD_FIELDS_MAX) {
         fields->pairs[fields->count++] = (struct sower_pair){key, key_length, value, length};
     }
 }
 
-static void add_text(struct fields *fields, const char *key, const char *text)
+static void add_text(struct sower_record_fields *fields, const char *key, const char *text)
 {
     add(fields, key, strlen(key), text, strlen(text));
 }
 
 /* "oi,in_axis=0+1,fan_in=3" as layout=oi, in_axis=0,1 and fan_in=3. */
-static void add_layout(struct fields *fields, const char *text)
+static void add_layout(struct sower_record_fields *fields, const char *text)
 {
     size_t length = strcspn(text, ",");
     memcpy(fields->layout, text, strlen(text) + 1);
@@ -258,21 +252,27 @@ static void add_layout(struct fields *fields, const char *text)
     }
 }
 
+void sower_record_fields(const struct sower_record *record, struct sower_record_fields *fields)
+{
+    fields->count = 0;
+    snprintf(fields->trial, sizeof fields->trial, "%" PRIu64, record->trial);
+    snprintf(fields->spec, sizeof fields->spec, "%u", record->spec);
+    add_text(fields, "experiment", record->experiment);
+    add_text(fields, "trial", fields->trial);
+    add_text(fields, "name", record->name);
+    add_text(fields, "shape", record->shape);
+    add_text(fields, "dtype", record->dtype);
+    add_text(fields, "init", record->initializer);
+    add_text(fields, "spec", fields->spec);
+    add_layout(fields, record->layout);
+}
+
 static bool parse(const struct sower_record *record, const struct sower_seed *root,
                   struct sower_request *request, struct sower_problem *problem)
 {
-    struct fields fields = {.count = 0};
+    struct sower_record_fields fields;
     json_t *object;
-    snprintf(fields.trial, sizeof fields.trial, "%" PRIu64, record->trial);
-    snprintf(fields.spec, sizeof fields.spec, "%u", record->spec);
-    add_text(&fields, "experiment", record->experiment);
-    add_text(&fields, "trial", fields.trial);
-    add_text(&fields, "name", record->name);
-    add_text(&fields, "shape", record->shape);
-    add_text(&fields, "dtype", record->dtype);
-    add_text(&fields, "init", record->initializer);
-    add_text(&fields, "spec", fields.spec);
-    add_layout(&fields, record->layout);
+    sower_record_fields(record, &fields);
     bool parsed = sower_request_fields_from_pairs(fields.pairs, fields.count, &object, problem) &&
                   sower_request_parse(object, true, root, request, problem);
     json_decref(object);

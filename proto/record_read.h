@@ -26,6 +26,16 @@ bool sower_record_read_text(const char *text, size_t length, struct sower_record
  * form of a link. */
 bool sower_record_check(const struct sower_record *record, struct sower_problem *problem);
 
+/* A draw's record as the fields of a request, to be read or to be asked for; most of them point into the
+ * record. */
+enum { SOWER_RECORD_FIELDS_MAX = 16 };
+struct sower_record_fields {
+    struct sower_pair pairs[SOWER_RECORD_FIELDS_MAX];
+    size_t count;
+    char trial[24], spec[16], layout[SOWER_RECORD_LAYOUT_MAX];
+};
+void sower_record_fields(const struct sower_record *record, struct sower_record_fields *fields);
+
 /* The request that a draw's record is of, read from its texts by the parser of requests. Refuses a record
  * that is not true in itself, naming the member: the request's own record differs from it. The seed is only
  * judged when the record is of `root`, which *known tells; otherwise the request has the record's seed. */
