@@ -13,7 +13,7 @@
 
 static const struct option_rule GET[] = {
     {"output", 'o', "FILE", "write to FILE, whole or not at all ('-': standard output)"},
-    {"quiet", 'q', NULL, "no progress and no summary"},
+    {"quiet", 'q', NULL, "no progress, no warning and no summary"},
     {"progress", 'p', NULL, "show progress even where stderr is no terminal"},
     {"verbose", 'v', NULL, "say seed, draw and ledger line in full, also where stderr is no terminal"},
     {0},
@@ -135,6 +135,9 @@ static enum sow_exit transfer(struct getting *getting, const struct tensor_field
     }
     if (end != HTTP_DONE) {
         return report_answer(options, &answer);
+    }
+    if (options_value(options, "quiet") == NULL) {
+        report_drift(options, &answer, "this tensor");
     }
     summarize(getting, &answer);
     return SOW_DONE;

@@ -126,6 +126,7 @@ static bool begin(struct exchange *exchange)
     copy_header(exchange->curl, "Sower-Seed", answer->seed);
     copy_header(exchange->curl, "Sower-Draw", answer->draw);
     copy_header(exchange->curl, "Sower-Ledger", answer->ledger);
+    copy_header(exchange->curl, "Sower-Drift", answer->drift);
     bool good = answer->status >= 200 && answer->status < 300;
     exchange->stopped = good && !exchange->receiver->begin(exchange->receiver->context, answer);
     return !exchange->stopped;
@@ -279,6 +280,9 @@ static CURLcode set_question(struct exchange *exchange, const char *base,
         code = place != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     }
     code = code == CURLE_OK ? set_part(exchange, question) : code;
+    if (question->method != NULL && code == CURLE_OK) {
+        code = curl_easy_setopt(exchange->curl, CURLOPT_CUSTOMREQUEST, question->method);
+    }
     if (question->idempotency_key != NULL && code == CURLE_OK) {
         code = set_key(exchange, question->idempotency_key);
     }

@@ -39,11 +39,12 @@ struct http_answer {
     long status;                /* 0: none came */
     int64_t length;             /* Content-Length; -1: not given */
     uint64_t received;          /* bytes of the body that the receiver got */
-    char type[HTTP_FIELD_SIZE]; /* Content-Type; these five are empty where not given */
+    char type[HTTP_FIELD_SIZE]; /* Content-Type; these six are empty where not given */
     char etag[HTTP_FIELD_SIZE];
-    char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE], ledger[HTTP_FIELD_SIZE]; /* Sower-… */
-    char reason[HTTP_REASON_SIZE];                                              /* why it failed */
-    char explanation[HTTP_EXPLANATION_SIZE + 1];                                /* the body of a refusal */
+    char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE], ledger[HTTP_FIELD_SIZE], /* Sower-… */
+        drift[HTTP_FIELD_SIZE];
+    char reason[HTTP_REASON_SIZE];               /* why it failed */
+    char explanation[HTTP_EXPLANATION_SIZE + 1]; /* the body of a refusal */
     size_t explanation_size;
 };
 
@@ -59,7 +60,8 @@ struct http_receiver {
 
 /* What is asked. */
 struct http_question {
-    const char *path; /* "/v1/plan" */
+    const char *path;   /* "/v1/plan" */
+    const char *method; /* "PUT" or "DELETE", which bring no body; NULL: GET or POST */
     const struct sower_pair *pairs;
     size_t pair_count;
     const json_t *body; /* the same fields in JSON, for a POST; NULL: always GET */

@@ -145,6 +145,9 @@ static enum sow_exit transfer(struct fetch *fetch, size_t jobs)
         return report_unwritten(fetch->options, fetch->path, write_errno);
     }
     if (result == SOW_DONE) {
+        if (!is_quiet(fetch)) {
+            report_drift(fetch->options, &head, "a tensor of this model");
+        }
         summarize(fetch, download.size);
     }
     return result;

@@ -152,7 +152,10 @@ static void print_card(const json_t *plan)
             *c = *c == '_' ? ' ' : *c;
         }
         terminal_cell(stdout, label, LABEL_COLUMNS);
-        fputc(' ', stdout);
+        fputs(strcmp(key, "ledger") == 0  ? " line "
+              : strcmp(key, "drift") == 0 ? " from line "
+                                          : " ",
+              stdout);
         print_value(value, " × ");
         if (strcmp(key, "bytes") == 0 && json_integer_value(value) >= 1000) {
             printf(" (%s)", terminal_bytes((double)json_integer_value(value), quantity));
@@ -191,8 +194,9 @@ const struct command command_plan = {
     .summary = "show what a request comes to, without drawing it",
     .synopsis = "--experiment TEXT [--trial N] --name TEXT --shape SIZES --init EXPRESSION [option …]",
     .description =
-        "Shows seed, fans, standard deviation or limit, range, size and draw id of a tensor. Nothing "
-        "is drawn and nothing is recorded.",
+        "Shows seed, fans, standard deviation or limit, range, size and draw id of a tensor, the line of the "
+        "ledger where it stands, and the line that it drifts from: one with the same experiment, trial and "
+        "name, and another shape, dtype, initializer or layout. Nothing is drawn and nothing is recorded.",
     .examples = "  sow plan -e exp-42 -n w -s 4096,1024 -i he_normal\n"
                 "  sow plan --offline -e exp-42 -n w -s 3,3,64,128 -i glorot_uniform --layout io\n"
                 "  sow plan -j -e exp-42 -n w -s 4096,1024 -i he_normal | jq .seed\n",

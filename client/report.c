@@ -31,6 +31,19 @@ enum sow_exit report_failure(const struct options *options, const char *what, ..
     return SOW_TRANSPORT;
 }
 
+void report_drift(const struct options *options, const struct http_answer *answer, const char *what)
+{
+    char told[256 + HTTP_FIELD_SIZE];
+    if (*answer->drift == '\0') {
+        return;
+    }
+    snprintf(told, sizeof told,
+             "warning: %s has the experiment, trial and name of line %s of the ledger, and another shape, "
+             "dtype, initializer or layout.",
+             what, answer->drift);
+    say(options, told);
+}
+
 enum sow_exit report_unwritten(const struct options *options, const char *path, int reason)
 {
     if (reason == EPIPE) {
@@ -40,6 +53,18 @@ enum sow_exit report_unwritten(const struct options *options, const char *path, 
                           strerror(reason));
 }
 
+static bool has_option(const struct command *command, const char *name)
+{
+    for (size_t g = 0; command->groups[g] != NULL; g++) {
+        for (const struct option_rule *rule = command->groups[g]->rules; rule->name != NULL; rule++) {
+            if (strcmp(rule->name, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* What to do about a refused field. */
 static void advise(const struct options *options, const char *param)
 {
@@ -47,7 +72,7 @@ static void advise(const struct options *options, const char *param)
     if (strcmp(param, "init") == 0) {
         fputs("'sow initializers' lists what there is; 'sow initializers NAME' shows its parameters.\n",
               stderr);
-    } else if (option != NULL) {
+    } else if (option != NULL && has_option(options->command, option)) {
         fprintf(stderr, "Change --%s and ask again; nothing was recorded.\n", option);
     } else {
         fprintf(stderr, "See 'sow %s --help'.\n", options->command->name);

@@ -19,6 +19,10 @@ enum sow_exit report_stranger(const struct options *options, const struct http_a
 /* A request that was refused offline. */
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
 
+/* One line of warning when the answer says that it drifts: `what` it brought ("this tensor") stood in the
+ * ledger before as another one. */
+void report_drift(const struct options *options, const struct http_answer *answer, const char *what);
+
 /* Bytes that could not be written to the file at `path`, or to standard output for NULL. When that is a pipe
  * whose reader has left, the program ends by SIGPIPE, as every program of a pipeline does. */
 enum sow_exit report_unwritten(const struct options *options, const char *path, int reason);
