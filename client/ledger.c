@@ -1,4 +1,4 @@
-/* sow ledger: what was drawn, line by line as it comes. */
+/* sow ledger: what was recorded, line by line as it comes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -14,7 +14,11 @@
 enum { LINE_SIZE_MAX = 16384 };
 
 static const struct option_rule LEDGER[] = {
-    {"experiment", 'e', "TEXT", "only the draws of this experiment"},
+    {"experiment", 'e', "TEXT", "only lines of this experiment"},
+    {"trial", 't', "N", "of that, only lines of this trial"},
+    {"name", 'n', "TEXT", "of that, only draws of the tensor of this name"},
+    {"seed", 0, "HEX", "only draws of this seed: which weights came from it?"},
+    {"manifest", 0, "HEX", "only draws that were first asked for with this manifest, by its hash"},
     {"after", 'a', "N", "only what stands after line N"},
     {"limit", 'l', "N", "at most N lines"},
     {"json", 'j', NULL, "JSON lines, on a terminal too"},
@@ -25,14 +29,15 @@ static const struct option_group LEDGER_OPTIONS = {"Which lines", LEDGER};
 
 static const struct option_group *const GROUPS[] = {&LEDGER_OPTIONS, &http_options, &options_common, NULL};
 
-/* The columns of the table. The name takes what the others leave. */
+/* The columns of the table. The name takes what the others leave. A line that is no draw says in its place
+ * what it is. */
 static const struct column {
     const char *key, *title;
     size_t columns;
 } COLUMNS[] = {
     {"ledger", "LINE", 7}, {"time", "TIME (UTC)", 19}, {"experiment", "EXPERIMENT", 14},
     {"trial", "TRIAL", 5}, {"name", "NAME", 0},        {"shape", "SHAPE", 13},
-    {"dtype", "DTYPE", 5}, {"init", "INIT", 16},
+    {"dtype", "DTYPE", 5}, {"init", "INIT", 16},       {"drift", "DRIFT", 7},
 };
 
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof COLUMNS[0], NAME_COLUMNS_MIN = 12 };
@@ -85,12 +90,28 @@ static void cell_text(const char *key, const json_t *value, char *text, size_t s
     }
 }
 
+/* What a line says that is no draw, in parentheses, so that it is not taken for a name. */
+static void print_kind(const char *kind, const json_t *line, char *text, size_t size)
+{
+    json_int_t count = json_integer_value(json_object_get(line, "count"));
+    if (strcmp(kind, "trials") == 0) {
+        snprintf(text, size, "(%" JSON_INTEGER_FORMAT " trial%s given out)", count, count == 1 ? "" : "s");
+    } else if (strcmp(kind, "pin") == 0 || strcmp(kind, "unpin") == 0) {
+        snprintf(text, size, "(%sned)", kind);
+    } else {
+        snprintf(text, size, "(%s)", kind);
+    }
+}
+
 static void print_row(const json_t *line)
 {
     char text[1024];
+    const char *kind = json_string_value(json_object_get(line, "kind"));
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
         if (line == NULL) {
             snprintf(text, sizeof text, "%s", COLUMNS[i].title);
+        } else if (strcmp(COLUMNS[i].key, "name") == 0 && kind != NULL && strcmp(kind, "draw") != 0) {
+            print_kind(kind, line, text, sizeof text);
         } else {
             cell_text(COLUMNS[i].key, json_object_get(line, COLUMNS[i].key), text, sizeof text);
         }
@@ -174,7 +195,7 @@ static enum sow_exit report_stop(const struct listing *listing, const struct htt
 
 static enum sow_exit run(const struct options *options)
 {
-    static const char *const FIELDS[] = {"experiment", "after", "limit"};
+    static const char *const FIELDS[] = {"experiment", "trial", "name", "seed", "manifest", "after", "limit"};
     struct sower_pair pairs[sizeof FIELDS / sizeof FIELDS[0]];
     size_t count = 0;
     for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
@@ -199,12 +220,16 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_ledger = {
     .name = "ledger",
-    .summary = "list what was drawn",
-    .synopsis = "[--experiment TEXT] [--after N] [--limit N] [--json]",
+    .summary = "list what was recorded",
+    .synopsis = "[--experiment TEXT [--trial N] [--name TEXT]] [--seed HEX] [--manifest HEX] [option …]",
     .description =
-        "Lists the draws that the daemon has recorded: a table on a terminal, one JSON object a line "
-        "elsewhere. A line is all that is needed to draw its tensor again.",
-    .examples = "  sow ledger --experiment exp-42\n"
+        "Lists what the daemon has recorded: draws, trial numbers that were given out, and pins; as a table "
+        "on a terminal, as one JSON object a line elsewhere. The line of a draw is all that is needed to "
+        "draw its tensor again. A draw that drifts names the first line with its experiment, trial and name, "
+        "where another shape, dtype, initializer or layout stands.",
+    .examples = "  sow ledger --experiment exp-42 --trial 7\n"
+                "  # which weights came from this seed?\n"
+                "  sow ledger --seed \"$(sow seed -e exp-42 -n w)\"\n"
                 "  sow ledger > ledger.ndjson\n"
                 "  sow ledger --after 1000 --limit 50\n",
     .groups = GROUPS,

@@ -142,10 +142,22 @@ def test_a_terminal_gets_the_ledger_as_a_table():
     code, text = ledger_on_terminal(ledger(LINE, {**LINE, "ledger": 8, "shape": []}))
     head, first, second = text.splitlines()
     assert code == 0
-    assert head.split() == ["LINE", "TIME", "(UTC)", "EXPERIMENT", "TRIAL", "NAME", "SHAPE", "DTYPE", "INIT"]
+    assert head.split() == ["LINE", "TIME", "(UTC)", "EXPERIMENT", "TRIAL", "NAME", "SHAPE", "DTYPE", "INIT", "DRIFT"]
     assert first.split() == ["7", "2026-01-31", "12:00:00", "exp-42", "3", "layers.0.weight", "4096×1024", "f32",
                              "he_normal"]
     assert second.split()[0] == "8" and "×" not in second
+
+
+def test_the_table_says_what_is_no_draw_and_which_draw_drifts():
+    other = {"time": LINE["time"], "root": SEED, "experiment": "exp-42"}
+    code, text = ledger_on_terminal(ledger({**LINE, "kind": "draw", "drift": 4},
+                                           {"ledger": 8, "kind": "trials", "trial": 5, "count": 2, **other},
+                                           {"ledger": 9, "kind": "trials", "trial": 7, "count": 1, "key": "k", **other},
+                                           {"ledger": 10, "kind": "pin", **other}, {"ledger": 11, "kind": "unpin", **other}))
+    drifts, two, one, pin, unpin = text.splitlines()[1:]
+    assert code == 0 and drifts.split()[-2:] == ["he_normal", "4"]
+    assert two.split()[3:] == ["exp-42", "5", "(2", "trials", "given", "out)"] and one.split()[4:] == ["7", "(1", "trial", "given", "out)"]
+    assert pin.split()[3:] == ["exp-42", "(pinned)"] and unpin.split()[3:] == ["exp-42", "(unpinned)"]
 
 
 def test_the_table_fits_the_terminal_and_names_cannot_speak_to_it():
