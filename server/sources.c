@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "prepared.h"
 #include "ticker.h"
 
 enum {
@@ -16,88 +17,16 @@ enum {
     SIGHTINGS_LEFT = 2, /* so that who has only closed its sending side gets what is soon done */
 };
 
-enum stage { WAITING, PREPARING, READY, TAKEN /* away: kept only for those who still hold it */ };
-
-struct sower_prepared {
-    struct sower_job job; /* comes first: the pool hands a pointer to it back */
-    struct sower_sources *sources;
-    struct sower_draw_id draw;
-    uint64_t memory, scratch; /* scratch: only while PREPARING */
-    enum stage stage;
-    _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */
-    size_t users;           /* who hold it, or wait for it */
-    size_t resting;         /* of them; when all are */
-    uint64_t rested;        /* for how many seconds, others waiting */
-    struct sower_sources_wait *waits;
-    struct sower_source source; /* open when READY; else what to open */
-    struct sower_prepared *newer, *older;
-};
-
-/* A list in the order of last use. It is short (each entry is megabytes), so it is searched from the front.
- */
 struct sower_sources {
     struct sower_pool *pool;
-    uint64_t limit, wait_seconds;
+    uint64_t wait_seconds;
     struct sower_ticker ticker;
     bool ticks;
     pthread_mutex_t lock;  /* guards what follows */
-    uint64_t memory;       /* of those that are PREPARING or READY */
     size_t turns;          /* how many are WAITING */
     _Atomic bool stopping; /* set under the lock; tasks look at it without */
-    struct sower_prepared *newest, *oldest;
+    struct sower_prepared_list list;
 };
-
-static void unlink_entry(struct sower_sources *sources, struct sower_prepared *entry)
-{
-    *(entry->newer != NULL ? &entry->newer->older : &sources->newest) = entry->older;
-    *(entry->older != NULL ? &entry->older->newer : &sources->oldest) = entry->newer;
-}
-
-static void link_newest(struct sower_sources *sources, struct sower_prepared *entry)
-{
-    entry->newer = NULL;
-    entry->older = sources->newest;
-    *(sources->newest != NULL ? &sources->newest->newer : &sources->oldest) = entry;
-    sources->newest = entry;
-}
-
-static struct sower_prepared *look_up(struct sower_sources *sources, const struct sower_draw_id *draw)
-{
-    struct sower_prepared *entry = sources->newest;
-    while (entry != NULL && memcmp(&entry->draw, draw, sizeof *draw) != 0) {
-        entry = entry->older;
-    }
-    if (entry != NULL && entry->stage == READY) { /* those who wait for their turn keep their place */
-        unlink_entry(sources, entry);
-        link_newest(sources, entry);
-    }
-    return entry;
-}
-
-static void destroy(struct sower_prepared *entry)
-{
-    if (entry->stage == READY) {
-        sower_source_close(&entry->source);
-    }
-    sodium_memzero(&entry->source.seed, sizeof entry->source.seed);
-    free(entry);
-}
-
-/* Drops what nobody uses, longest unused first, until `memory` more bytes fit. Whether they do. */
-static bool make_room(struct sower_sources *sources, uint64_t memory)
-{
-    struct sower_prepared *entry = sources->oldest;
-    while (entry != NULL && memory > sources->limit - sources->memory) {
-        struct sower_prepared *newer = entry->newer;
-        if (entry->stage == READY && entry->users == 0) {
-            unlink_entry(sources, entry);
-            sources->memory -= entry->memory;
-            destroy(entry);
-        }
-        entry = newer;
-    }
-    return memory <= sources->limit - sources->memory;
-}
 
 static void tell(struct sower_sources_wait *list, struct sower_prepared *entry,
                  const struct sower_problem *problem)
@@ -117,8 +46,8 @@ static void tell(struct sower_sources_wait *list, struct sower_prepared *entry,
 static struct sower_sources_wait *give_up(struct sower_sources *sources, struct sower_prepared *entry)
 {
     struct sower_sources_wait *waits = entry->waits;
-    unlink_entry(sources, entry);
-    destroy(entry);
+    sower_prepared_unlink(&sources->list, entry);
+    sower_prepared_destroy(entry);
     return waits;
 }
 
@@ -127,18 +56,18 @@ static void prepare(struct sower_job *job);
 /* Starts the preparations whose turn has come, in order of arrival. The lock is held. */
 static void start_turns(struct sower_sources *sources)
 {
-    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+    for (struct sower_prepared *entry = sources->list.oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
-        if (entry->stage != WAITING) {
+        if (entry->stage != SOWER_STAGE_WAITING) {
             continue;
         }
-        if (!make_room(sources, entry->memory + entry->scratch)) {
+        if (!sower_prepared_make_room(&sources->list, entry->memory + entry->scratch)) {
             return;
         }
         newer = entry->newer; /* what was dropped may have been next */
-        entry->stage = PREPARING;
+        entry->stage = SOWER_STAGE_PREPARING;
         entry->job.run = prepare;
-        sources->memory += entry->memory + entry->scratch;
+        sources->list.memory += entry->memory + entry->scratch;
         sources->turns--;
         if (!sower_pool_submit(sources->pool, &entry->job)) {
             return; /* the pool stops after the sources, so nothing is waiting then */
@@ -181,12 +110,12 @@ static void run_tasks(void *executor, sower_task *task, void *work, size_t count
 static void discard(struct sower_sources *sources, struct sower_prepared *entry, bool opened)
 {
     if (!entry->abandoned) {
-        unlink_entry(sources, entry);
+        sower_prepared_unlink(&sources->list, entry);
     }
     if (opened) {
         sower_source_close(&entry->source);
     }
-    destroy(entry);
+    sower_prepared_destroy(entry);
 }
 
 static bool refuse_stopping(struct sower_problem *problem)
@@ -221,12 +150,12 @@ static void prepare(struct sower_job *job)
     bool opened = open_source(entry, &problem);
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
-    sources->memory -= entry->scratch;
+    sources->list.memory -= entry->scratch;
     if (opened && !entry->abandoned) {
-        entry->stage = READY;
+        entry->stage = SOWER_STAGE_READY;
         entry->waits = NULL;
     } else {
-        sources->memory -= entry->memory;
+        sources->list.memory -= entry->memory;
         discard(sources, entry, opened);
         opened = false;
     }
@@ -238,8 +167,8 @@ static void prepare(struct sower_job *job)
 struct sower_prepared *sower_sources_find(struct sower_sources *sources, const struct sower_draw_id *draw)
 {
     pthread_mutex_lock(&sources->lock);
-    struct sower_prepared *entry = look_up(sources, draw);
-    if (entry != NULL && entry->stage == READY) {
+    struct sower_prepared *entry = sower_prepared_find(&sources->list, draw);
+    if (entry != NULL && entry->stage == SOWER_STAGE_READY) {
         entry->users++;
     } else {
         entry = NULL;
@@ -262,7 +191,7 @@ static struct sower_prepared *new_entry(struct sower_sources *sources, const str
     entry->scratch = sower_sources_need(sources, &cost) - cost.memory;
     entry->source.plan = *plan;
     entry->source.seed = *seed;
-    link_newest(sources, entry);
+    sower_prepared_link(&sources->list, entry);
     sources->turns++;
     return entry;
 }
@@ -276,7 +205,7 @@ static struct sower_prepared *join(struct sower_sources *sources, const struct s
         refuse_stopping(problem);
         return NULL;
     }
-    struct sower_prepared *entry = look_up(sources, draw);
+    struct sower_prepared *entry = sower_prepared_find(&sources->list, draw);
     if (entry != NULL) {
         return entry;
     }
@@ -301,7 +230,7 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
     wait->late = wait->sightings = 0;
     pthread_mutex_lock(&sources->lock);
     struct sower_prepared *entry = join(sources, draw, plan, seed, &problem);
-    bool waits = entry != NULL && entry->stage != READY;
+    bool waits = entry != NULL && entry->stage != SOWER_STAGE_READY;
     if (entry != NULL) {
         entry->users++;
     }
@@ -327,8 +256,8 @@ void sower_prepared_release(struct sower_prepared *prepared)
     struct sower_sources *sources = prepared->sources;
     pthread_mutex_lock(&sources->lock);
     if (--prepared->users == 0) {
-        if (prepared->stage == TAKEN) {
-            destroy(prepared);
+        if (prepared->stage == SOWER_STAGE_TAKEN) {
+            sower_prepared_destroy(prepared);
         }
         start_turns(sources);
     }
@@ -347,7 +276,7 @@ bool sower_prepared_wake(struct sower_prepared *prepared)
     pthread_mutex_lock(&prepared->sources->lock);
     prepared->resting--;
     prepared->rested = 0;
-    bool there = prepared->stage == READY;
+    bool there = prepared->stage == SOWER_STAGE_READY;
     pthread_mutex_unlock(&prepared->sources->lock);
     return there;
 }
@@ -374,7 +303,7 @@ uint64_t sower_sources_need(const struct sower_sources *sources, const struct so
 
 uint64_t sower_sources_limit(const struct sower_sources *sources)
 {
-    return sources->limit;
+    return sources->list.limit;
 }
 
 /* Those that one tick refuses, and why. */
@@ -391,7 +320,7 @@ static void sort_out(const struct sower_sources *sources, struct sower_prepared 
         struct sower_sources_wait *wait = *place;
         bool gone = wait->has_left != NULL && wait->has_left(wait);
         wait->sightings = gone ? wait->sightings + 1 : 0;
-        wait->late += entry->stage == WAITING;
+        wait->late += entry->stage == SOWER_STAGE_WAITING;
         struct sower_sources_wait **list = wait->sightings >= SIGHTINGS_LEFT    ? &refused->left
                                            : wait->late > sources->wait_seconds ? &refused->late
                                                                                 : NULL;
@@ -409,42 +338,31 @@ static void sort_out(const struct sower_sources *sources, struct sower_prepared 
 /* Nobody waits for it any more. A preparation that runs ends at its next task, and releases the entry. */
 static void abandon(struct sower_sources *sources, struct sower_prepared *entry)
 {
-    if (entry->stage == WAITING) {
+    if (entry->stage == SOWER_STAGE_WAITING) {
         sources->turns--;
         give_up(sources, entry);
         return;
     }
-    unlink_entry(sources, entry);
+    sower_prepared_unlink(&sources->list, entry);
     atomic_store(&entry->abandoned, true);
-}
-
-/* Closes what nobody has read for long. Who holds it learns that when it wakes. */
-static void take_away(struct sower_sources *sources, struct sower_prepared *entry)
-{
-    const struct sower_source source = {.plan = entry->source.plan, .seed = entry->source.seed};
-    unlink_entry(sources, entry);
-    sources->memory -= entry->memory;
-    sower_source_close(&entry->source);
-    entry->source = source;
-    entry->stage = TAKEN;
 }
 
 /* Another second in which nobody has read what is READY while others wait. Half-way through their patience,
  * slow readers have to make way, as many as it takes. */
 static void end_rests(struct sower_sources *sources)
 {
-    for (struct sower_prepared *entry = sources->oldest; entry != NULL; entry = entry->newer) {
+    for (struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {
         bool rests = sources->turns > 0 && entry->users > 0 && entry->resting == entry->users;
         entry->rested = rests ? entry->rested + 1 : 0;
     }
-    struct sower_prepared *entry = sources->oldest;
+    struct sower_prepared *entry = sources->list.oldest;
     while (entry != NULL && sources->turns > 0) {
         bool over = entry->rested > sources->wait_seconds / 2;
         if (over) {
-            take_away(sources, entry);
+            sower_prepared_take_away(&sources->list, entry);
             start_turns(sources);
         }
-        entry = over ? sources->oldest : entry->newer;
+        entry = over ? sources->list.oldest : entry->newer;
     }
 }
 
@@ -461,9 +379,9 @@ void sower_sources_tick(struct sower_sources *sources)
                       sources->wait_seconds);
     pthread_mutex_lock(&sources->lock);
     end_rests(sources);
-    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+    for (struct sower_prepared *entry = sources->list.oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
-        if (entry->stage == READY) {
+        if (entry->stage == SOWER_STAGE_READY) {
             continue;
         }
         sort_out(sources, entry, &refused);
@@ -482,8 +400,8 @@ static bool tick(void *context)
     struct sower_sources *sources = context;
     sower_sources_tick(sources);
     pthread_mutex_lock(&sources->lock);
-    const struct sower_prepared *entry = sources->newest;
-    while (entry != NULL && entry->stage == READY) {
+    const struct sower_prepared *entry = sources->list.newest;
+    while (entry != NULL && entry->stage == SOWER_STAGE_READY) {
         entry = entry->older;
     }
     pthread_mutex_unlock(&sources->lock);
@@ -505,7 +423,7 @@ struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory
         return NULL;
     }
     sources->pool = pool;
-    sources->limit = memory;
+    sources->list.limit = memory;
     sources->wait_seconds = wait_seconds;
     pthread_mutex_init(&sources->lock, NULL);
     sources->ticks = sower_ticker_start(&sources->ticker, tick, sources);
@@ -524,9 +442,9 @@ void sower_sources_stop(struct sower_sources *sources)
     refuse_stopping(&problem);
     pthread_mutex_lock(&sources->lock);
     sources->stopping = true;
-    for (struct sower_prepared *entry = sources->oldest, *newer; entry != NULL; entry = newer) {
+    for (struct sower_prepared *entry = sources->list.oldest, *newer; entry != NULL; entry = newer) {
         newer = entry->newer;
-        if (entry->stage != WAITING) {
+        if (entry->stage != SOWER_STAGE_WAITING) {
             continue;
         }
         struct sower_sources_wait *waits = give_up(sources, entry), **end = &waits;
@@ -544,10 +462,10 @@ void sower_sources_stop(struct sower_sources *sources)
 void sower_sources_free(struct sower_sources *sources)
 {
     stop_ticker(sources);
-    while (sources->newest != NULL) {
-        struct sower_prepared *entry = sources->newest;
-        unlink_entry(sources, entry);
-        destroy(entry);
+    while (sources->list.newest != NULL) {
+        struct sower_prepared *entry = sources->list.newest;
+        sower_prepared_unlink(&sources->list, entry);
+        sower_prepared_destroy(entry);
     }
     pthread_mutex_destroy(&sources->lock);
     free(sources);

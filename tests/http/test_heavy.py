@@ -200,14 +200,14 @@ def test_who_waits_too_long_for_memory_gets_503(start):
 
 @pytest.mark.parametrize("path", ["/v1/tensor", "/v1/model"])
 def test_a_slow_reader_makes_way_and_goes_on_when_it_reads_again(start, path):
-    daemon = start("--cache-size", "90M", "--wait-seconds", "2", "--idle-seconds", "3600")
-    fields = orthogonal(3000, 3000)
+    daemon = start("--cache-size", "40M", "--wait-seconds", "6", "--idle-seconds", "3600")
+    fields = orthogonal(1800, 1800)
     if path == "/v1/model":
-        manifest = {"tensors": [{"name": name, "shape": [3000, 3000]} for name in "qr"], "rules": [{"match": "*", "init": "orthogonal"}]}
+        manifest = {"tensors": [{"name": name, "shape": [1800, 1800]} for name in "qr"], "rules": [{"match": "*", "init": "orthogonal"}]}
         stored = daemon.post("/v1/manifests", manifest).json()["manifest"]
         fields = {"manifest": stored, "experiment": "heavy"}
     connection = stuck_reader(daemon, path, fields)
-    assert daemon.get("/v1/tensor", **{**orthogonal(3000, 3000), "name": "other"}, slice="0:10,:").status == 200
+    assert daemon.get("/v1/tensor", **{**orthogonal(1800, 1800), "name": "other"}, slice="0:10,:").status == 200
     received = b"HTTP/1.1 200" + b"".join(iter(lambda: connection.recv(1 << 20), b""))
     connection.close()
     head, body = received.split(b"\r\n\r\n", 1)
