@@ -32,8 +32,8 @@ UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 
 CORE_LIBS = -lsodium -lm
 PROTO_LIBS = -ljansson
-SERVER_LIBS = -lmicrohttpd -lsqlite3 -lsystemd -lpthread
-CLIENT_LIBS = -lcurl -lpthread
+SERVER_LIBS = -lmicrohttpd -lsqlite3 -lpq -lsystemd -lpthread
+CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -68,8 +68,8 @@ $(BUILD)/%.o: %.c
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # Debian's packages, the same names in 12 and 13.
-PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libsystemd-dev libcurl4-openssl-dev
-PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl
+PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
+PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
 # nginx, which its package starts on port 80, is only for CI and bench; its tests are skipped without it.

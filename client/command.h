@@ -36,6 +36,8 @@ extern const struct command command_stats;
 extern const struct command command_trial;
 extern const struct command command_seed;
 extern const struct command command_ledger;
+extern const struct command command_ledger_head;
+extern const struct command command_ledger_verify;
 extern const struct command command_initializers;
 extern const struct command command_recipes;
 

@@ -1,0 +1,21 @@
+/* Heads of the ledger, as sow gets them: from the daemon, or from a file in which one was kept. */
+#ifndef SOW_HEAD_H
+#define SOW_HEAD_H
+
+#include "../proto/head.h"
+#include "options.h"
+
+/* Asks the daemon. What goes wrong has been told. */
+enum sow_exit head_fetch(const struct options *options, struct sower_head *head);
+
+/* Reads a file. What goes wrong has been told; SOW_REFUSED when it holds no head. */
+enum sow_exit head_read(const struct options *options, const char *path, struct sower_head *head);
+
+/* Whether it is signed, and by the writer of --writer, where that is given; otherwise that has been told,
+ * under the head's name. The option has been checked with head_check_writer. */
+bool head_is_trusted(const struct options *options, const struct sower_head *head, const char *name);
+
+/* Whether --writer, if it is given, is a key; otherwise that has been told. */
+bool head_check_writer(const struct options *options);
+
+#endif

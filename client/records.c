@@ -1,0 +1,158 @@
+#include "records.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../proto/record_read.h"
+#include "http.h"
+#include "lines.h"
+#include "report.h"
+
+enum { BLOCK_SIZE = 64 * 1024, MAGIC_SIZE = 16 };
+
+/* What a SQLite database begins with, its NUL included. */
+static const char MAGIC[MAGIC_SIZE] = "SQLite format 3";
+
+/* An export on its way. */
+struct export
+{
+    struct records *records;
+    struct lines lines;
+    bool wrong;
+    bool stranger; /* the daemon's answer is no ledger */
+};
+
+const char *records_name(const char *path)
+{
+    return path == NULL ? "the daemon" : strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+static bool take_line(void *context, const char *line, size_t size)
+{
+    struct export *export = context;
+    struct records *records = export->records;
+    struct sower_record record;
+    if (!sower_record_read_text(line, size, &record, &records->problem)) {
+        export->wrong = true;
+        return false;
+    }
+    bool taken = records->take(records->context, &record);
+    records->count += taken;
+    return taken;
+}
+
+static void begin(struct export *export, struct records *records)
+{
+    export->records = records;
+    export->lines = (struct lines){.take = take_line, .context = export};
+    export->wrong = export->stranger = false;
+}
+
+/* How the reading ended, which went well so far as `going` tells. */
+static enum records_end finish(struct export *export, bool going)
+{
+    if (export->lines.too_long) {
+        sower_problem_set(&export->records->problem, SOWER_PROBLEM_INVALID, "", "It is too long.");
+    }
+    return going ? RECORDS_DONE : export->wrong || export->lines.too_long ? RECORDS_WRONG : RECORDS_STOPPED;
+}
+
+static enum records_end fail(struct records *records, const char *path, const char *reason)
+{
+    progress_end(&records->progress);
+    records->result = report_failure(records->options, "%s cannot be read: %s.", records_name(path), reason);
+    return RECORDS_FAILED;
+}
+
+/* Reads the rest of an export of which `head` has come. */
+static enum records_end read_export(struct records *records, FILE *file, const char *path, const char *head,
+                                    size_t size)
+{
+    struct export export;
+    char block[BLOCK_SIZE];
+    uint64_t done = size;
+    begin(&export, records);
+    bool going = lines_feed(&export.lines, head, size);
+    while (going && (size = fread(block, 1, sizeof block, file)) > 0) {
+        going = lines_feed(&export.lines, block, size);
+        done += size;
+        progress_update(&records->progress, done);
+    }
+    if (ferror(file)) {
+        return fail(records, path, strerror(errno));
+    }
+    going = going && lines_end(&export.lines);
+    return finish(&export, going);
+}
+
+static enum records_end read_stream(struct records *records, FILE *file, const char *path)
+{
+    char head[MAGIC_SIZE];
+    struct stat status;
+    size_t size = fread(head, 1, sizeof head, file);
+    if (ferror(file)) {
+        return fail(records, path, strerror(errno));
+    }
+    bool regular = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode);
+    progress_begin(&records->progress, !regular, false);
+    progress_expect(&records->progress, regular ? (uint64_t)status.st_size : 0);
+    if (size < sizeof head || memcmp(head, MAGIC, sizeof head) != 0) {
+        return read_export(records, file, path, head, size);
+    }
+    return regular && strcmp(path, "-") != 0 ? records_read_database(records, path)
+                                             : fail(records, path, "a database is no stream; name its file");
+}
+
+static enum records_end read_file(struct records *records, const char *path)
+{
+    bool is_input = strcmp(path, "-") == 0;
+    FILE *file = is_input ? stdin : fopen(path, "rb");
+    if (file == NULL) {
+        return fail(records, path, strerror(errno));
+    }
+    enum records_end end = read_stream(records, file, path);
+    if (!is_input) {
+        fclose(file);
+    }
+    return end;
+}
+
+static bool begin_answer(void *context, const struct http_answer *answer)
+{
+    static const char TYPE[] = "application/x-ndjson";
+    struct export *export = context;
+    export->stranger = strncmp(answer->type, TYPE, sizeof TYPE - 1) != 0;
+    return !export->stranger;
+}
+
+static bool receive(void *context, const void *bytes, size_t size)
+{
+    return lines_feed(&((struct export *)context)->lines, bytes, size);
+}
+
+static enum records_end read_daemon(struct records *records)
+{
+    struct export export;
+    struct http_receiver receiver = {begin_answer, receive, NULL, &export};
+    struct http_question question = {.path = "/v1/ledger"};
+    struct http_answer answer;
+    begin(&export, records);
+    enum http_end end = http_ask(records->options, &question, &receiver, &answer);
+    if (end != HTTP_DONE && (end != HTTP_STOPPED || export.stranger)) {
+        records->result = export.stranger
+                              ? report_stranger(records->options, &answer, "not with lines of a ledger")
+                              : report_answer(records->options, &answer);
+        return RECORDS_FAILED;
+    }
+    return finish(&export, end == HTTP_DONE && lines_end(&export.lines));
+}
+
+enum records_end records_read(struct records *records, const char *path)
+{
+    records->count = 0;
+    progress_begin(&records->progress, true, false);
+    enum records_end end = path == NULL ? read_daemon(records) : read_file(records, path);
+    progress_end(&records->progress);
+    return end;
+}

@@ -1,0 +1,333 @@
+/* The lines of a ledger in a SQLite database, as sowerd keeps them; SPEC.md says what its tables hold. */
+#include "records.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "../proto/record_read.h"
+#include "report.h"
+
+enum {
+    APPLICATION_ID = 0x536f7772, /* "Sowr" */
+    SCHEMA_VERSION = 4,          /* of the tables that are read here */
+    PROGRESS_EVERY = 1024,       /* lines, from one showing of progress to the next */
+    URI_SIZE = 3 * PATH_MAX + 32,
+};
+
+/* No line is joined away: what is missing beside it shows as NULL. */
+static const char LINES[] =
+    "SELECT l.ledger, l.time, l.kind, e.root, e.name, w.key, l.sequence, l.link, l.trial, l.count, l.key,"
+    " l.draw, l.seed, l.spec, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift"
+    " FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON w.id = l.writer"
+    " ORDER BY l.ledger";
+
+static const char ENDS[] = "SELECT key, sequence, link FROM writer ORDER BY id";
+
+/* A database that is being read. */
+struct database {
+    struct records *records;
+    const char *path;
+    sqlite3 *connection;
+    sqlite3_stmt *statement;
+    char whole[PATH_MAX]; /* the path without symbolic links */
+    bool immutable;       /* it was opened as a file that nobody writes to */
+    uint64_t last;        /* the greatest line number, for the progress */
+    int column;           /* the next one to be read */
+    struct sower_problem *problem;
+};
+
+static bool refuse(struct database *database, const char *member, const char *meaning)
+{
+    return sower_problem_set(database->problem, SOWER_PROBLEM_INVALID, member, "%s must be %s.", member,
+                             meaning);
+}
+
+/* Each of these reads the next column. */
+static bool read_number(struct database *database, const char *member, uint64_t *number)
+{
+    int column = database->column++;
+    if (sqlite3_column_type(database->statement, column) != SQLITE_INTEGER ||
+        sqlite3_column_int64(database->statement, column) < 0) {
+        return refuse(database, member, "a whole number");
+    }
+    *number = (uint64_t)sqlite3_column_int64(database->statement, column);
+    return true;
+}
+
+static bool read_bytes(struct database *database, const char *member, uint8_t bytes[32])
+{
+    int column = database->column++;
+    const void *blob = sqlite3_column_blob(database->statement, column);
+    if (sqlite3_column_type(database->statement, column) != SQLITE_BLOB ||
+        sqlite3_column_bytes(database->statement, column) != 32) {
+        return refuse(database, member, "32 bytes");
+    }
+    memcpy(bytes, blob, 32);
+    return true;
+}
+
+static bool read_text(struct database *database, const char *member, char *text, size_t size)
+{
+    int column = database->column++;
+    const unsigned char *found = sqlite3_column_text(database->statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(database->statement, column);
+    if (sqlite3_column_type(database->statement, column) != SQLITE_TEXT || found == NULL || length >= size ||
+        memchr(found, '\0', length) != NULL) {
+        return refuse(database, member, "text that is not too long");
+    }
+    memcpy(text, found, length);
+    text[length] = '\0';
+    return true;
+}
+
+/* Whether the next column is NULL, which is passed over then. */
+static bool is_null(struct database *database)
+{
+    bool null = sqlite3_column_type(database->statement, database->column) == SQLITE_NULL;
+    database->column += null;
+    return null;
+}
+
+/* Columns that mean nothing for a line of this kind must say nothing. */
+static bool read_nothing(struct database *database, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!is_null(database)) {
+            return refuse(database, sqlite3_column_name(database->statement, database->column),
+                          "NULL in a line of this kind");
+        }
+    }
+    return true;
+}
+
+/* What does not apply is NULL; 0 and an empty text would be another way to say it. */
+static bool read_drift(struct database *database, uint64_t *drift)
+{
+    return read_number(database, "drift", drift) &&
+           (*drift > 0 || refuse(database, "drift", "NULL or at least 1"));
+}
+
+static bool read_key(struct database *database, char *key, size_t size)
+{
+    return read_text(database, "key", key, size) &&
+           (key[0] != '\0' || refuse(database, "key", "NULL or not empty"));
+}
+
+static bool read_draw(struct database *database, struct sower_record *record)
+{
+    uint64_t spec = 0;
+    bool read = read_nothing(database, 2) && read_bytes(database, "draw", record->draw.bytes) &&
+                read_bytes(database, "seed", record->seed.bytes) && read_number(database, "spec", &spec) &&
+                read_text(database, "name", record->name, sizeof record->name) &&
+                read_text(database, "shape", record->shape, sizeof record->shape) &&
+                read_text(database, "dtype", record->dtype, sizeof record->dtype) &&
+                read_text(database, "init", record->initializer, sizeof record->initializer) &&
+                read_text(database, "layout", record->layout, sizeof record->layout) &&
+                (is_null(database) ||
+                 (record->has_manifest = true, read_bytes(database, "manifest", record->manifest))) &&
+                (is_null(database) || read_drift(database, &record->drift));
+    record->spec = spec <= INT32_MAX ? (unsigned)spec : 0;
+    return read;
+}
+
+static bool read_rest(struct database *database, struct sower_record *record)
+{
+    switch (record->kind) {
+    case SOWER_RECORD_DRAW:
+        return read_number(database, "trial", &record->trial) && read_draw(database, record);
+    case SOWER_RECORD_TRIALS:
+        return read_number(database, "trial", &record->trial) &&
+               read_number(database, "count", &record->count) &&
+               (is_null(database) || read_key(database, record->key, sizeof record->key)) &&
+               read_nothing(database, 10);
+    default:
+        return read_nothing(database, 13);
+    }
+}
+
+static bool read_record(struct database *database, struct sower_record *record)
+{
+    uint64_t time = 0, kind = 0;
+    memset(record, 0, sizeof *record);
+    database->column = 0;
+    bool read = read_number(database, "ledger", &record->ledger) && read_number(database, "time", &time) &&
+                read_number(database, "kind", &kind) && read_bytes(database, "root", record->root_id.bytes) &&
+                read_text(database, "experiment", record->experiment, sizeof record->experiment) &&
+                read_bytes(database, "writer", record->place.writer) &&
+                read_number(database, "sequence", &record->place.sequence) &&
+                read_bytes(database, "link", record->place.link);
+    record->time = (int64_t)time;
+    record->kind = kind <= SOWER_RECORD_UNPIN ? (enum sower_record_kind)kind : 0;
+    return read && read_rest(database, record) && sower_record_check(record, database->problem);
+}
+
+static bool take_record(struct database *database)
+{
+    struct records *records = database->records;
+    struct sower_record record;
+    if (!read_record(database, &record)) {
+        return false;
+    }
+    bool taken = records->take(records->context, &record);
+    records->count += taken;
+    if (records->count % PROGRESS_EVERY == 0 && database->last > 0) {
+        progress_update(&records->progress, (uint64_t)((double)records->progress.total *
+                                                       (double)records->count / (double)database->last));
+    }
+    return taken;
+}
+
+static bool take_end(struct database *database)
+{
+    struct sower_link end;
+    database->column = 0;
+    return read_bytes(database, "writer", end.writer) && read_number(database, "sequence", &end.sequence) &&
+           read_bytes(database, "link", end.link) &&
+           database->records->take_end(database->records->context, &end);
+}
+
+static enum records_end fail(struct database *database, const char *reason)
+{
+    struct records *records = database->records;
+    progress_end(&records->progress);
+    records->result =
+        report_failure(records->options, "the database %s cannot be read: %s.", database->path, reason);
+    return RECORDS_FAILED;
+}
+
+/* Reads what a query finds, row by row. */
+static enum records_end read_rows(struct database *database, const char *query,
+                                  bool (*take)(struct database *database))
+{
+    int step = SQLITE_ERROR;
+    bool going = true;
+    database->problem->sentence[0] = '\0';
+    if (sqlite3_prepare_v2(database->connection, query, -1, &database->statement, NULL) == SQLITE_OK) {
+        while (going && (step = sqlite3_step(database->statement)) == SQLITE_ROW) {
+            going = take(database);
+        }
+    }
+    enum records_end end = !going && database->problem->sentence[0] != '\0' ? RECORDS_WRONG
+                           : !going                                         ? RECORDS_STOPPED
+                           : step == SQLITE_DONE                            ? RECORDS_DONE
+                                                 : fail(database, sqlite3_errmsg(database->connection));
+    sqlite3_finalize(database->statement);
+    database->statement = NULL;
+    return end;
+}
+
+/* The first column of a query's one row; -1 when there is none. */
+static int64_t ask(struct database *database, const char *query)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t answer = -1;
+    if (sqlite3_prepare_v2(database->connection, query, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        answer = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return answer;
+}
+
+/* Refuses a database that is another program's, or of another schema. */
+static enum records_end check_schema(struct database *database)
+{
+    char reason[160];
+    int64_t application = ask(database, "PRAGMA application_id");
+    int64_t version = ask(database, "PRAGMA user_version");
+    if (application < 0 || version < 0) {
+        return fail(database, sqlite3_errmsg(database->connection));
+    }
+    if (application != APPLICATION_ID) {
+        return fail(database, "it is of another program, no ledger");
+    }
+    if (version != SCHEMA_VERSION) {
+        snprintf(reason, sizeof reason,
+                 version < SCHEMA_VERSION ? "it is of schema %" PRId64
+                                            ", and this sow reads %d; the sowerd that belongs to this sow "
+                                            "brings it there"
+                                          : "it is of schema %" PRId64
+                                            ", and this sow reads %d; take the sow of its sowerd",
+                 version, SCHEMA_VERSION);
+        return fail(database, reason);
+    }
+    if (ask(database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                      " AND name IN ('line', 'experiment', 'writer')") != 3) {
+        return fail(database, "its tables are missing");
+    }
+    return RECORDS_DONE;
+}
+
+/* "file:" and the path, for SQLite, whose marks in it are escaped. */
+static void print_uri(const char *path, const char *how, char uri[URI_SIZE])
+{
+    size_t length = (size_t)snprintf(uri, URI_SIZE, "file:");
+    for (const char *c = path; *c != '\0'; c++) {
+        length += (size_t)snprintf(uri + length, URI_SIZE - length,
+                                   strchr("?#%", *c) != NULL ? "%%%02X" : "%c", (unsigned char)*c);
+    }
+    snprintf(uri + length, URI_SIZE - length, "?%s", how);
+}
+
+/* Whether somebody has the database open: the write-ahead log is there from the first one who opens it until
+ * the last one closes it. */
+static bool is_in_use(const char *path)
+{
+    char log[PATH_MAX + 8];
+    snprintf(log, sizeof log, "%s-wal", path);
+    return access(log, F_OK) == 0;
+}
+
+/* A file in use, or one whose log is left over, is read as any reader does. One without a log is read as it
+ * lies there, without making files beside it, so also where nothing may be written. */
+static enum records_end open_database(struct database *database)
+{
+    char uri[URI_SIZE];
+    if (realpath(database->path, database->whole) == NULL) {
+        return fail(database, strerror(errno));
+    }
+    database->immutable = !is_in_use(database->whole);
+    print_uri(database->whole, database->immutable ? "mode=ro&immutable=1" : "mode=ro", uri);
+    if (sqlite3_open_v2(uri, &database->connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
+        SQLITE_OK) {
+        return fail(database, sqlite3_errmsg(database->connection));
+    }
+    sqlite3_busy_timeout(database->connection, 1000);
+    sqlite3_db_config(database->connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return RECORDS_DONE;
+}
+
+static enum records_end read_all(struct database *database)
+{
+    enum records_end end = check_schema(database);
+    if (end == RECORDS_DONE && ask(database, "SELECT coalesce(max(ledger), 0) FROM line") > 0) {
+        database->last = (uint64_t)ask(database, "SELECT coalesce(max(ledger), 0) FROM line");
+    }
+    end = end == RECORDS_DONE ? read_rows(database, LINES, take_record) : end;
+    if (end == RECORDS_DONE && database->records->take_end != NULL) {
+        end = read_rows(database, ENDS, take_end);
+    }
+    return end;
+}
+
+enum records_end records_read_database(struct records *records, const char *path)
+{
+    struct database database = {.records = records, .path = path, .problem = &records->problem};
+    enum records_end end = open_database(&database);
+    if (end == RECORDS_DONE) {
+        end = sqlite3_exec(database.connection, "BEGIN", NULL, NULL, NULL) == SQLITE_OK
+                  ? read_all(&database)
+                  : fail(&database, sqlite3_errmsg(database.connection));
+    }
+    sqlite3_close(database.connection);
+    if (end != RECORDS_FAILED && database.immutable && is_in_use(database.whole)) {
+        end = fail(&database, "a daemon has opened it meanwhile; ask again");
+    }
+    return end;
+}
