@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <sodium.h>
 
@@ -43,6 +44,7 @@ struct stats {
     bool opened, heavy;
     struct sower_source source; /* of a light one */
     struct sower_sources_wait preparation;
+    time_t left; /* a second after its client was first seen to have left; 0: it has not */
     uint64_t at, elements;
     struct sower_statistics statistics;
     crypto_generichash_state digest;
@@ -218,10 +220,32 @@ static void end(struct stats *stats, bool done)
     sower_exchange_resume(stats->work.exchange);
 }
 
-/* Has the next turn taken, unless the daemon is stopping. */
+/* As those who wait for a preparation (sources.h), a client is taken for gone when it has looked so for a
+ * second. */
+static bool is_gone(struct stats *stats)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!sower_exchange_has_left(stats->work.exchange)) {
+        stats->left = 0;
+    } else if (stats->left == 0) {
+        stats->left = now.tv_sec + 1;
+    }
+    return stats->left != 0 && now.tv_sec > stats->left;
+}
+
+/* Has the next turn taken, unless nobody waits for it or the daemon is stopping. */
 static void go_on(struct stats *stats)
 {
     const struct sower_server *server = stats->work.exchange->server;
+    if (is_gone(stats)) {
+        sower_problem_set(
+            &stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
+            "The connection was closed from the other side while the statistics were being made; "
+            "keep it open until the answer has come.");
+        end(stats, false);
+        return;
+    }
     if (!atomic_load(&server->draining) && sower_pool_submit(server->pool, &stats->work.job)) {
         return;
     }

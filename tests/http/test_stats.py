@@ -88,3 +88,14 @@ def test_a_daemon_that_stops_does_not_wait_for_statistics(start):
     connection.request("GET", "/v1/stats?experiment=e&name=w&init=normal&shape=131072,131072")
     daemon.get("/healthz")
     assert daemon.stop() == 0
+
+
+def test_statistics_that_nobody_waits_for_are_given_up(start):
+    daemon = start("--compute-threads", "1")
+    connection = daemon.socket()
+    target = daemon.url("/v1/stats", experiment="stats", name="huge", shape="17179869184", init="normal").split(daemon.address)[1]
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    while int(open(f"/proc/{daemon.process.pid}/stat").read().rsplit(") ", 1)[1].split()[11]) < 20:  # until it works on them
+        pass
+    connection.close()
+    assert daemon.wait_for(lambda line: line.get("path") == "/v1/stats")["status"] == 503
