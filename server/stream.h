@@ -13,7 +13,7 @@
 
 /* What libmicrohttpd's buffers are for all streams together, and for one at the most. */
 enum {
-    SOWER_STREAM_BUDGET = 24 * 1024 * 1024,
+    SOWER_STREAM_BUDGET = 20 * 1024 * 1024,
     SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024,
     SOWER_STREAM_COPY_SIZE = 64 * 1024, /* where blocks are made elsewhere */
 };

@@ -1,5 +1,8 @@
 /* The plainest reader of HTTP bodies: sends one GET, reads the answer into one buffer until the server
- * closes, and prints bytes and seconds. Usage: reader PORT TARGET [CONNECTIONS] */
+ * closes, and prints bytes and seconds. Usage: reader PORT TARGET [CONNECTIONS]
+ *
+ * reader PORT TARGET 1 REQUESTS sends so many, one after the other on one connection, and counts bodies and
+ * the time from the first request on. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,21 +23,74 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static int request(uint16_t port, const char *target)
+static void send_request(int socket_fd, const char *target, const char *connection)
+{
+    char text[4096];
+    int length = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n\r\n",
+                          target, connection);
+    if (length >= (int)sizeof text || write(socket_fd, text, (size_t)length) != length) {
+        perror("reader");
+        exit(1);
+    }
+}
+
+static int connect_to(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    char text[4096];
-    int length = snprintf(text, sizeof text,
-                          "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", target);
     int socket_fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (socket_fd < 0 || length >= (int)sizeof text ||
-        connect(socket_fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        write(socket_fd, text, (size_t)length) != length) {
+    if (socket_fd < 0 || connect(socket_fd, (struct sockaddr *)&address, sizeof address) != 0) {
         perror("reader");
         exit(1);
     }
     return socket_fd;
+}
+
+static size_t read_some(int socket_fd, char *buffer, size_t size)
+{
+    ssize_t got = read(socket_fd, buffer, size);
+    if (got <= 0) {
+        perror("reader");
+        exit(1);
+    }
+    return (size_t)got;
+}
+
+/* Reads one answer of a connection that stays open; returns the bytes of its body. */
+static uint64_t read_answer(int socket_fd, char *buffer)
+{
+    static const char field[] = "\r\nContent-Length: ";
+    char *end = NULL;
+    size_t got = 0;
+    while (end == NULL) {
+        got += read_some(socket_fd, buffer + got, BUFFER - 1 - got);
+        buffer[got] = '\0'; /* the head has no NUL */
+        end = strstr(buffer, "\r\n\r\n");
+    }
+    char *length = strstr(buffer, field);
+    if (length == NULL || length > end) {
+        fprintf(stderr, "reader: %s\n", buffer);
+        exit(1);
+    }
+    uint64_t size = strtoull(length + sizeof field - 1, NULL, 10);
+    for (uint64_t left = size - (got - (size_t)(end + 4 - buffer)); left > 0;) {
+        left -= read_some(socket_fd, buffer, left < BUFFER ? (size_t)left : BUFFER);
+    }
+    return size;
+}
+
+static int read_in_turn(uint16_t port, const char *target, long requests, char *buffer)
+{
+    int socket_fd = connect_to(port);
+    uint64_t total = 0;
+    double start = seconds();
+    for (long i = 0; i < requests; i++) {
+        send_request(socket_fd, target, "keep-alive");
+        total += read_answer(socket_fd, buffer);
+    }
+    printf("%llu %.6f\n", (unsigned long long)total, seconds() - start);
+    close(socket_fd);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -42,8 +98,12 @@ int main(int argc, char **argv)
     static char buffer[BUFFER];
     static struct pollfd polled[CONNECTIONS_MAX];
     if (argc < 3) {
-        fprintf(stderr, "Usage: reader PORT TARGET [CONNECTIONS]\n");
+        fprintf(stderr, "Usage: reader PORT TARGET [CONNECTIONS [REQUESTS]]\n");
         return 2;
+    }
+    const uint16_t port = (uint16_t)strtol(argv[1], NULL, 10);
+    if (argc > 4) {
+        return read_in_turn(port, argv[2], strtol(argv[4], NULL, 10), buffer);
     }
     long connections = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
     if (connections < 1 || connections > CONNECTIONS_MAX) {
@@ -51,8 +111,8 @@ int main(int argc, char **argv)
     }
     double start = seconds();
     for (long i = 0; i < connections; i++) {
-        polled[i] =
-            (struct pollfd){.fd = request((uint16_t)strtol(argv[1], NULL, 10), argv[2]), .events = POLLIN};
+        polled[i] = (struct pollfd){.fd = connect_to(port), .events = POLLIN};
+        send_request(polled[i].fd, argv[2], "close");
     }
     uint64_t total = 0;
     for (long open = connections; open > 0;) {
