@@ -17,7 +17,7 @@ RUN make install DESTDIR=/out
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl \
-        libcurl4 libjansson4 libmicrohttpd12 libsodium23 libsqlite3-0 libsystemd0 \
+        libcurl4 libjansson4 libmicrohttpd12 libpq5 libsodium23 libsqlite3-0 libsystemd0 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/sower --create-home --shell /usr/sbin/nologin sower \
     && ldd /usr/local/bin/sowerd /usr/local/bin/sow | { ! grep 'not found'; }

@@ -4,21 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ledger_postgres.h"
 #include "ledger_sqlite.h"
 
-struct sower_store *sower_store_open(const char *url, const char *state,
-                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
+static bool has_scheme(const char *url, const char *scheme)
 {
-    static const char scheme[] = "sqlite:";
-    const size_t scheme_length = sizeof scheme - 1;
-    if (strncmp(url, scheme, scheme_length) != 0) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                          "The ledger %s is of a kind that this sowerd does not know; it knows sqlite:PATH.",
-                          url);
-        return NULL;
-    }
+    return strncmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static struct sower_store *open_sqlite(const char *named, const char *state,
+                                       const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
+{
     char path[PATH_MAX];
-    const char *named = url + scheme_length;
     int length = named[0] != '\0' ? snprintf(path, sizeof path, "%s", named)
                                   : snprintf(path, sizeof path, "%s/ledger.sqlite", state);
     if (length < 0 || (size_t)length >= sizeof path) {
@@ -26,4 +23,22 @@ struct sower_store *sower_store_open(const char *url, const char *state,
         return NULL;
     }
     return sower_ledger_sqlite_open(path, writer, problem);
+}
+
+struct sower_store *sower_store_open(const char *url, const char *state,
+                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
+{
+    static const char sqlite[] = "sqlite:";
+    if (has_scheme(url, sqlite)) {
+        return open_sqlite(url + sizeof sqlite - 1, state, writer, problem);
+    }
+    if (has_scheme(url, "postgresql://") || has_scheme(url, "postgres://")) {
+        return sower_ledger_postgres_open(url, writer, problem);
+    }
+    /* Not more of it is said: a password may stand behind a scheme that is misspelt. */
+    sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                      "The ledger's URL begins with \"%.*s\", which this sowerd does not know; it knows "
+                      "sqlite:PATH and postgresql://USER@HOST/DATABASE.",
+                      (int)strcspn(url, ":/@"), url);
+    return NULL;
 }
