@@ -34,6 +34,8 @@ extern const struct command command_model;
 extern const struct command command_plan;
 extern const struct command command_stats;
 extern const struct command command_trial;
+extern const struct command command_experiments;
+extern const struct command command_pin;
 extern const struct command command_seed;
 extern const struct command command_ledger;
 extern const struct command command_ledger_head;

@@ -8,7 +8,7 @@
 
 #include "http.h"
 #include "report.h"
-#include "terminal.h"
+#include "table.h"
 
 /* Longer than any line of a ledger: names and experiments are short, even with every byte escaped. */
 enum { LINE_SIZE_MAX = 16384 };
@@ -29,18 +29,20 @@ static const struct option_group LEDGER_OPTIONS = {"Which lines", LEDGER};
 
 static const struct option_group *const GROUPS[] = {&LEDGER_OPTIONS, &http_options, &options_common, NULL};
 
-/* The columns of the table. The name takes what the others leave. A line that is no draw says in its place
- * what it is. */
-static const struct column {
-    const char *key, *title;
-    size_t columns;
-} COLUMNS[] = {
-    {"ledger", "LINE", 7}, {"time", "TIME (UTC)", 19}, {"experiment", "EXPERIMENT", 14},
-    {"trial", "TRIAL", 5}, {"name", "NAME", 0},        {"shape", "SHAPE", 13},
-    {"dtype", "DTYPE", 5}, {"init", "INIT", 16},       {"drift", "DRIFT", 7},
+/* A line that is no draw says in the place of the name what it is. */
+static const struct table_column COLUMNS[] = {
+    {"ledger", "LINE", 7, TABLE_PLAIN},
+    {"time", "TIME (UTC)", 19, TABLE_TIME},
+    {"experiment", "EXPERIMENT", 14, TABLE_PLAIN},
+    {"trial", "TRIAL", 5, TABLE_PLAIN},
+    {"name", "NAME", 0, TABLE_PLAIN},
+    {"shape", "SHAPE", 13, TABLE_PLAIN},
+    {"dtype", "DTYPE", 5, TABLE_PLAIN},
+    {"init", "INIT", 16, TABLE_PLAIN},
+    {"drift", "DRIFT", 7, TABLE_PLAIN},
 };
 
-enum { COLUMN_COUNT = sizeof COLUMNS / sizeof COLUMNS[0], NAME_COLUMNS_MIN = 12 };
+enum { COLUMN_COUNT = sizeof COLUMNS / sizeof COLUMNS[0] };
 
 /* A ledger on its way. */
 struct listing {
@@ -54,71 +56,23 @@ struct listing {
     int write_errno;
 };
 
-static size_t column_width(size_t column)
+/* Names what is no draw, in parentheses, so that it is not taken for a name. */
+static void name_kind(json_t *line)
 {
-    if (COLUMNS[column].columns > 0) {
-        return COLUMNS[column].columns;
-    }
-    size_t taken = COLUMN_COUNT - 1; /* the spaces between */
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        taken += COLUMNS[i].columns;
-    }
-    size_t all = terminal_columns(stdout);
-    return all > taken + NAME_COLUMNS_MIN ? all - taken : NAME_COLUMNS_MIN;
-}
-
-/* A value as text: sizes joined by "×", a time without its "T" and fraction. */
-static void cell_text(const char *key, const json_t *value, char *text, size_t size)
-{
-    size_t length = 0, i;
-    json_t *item;
-    text[0] = '\0';
-    if (json_is_integer(value)) {
-        snprintf(text, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    } else if (json_is_string(value)) {
-        snprintf(text, size, "%s", json_string_value(value));
-    }
-    json_array_foreach(value, i, item)
-    {
-        int written = snprintf(text + length, size - length, "%s%" JSON_INTEGER_FORMAT, i == 0 ? "" : "×",
-                               json_integer_value(item));
-        length += written > 0 && (size_t)written < size - length ? (size_t)written : 0;
-    }
-    if (strcmp(key, "time") == 0 && strlen(text) > 19) {
-        text[10] = ' ';
-        text[19] = '\0';
-    }
-}
-
-/* What a line says that is no draw, in parentheses, so that it is not taken for a name. */
-static void print_kind(const char *kind, const json_t *line, char *text, size_t size)
-{
-    json_int_t count = json_integer_value(json_object_get(line, "count"));
-    if (strcmp(kind, "trials") == 0) {
-        snprintf(text, size, "(%" JSON_INTEGER_FORMAT " trial%s given out)", count, count == 1 ? "" : "s");
-    } else if (strcmp(kind, "pin") == 0 || strcmp(kind, "unpin") == 0) {
-        snprintf(text, size, "(%sned)", kind);
-    } else {
-        snprintf(text, size, "(%s)", kind);
-    }
-}
-
-static void print_row(const json_t *line)
-{
-    char text[1024];
+    char text[64];
     const char *kind = json_string_value(json_object_get(line, "kind"));
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        if (line == NULL) {
-            snprintf(text, sizeof text, "%s", COLUMNS[i].title);
-        } else if (strcmp(COLUMNS[i].key, "name") == 0 && kind != NULL && strcmp(kind, "draw") != 0) {
-            print_kind(kind, line, text, sizeof text);
-        } else {
-            cell_text(COLUMNS[i].key, json_object_get(line, COLUMNS[i].key), text, sizeof text);
-        }
-        fputs(i == 0 ? "" : " ", stdout);
-        terminal_cell(stdout, text, column_width(i));
+    json_int_t count = json_integer_value(json_object_get(line, "count"));
+    if (kind == NULL || strcmp(kind, "draw") == 0) {
+        return;
     }
-    fputc('\n', stdout);
+    if (strcmp(kind, "trials") == 0) {
+        snprintf(text, sizeof text, "(%" JSON_INTEGER_FORMAT " trial%s)", count, count == 1 ? "" : "s");
+    } else if (strcmp(kind, "pin") == 0 || strcmp(kind, "unpin") == 0) {
+        snprintf(text, sizeof text, "(%sned)", kind);
+    } else {
+        snprintf(text, sizeof text, "(%.60s)", kind);
+    }
+    json_object_set_new(line, "name", json_string(text));
 }
 
 static bool print_line(struct listing *listing)
@@ -130,10 +84,11 @@ static bool print_line(struct listing *listing)
         return false;
     }
     if (!listing->titled) {
-        print_row(NULL);
+        table_titles(COLUMNS, COLUMN_COUNT);
         listing->titled = true;
     }
-    print_row(line);
+    name_kind(line);
+    table_row(COLUMNS, COLUMN_COUNT, line);
     json_decref(line);
     listing->size = 0;
     return true;

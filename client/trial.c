@@ -3,11 +3,10 @@
 
 #include <jansson.h>
 
-#include "../proto/buffer.h"
 #include "../proto/experiment.h"
 #include "../proto/fields.h"
 #include "../proto/trials.h"
-#include "http.h"
+#include "ask.h"
 #include "report.h"
 
 static const struct option_rule TRIAL[] = {
@@ -22,7 +21,7 @@ static const struct option_group TRIAL_OPTIONS = {"Which trials", TRIAL};
 
 static const struct option_group *const GROUPS[] = {&TRIAL_OPTIONS, &http_options, &options_common, NULL};
 
-enum { BODY_SIZE = 64 };
+enum { BODY_SIZE = 64, ANSWER_SIZE_MAX = 16384 };
 
 /* Reads the options by the daemon's own rules. */
 static bool read_options(const struct options *options, struct sower_trials_request *request,
@@ -43,45 +42,27 @@ static bool read_options(const struct options *options, struct sower_trials_requ
     return read && (key == NULL || sower_trials_read_key(key, request, problem));
 }
 
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    struct sower_buffer *body = context;
-    sower_buffer_bytes(body, bytes, size);
-    return !body->failed && body->length <= HTTP_EXPLANATION_SIZE; /* no answer is so long */
-}
-
 /* Asks for the numbers; NULL when it is told why there are none. */
 static json_t *ask(const struct options *options, const struct sower_trials_request *request,
                    enum sow_exit *result)
 {
     char path[SOWER_EXPERIMENT_ADDRESS_SIZE], text[BODY_SIZE];
-    struct sower_buffer body = {0};
-    struct http_receiver receiver = {begin, receive, NULL, &body};
     struct http_answer answer;
-    sower_experiment_address("/v1/experiments/", request->experiment, "/trials", path);
     int size = snprintf(text, sizeof text, "{\"count\":%llu}", (unsigned long long)request->count);
-    struct http_question question = {.path = path,
-                                     .text = text,
-                                     .text_size = (size_t)size,
-                                     .idempotency_key = request->key[0] != '\0' ? request->key : NULL};
-    enum http_end end = http_ask(options, &question, &receiver, &answer);
-    json_t *given = end == HTTP_DONE ? json_loadb(body.text, body.length, 0, NULL) : NULL;
-    if (end != HTTP_DONE && end != HTTP_STOPPED) {
-        *result = report_answer(options, &answer);
-    } else if (!json_is_integer(json_object_get(given, "trial")) ||
-               json_integer_value(json_object_get(given, "trial")) < 0 ||
-               json_integer_value(json_object_get(given, "count")) != (json_int_t)request->count) {
+    const struct http_question question = {
+        .path = sower_experiment_address("/v1/experiments/", request->experiment, "/trials", path),
+        .text = text,
+        .text_size = (size_t)size,
+        .idempotency_key = request->key[0] != '\0' ? request->key : NULL};
+    json_t *given = ask_json(options, &question, ANSWER_SIZE_MAX, &answer, result);
+    const json_t *trial = json_object_get(given, "trial");
+    if (given != NULL &&
+        (!json_is_integer(trial) || json_integer_value(trial) < 0 ||
+         json_integer_value(json_object_get(given, "count")) != (json_int_t)request->count)) {
         *result = report_stranger(options, &answer, "not with trials");
         json_decref(given);
         given = NULL;
     }
-    sower_buffer_free(&body);
     return given;
 }
 

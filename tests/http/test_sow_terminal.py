@@ -156,7 +156,7 @@ def test_the_table_says_what_is_no_draw_and_which_draw_drifts():
                                            {"ledger": 10, "kind": "pin", **other}, {"ledger": 11, "kind": "unpin", **other}))
     drifts, two, one, pin, unpin = text.splitlines()[1:]
     assert code == 0 and drifts.split()[-2:] == ["he_normal", "4"]
-    assert two.split()[3:] == ["exp-42", "5", "(2", "trials", "given", "out)"] and one.split()[4:] == ["7", "(1", "trial", "given", "out)"]
+    assert two.split()[3:] == ["exp-42", "5", "(2", "trials)"] and one.split()[4:] == ["7", "(1", "trial)"]
     assert pin.split()[3:] == ["exp-42", "(pinned)"] and unpin.split()[3:] == ["exp-42", "(unpinned)"]
 
 

@@ -1,0 +1,17 @@
+/* Answers in JSON: read whole, and told about when there is none. */
+#ifndef SOW_ASK_H
+#define SOW_ASK_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "http.h"
+
+/* Asks and returns the object of the answer, of at most `most` bytes. NULL when the daemon refused, could not
+ * be reached or answered something else, which has been told then; *result is the status to exit with. A
+ * caller who misses something in the object may still report `answer`. */
+json_t *ask_json(const struct options *options, const struct http_question *question, size_t most,
+                 struct http_answer *answer, enum sow_exit *result);
+
+#endif

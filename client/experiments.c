@@ -1,0 +1,218 @@
+/* sow experiments: what experiments the ledger has, and what was drawn under one of them, page by page. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../proto/experiment.h"
+#include "../proto/text.h"
+#include "ask.h"
+#include "report.h"
+#include "table.h"
+#include "terminal.h"
+
+enum {
+    PAGE_ENTRIES = 1000,             /* as many as the daemon gives at once */
+    PAGE_SIZE_MAX = 8 * 1024 * 1024, /* far more than they take */
+    LABEL_COLUMNS = 14,
+};
+
+static const struct option_rule EXPERIMENTS[] = {
+    {"limit", 'l', "N", "at most N experiments, or trials of the one that is named"},
+    {"json", 'j', NULL, "JSON lines, on a terminal too"},
+    {0},
+};
+
+static const struct option_group EXPERIMENTS_OPTIONS = {"What to show", EXPERIMENTS};
+
+static const struct option_group *const GROUPS[] = {&EXPERIMENTS_OPTIONS, &http_options, &options_common,
+                                                    NULL};
+
+static const struct table_column EXPERIMENT_COLUMNS[] = {
+    {"experiment", "EXPERIMENT", 0, TABLE_PLAIN}, {"draws", "DRAWS", 9, TABLE_PLAIN},
+    {"trials", "TRIALS", 9, TABLE_PLAIN},         {"first", "FIRST (UTC)", 19, TABLE_TIME},
+    {"last", "LAST (UTC)", 19, TABLE_TIME},       {"pinned", "PINNED", 6, TABLE_PLAIN},
+};
+
+static const struct table_column TRIAL_COLUMNS[] = {
+    {"trial", "TRIAL", 19, TABLE_PLAIN},
+    {"draws", "DRAWS", 9, TABLE_PLAIN},
+    {"first", "FIRST (UTC)", 19, TABLE_TIME},
+    {"last", "LAST (UTC)", 19, TABLE_TIME},
+};
+
+/* A list on its way. */
+struct listing {
+    const struct options *options;
+    const char *experiment; /* whose trials; NULL: all experiments */
+    const char *list;       /* the member of an answer that holds the entries */
+    const struct table_column *columns;
+    size_t column_count;
+    bool table;    /* else JSON lines */
+    bool headed;   /* the experiment itself was shown, and the titles */
+    uint64_t left; /* entries that --limit still allows */
+};
+
+static void print_json(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_COMPACT);
+    fputc('\n', stdout);
+}
+
+/* The experiment that was asked for, without what is a page of its trials. */
+static void print_experiment(const struct listing *listing, json_t *answer)
+{
+    const char *key;
+    json_t *value;
+    json_object_del(answer, "next");
+    json_object_del(answer, "drawn");
+    if (!listing->table) {
+        print_json(answer);
+        return;
+    }
+    json_object_del(answer, "ledger");
+    json_object_foreach(answer, key, value)
+    {
+        terminal_cell(stdout, key, LABEL_COLUMNS);
+        fputc(' ', stdout);
+        if (json_is_string(value)) {
+            terminal_print(stdout, json_string_value(value));
+        } else if (json_is_boolean(value)) {
+            fputs(json_is_true(value) ? "yes" : "no", stdout);
+        } else {
+            printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        }
+        fputc('\n', stdout);
+    }
+}
+
+/* Shows a page: `answer` without the entries and the address of the next one, which are given. */
+static void print_page(struct listing *listing, json_t *answer, const json_t *entries)
+{
+    size_t i;
+    json_t *entry;
+    bool first = !listing->headed;
+    if (first && listing->experiment != NULL) {
+        print_experiment(listing, answer);
+    }
+    if (first && listing->table && json_array_size(entries) > 0) {
+        fputs(listing->experiment != NULL ? "\n" : "", stdout);
+        table_titles(listing->columns, listing->column_count);
+    }
+    listing->headed = true;
+    json_array_foreach(entries, i, entry)
+    {
+        if (listing->left == 0) {
+            break;
+        }
+        listing->left--;
+        if (listing->table) {
+            table_row(listing->columns, listing->column_count, entry);
+        } else {
+            print_json(entry);
+        }
+    }
+}
+
+/* Asks for one page and shows it. *next is its successor's address, the caller's; NULL after the last one. */
+static enum sow_exit show_page(struct listing *listing, const char *address, char **next)
+{
+    enum sow_exit result = SOW_DONE;
+    struct http_answer answer;
+    const struct http_question question = {.path = address};
+    json_t *page = ask_json(listing->options, &question, PAGE_SIZE_MAX, &answer, &result);
+    json_t *entries = json_incref(json_object_get(page, listing->list));
+    const char *address_of_next = json_string_value(json_object_get(page, "next"));
+    *next = NULL;
+    if (page == NULL) {
+        return result;
+    }
+    /* it is put behind the daemon's own address, and must not become a part of its name */
+    bool followed = address_of_next == NULL ||
+                    (strncmp(address_of_next, "/v1/", 4) == 0 && (*next = strdup(address_of_next)) != NULL);
+    if (json_is_array(entries) && followed) {
+        print_page(listing, page, entries);
+    } else {
+        result = report_stranger(listing->options, &answer, "not with experiments");
+    }
+    json_decref(entries);
+    json_decref(page);
+    return result;
+}
+
+static enum sow_exit show_all(struct listing *listing)
+{
+    char first[SOWER_EXPERIMENT_ADDRESS_SIZE], window[48];
+    uint64_t count = listing->left < PAGE_ENTRIES ? listing->left : PAGE_ENTRIES;
+    enum sow_exit result = SOW_DONE;
+    snprintf(window, sizeof window, "?limit=%" PRIu64, count);
+    sower_experiment_address(listing->experiment != NULL ? "/v1/experiments/" : "/v1/experiments",
+                             listing->experiment != NULL ? listing->experiment : "", window, first);
+    char *address = strdup(first);
+    if (address == NULL) {
+        return report_failure(listing->options, "out of memory.");
+    }
+    while (address != NULL && listing->left > 0 && result == SOW_DONE) {
+        char *next;
+        result = show_page(listing, address, &next);
+        free(address);
+        address = next;
+    }
+    free(address);
+    return result;
+}
+
+static bool read_limit(const struct options *options, uint64_t *limit)
+{
+    const char *text = options_value(options, "limit");
+    int64_t number = INT64_MAX;
+    if (text != NULL && (!sower_text_integer(text, strlen(text), &number) || number < 1)) {
+        options_error(options, "--limit takes a number from 1 on.");
+        return false;
+    }
+    *limit = (uint64_t)number;
+    return true;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    char name[SOWER_EXPERIMENT_MAX + 1];
+    struct sower_problem problem;
+    bool one = options->operand != NULL;
+    struct listing listing = {
+        .options = options,
+        .experiment = one ? name : NULL,
+        .list = one ? "drawn" : "experiments",
+        .columns = one ? TRIAL_COLUMNS : EXPERIMENT_COLUMNS,
+        .column_count = one ? sizeof TRIAL_COLUMNS / sizeof TRIAL_COLUMNS[0]
+                            : sizeof EXPERIMENT_COLUMNS / sizeof EXPERIMENT_COLUMNS[0],
+        .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
+    };
+    if (!read_limit(options, &listing.left)) {
+        return SOW_USAGE;
+    }
+    if (one && !sower_experiment_read(options->operand, strlen(options->operand), name, &problem)) {
+        return report_problem(options, &problem);
+    }
+    return show_all(&listing);
+}
+
+const struct command command_experiments = {
+    .name = "experiments",
+    .summary = "list experiments, or the trials of one",
+    .synopsis = "[EXPERIMENT] [--limit N] [--json]",
+    .description =
+        "Lists the experiments of the ledger, the newest first: how many draws each has, how many trial "
+        "numbers "
+        "were given out, the times of its first and last line, and whether it is pinned. With a name, shows "
+        "that experiment and the trials that were drawn under it. A table on a terminal, one JSON object a "
+        "line "
+        "elsewhere: for a name first the experiment, then its trials.",
+    .examples = "  sow experiments --limit 10\n"
+                "  sow experiments exp-42\n"
+                "  sow experiments | jq -r 'select(.pinned).experiment'\n",
+    .operand = "EXPERIMENT",
+    .groups = GROUPS,
+    .run = run,
+};
