@@ -40,6 +40,7 @@ extern const struct command command_seed;
 extern const struct command command_ledger;
 extern const struct command command_ledger_head;
 extern const struct command command_ledger_verify;
+extern const struct command command_replay;
 extern const struct command command_initializers;
 extern const struct command command_recipes;
 

@@ -1,0 +1,248 @@
+/* sow replay: the tensors of ledger lines, made again. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "../proto/record_read.h"
+#include "../proto/text.h"
+#include "derive.h"
+#include "http.h"
+#include "records.h"
+#include "report.h"
+#include "root.h"
+#include "terminal.h"
+
+static const struct option_rule REPLAY[] = {
+    {"line", 'l', "N", "only line N"},
+    {"output", 'o', "DIRECTORY", "write each tensor to DIRECTORY/LINE-NAME.npy"},
+    {"online", 0, NULL, "ask the daemon for each tensor as well, and compare"},
+    {0},
+};
+
+static const struct option_group REPLAY_OPTIONS = {"What to make", REPLAY};
+
+static const struct option_group *const GROUPS[] = {&REPLAY_OPTIONS, &root_options, &http_options,
+                                                    &options_common, NULL};
+
+enum { NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST_SIZE + 1 };
+
+/* Lines on their way. */
+struct replay {
+    const struct options *options;
+    struct sower_seed root;
+    uint64_t line;        /* the only one that is wanted; 0: all */
+    bool differs;         /* one of them did not fit */
+    enum sow_exit result; /* why it was stopped */
+};
+
+/* A daemon's answer, as it comes. */
+struct asking {
+    char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE];
+    crypto_generichash_state state;
+};
+
+static bool begin(void *context, const struct http_answer *answer)
+{
+    struct asking *asking = context;
+    memcpy(asking->seed, answer->seed, sizeof asking->seed);
+    memcpy(asking->draw, answer->draw, sizeof asking->draw);
+    crypto_generichash_init(&asking->state, NULL, 0, DERIVE_DIGEST_SIZE);
+    return true;
+}
+
+static bool receive(void *context, const void *bytes, size_t size)
+{
+    crypto_generichash_update(&((struct asking *)context)->state, bytes, size);
+    return true;
+}
+
+/* Asks the daemon for the draw. *differs says what of its answer is another, in words; NULL: nothing. */
+static enum sow_exit ask(const struct replay *replay, const struct sower_record *record,
+                         const uint8_t digest[DERIVE_DIGEST_SIZE], const char **differs)
+{
+    struct sower_record_fields fields;
+    struct asking asking;
+    struct http_receiver receiver = {begin, receive, NULL, &asking};
+    struct http_answer answer;
+    char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
+    uint8_t found[DERIVE_DIGEST_SIZE];
+    sower_record_fields(record, &fields);
+    fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
+    struct http_question question = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
+    if (http_ask(replay->options, &question, &receiver, &answer) != HTTP_DONE) {
+        return report_answer(replay->options, &answer);
+    }
+    sower_hex(record->seed.bytes, seed);
+    sower_hex(record->draw.bytes, draw);
+    crypto_generichash_final(&asking.state, found, sizeof found);
+    *differs = strcmp(asking.draw, draw) != 0                   ? "the daemon's draw id differs"
+               : strcmp(asking.seed, seed) != 0                 ? "the daemon's seed differs"
+               : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
+                                                                : NULL;
+    return SOW_DONE;
+}
+
+static void print(struct replay *replay, const struct sower_record *record,
+                  const uint8_t digest[DERIVE_DIGEST_SIZE], const char *differs)
+{
+    char hex[DIGEST_HEX_SIZE] = "-";
+    if (digest != NULL) {
+        sower_hex(digest, hex);
+    }
+    printf("%" PRIu64 "\t", record->ledger);
+    terminal_print(stdout, record->name);
+    printf("\t%s\t", hex);
+    terminal_print(stdout, differs != NULL ? differs : "ok");
+    fputc('\n', stdout);
+    fflush(stdout); /* the next may take long */
+    replay->differs = replay->differs || differs != NULL;
+}
+
+/* DIRECTORY/12-layers.0.weight.npy; what a path could stumble over is "_". NULL: no file is wanted, or memory
+ * has run out. */
+static char *print_path(const struct replay *replay, const struct sower_record *record)
+{
+    const char *directory = options_value(replay->options, "output");
+    char *path = NULL;
+    if (directory == NULL) {
+        return NULL;
+    }
+    if (asprintf(&path, "%s/%" PRIu64 "-%.*s.npy", directory, record->ledger, NAME_BYTES_MAX, record->name) <
+        0) {
+        return NULL;
+    }
+    for (char *c = path + strlen(directory) + 1; *c != '\0'; c++) {
+        bool plain = (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
+                     strchr("._-", *c) != NULL;
+        *c = plain ? *c : '_';
+    }
+    return path;
+}
+
+/* Makes the tensor of a request that its line fits. */
+static enum sow_exit make(struct replay *replay, const struct sower_record *record,
+                          const struct sower_request *request)
+{
+    struct sower_problem problem;
+    uint8_t digest[DERIVE_DIGEST_SIZE];
+    const char *differs = NULL;
+    char *path = print_path(replay, record);
+    bool made = derive_tensor(request, path, digest, &problem);
+    free(path);
+    if (!made) {
+        return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
+    }
+    enum sow_exit result =
+        options_value(replay->options, "online") != NULL ? ask(replay, record, digest, &differs) : SOW_DONE;
+    if (result == SOW_DONE) {
+        print(replay, record, digest, differs);
+    }
+    return result;
+}
+
+static enum sow_exit replay_draw(struct replay *replay, const struct sower_record *record)
+{
+    struct sower_request request;
+    struct sower_problem problem;
+    bool known;
+    if (!sower_record_request(record, &replay->root, &request, &known, &problem)) {
+        print(replay, record, NULL, problem.sentence);
+        return SOW_DONE;
+    }
+    /* Where the root is not known the daemon is, if it is asked: it has to come to the same seed. */
+    if (!known && options_value(replay->options, "online") == NULL) {
+        print(replay, record, NULL, "root is of a key that is not here (--root-key-file)");
+        return SOW_DONE;
+    }
+    return make(replay, record, &request);
+}
+
+static bool take(void *context, const struct sower_record *record)
+{
+    struct replay *replay = context;
+    if (replay->line != 0 && record->ledger != replay->line) {
+        return true;
+    }
+    if (record->kind != SOWER_RECORD_DRAW) {
+        fprintf(stderr, "line %" PRIu64 " is of kind %s: there is nothing to make.\n", record->ledger,
+                sower_record_kind_name(record->kind));
+    } else {
+        replay->result = replay_draw(replay, record);
+    }
+    return replay->result == SOW_DONE && replay->line == 0;
+}
+
+static enum sow_exit replay_all(struct replay *replay, const char *path)
+{
+    struct records records = {.options = replay->options, .take = take, .context = replay};
+    enum records_end end = records_read(&records, path);
+    if (end == RECORDS_FAILED || replay->result != SOW_DONE) {
+        return end == RECORDS_FAILED ? records.result : replay->result;
+    }
+    if (end == RECORDS_WRONG) {
+        report_failure(replay->options, "%s: line %" PRIu64 " is none of a ledger. %s", records_name(path),
+                       records.count + 1, records.problem.sentence);
+        return SOW_REFUSED;
+    }
+    if (replay->line != 0 && end == RECORDS_DONE) {
+        report_failure(replay->options, "%s has no line %" PRIu64 ".", records_name(path), replay->line);
+        return SOW_REFUSED;
+    }
+    return replay->differs ? SOW_REFUSED : SOW_DONE;
+}
+
+static bool read_line_number(const struct options *options, uint64_t *line)
+{
+    const char *text = options_value(options, "line");
+    int64_t number = 0;
+    if (text != NULL && (!sower_text_integer(text, strlen(text), &number) || number < 1)) {
+        options_error(options, "--line must be the number of a line, at least 1; it is '%s'.", text);
+        return false;
+    }
+    *line = (uint64_t)number;
+    return true;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    struct replay replay = {.options = options};
+    struct sower_problem problem;
+    const char *path = options->operand != NULL ? options->operand : "-";
+    const char *directory = options_value(options, "output");
+    if (options->operand == NULL && isatty(STDIN_FILENO)) {
+        return options_error(options, "which lines? Name a file of them, or pipe them in.");
+    }
+    if (directory != NULL && access(directory, W_OK | X_OK) != 0) {
+        return options_error(options, "cannot write to the directory %s: %s.", directory, strerror(errno));
+    }
+    if (!read_line_number(options, &replay.line)) {
+        return SOW_USAGE;
+    }
+    if (!root_read(options, &replay.root, &problem)) {
+        return options_error(options, "%s", problem.sentence);
+    }
+    enum sow_exit result = replay_all(&replay, path);
+    sodium_memzero(&replay.root, sizeof replay.root);
+    return result;
+}
+
+const struct command command_replay = {
+    .name = "replay",
+    .summary = "make the tensors of ledger lines again",
+    .synopsis = "[FILE] [--line N] [-o DIRECTORY] [--online] [--root-key-file FILE]",
+    .description =
+        "Takes lines of the ledger, from FILE (an export, or the daemon's SQLite database) or from standard "
+        "input, and makes each tensor again, here: seed and draw id must come out as the line has them. "
+        "Prints line, name, the BLAKE2b-256 digest of the elements, and 'ok' or what differs. With --online "
+        "the daemon is asked for the same tensors, and everything is compared.",
+    .examples = "  sow ledger -e exp-42 | sow replay\n"
+                "  sow replay ledger.ndjson --line 17 -o .\n"
+                "  sow replay ledger.ndjson --online\n",
+    .operand = "FILE",
+    .groups = GROUPS,
+    .run = run,
+};
