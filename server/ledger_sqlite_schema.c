@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ledger_sqlite_lines.h"
+#include "ledger_sqlite_log.h"
 #include "sqlite_statement.h"
 
 enum {
@@ -201,6 +202,11 @@ bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_
 {
     if (!execute(database, "BEGIN IMMEDIATE")) {
         return refuse(database, path, problem);
+    }
+    if (!sower_sqlite_log_rewrite(database)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                                 "The ledger %s cannot be opened: its write-ahead log cannot be written.",
+                                 path);
     }
     return bring_to_version(database, path, writer, problem) &&
            (execute(database, "COMMIT") || refuse(database, path, problem));

@@ -11,6 +11,7 @@
 
 #include "../core/draw.h"
 #include "../proto/version.h"
+#include "directory.h"
 #include "listen.h"
 
 enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
@@ -224,23 +225,6 @@ uint64_t sower_options_threads(uint64_t given)
     return given > 0 ? given : processors > 0 ? (uint64_t)processors : 1;
 }
 
-/* Makes the directory and those above it. */
-static bool make_directories(char *path)
-{
-    for (char *slash = path + 1; *slash != '\0'; slash++) {
-        if (*slash != '/') {
-            continue;
-        }
-        *slash = '\0';
-        bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
-        *slash = '/';
-        if (!made) {
-            return false;
-        }
-    }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
 bool sower_options_state(const struct sower_options *options, char *path, size_t size,
                          struct sower_problem *problem)
 {
@@ -265,7 +249,7 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
                                  "The state directory's path is too long.");
     }
     struct stat status;
-    if (!make_directories(path) || stat(path, &status) != 0) {
+    if (!sower_directory_make(path) || stat(path, &status) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory %s cannot be made: %s.", path, strerror(errno));
     }

@@ -11,6 +11,7 @@
 
 #include "../proto/record.h"
 #include "../proto/rootkey.h"
+#include "directory.h"
 
 _Static_assert(sizeof((struct sower_writer *)0)->secret == crypto_sign_SECRETKEYBYTES, "of Ed25519");
 _Static_assert((int)SOWER_WRITER_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "of Ed25519");
@@ -60,7 +61,13 @@ bool sower_writer_open(const char *state, struct sower_writer *writer, struct so
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory's path is too long.");
     }
-    if ((access(path, F_OK) != 0 && !make_key(path, problem)) || !sower_rootkey_read(path, &seed, problem)) {
+    if (access(path, F_OK) != 0 && !make_key(path, problem)) {
+        return false;
+    }
+    if (!sower_directory_sync(state)) { /* also for a key whose maker did not come so far */
+        return refuse(path, problem);
+    }
+    if (!sower_rootkey_read(path, &seed, problem)) {
         return false;
     }
     crypto_sign_seed_keypair(writer->key, writer->secret, seed.bytes);
