@@ -20,7 +20,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [TRIALS] = "SELECT trial, draws, first, last FROM trial WHERE experiment = ?1 AND trial >= ?2"
                " ORDER BY trial LIMIT ?3",
     [HEADS] = "SELECT key, sequence, link FROM writer WHERE sequence > 0"
-              " ORDER BY key = ?1 DESC, time DESC, id DESC LIMIT ?2",
+              " ORDER BY key = ?1 DESC, time DESC, id DESC"
+              " LIMIT ?2 + (SELECT count(*) FROM writer WHERE key = ?1 AND sequence > 0)",
     [MANIFEST] = "SELECT text FROM manifest WHERE hash = ?1",
     [BEGIN] = "BEGIN",
     [END] = "COMMIT",
