@@ -1,0 +1,554 @@
+"""sow ledger head and sow ledger verify: whatever is done to a ledger afterwards is found, and the first line that does not fit is named."""
+import copy
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import sqlite3
+import threading
+
+import pytest
+
+import sow_programs as sow
+from chain import canonical
+from conftest import Daemon
+from test_trials import take
+
+LINES = 12
+
+
+def draw(daemon, number, **more):
+    fields = dict(experiment=f"e{number % 2}", name=f"w{number}", shape="4,6", init="normal(std=0.02)", **more)
+    assert daemon.get("/v1/tensor", **fields).status == 200
+
+
+def head_of(daemon, path):
+    done = sow.run(["ledger", "head", "-o", path, "--server", f"http://{daemon.address}"])
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A ledger of two daemons on one file, by turns, with lines of every kind: its export, its database, its head, and an older head."""
+    place = tmp_path_factory.mktemp("kept")
+    ledger = f"sqlite:{place / 'ledger.sqlite'}"
+    first = Daemon(place / "first", "--ledger", ledger)
+    second = Daemon(place / "second", "--ledger", ledger)
+    for number in range(4):
+        draw(first if number % 3 else second, number)
+    draw(first, 3, trial="5", layout="io", in_axis="0", fan_out="7", dtype="bf16")
+    take(first, "e0", key="a key", count="2")
+    head_of(first, place / "early.json")
+    draw(second, 5)
+    model = {"experiment": "model", "tensors": [{"name": f"t{n}", "shape": [n], "init": "zeros"} for n in range(3)]}
+    assert second.post("/v1/model", model).status == 200
+    # Another shape under a seed that is there: it drifts.
+    assert first.get("/v1/tensor", experiment="e1", name="w1", shape="5", init="zeros").status == 200
+    take(second, "e1")
+    lines = first.ledger()
+    assert len(lines) == LINES and len({line["writer"] for line in lines}) == 2
+    assert {line["kind"] for line in lines} == {"draw", "trials"} and any("drift" in line for line in lines)
+    head_of(second, place / "head.json")
+    assert first.stop() == 0 and second.stop() == 0
+    return {"lines": lines, "database": place / "ledger.sqlite", "head": place / "head.json", "early": place / "early.json"}
+
+
+def write_lines(path, lines):
+    path.write_text("".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines))
+    return path
+
+
+def verify(path, *options):
+    return sow.run(["ledger", "verify", path, *options])
+
+
+def relink(lines):
+    """Makes every link anew, as whoever knows the contract can: numbers, places in the chains, links."""
+    ends = {}
+    for number, line in enumerate(lines, 1):
+        sequence, link = ends.get(line["writer"], (0, "0" * 64))
+        line["ledger"], line["sequence"] = number, sequence + 1
+        line["link"] = hashlib.blake2b(canonical(line, link).encode(), digest_size=32).hexdigest()
+        ends[line["writer"]] = (line["sequence"], line["link"])
+    return lines
+
+
+def assert_named(done, number, words=""):
+    """It does not fit, and this is the line that is named."""
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert re.search(rf"\b(second )?line {number} ", done.stderr.splitlines()[0]), done.stderr
+    assert words in done.stderr, done.stderr
+    assert done.stdout == b""
+
+
+@pytest.fixture
+def lines(kept):
+    return copy.deepcopy(kept["lines"])
+
+
+@pytest.fixture
+def export(tmp_path):
+    return lambda lines: write_lines(tmp_path / "ledger.ndjson", lines)
+
+
+@pytest.fixture
+def database(kept, tmp_path):
+    """A copy of the database, and a way to change it."""
+    path = tmp_path / "copy.sqlite"
+    shutil.copy(kept["database"], path)
+
+    def change(*statements):
+        with sqlite3.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+        assert not pathlib.Path(f"{path}-wal").exists()
+        return path
+
+    return change
+
+
+def test_a_ledger_that_nobody_touched_fits_and_its_figures_are_told(kept, export, lines):
+    for path in [export(lines), kept["database"]]:
+        for options in [[], ["--head", kept["head"]], ["--head", kept["early"], "--head", kept["head"]]]:
+            done = verify(path, *options)
+            assert done.returncode == 0, done.stderr
+            text = done.stdout.decode()
+            assert f"lines   {LINES}," in text and "chains  2" in text
+            for line in lines[-2:]:
+                assert f"{line['writer']}  number {line['sequence']}\n        {line['link']}" in text
+            assert text.count("fits: ") == len(options) // 2
+
+
+def test_standard_input_is_an_export_too(kept, lines):
+    done = sow.subprocess.run([sow.SOW, "ledger", "verify", "-"], env=sow.environment(), capture_output=True, timeout=sow.PATIENCE,
+                              input="".join(json.dumps(line) + "\n" for line in lines).encode())
+    assert done.returncode == 0, done.stderr
+
+
+def other(key, value):
+    """Another value of the same kind for a member of a line."""
+    if key == "time":
+        return value[:-2] + ("1Z" if value[-2] != "1" else "2Z")
+    if key == "kind":
+        return "pin"
+    if key == "init":
+        return "normal(mean=0,std=0.03)"
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, list):
+        return value + [1]
+    if re.fullmatch("[0-9a-f]{64}", value):
+        return value[:-1] + ("1" if value[-1] != "1" else "2")
+    return value + "x"
+
+
+def test_a_change_of_any_member_of_any_line_is_found(kept, export, lines):
+    changed = 0
+    for index, line in enumerate(lines):
+        for key in line:
+            attempt = copy.deepcopy(lines)
+            attempt[index][key] = other(key, line[key])
+            done = verify(export(attempt))
+            if key == "ledger":
+                assert_named(done, index + 1, "missing")
+            else:
+                assert done.returncode == 1 and f"line {index + 1} " in done.stderr, (key, done.stderr)
+            changed += 1
+    assert changed > 15 * LINES
+
+
+def test_a_member_that_is_added_or_taken_away_is_found(export, lines):
+    for key, value in [("drift", 1), ("manifest", "ab" * 32), ("comment", "no")]:
+        attempt = copy.deepcopy(lines)
+        attempt[1][key] = value
+        assert_named(verify(export(attempt)), 2)
+    for key in lines[1]:
+        attempt = copy.deepcopy(lines)
+        del attempt[1][key]
+        assert_named(verify(export(attempt)), 2, f"{key}" if key != "kind" else "kind")
+
+
+@pytest.mark.parametrize("number", [1, 5, LINES - 1])
+def test_a_line_that_was_removed_is_found(export, lines, number):
+    del lines[number - 1]
+    assert_named(verify(export(lines)), number, "export the whole")
+
+
+def test_a_line_that_was_removed_is_found_though_the_others_are_numbered_anew(export, lines):
+    del lines[4]
+    for index, line in enumerate(lines):
+        line["ledger"] = index + 1
+    assert_named(verify(export(lines)), 5)
+
+
+def test_lines_removed_at_the_end_are_found_by_a_kept_head_alone(kept, export, lines):
+    for count in [1, 4]:
+        path = export(lines[:-count])
+        assert verify(path).returncode == 0
+        assert_named(verify(path, "--head", kept["head"]), LINES - count + 1, "missing")
+
+
+def test_an_older_head_fits_a_ledger_that_grew_since(kept, export, lines):
+    early = json.loads(kept["early"].read_text())
+    assert early["ledger"] < LINES
+    assert verify(export(lines), "--head", kept["early"]).returncode == 0
+    assert verify(export(lines[:early["ledger"]]), "--head", kept["early"]).returncode == 0
+    assert_named(verify(export(lines[:early["ledger"] - 1]), "--head", kept["early"]), early["ledger"])
+
+
+def test_two_lines_that_were_swapped_are_found(export, lines):
+    lines[3], lines[4] = lines[4], lines[3]
+    assert_named(verify(export(lines)), 4, "out of order: it stands behind 4 lines")
+    lines[3], lines[4] = lines[4], lines[3]
+    lines[3]["ledger"], lines[4]["ledger"] = 5, 4
+    lines[3], lines[4] = lines[4], lines[3]
+    assert_named(verify(export(lines)), 4)
+
+
+def test_a_line_that_was_moved_to_the_end_is_found(export, lines):
+    lines.append(lines.pop(2))
+    assert_named(verify(export(lines)), 3, f"out of order: it stands behind {LINES - 1} lines")
+
+
+def test_a_copied_line_is_found(export, lines):
+    lines.insert(6, copy.deepcopy(lines[2]))
+    assert_named(verify(export(lines)), 3, "a second line 3 was inserted behind line 6")
+
+
+def test_a_forged_line_is_found_wherever_it_is_put_in(kept, export, lines):
+    for place in [0, 5, LINES]:
+        attempt = copy.deepcopy(lines)
+        forged = copy.deepcopy(attempt[0])
+        forged["ledger"] = place + 1
+        forged["name"] = "forged"
+        attempt.insert(place, forged)
+        for index in range(place, len(attempt)):
+            attempt[index]["ledger"] = index + 1
+        assert_named(verify(export(attempt)), place + 1)
+
+
+def test_a_line_of_a_writer_of_its_own_fits_by_itself_but_not_with_a_kept_head(kept, export, lines):
+    forged = {**lines[0], "writer": "ab" * 32}
+    lines.insert(3, forged)
+    path = export(relink(lines))
+    assert verify(path).returncode == 0
+    assert_named(verify(path, "--head", kept["head"]), 4, "inserted")
+
+
+def test_a_chain_that_was_made_anew_is_found_by_a_kept_head_alone(kept, export, lines):
+    lines[5]["time"] = other("time", lines[5]["time"])
+    path = export(relink(lines))
+    assert verify(path).returncode == 0
+    done = verify(path, "--head", kept["head"])
+    assert_named(done, max(line["ledger"] for line in lines if line["writer"] == lines[5]["writer"]), "made anew")
+    early = json.loads(kept["early"].read_text())
+    assert_named(verify(path, "--head", kept["head"], "--head", kept["early"]), early["ledger"])
+
+
+def test_the_chain_of_another_writer_that_was_taken_out_is_found_by_a_kept_head(kept, export, lines):
+    gone = lines[0]["writer"]
+    path = export(relink([line for line in lines if line["writer"] != gone]))
+    assert verify(path).returncode == 0
+    assert verify(path, "--head", kept["head"]).returncode == 1
+
+
+def test_a_line_that_is_linked_but_not_true_is_found(export, lines):
+    for index, key, value in [(0, "seed", "ab" * 32), (1, "draw", "ab" * 32), (2, "name", "v"), (4, "layout", "io,in_axis=0")]:
+        attempt = copy.deepcopy(lines)
+        attempt[index][key] = value
+        assert_named(verify(export(relink(attempt))), index + 1, "not true")
+
+
+def test_a_changed_head_is_refused(kept, export, lines, tmp_path):
+    path = export(lines)
+    head = json.loads(kept["head"].read_text())
+    early = json.loads(kept["early"].read_text())
+    for key, value in [("signature", early["signature"]), ("ledger", head["ledger"] + 1), ("time", early["time"]),
+                       ("writer", early["writer"]), ("chains", head["chains"][:1]), ("chains", head["chains"][::-1])]:
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps({**head, key: value}))
+        done = verify(path, "--head", changed)
+        assert done.returncode == 1 and "not signed by its writer" in done.stderr, (key, done.stderr)
+
+
+def test_a_file_that_is_no_head_is_refused(export, lines, tmp_path):
+    for text in ["", "{}", "[]", json.dumps(lines[0])]:
+        (tmp_path / "none.json").write_text(text)
+        done = verify(export(lines), "--head", tmp_path / "none.json")
+        assert done.returncode == 1 and "is no head of a ledger" in done.stderr
+
+
+def test_only_heads_of_the_writer_that_is_trusted_are_taken(kept, export, lines):
+    path = export(lines)
+    by = {name: json.loads(kept[name].read_text())["writer"] for name in ("head", "early")}
+    assert by["head"] != by["early"]
+    assert verify(path, "--head", kept["head"], "--writer", by["head"]).returncode == 0
+    done = verify(path, "--head", kept["head"], "--writer", by["early"])
+    assert done.returncode == 1 and "not by the writer that is wanted" in done.stderr
+
+
+def test_wrong_options_are_told(kept, export, lines, tmp_path):
+    path = export(lines)
+    for options in [["--writer", "ab" * 32], ["--writer", "AB" * 32, "--head", kept["head"]], ["--root-key-file", tmp_path / "none"], ["another"]]:
+        assert verify(path, *options).returncode == 2, options
+    for options in [[tmp_path / "none"], [tmp_path], [path, "--head", tmp_path / "none"]]:
+        assert verify(*options).returncode == 3, options
+
+
+def test_what_is_no_ledger_is_refused(tmp_path):
+    for text in ["x\n", "{}\n", "\n", "x" * 20000, '{"kind":"draw"}']:
+        (tmp_path / "none").write_text(text)
+        assert_named(verify(tmp_path / "none"), 1, "none of a ledger")
+
+
+def test_an_empty_ledger_is_whole(tmp_path):
+    (tmp_path / "empty").write_text("")
+    done = verify(tmp_path / "empty")
+    assert done.returncode == 0 and b"lines   0," in done.stdout
+
+
+def test_a_part_of_a_ledger_cannot_be_verified(export, lines):
+    for part in [[line for line in lines if line["experiment"] == "e0"], lines[3:]]:
+        done = verify(export(part))
+        assert done.returncode == 1 and "export the whole: sow ledger" in done.stderr
+
+
+def columns(kept):
+    with sqlite3.connect(f"file:{kept['database']}?mode=ro", uri=True) as connection:
+        found = [(row[1], row[2]) for row in connection.execute("PRAGMA table_info(line)")]
+    connection.close()
+    return found
+
+
+def test_a_change_of_any_column_of_any_row_is_found(kept, database):
+    for name, kind in columns(kept):
+        if name == "ledger":
+            continue
+        for number in [1, 6, LINES]:
+            value = {"BLOB": f"substr(coalesce({name}, zeroblob(32)), 1, 31) || x'{number:02x}'",
+                     "TEXT": f"coalesce({name}, '') || 'x'", "INTEGER": f"coalesce({name}, 0) + 1"}[kind]
+            if kind == "BLOB":
+                value = f"CAST({value} AS BLOB)"
+            path = database(f"UPDATE line SET {name} = {value} WHERE ledger = {number}")
+            assert_named(verify(path), number)
+            shutil.copy(kept["database"], path)
+
+
+def test_a_change_of_a_name_beside_the_lines_is_found(database, kept):
+    for statement in ["UPDATE experiment SET name = name || 'x' WHERE id = 1", "UPDATE experiment SET root = zeroblob(32) WHERE id = 1",
+                      "DELETE FROM experiment WHERE id = 1", "UPDATE writer SET key = zeroblob(32) WHERE id = 1", "DELETE FROM writer WHERE id = 1"]:
+        path = database(statement)
+        assert_named(verify(path), 1)
+        shutil.copy(kept["database"], path)
+
+
+@pytest.mark.parametrize("number", [1, 5, LINES])
+def test_a_row_that_was_deleted_is_found(database, kept, number):
+    path = database(f"DELETE FROM line WHERE ledger = {number}")
+    assert_named(verify(path, "--head", kept["head"]), number, "missing")
+
+
+def test_rows_deleted_at_the_end_are_found_by_the_ends_that_the_database_keeps(database):
+    assert_named(verify(database(f"DELETE FROM line WHERE ledger > {LINES - 2}")), LINES - 1, "missing")
+
+
+def test_a_row_that_was_inserted_is_found(database, kept, lines):
+    names = ", ".join(name for name, _ in columns(kept) if name != "ledger")
+    path = database(f"INSERT INTO line (ledger, {names}) SELECT {LINES + 1}, {names.replace('key', 'NULL')} FROM line WHERE ledger = 1")
+    assert_named(verify(path), LINES + 1)
+    shutil.copy(kept["database"], path)
+    path = database("UPDATE line SET ledger = -ledger WHERE ledger > 4", "UPDATE line SET ledger = 1 - ledger WHERE ledger < 0",
+                    f"INSERT INTO line (ledger, {names}) SELECT 5, {names.replace('key', 'NULL')} FROM line WHERE ledger = 1")
+    assert_named(verify(path), 5)
+
+
+def test_rows_that_were_swapped_are_found(database):
+    path = database("UPDATE line SET ledger = -ledger WHERE ledger IN (2, 3)", "UPDATE line SET ledger = 5 + ledger WHERE ledger < 0")
+    assert_named(verify(path), 2)
+
+
+def test_a_database_is_read_as_it_lies_there_and_nothing_is_made_beside_it(kept, tmp_path):
+    place = tmp_path / "a%20 ?#place"
+    place.mkdir()
+    copied = place / "ledger?#%.sqlite"
+    shutil.copy(kept["database"], copied)
+    before = copied.read_bytes()
+    assert verify(copied).returncode == 0
+    assert [path.name for path in place.iterdir()] == [copied.name] and copied.read_bytes() == before
+
+
+def test_a_database_in_use_is_read_up_to_its_last_line(start, tmp_path):
+    daemon = start()
+    for number in range(5):
+        draw(daemon, number)
+    done = verify(daemon.state / "ledger.sqlite", "--head", head_of(daemon, tmp_path / "head.json"))
+    assert done.returncode == 0 and b"lines   5," in done.stdout, done.stderr
+    draw(daemon, 5)
+    assert b"lines   6," in verify(daemon.state / "ledger.sqlite", "--head", tmp_path / "head.json").stdout
+
+
+def test_other_databases_are_refused(database):
+    for statement, words in [("PRAGMA user_version = 3", "schema 3"), ("PRAGMA user_version = 99", "schema 99"),
+                             ("PRAGMA application_id = 1", "another program")]:
+        done = verify(database("PRAGMA user_version = 4", statement))
+        assert done.returncode == 3 and words in done.stderr, done.stderr
+
+
+def test_a_damaged_database_is_no_whole_ledger(kept, tmp_path):
+    path = tmp_path / "damaged.sqlite"
+    path.write_bytes(kept["database"].read_bytes()[:8192])
+    assert verify(path).returncode == 3
+
+
+def test_a_ledger_under_a_private_root_is_judged_as_far_as_the_key_is_here(start, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    daemon = start("--root-key-file", str(key))
+    for number in range(3):
+        draw(daemon, number)
+    lines = daemon.ledger()
+    path = write_lines(tmp_path / "ledger.ndjson", lines)
+    done = verify(path)
+    assert done.returncode == 0 and b"3 of 3 not judged" in done.stdout
+    done = verify(path, "--root-key-file", key)
+    assert done.returncode == 0 and b"not judged" not in done.stdout
+    lines[1]["seed"] = "ab" * 32
+    write_lines(path, relink(lines))
+    assert verify(path).returncode == 0
+    assert_named(verify(path, "--root-key-file", key), 2, "seed")
+
+
+def test_the_daemons_own_ledger_is_verified_with_its_head(start, tmp_path):
+    daemon = start()
+    server = ["--server", f"http://{daemon.address}"]
+    draw(daemon, 0)
+    kept = head_of(daemon, tmp_path / "head.json")
+    draw(daemon, 1)
+    writer = json.loads(kept.read_text())["writer"]
+    done = sow.run(["ledger", "verify", "--head", kept, "--writer", writer, *server])
+    assert done.returncode == 0 and b"lines   2," in done.stdout and done.stdout.count(b"fits: ") == 2
+    assert sow.run(["ledger", "verify", "--writer", "ab" * 32, *server]).returncode == 1
+    another = start()
+    done = sow.run(["ledger", "verify", "--head", kept, "--server", f"http://{another.address}"])
+    assert_named(done, 1, "missing")
+
+
+def test_a_stand_in_for_a_daemon_that_leaves_lines_out_is_found(kept, lines):
+    head = kept["head"].read_text()
+
+    def answer(handler, _):
+        is_head = handler.path.endswith("/head")
+        text = head if is_head else "".join(json.dumps(line) + "\n" for line in lines[:-1])
+        sow.page(200, text, "application/json" if is_head else "application/x-ndjson")(handler, _)
+
+    with sow.StandIn(answer) as stand_in:
+        assert_named(sow.run(["ledger", "verify", "--server", stand_in.address]), LINES, "missing")
+
+
+def test_the_head_is_signed_by_the_daemon_that_answers_and_names_its_own_chain_first(start, tmp_path):
+    ledger = f"sqlite:{tmp_path / 'ledger.sqlite'}"
+    daemons = [start("--ledger", ledger), start("--ledger", ledger)]
+    empty = daemons[0].get("/v1/ledger/head").json()
+    assert empty["ledger"] == 0 and empty["chains"] == [] and len(empty["signature"]) == 128
+    draw(daemons[0], 0)
+    draw(daemons[1], 1)
+    draw(daemons[1], 2)
+    heads = [daemon.get("/v1/ledger/head").json() for daemon in daemons]
+    lines = daemons[0].ledger()
+    for head, other_head in zip(heads, heads[::-1]):
+        assert list(head) == ["ledger", "time", "writer", "chains", "signature"]
+        assert head["ledger"] == 3 and head["chains"][0]["writer"] == head["writer"]
+        assert head["chains"] == other_head["chains"][::-1]
+        for chain in head["chains"]:
+            last = [line for line in lines if line["writer"] == chain["writer"]][-1]
+            assert chain == {key: last[key] for key in ("writer", "sequence", "link")}
+    answer = daemons[0].get("/v1/ledger/head", limit="1")
+    assert answer.status == 400 and answer.problem()["param"] == "limit"
+    assert daemons[0].request("HEAD", "/v1/ledger/head").body == b""
+
+
+def test_heads_taken_while_lines_are_written_are_of_one_moment(start):
+    """The links that a head names are those of the lines that it counts, whenever it is asked for."""
+    daemon = start()
+    ended = threading.Event()
+
+    def write():
+        for number in range(200):
+            draw(daemon, number)
+        ended.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    heads = []
+    while not ended.is_set() or not heads:
+        heads.append(daemon.get("/v1/ledger/head").json())
+    writer.join()
+    links = {line["ledger"]: line["link"] for line in daemon.ledger()}
+    for head in heads:
+        assert sum(chain["sequence"] for chain in head["chains"]) == head["ledger"]
+        assert all(chain["link"] == links[head["ledger"]] for chain in head["chains"])
+
+
+def test_sow_ledger_head_prints_json_elsewhere_and_text_on_a_terminal(start, tmp_path):
+    daemon = start()
+    server = ["--server", f"http://{daemon.address}"]
+    draw(daemon, 0)
+    done = sow.run(["ledger", "head", *server])
+    head = json.loads(done.stdout)
+    assert done.returncode == 0 and head["ledger"] == 1
+    terminal = sow.Terminal()
+    process = sow.start(["ledger", "head", *server], stdout=terminal.slave, stderr=terminal.slave)
+    terminal.leave_to_program()
+    text = terminal.read_all()
+    assert process.wait(sow.PATIENCE) == 0 and "lines   1" in text and head["writer"] in text and head["chains"][0]["link"] in text
+    assert sow.run(["ledger", "head", "--writer", head["writer"], *server]).returncode == 0
+    assert sow.run(["ledger", "head", "--writer", "ab" * 32, *server]).returncode == 1
+    assert sow.run(["ledger", "head", "--writer", "ab", *server]).returncode == 2
+    assert sow.run(["ledger", "head", "-o", tmp_path / "none" / "head.json", *server]).returncode == 2
+
+
+def test_a_head_that_was_changed_on_its_way_is_refused(kept, tmp_path):
+    head = json.loads(kept["head"].read_text())
+    for text in [json.dumps({**head, "ledger": head["ledger"] + 1}), "{}", ""]:
+        with sow.StandIn(sow.page(200, text, "application/json")) as stand_in:
+            done = sow.run(["ledger", "head", "-o", tmp_path / "head.json", "--server", stand_in.address])
+            assert done.returncode == (1 if len(text) > 2 else 3), done.stderr
+            assert not (tmp_path / "head.json").exists()
+
+
+def test_an_old_ledger_that_was_brought_to_date_is_one_chain_that_fits(start, tmp_path):
+    """A line as schema 3 had it: all that a daemon of that time wrote."""
+    daemon = start()
+    for number in range(3):
+        draw(daemon, number)
+    lines = daemon.ledger()
+    state = tmp_path / "old"
+    state.mkdir()
+    with sqlite3.connect(state / "ledger.sqlite") as old:
+        old.executescript("""
+            CREATE TABLE draw (ledger INTEGER PRIMARY KEY, time INTEGER NOT NULL, draw BLOB NOT NULL UNIQUE, seed BLOB NOT NULL, root BLOB NOT NULL,
+              spec INTEGER NOT NULL, experiment TEXT NOT NULL, trial INTEGER NOT NULL, name TEXT NOT NULL, shape TEXT NOT NULL, dtype TEXT NOT NULL,
+              init TEXT NOT NULL, layout TEXT NOT NULL, manifest BLOB) STRICT;
+            CREATE INDEX draw_experiment ON draw (experiment);
+            CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+            INSERT INTO probe VALUES (0, 0);
+            CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;
+            CREATE TABLE trial (root BLOB NOT NULL, experiment TEXT NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL, time INTEGER NOT NULL,
+              key TEXT, PRIMARY KEY (root, experiment, first)) STRICT, WITHOUT ROWID;
+            PRAGMA application_id = 0x536F7772; PRAGMA user_version = 3;""")
+        for line in lines:
+            old.execute("INSERT INTO draw VALUES (?, 1767225600000, ?, ?, ?, 1, ?, 0, ?, '4,6', 'f32', ?, 'oi', NULL)",
+                        (line["ledger"], *(bytes.fromhex(line[key]) for key in ("draw", "seed", "root")),
+                         line["experiment"], line["name"], line["init"]))
+        old.execute("INSERT INTO trial VALUES (?, 'e0', 0, 2, 1767225600000, 'key')", (bytes.fromhex(lines[0]["root"]),))
+    old.close()
+    done = verify(state / "ledger.sqlite")
+    assert done.returncode == 3 and "schema 3" in done.stderr
+    again = start(state=state)
+    assert again.stop() == 0
+    done = verify(state / "ledger.sqlite")
+    assert done.returncode == 0 and b"lines   4," in done.stdout and b"chains  1\n" in done.stdout, done.stderr
