@@ -276,7 +276,7 @@ static void check_image(const size_t *answers, size_t count)
 /* Whether a flush is near: the moments that count. */
 static bool is_near_sync(size_t at)
 {
-    enum { NEAR = 4 };
+    enum { NEAR = STRIDE == 1 ? 4 : 0 };
     for (size_t i = at < NEAR ? 0 : at - NEAR; i < at + NEAR && i < disk->count; i++) {
         enum disk_change change = disk->ops[i]->change;
         if (change != DISK_WRITE && change != DISK_ANSWERED) {
@@ -362,7 +362,7 @@ static void nothing_that_was_answered_is_lost_wherever_the_power_is_cut(void **s
     session(write_and_close, 100);
     session(write_some, 200);
     size_t cuts = cut_everywhere(0, STRIDE);
-    assert_true(cuts > 1000);
+    assert_true(cuts > 1000 / STRIDE);
     print_message("%zu cuts\n", cuts);
 }
 
@@ -383,7 +383,7 @@ static void neither_is_it_where_the_log_is_written_back(void **state)
     (void)state;
     session(write_much, 0);
     session(write_and_close, 100000);
-    assert_true(cut_everywhere(0, 401 * STRIDE) > 400);
+    assert_true(cut_everywhere(0, 401 * STRIDE) > 400 / STRIDE);
 }
 
 /* A ledger of version 3, closed well: draws 0 to 29, and trials. */
@@ -460,7 +460,7 @@ static void an_old_ledger_is_taken_over_whole_wherever_the_power_is_cut(void **s
     session(make_old_ledger, 0);
     size_t from = disk->count;
     session(take_over, 0);
-    assert_true(cut_everywhere(from, STRIDE) > 100);
+    assert_true(cut_everywhere(from, STRIDE) > 100 / STRIDE);
 }
 
 /* With a disk that fails to flush once: what is refused then may be asked for again. */
