@@ -8,7 +8,6 @@
  * draw drifts from an earlier one. Where an index is to be used, its expressions must be written in the same
  * way. Every index that a page is read by ends in the line's number, so that the page needs no sorting. */
 static const char *const version_1[] = {
-    "CREATE SCHEMA IF NOT EXISTS sower",
     "CREATE TABLE sower.ledger (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
     " version bigint NOT NULL, last bigint NOT NULL)",
     "CREATE TABLE sower.experiment (id bigint PRIMARY KEY, root bytea NOT NULL,"
@@ -39,9 +38,11 @@ static const char *const *const steps[SOWER_POSTGRES_SCHEMA_VERSION] = {version_
 /* Two daemons that start together: the second waits here. The number is "Sowr". */
 static const char lock[] = "SELECT pg_advisory_xact_lock(1399748466)";
 
-static const char look[] = "SELECT (to_regclass('sower.ledger') IS NOT NULL)::int::bigint,"
-                           " (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = "
-                           "to_regnamespace('sower')::oid)";
+/* Whether the schema is there, and how many tables and the like it has; whether one is the ledger. */
+static const char look[] =
+    "SELECT (to_regnamespace('sower') IS NOT NULL)::int::bigint,"
+    " (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('sower')::oid),"
+    " (to_regclass('sower.ledger') IS NOT NULL)::int::bigint";
 
 /* The numbers of a query's one row. */
 static bool ask(struct sower_postgres *postgres, const char *query, int count, uint64_t *numbers)
@@ -82,16 +83,20 @@ static bool climb(struct sower_postgres *postgres, uint64_t version)
 /* What there is, and what is to be done about it. */
 static bool bring_to_version(struct sower_postgres *postgres)
 {
-    uint64_t found[2], version = 0;
-    if (!ask(postgres, look, 2, found)) {
+    uint64_t found[3], version = 0;
+    if (!ask(postgres, look, 3, found)) {
         return false;
     }
-    if (found[0] == 0 && found[1] != 0) {
+    /* Who may not make a schema may be given an empty one. */
+    if (found[0] == 0 && !execute(postgres, "CREATE SCHEMA sower")) {
+        return false;
+    }
+    if (found[1] != 0 && found[2] == 0) {
         snprintf(postgres->cause, sizeof postgres->cause,
                  "the schema \"sower\" of the database belongs to another program");
         return false;
     }
-    if (found[0] != 0 && !ask(postgres, "SELECT version FROM sower.ledger", 1, &version)) {
+    if (found[2] != 0 && !ask(postgres, "SELECT version FROM sower.ledger", 1, &version)) {
         return false;
     }
     if (version > SOWER_POSTGRES_SCHEMA_VERSION) {

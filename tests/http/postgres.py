@@ -59,7 +59,7 @@ class Postgres:
         (self.data / "pg_hba.conf").write_text("local all guarded scram-sha-256\nlocal all all trust\n")
         with open(self.data / "postgresql.auto.conf", "a") as file:
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.directory}'\nshared_buffers = 32MB\n"
-                       "max_wal_size = 256MB\nlog_min_messages = log\nmax_connections = 60\n")
+                       "max_wal_size = 256MB\nrecovery_init_sync_method = syncfs\nlog_min_messages = log\nmax_connections = 60\n")
 
     def start(self):
         """Starts the server, which ends with this process, and waits until it takes connections."""

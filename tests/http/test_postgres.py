@@ -1,0 +1,373 @@
+"""The ledger on PostgreSQL: several daemons on one database, and what becomes of them when it fails."""
+import concurrent.futures
+import itertools
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from chain import check_chains
+from conftest import PATIENCE, SOWERD
+from postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    server = Postgres()
+    server.create("ledger")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(postgres):
+    """The URL of a database without a ledger."""
+    postgres.query("ledger", "DROP SCHEMA IF EXISTS sower CASCADE")
+    return postgres.url("ledger")
+
+
+@pytest.fixture
+def pair(start, database):
+    return [start("--ledger", database), start("--ledger", database)]
+
+
+def tensor(name, **more):
+    return dict(experiment="shared", name=str(name), shape="8", init="normal", **more)
+
+
+def get(daemon, name):
+    return daemon.get("/v1/tensor", **tensor(name))
+
+
+def whole_ledger(daemon):
+    """All lines, which must be in their places and linked."""
+    lines = daemon.ledger()
+    check_chains(lines)
+    return lines
+
+
+def together(count, work):
+    with concurrent.futures.ThreadPoolExecutor(count) as threads:
+        return list(threads.map(work, range(count)))
+
+
+class Load:
+    """Clients that ask for one new tensor after the other, from daemons in turn, until they have each. Counts the answers."""
+
+    def __init__(self, daemons, clients=6):
+        self.daemons = daemons
+        self.changed = threading.Condition()
+        self.counts = {}
+        self.lines = {}  # of each name that was answered
+        self.stopped = False
+        self.threads = [threading.Thread(target=self._work, args=(n,)) for n in range(clients)]
+        self.failures = []
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped = True
+        for thread in self.threads:
+            thread.join()
+        assert self.failures == []
+
+    def _work(self, client):
+        try:
+            for number in itertools.count():
+                name = f"{client}-{number}"
+                while not self.stopped and not self._ask(self.daemons[(client + number) % len(self.daemons)], name):
+                    pass
+                if self.stopped:
+                    return
+        except Exception as problem:  # is shown by the test
+            self.failures.append(problem)
+
+    def _ask(self, daemon, name):
+        try:
+            answer = get(daemon, name)
+        except OSError:  # it was killed
+            self._count("gone")
+            return True
+        if answer.status == 503:
+            assert int(answer.headers["Retry-After"]) > 0 and answer.problem()["detail"]
+        else:
+            assert answer.status == 200, answer.body
+            self.lines[name] = int(answer.headers["Sower-Ledger"])
+        self._count(answer.status)
+        return answer.status == 200
+
+    def _count(self, what):
+        with self.changed:
+            self.counts[what] = self.counts.get(what, 0) + 1
+            self.changed.notify_all()
+
+    def wait_for_more(self, what, count):
+        with self.changed:
+            wanted = self.counts.get(what, 0) + count
+            assert self.changed.wait_for(lambda: self.counts.get(what, 0) >= wanted or self.failures, PATIENCE)
+            assert self.failures == []
+
+    def check(self, lines):
+        """What was answered is there, under the number that was answered."""
+        numbers = {line["name"]: line["ledger"] for line in lines}
+        assert self.lines and all(numbers[name] == number for name, number in self.lines.items())
+
+
+class Proxy:
+    """Stands between a daemon and the server; can cut the line when the server says that it has committed."""
+
+    def __init__(self, server, directory):
+        self.directory = directory
+        self.target = str(server.directory / ".s.PGSQL.5432")
+        self.cuts = 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(directory / ".s.PGSQL.5432"))
+        self.listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self.target)
+            for source, target, watched in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pump, args=(source, target, watched), daemon=True).start()
+
+    def _pump(self, source, target, watched):
+        try:
+            while data := source.recv(65536):
+                if watched and self.cuts > 0 and b"COMMIT\0" in data:
+                    self.cuts -= 1
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def proxy(postgres, tmp_path_factory):
+    proxy = Proxy(postgres, pathlib.Path(tmp_path_factory.mktemp("p")))
+    yield proxy
+    proxy.close()
+
+
+def refused(url, *options, environment=None):
+    """What sowerd says when it does not start."""
+    done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", "--ledger", url, *options], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})})
+    assert done.returncode == 1 and done.stdout == "", done
+    assert done.stderr.startswith("sowerd: The ledger") and done.stderr.endswith(".\n") and done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+    return done.stderr
+
+
+def test_a_line_of_one_daemon_is_known_to_the_other(pair):
+    first = get(pair[0], "w")
+    second = get(pair[1], "w")
+    assert first.headers["Sower-Ledger"] == second.headers["Sower-Ledger"] == "1" and first.body == second.body
+    assert pair[1].get("/v1/tensor", **{**tensor("w"), "shape": "9"}).headers["Sower-Drift"] == "1"
+    lines = whole_ledger(pair[0])
+    assert lines == whole_ledger(pair[1]) and len({line["writer"] for line in lines}) == 2
+
+
+def test_lines_are_the_same_as_on_sqlite(start, database):
+    """All but what says when and who."""
+    on_each = []
+    for options in ([], ["--ledger", database]):
+        daemon = start(*options)
+        for name in ["w", "ünïcode/🌱'\"\\", "x" * 512]:
+            assert get(daemon, name).status == 200
+        assert daemon.post("/v1/tensor", dict(experiment="e" * 256, trial=9223372036854775807, name="s", shape=[], init="ones")).status == 200
+        assert daemon.post("/v1/experiments/a/trials", {"count": 3}, headers={"Idempotency-Key": "k'1"}).status == 200
+        assert daemon.get("/v1/tensor", **{**tensor("w"), "dtype": "f16"}).headers["Sower-Drift"] == "1"
+        on_each.append([{key: value for key, value in line.items() if key not in ("time", "writer", "link")}
+                        for line in whole_ledger(daemon)])
+        assert daemon.ledger(experiment="shared", limit=2)[1]["ledger"] == 2
+    assert on_each[0] == on_each[1]
+
+
+def test_trials_of_two_daemons_are_each_given_once_and_without_gaps(pair):
+    def work(client):
+        taken = []
+        for number in range(15):
+            fields = {"count": number % 3 + 1}
+            answer = pair[(client + number) % 2].post("/v1/experiments/e/trials", fields).json()
+            taken += range(answer["trial"], answer["trial"] + answer["count"])
+        return taken
+
+    numbers = sorted(itertools.chain(*together(8, work)))
+    assert numbers == list(range(8 * 30))
+    whole_ledger(pair[0])
+
+
+def test_one_key_asked_at_two_daemons_at_once_stands_for_one_number(pair):
+    def work(client):
+        headers = {"Idempotency-Key": f"job-{client // 4}"}
+        return client // 4, pair[client % 2].post("/v1/experiments/e/trials", {}, headers=headers).json()["trial"]
+
+    assert len(set(together(16, work))) == 4 and len(pair[0].ledger()) == 4
+
+
+def test_the_same_new_names_asked_at_both_daemons_get_one_line_each(pair):
+    def work(client):
+        return [get(pair[client % 2], f"w{number}").headers["Sower-Ledger"] for number in range(30)]
+
+    answers = together(8, work)
+    assert all(answer == answers[0] for answer in answers)
+    assert sorted(map(int, answers[0])) == list(range(1, 31)) and len(whole_ledger(pair[0])) == 30
+
+
+def test_who_reads_while_two_daemons_write_misses_no_line(pair):
+    seen = []
+    with Load(pair) as load:
+        while len(seen) < 300:
+            seen += pair[len(seen) % 2].ledger(after=len(seen), limit=50)
+    assert [line["ledger"] for line in seen] == list(range(1, len(seen) + 1))
+    lines = whole_ledger(pair[0])
+    assert seen == lines[: len(seen)]
+    load.check(lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT], ids=["crash", "restart"])
+def test_a_server_that_stops_and_starts_under_load_loses_nothing_that_was_answered(postgres, pair, number):
+    known = [get(daemon, "known") for daemon in pair]
+    with Load(pair) as load:
+        load.wait_for_more(200, 40)
+        postgres.stop(number)
+        try:
+            load.wait_for_more(503, 20)
+            for daemon, before in zip(pair, known):
+                assert get(daemon, "known").body == before.body
+                while daemon.get("/readyz").status == 200:  # a write that went well a moment ago is answer enough
+                    pass
+                assert daemon.get("/readyz").status == 503 and daemon.get("/healthz").status == 200
+                refusal = daemon.get("/v1/ledger")
+                assert refusal.status == 503 and "database" in refusal.problem()["detail"]
+        finally:
+            postgres.start()
+        load.wait_for_more(200, 60)
+    assert [daemon.get("/readyz").status for daemon in pair] == [200, 200]
+    lines = whole_ledger(pair[0])
+    load.check(lines)
+    assert lines == whole_ledger(pair[1])
+
+
+def test_a_server_that_only_restarted_while_nobody_asked_is_found_again_at_once(postgres, pair):
+    get(pair[0], "w")
+    pair[1].ledger()
+    postgres.stop(signal.SIGINT)
+    postgres.start()
+    assert [get(daemon, "x").status for daemon in pair] == [200, 200]
+    assert len(whole_ledger(pair[1])) == 2
+
+
+def test_a_server_that_hangs_is_not_waited_for_for_ever(postgres, pair):
+    known = get(pair[0], "known")
+    postgres.freeze()
+    try:
+        assert get(pair[0], "known").body == known.body
+        questions = [lambda: get(pair[0], "w"), lambda: pair[1].get("/v1/ledger"), lambda: pair[1].post("/v1/experiments/e/trials", {})]
+        for answer in together(3, lambda n: questions[n]()):
+            assert answer.status == 503 and "does not answer" in answer.problem()["detail"]
+            assert int(answer.headers["Retry-After"]) > 0
+    finally:
+        postgres.thaw()
+    while get(pair[0], "w").status != 200 or get(pair[1], "v").status != 200:
+        pass
+    assert len(whole_ledger(pair[1])) == 3
+
+
+def test_a_commit_whose_answer_is_lost_is_found_by_the_next_try(postgres, start, database, proxy):
+    daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)))
+    get(daemon, "before")
+    proxy.cuts = 1
+    assert get(daemon, "w").status == 503 and proxy.cuts == 0
+    assert get(daemon, "w").headers["Sower-Ledger"] == "2"
+    proxy.cuts = 1
+    key = {"Idempotency-Key": "k"}
+    assert daemon.post("/v1/experiments/e/trials", {}, headers=key).status == 503 and proxy.cuts == 0
+    assert daemon.post("/v1/experiments/e/trials", {}, headers=key).json() | {"seed": ""} == {
+        "experiment": "e", "trial": 0, "count": 1, "seed": "", "ledger": 3}
+    assert get(daemon, "after").headers["Sower-Ledger"] == "4"
+    assert len(whole_ledger(daemon)) == 4
+
+
+def test_a_daemon_that_is_killed_in_its_commits_leaves_no_gap(start, database, tmp_path):
+    other = start("--ledger", database)
+    answered = {}
+    for turn in range(4):
+        daemon = start("--ledger", database, state=tmp_path / "killed")
+        with Load([daemon, other], clients=8) as load:
+            load.wait_for_more(200, 30 + 7 * turn)
+            daemon.signal(signal.SIGKILL)
+            daemon.process.wait()
+            load.wait_for_more("gone", 1)
+            load.wait_for_more(200, 10)
+        for name, number in load.lines.items():
+            assert answered.setdefault(name, number) == number
+    lines = whole_ledger(other)
+    numbers = {line["name"]: line["ledger"] for line in lines}
+    assert all(numbers[name] == number for name, number in answered.items())
+    assert len({line["writer"] for line in lines}) == 2
+
+
+def test_a_backup_that_is_restored_goes_on_where_it_was(postgres, start, database, tmp_path):
+    daemon = start("--ledger", database, state=tmp_path / "state")
+    tensors = [{"name": name, "shape": [4], "init": "normal"} for name in "ab"]
+    assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}).status == 200
+    daemon.post("/v1/experiments/e/trials", {"count": 2}, headers={"Idempotency-Key": "k"})
+    get(daemon, "w")
+    before = whole_ledger(daemon)
+    daemon.stop()
+    postgres.run("pg_dump", "--dbname", "ledger", "--file", tmp_path / "dump.sql")
+    restored = postgres.create("restored")
+    postgres.run("psql", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", "restored", "--file", tmp_path / "dump.sql")
+    daemon = start("--ledger", restored, state=tmp_path / "state")
+    assert get(daemon, "w").headers["Sower-Ledger"] == "4" and get(daemon, "x").headers["Sower-Ledger"] == "5"
+    assert daemon.post("/v1/experiments/e/trials", {"count": 2}, headers={"Idempotency-Key": "k"}).json()["trial"] == 0
+    assert daemon.post("/v1/experiments/e/trials", {}).json()["trial"] == 2
+    lines = whole_ledger(daemon)
+    assert lines[:4] == before and len(lines) == 6 and len({line["writer"] for line in lines}) == 1
+
+
+def test_a_user_with_a_password_and_a_schema_of_its_own_is_enough(postgres, start, database):
+    postgres.query("ledger", "CREATE ROLE guarded LOGIN PASSWORD 'right'; CREATE SCHEMA sower AUTHORIZATION guarded")
+    assert "password authentication failed" in refused(postgres.url("ledger", "guarded", "secret"))
+    assert "no password supplied" in refused(postgres.url("ledger", "guarded"))
+    assert get(start("--ledger", postgres.url("ledger", "guarded", "right")), "w").status == 200
+    daemon = start("--ledger", postgres.url("ledger", "guarded").replace("postgresql:", "postgres:"), environment={"PGPASSWORD": "right"})
+    assert get(daemon, "w").headers["Sower-Ledger"] == "1"
+
+
+def test_a_database_that_cannot_hold_a_ledger_is_refused_with_a_sentence(postgres):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        closed = f"postgresql://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
+        assert "Connection refused" in refused(closed)
+        silent.listen()
+        assert "timeout expired" in refused(closed + "?connect_timeout=2")
+    assert 'database "nowhere" does not exist' in refused(postgres.url("nowhere"))
+    assert "could not translate host name" in refused("postgresql://u:secret@host.invalid/d")
+    postgres.create("latin", encoding="LATIN1")
+    assert "encoding is LATIN1" in refused(postgres.url("latin"))
+    assert "USER@HOST:PORT/DATABASE" in refused("postgresql://u:secret%@h/d")
+    assert 'begins with "postgresq"' in refused("postgresq://u:secret@h/d")
+    assert "read-only" in refused(postgres.url("postgres") + "&options=-cdefault_transaction_read_only%3Don")
