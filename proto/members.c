@@ -2,9 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "record.h"
+#include "record_scan.h"
 #include "text.h"
 
 bool sower_member_refuse(const struct sower_member *member, const json_t *value, const char *meaning,
@@ -28,14 +27,6 @@ bool sower_member_number(const struct sower_member *member, const json_t *value,
     return true;
 }
 
-/* The value of a lower-case hex digit; above 15 for what is none. */
-static unsigned hex_value(char digit)
-{
-    return digit >= '0' && digit <= '9'   ? (unsigned)(digit - '0')
-           : digit >= 'a' && digit <= 'f' ? (unsigned)(digit - 'a') + 10
-                                          : 16;
-}
-
 bool sower_member_hex(const struct sower_member *member, const json_t *value, void *place,
                       struct sower_problem *problem)
 {
@@ -43,7 +34,7 @@ bool sower_member_hex(const struct sower_member *member, const json_t *value, vo
     uint8_t *bytes = place;
     unsigned wrong = text == NULL || json_string_length(value) != 2 * member->size ? 16 : 0;
     for (size_t i = 0; i < member->size && wrong < 16; i++) {
-        unsigned high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+        unsigned high = sower_record_scan_digit(text[2 * i]), low = sower_record_scan_digit(text[2 * i + 1]);
         wrong = high > low ? high : low;
         bytes[i] = (uint8_t)(high << 4 | low);
     }
@@ -68,38 +59,12 @@ bool sower_member_text(const struct sower_member *member, const json_t *value, v
     return true;
 }
 
-/* The number in so many digits; other characters make it a wrong one, which does not print back. */
-static int digits(const char *text, size_t count)
-{
-    int number = 0;
-    for (size_t i = 0; i < count; i++) {
-        number = number * 10 + (text[i] - '0');
-    }
-    return number;
-}
-
 bool sower_member_time(const struct sower_member *member, const json_t *value, void *place,
                        struct sower_problem *problem)
 {
-    static const char form[] = "2026-01-31T12:00:00.000Z";
     const char *text = json_string_value(value);
-    char printed[SOWER_TIME_SIZE] = "";
-    int64_t time = 0;
-    if (text != NULL && json_string_length(value) == sizeof form - 1) {
-        struct tm parts = {.tm_year = digits(text, 4) - 1900,
-                           .tm_mon = digits(text + 5, 2) - 1,
-                           .tm_mday = digits(text + 8, 2),
-                           .tm_hour = digits(text + 11, 2),
-                           .tm_min = digits(text + 14, 2),
-                           .tm_sec = digits(text + 17, 2)};
-        time = (int64_t)timegm(&parts) * 1000 + digits(text + 20, 3);
-        sower_record_time(time, printed);
-    }
-    if (text == NULL || strcmp(printed, text) != 0) {
-        return sower_member_refuse(member, value, "a time such as \"2026-01-31T12:00:00.000Z\"", problem);
-    }
-    *(int64_t *)place = time;
-    return true;
+    return (text != NULL && sower_record_scan_time(text, json_string_length(value), place)) ||
+           sower_member_refuse(member, value, "a time such as \"2026-01-31T12:00:00.000Z\"", problem);
 }
 
 /* The first member, in the object's order, that is not in the table. */

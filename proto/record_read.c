@@ -6,6 +6,7 @@
 
 #include "fields.h"
 #include "members.h"
+#include "record_scan.h"
 #include "text.h"
 
 static bool read_kind(const struct sower_member *member, const json_t *value, void *place,
@@ -135,6 +136,9 @@ bool sower_record_read_text(const char *text, size_t length, struct sower_record
                             struct sower_problem *problem)
 {
     json_error_t error;
+    if (sower_record_scan(text, length, record)) {
+        return sower_record_check(record, problem);
+    }
     json_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (line == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "It is not JSON: %s.", error.text);

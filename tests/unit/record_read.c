@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../../proto/record_read.h"
+#include "../../proto/record_scan.h"
 
 #define TWICE(text) text text
 #define HEX(pair) TWICE(TWICE(TWICE(TWICE(TWICE(pair)))))
@@ -53,6 +54,67 @@ static void what_is_printed_reads_back_to_the_same_text(void **state)
     }
 }
 
+/* Read in one pass, if it is read so at all, a line is what it is as JSON. */
+static void assert_scanned_alike(const char *line)
+{
+    struct sower_record scanned, read;
+    struct sower_problem problem;
+    json_t *json = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    if (sower_record_scan(line, strlen(line), &scanned) && sower_record_check(&scanned, &problem)) {
+        assert_true(sower_record_read(json, &read, &problem));
+        assert_memory_equal(&scanned, &read, sizeof read);
+    }
+    json_decref(json);
+}
+
+static void a_line_reads_the_same_in_one_pass(void **state)
+{
+    (void)state;
+    static const char plain[] =
+        BEGIN("draw") "\"draw\":\"" HEX("ab") "\",\"seed\":\"" HEX("0f") "\",\"root\":\"" HEX(
+            "00") "\",\"spec\":1,\"experiment\":\"exp-42\",\"trial\":0,"
+                  "\"name\":\"w\",\"shape\":[4,0,9223372036854775807],\"dtype\":\"f32\",\"init\":\"zeros\","
+                  "\"layout\":\"oi\",\"manifest\":\"" HEX("cd") "\",\"drift\":7" END;
+    static const char *const lines[] = {plain, TRIALS(""), TRIALS(",\"key\":\"k\""), PIN("pin"),
+                                        PIN("unpin")};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct sower_record record;
+        char line[sizeof plain + 1];
+        size_t length = strlen(lines[i]);
+        assert_true(sower_record_scan(lines[i], length, &record));
+        assert_false(sower_record_scan(lines[i], length - 1, &record));
+        /* every byte left out, doubled, or another */
+        for (size_t at = 0; at < length; at++) {
+            sprintf(line, "%.*s%s", (int)at, lines[i], lines[i] + at + 1);
+            assert_scanned_alike(line);
+            sprintf(line, "%.*s%c%s", (int)at, lines[i], lines[i][at], lines[i] + at);
+            assert_scanned_alike(line);
+            for (const char *by = "0:,]}\"\\a \x7f\xc3\n-"; *by != '\0'; by++) {
+                strcpy(line, lines[i]);
+                line[at] = *by;
+                assert_scanned_alike(line);
+            }
+        }
+    }
+}
+
+static void every_time_that_is_printed_reads_back(void **state)
+{
+    (void)state;
+    const int64_t begin = -30610224000000, end = 253402300799999, step = 86399123 * 3;
+    char text[SOWER_TIME_SIZE];
+    int64_t read;
+    for (int64_t time = begin; time <= end; time += step) {
+        sower_record_time(time, text);
+        assert_true(sower_record_scan_time(text, strlen(text), &read));
+        assert_true(read == time);
+    }
+    sower_record_time(end, text);
+    assert_true(sower_record_scan_time(text, strlen(text), &read) && read == end);
+    sower_record_time(end + 1, text);
+    assert_false(sower_record_scan_time(text, strlen(text), &read));
+}
+
 /* The line with one part of its text replaced. */
 static char *replaced(const char *line, const char *part, const char *by)
 {
@@ -85,7 +147,7 @@ static void a_line_that_is_not_exact_is_refused_by_the_name_of_its_member(void *
         {DRAW(""), "\"ledger\":12,", "\"ledger\":12,\"ledger\":12,", ""},
         {DRAW(""), "{", "[{", ""},
         {DRAW(""), "12:00:00.123Z", "12:00:60.123Z", "time"},
-        {DRAW(""), "2026-01-31T", "2026-02-31T", "time"},
+        {DRAW(""), "2026-01-31T", "2026-02-29T", "time"},
         {DRAW(""), "2026-01-31T", "2026-01-31 ", "time"},
         {DRAW(""), "2026-01-31T", "0999-01-31T", "time"},
         {DRAW(""), "12:00:00.123Z", "12:00:00.12Z", "time"},
@@ -240,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_printed_reads_back_to_the_same_text),
+        cmocka_unit_test(a_line_reads_the_same_in_one_pass),
+        cmocka_unit_test(every_time_that_is_printed_reads_back),
         cmocka_unit_test(a_line_that_is_not_exact_is_refused_by_the_name_of_its_member),
         cmocka_unit_test(the_request_of_a_record_is_the_one_it_was_made_from),
         cmocka_unit_test(a_record_of_another_root_is_judged_but_for_its_seed),
