@@ -30,7 +30,7 @@ static const struct option {
     {"state", TEXT, AT(state), NULL, 0, 0, "DIRECTORY",
      "where the ledger is kept ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
     {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",
-     "sqlite:PATH (sqlite: and ledger.sqlite in the state directory)"},
+     "sqlite:PATH, postgresql://USER@HOST/DATABASE (sqlite: and ledger.sqlite in the state directory)"},
     {"strict", FLAG, AT(strict), NULL, 0, 0, "yes|no",
      "refuse a tensor that has the name of another draw but not its shape, dtype or initializer (no)"},
     {"root-key-file", TEXT, AT(root_key_file), NULL, 0, 0, "FILE",
