@@ -2,9 +2,13 @@
 
 #include <string.h>
 
-static bool refuse_clock(const struct sower_append *append, int64_t now, struct sower_problem *problem)
+bool sower_append_check(const struct sower_append *append, int64_t now, struct sower_problem *problem)
 {
     char said[SOWER_TIME_SIZE], written[SOWER_TIME_SIZE];
+    if (append->head.sequence == 0 || now >= append->time ||
+        (uint64_t)append->time - (uint64_t)now <= SOWER_APPEND_TOLERANCE) {
+        return true;
+    }
     sower_record_time(now, said);
     sower_record_time(append->time, written);
     return sower_problem_set(
@@ -17,10 +21,10 @@ static bool refuse_clock(const struct sower_append *append, int64_t now, struct 
 bool sower_append_next(struct sower_append *append, struct sower_record *record,
                        struct sower_problem *problem)
 {
+    if (!sower_append_check(append, record->time, problem)) {
+        return false;
+    }
     if (append->head.sequence > 0 && record->time < append->time) {
-        if (append->time - record->time > SOWER_APPEND_TOLERANCE) {
-            return refuse_clock(append, record->time, problem);
-        }
         record->time = append->time;
     }
     record->ledger = append->ledger + 1;

@@ -21,6 +21,9 @@ struct sower_append {
     int64_t time;           /* of the chain's last line */
 };
 
+/* Whether the clock is right enough for a line to be written now; otherwise a problem. */
+bool sower_append_check(const struct sower_append *append, int64_t now, struct sower_problem *problem);
+
 /* Sets the record's number, place, link and, if need be, time, and moves the head there. */
 bool sower_append_next(struct sower_append *append, struct sower_record *record,
                        struct sower_problem *problem);

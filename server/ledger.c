@@ -73,7 +73,8 @@ static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *
     struct sower_problem problem;
     bool recent = !ledger->failing && ledger->written != 0 &&
                   milliseconds(CLOCK_MONOTONIC) - ledger->written < PROBE_MILLISECONDS;
-    bool well = recent || ledger->store->methods->probe(ledger->store, &problem);
+    bool well =
+        recent || ledger->store->methods->probe(ledger->store, milliseconds(CLOCK_REALTIME), &problem);
     if (!recent) {
         note_outcome(ledger, well, &problem);
     }

@@ -247,9 +247,9 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
     return sower_postgres_lines_end(lines, done, problem);
 }
 
-static bool probe(struct sower_store *base, struct sower_problem *problem)
+static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
-    return sower_postgres_lines_probe(&of(base)->lines, problem);
+    return sower_postgres_lines_probe(&of(base)->lines, time, problem);
 }
 
 static bool last(struct sower_store *base, uint64_t *line, struct sower_problem *problem)

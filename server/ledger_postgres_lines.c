@@ -439,15 +439,26 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_INSERT_MANIFEST, &values);
 }
 
+/* Sends the beginning, where nothing was looked up that would have sent it. */
+static bool send_beginning(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    PGresult *answer;
+    if (!lines->beginning) {
+        return true;
+    }
+    if (!exchange(lines, &answer, problem)) {
+        return false;
+    }
+    PQclear(answer);
+    return true;
+}
+
 static bool commit(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     struct sower_postgres_values values = {0};
     PGresult *answer;
-    if (lines->beginning) { /* nothing was looked up that would have sent it */
-        if (!exchange(lines, &answer, problem)) {
-            return false;
-        }
-        PQclear(answer);
+    if (!send_beginning(lines, problem)) {
+        return false;
     }
     queue_added(lines);
     sower_postgres_add_number(&values, lines->append.ledger);
@@ -474,9 +485,11 @@ bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, str
     return done && !lines->changed;
 }
 
-bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, struct sower_problem *problem)
+bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
+                                struct sower_problem *problem)
 {
-    bool done = sower_postgres_lines_begin(lines, problem);
+    bool done = sower_postgres_lines_begin(lines, problem) && send_beginning(lines, problem) &&
+                sower_append_check(&lines->append, time, problem);
     lines->changed = true; /* the last number is set to what it is, which is written as any change is */
     return sower_postgres_lines_end(lines, done, problem);
 }

@@ -75,7 +75,8 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
  * became of it: that is a failure, and the next look will tell. */
 bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem);
 
-/* A whole transaction that adds nothing and is as durable. */
-bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, struct sower_problem *problem);
+/* A whole transaction that adds nothing and is as durable, where a line of this time could be added. */
+bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
+                                struct sower_problem *problem);
 
 #endif

@@ -258,11 +258,11 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
     return done;
 }
 
-static bool probe(struct sower_store *base, struct sower_problem *problem)
+static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    if (check_in_place(store, problem) && run(store, BEGIN, problem) && run(store, PROBE, problem) &&
-        run(store, COMMIT, problem)) {
+    if (begin_writing(store, problem) && sower_append_check(&store->lines.append, time, problem) &&
+        run(store, PROBE, problem) && run(store, COMMIT, problem)) {
         return true;
     }
     roll_back(store);

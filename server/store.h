@@ -149,8 +149,8 @@ struct sower_store_methods {
                         struct sower_problem *problem);
     /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
     bool (*pin)(struct sower_store *store, struct sower_store_pin *pin, struct sower_problem *problem);
-    /* Makes a small durable write that adds no line: whether append would work. */
-    bool (*probe)(struct sower_store *store, struct sower_problem *problem);
+    /* Makes a small durable write that adds no line: whether append would work at this time. */
+    bool (*probe)(struct sower_store *store, int64_t time, struct sower_problem *problem);
 
     /* The greatest line number, 0 when the ledger is empty. */
     bool (*last)(struct sower_store *store, uint64_t *line, struct sower_problem *problem);

@@ -125,9 +125,10 @@ static bool give_trials(struct sower_store *base, struct sower_store_trials *con
     return well;
 }
 
-static bool probe(struct sower_store *base, struct sower_problem *problem)
+static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
+    (void)time;
     pthread_mutex_lock(&store->lock);
     bool well = enter(store, problem);
     store->probes++;

@@ -344,7 +344,7 @@ static void write_some(struct daemon *daemon, unsigned first)
     draw_model(daemon, first + 10, 4);
     take(daemon, first == 0 ? "first" : "other", 3);
     pin(daemon, true);
-    MUST(daemon->store->methods->probe(daemon->store, &problem));
+    MUST(daemon->store->methods->probe(daemon->store, TIME, &problem));
     pin(daemon, false);
     take(daemon, "first", 3);
 }

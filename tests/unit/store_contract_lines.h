@@ -192,10 +192,10 @@ static void a_probe_adds_no_line(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
-    assert_true(fixture->store->methods->probe(fixture->store, &problem));
+    assert_true(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
     assert_int_equal(last_line(fixture), 0);
     append(fixture, 0, 3);
-    assert_true(fixture->store->methods->probe(fixture->store, &problem));
+    assert_true(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
     append(fixture, 3, 1);
 }
 
@@ -468,7 +468,7 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
     void *lock = hold_lock(fixture);
     assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
-    assert_false(fixture->store->methods->probe(fixture->store, &problem));
+    assert_false(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW); /* looking and reading go on */
     assert_int_equal(last_line(fixture), 1);
