@@ -27,6 +27,7 @@ struct lines {
     char *text;
     size_t size, capacity, sent;
     uint64_t count; /* lines of it */
+    bool full;      /* it has no room for more */
     bool out_of_memory;
 };
 
@@ -75,7 +76,8 @@ static bool add_line(void *context, const struct sower_record *record)
     json_decref(object);
     lines->page.after = record->ledger;
     lines->count++;
-    return !lines->out_of_memory;
+    lines->full = lines->size >= BLOCK_SIZE;
+    return !lines->out_of_memory && !lines->full;
 }
 
 /* On a thread that reads the ledger: reads and prints the next page. */
@@ -86,6 +88,7 @@ static void read_page(struct sower_work *work)
     struct sower_page *page = &lines->page;
     lines->size = lines->sent = 0;
     lines->count = 0;
+    lines->full = false;
     page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
     work->done = page->count == 0 || store->methods->page(store, page, add_line, lines, &work->problem);
     if (lines->out_of_memory) {
@@ -93,7 +96,7 @@ static void read_page(struct sower_work *work)
             sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
     }
     lines->left -= lines->count;
-    lines->ended = lines->count < page->count || lines->left == 0;
+    lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
 }
 
 static void read_first_page(struct sower_work *work)
