@@ -9,8 +9,6 @@
 
 #include <sodium.h>
 
-#include "../proto/record_read.h"
-
 /* Digits of a writer's key that name it in a sentence. */
 #define WRITER "%.16s\u2026"
 
@@ -152,10 +150,9 @@ static bool check_head(const struct audit_head *kept, const struct sower_link *e
 /* Whether a draw's line is true in itself. */
 static bool check_draw(struct audit *audit, const struct sower_record *record, struct sower_problem *problem)
 {
-    struct sower_request request;
     struct sower_problem reason;
     bool known;
-    if (!sower_record_request(record, &audit->root, &request, &known, &reason)) {
+    if (!sower_judge_draw(&audit->judge, record, &known, &reason)) {
         return refuse(problem, "line %" PRIu64 " is not true, though its link fits: %s", record->ledger,
                       reason.sentence);
     }
@@ -267,6 +264,6 @@ void audit_visit(const struct audit *audit, void (*visit)(void *context, const s
 void audit_free(struct audit *audit)
 {
     tdestroy(audit->chains, free);
-    sodium_memzero(&audit->root, sizeof audit->root);
-    *audit = (struct audit){0};
+    audit->chains = NULL;
+    sodium_memzero(&audit->judge.root, sizeof audit->judge.root);
 }

@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "../core/problem.h"
-#include "../core/seed.h"
 #include "../proto/head.h"
+#include "../proto/judge.h"
 #include "../proto/record.h"
 #include "options.h"
 
@@ -39,7 +39,7 @@ struct audit_chain {
 };
 
 struct audit {
-    struct sower_seed root; /* whose draws' seeds can be judged */
+    struct sower_judge judge; /* with the root whose draws' seeds can be judged */
     const struct audit_head *const *heads;
     size_t head_count;
     uint64_t lines;   /* that fit so far */

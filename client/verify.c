@@ -166,15 +166,17 @@ static enum sow_exit run(const struct options *options)
     if (verification == NULL) {
         return report_failure(options, "memory has run out.");
     }
+    struct sower_seed root;
     verification->options = options;
     verification->path = options->operand;
     enum sow_exit result = SOW_USAGE;
     if (options_value(options, "writer") != NULL && options->repeated_count == 0 &&
         options->operand != NULL) {
         options_error(options, "--writer says who signed a head; give the head with --head FILE.");
-    } else if (!root_read(options, &verification->audit.root, &verification->problem)) {
+    } else if (!root_read(options, &root, &verification->problem)) {
         options_error(options, "%s", verification->problem.sentence);
     } else if (head_check_writer(options)) {
+        sower_judge_begin(&verification->audit.judge, &root);
         result = add_heads(verification);
         result = result == SOW_DONE ? verify(verification) : result;
     }
@@ -182,6 +184,7 @@ static enum sow_exit run(const struct options *options)
         free(verification->heads[i]);
     }
     audit_free(&verification->audit);
+    sodium_memzero(&root, sizeof root);
     free(verification);
     return result;
 }
