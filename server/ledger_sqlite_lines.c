@@ -24,11 +24,9 @@ _Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_LINES_STATEMENTS,
                "the header says how many there are");
 
 static const char *const statement_text[STATEMENT_COUNT] = {
-    [FIND_DRAW] = "SELECT ledger, drift FROM line WHERE substr(seed, 1, 8) = substr(?1, 1, 8)"
-                  " AND substr(draw, 1, 8) = substr(?2, 1, 8) AND seed IS NOT NULL AND draw = ?2",
+    [FIND_DRAW] = "SELECT ledger, drift FROM line WHERE seed_key = ?1 AND draw_key = ?2 AND draw = ?3",
     /* Any line of the seed will do: it is the first, or says which one is. */
-    [FIND_SEED] = "SELECT coalesce(drift, ledger) FROM line WHERE substr(seed, 1, 8) = substr(?1, 1, 8)"
-                  " AND seed = ?1 LIMIT 1",
+    [FIND_SEED] = "SELECT ledger, drift, draw FROM line WHERE seed_key = ?1 AND seed = ?2 LIMIT 1",
     [FIND_KEY] = "SELECT trial, count, ledger FROM line WHERE experiment = ?1 AND key = ?2",
     [FIND_EXPERIMENT] = "SELECT id, draws, given, first, last, pinned FROM experiment"
                         " WHERE name = ?1 AND root = ?2",
@@ -43,9 +41,11 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND_WRITER] = "SELECT id, sequence, link, time FROM writer WHERE key = ?1",
     [REPLACE_WRITER] = "INSERT OR REPLACE INTO writer (id, key, sequence, link, time)"
                        " VALUES (?1, ?2, ?3, ?4, ?5)",
-    [INSERT_LINE] = "INSERT INTO line (ledger, time, kind, experiment, writer, sequence, link, trial, count,"
-                    " key, draw, seed, spec, name, shape, dtype, init, layout, manifest, drift) VALUES (?1,"
-                    " ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+    [INSERT_LINE] =
+        "INSERT INTO line (ledger, time, kind, experiment, writer, sequence, link, trial, count,"
+        " key, draw, seed, spec, name, shape, dtype, init, layout, manifest, drift, seed_key,"
+        " draw_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+        " ?17, ?18, ?19, ?20, ?21, ?22)",
 };
 
 bool sower_sqlite_lines_prepare(struct sower_sqlite_lines *lines, sqlite3 *database,
@@ -229,35 +229,62 @@ bool sower_sqlite_lines_experiment(struct sower_sqlite_lines *lines, const struc
            (experiment->id != 0 || !make || make_experiment(lines, problem));
 }
 
-static bool find_draw(struct sower_sqlite_lines *lines, struct sower_record *record,
-                      struct sower_problem *problem)
+int64_t sower_sqlite_lines_key(const uint8_t bytes[32])
+{
+    uint64_t key = 0;
+    for (size_t i = 0; i < 8; i++) {
+        key |= (uint64_t)bytes[i] << 8 * i;
+    }
+    return (int64_t)key;
+}
+
+static bool bind_key(sqlite3_stmt *statement, int column, const uint8_t bytes[32])
+{
+    return sqlite3_bind_int64(statement, column, sower_sqlite_lines_key(bytes)) == SQLITE_OK;
+}
+
+/* Finds a draw of a seed that stands on line `first` for another draw. */
+static bool find_drifting(struct sower_sqlite_lines *lines, struct sower_record *record, uint64_t first,
+                          struct sower_problem *problem)
 {
     sqlite3_stmt *statement = lines->statements[FIND_DRAW];
     bool found = false;
-    bool done = sower_sqlite_bind_bytes(statement, 1, record->seed.bytes) &&
-                sower_sqlite_bind_bytes(statement, 2, record->draw.bytes) &&
+    bool done = bind_key(statement, 1, record->seed.bytes) && bind_key(statement, 2, record->draw.bytes) &&
+                sower_sqlite_bind_bytes(statement, 3, record->draw.bytes) &&
                 sower_sqlite_seek(statement, &found);
     record->ledger = found ? sower_sqlite_read_number(statement, 0) : 0;
-    record->drift = found ? sower_sqlite_read_number(statement, 1) : 0;
+    record->drift = found ? sower_sqlite_read_number(statement, 1) : first;
     return finish(lines, FIND_DRAW, done, problem);
 }
 
-static bool find_seed(struct sower_sqlite_lines *lines, struct sower_record *record,
+/* Looks for the seed first: of most draws there is no line of it, or the only one is the draw's. */
+static bool find_draw(struct sower_sqlite_lines *lines, struct sower_record *record,
                       struct sower_problem *problem)
 {
     sqlite3_stmt *statement = lines->statements[FIND_SEED];
+    struct sower_draw_id draw;
     bool found = false;
-    bool done =
-        sower_sqlite_bind_bytes(statement, 1, record->seed.bytes) && sower_sqlite_seek(statement, &found);
-    record->drift = found ? sower_sqlite_read_number(statement, 0) : 0;
-    return finish(lines, FIND_SEED, done, problem);
+    bool done = bind_key(statement, 1, record->seed.bytes) &&
+                sower_sqlite_bind_bytes(statement, 2, record->seed.bytes) &&
+                sower_sqlite_seek(statement, &found);
+    record->ledger = record->drift = 0;
+    if (found) {
+        record->ledger = sower_sqlite_read_number(statement, 0);
+        record->drift = sower_sqlite_read_number(statement, 1);
+        sower_sqlite_read_bytes(statement, 2, draw.bytes);
+    }
+    if (!finish(lines, FIND_SEED, done, problem)) {
+        return false;
+    }
+    return !found || memcmp(&draw, &record->draw, sizeof draw) == 0 ||
+           find_drifting(lines, record, record->drift != 0 ? record->drift : record->ledger, problem);
 }
 
 bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,
                              struct sower_problem *problem)
 {
     struct sower_record *record = &draw->record;
-    if (!find_draw(lines, record, problem) || (record->ledger == 0 && !find_seed(lines, record, problem))) {
+    if (!find_draw(lines, record, problem)) {
         return false;
     }
     draw->outcome = record->ledger != 0 ? SOWER_DRAW_RECORDED : SOWER_DRAW_NEW;
@@ -308,7 +335,8 @@ static bool bind_draw(sqlite3_stmt *statement, const struct sower_record *record
            sower_sqlite_bind_text(statement, 17, record->initializer) &&
            sower_sqlite_bind_text(statement, 18, record->layout) &&
            (!record->has_manifest || sower_sqlite_bind_bytes(statement, 19, record->manifest)) &&
-           (record->drift == 0 || sower_sqlite_bind_number(statement, 20, record->drift));
+           (record->drift == 0 || sower_sqlite_bind_number(statement, 20, record->drift)) &&
+           bind_key(statement, 21, record->seed.bytes) && bind_key(statement, 22, record->draw.bytes);
 }
 
 static bool bind_trials(sqlite3_stmt *statement, const struct sower_record *record)

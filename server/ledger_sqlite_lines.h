@@ -35,8 +35,9 @@
     " experiment INTEGER NOT NULL, trial INTEGER, count INTEGER, key TEXT, draw BLOB, seed BLOB,"            \
     " spec INTEGER, name TEXT, shape TEXT, dtype TEXT, init TEXT, layout TEXT, manifest BLOB, drift "        \
     "INTEGER,"                                                                                               \
-    " writer INTEGER NOT NULL, sequence INTEGER NOT NULL, link BLOB NOT NULL) STRICT;"                       \
-    "CREATE INDEX line_draw ON line (substr(seed, 1, 8), substr(draw, 1, 8)) WHERE seed IS NOT NULL;"        \
+    " writer INTEGER NOT NULL, sequence INTEGER NOT NULL, link BLOB NOT NULL, seed_key INTEGER,"             \
+    " draw_key INTEGER) STRICT;"                                                                             \
+    "CREATE INDEX line_draw ON line (seed_key, draw_key) WHERE seed_key IS NOT NULL;"                        \
     "CREATE INDEX line_experiment ON line (experiment);"                                                     \
     "CREATE INDEX line_trial ON line (experiment, trial);"                                                   \
     "CREATE INDEX line_name ON line (experiment, name) WHERE name IS NOT NULL;"                              \
@@ -68,6 +69,10 @@ void sower_sqlite_lines_forget(struct sower_sqlite_lines *lines);
 /* At the beginning of a transaction that writes, and at its end, before the commit. */
 bool sower_sqlite_lines_begin(struct sower_sqlite_lines *lines, struct sower_problem *problem);
 bool sower_sqlite_lines_end(struct sower_sqlite_lines *lines, struct sower_problem *problem);
+
+/* The first eight bytes, as the columns seed_key and draw_key hold them: two's complement, the first byte the
+ * lowest. */
+int64_t sower_sqlite_lines_key(const uint8_t bytes[32]);
 
 /* Sets the outcome of a draw (store.h). */
 bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,

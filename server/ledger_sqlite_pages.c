@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger_sqlite_lines.h"
 #include "sqlite_statement.h"
 
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, END, STATEMENT_COUNT };
@@ -125,7 +126,7 @@ static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_pa
             ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
             : "",
         page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
-        page->seed != NULL ? " AND substr(l.seed, 1, 8) = substr(?8, 1, 8) AND l.seed = ?8" : "",
+        page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
         page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9" : "");
     return sqlite3_prepare_v2(pages->database, text, -1, statement, NULL) == SQLITE_OK;
 }
@@ -139,7 +140,9 @@ static bool bind_page(sqlite3_stmt *statement, const struct sower_page *page)
                                          sower_sqlite_bind_bytes(statement, 5, page->root_id->bytes))) &&
            (page->trial == NULL || sower_sqlite_bind_number(statement, 6, *page->trial)) &&
            (page->name == NULL || sower_sqlite_bind_text(statement, 7, page->name)) &&
-           (page->seed == NULL || sower_sqlite_bind_bytes(statement, 8, page->seed->bytes)) &&
+           (page->seed == NULL ||
+            (sower_sqlite_bind_bytes(statement, 8, page->seed->bytes) &&
+             sqlite3_bind_int64(statement, 10, sower_sqlite_lines_key(page->seed->bytes)) == SQLITE_OK)) &&
            (page->manifest == NULL || sower_sqlite_bind_bytes(statement, 9, page->manifest));
 }
 
