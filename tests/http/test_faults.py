@@ -1,0 +1,216 @@
+"""A disk that is full, read-only or broken, a ledger that is locked, a clock that goes back: nothing new leaves, what is recorded is served on, and
+when the cause is gone all goes on without a restart."""
+import errno
+import json
+import os
+import resource
+import subprocess
+
+import pytest
+
+from chain import check_chains
+from conftest import PATIENCE
+from injected import faults  # noqa: F401
+from test_ledger import Locked, Moved, refused, refused_to_start
+from test_trials import path, take
+
+DRAW = dict(experiment="faults", shape="8", init="normal")
+MODEL = {"experiment": "faults-model", "tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
+
+
+class Injected:
+    """A fault of the library, from here to the end of the block."""
+
+    def __init__(self, faults, **fields):  # noqa: F811
+        self.faults, self.fields = faults, fields
+
+    def __enter__(self):
+        for field, value in self.fields.items():
+            setattr(self.faults, field, value)
+
+    def __exit__(self, *_):
+        for field in self.fields:
+            setattr(self.faults, field, 0)
+
+
+class Full:
+    """No file of the daemon may grow: what a full disk is to it."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __enter__(self):
+        self.limits = resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (0, self.limits[1]))
+
+    def __exit__(self, *_):
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, self.limits)
+
+
+# What is broken, and what the refusal says of it.
+BROKEN = {
+    "full": (lambda daemon, faults: Full(daemon), "disk"),
+    "no space": (lambda daemon, faults: Injected(faults, write_error=errno.ENOSPC), "full"),
+    "write": (lambda daemon, faults: Injected(faults, write_error=errno.EIO), "I/O error"),
+    "read-only": (lambda daemon, faults: Injected(faults, write_error=errno.EROFS), "I/O error"),
+    "flush": (lambda daemon, faults: Injected(faults, sync_error=errno.EIO), "I/O error"),
+    "locked": (lambda daemon, faults: Locked(daemon), "locked"),
+    "moved": (lambda daemon, faults: Moved(daemon), "moved"),
+    "clock": (lambda daemon, faults: Injected(faults, clock=-3600_000), "clock"),
+}
+
+
+def everything_new(daemon):
+    """Each request that would write a line."""
+    yield "draw", lambda: daemon.get("/v1/tensor", **DRAW, name="new")
+    yield "model", lambda: daemon.post("/v1/model", MODEL)
+    yield "trials", lambda: daemon.request("POST", path("faults"))
+    yield "keyed trials", lambda: daemon.request("POST", path("faults", count=2), headers={"Idempotency-Key": "new"})
+    yield "pin", lambda: daemon.request("PUT", "/v1/experiments/faults/pin")
+
+
+def start_on(faults, start, state):  # noqa: F811
+    daemon = start(state=state, environment=faults.environment)
+    daemon.get("/v1/tensor", **DRAW, name="known")
+    assert daemon.get("/v1/tensor", **DRAW, name="forgotten").headers["Sower-Ledger"] == "2"
+    assert take(daemon, "faults", key="known") == [0]
+    return daemon
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp_path, faults, broken):  # noqa: F811
+    start_on(faults, start, tmp_path / "state").stop()
+    daemon = start(state=tmp_path / "state", environment=faults.environment)
+    daemon.get("/v1/tensor", **DRAW, name="known")
+    daemon.request("PUT", "/v1/experiments/other/pin")  # the log is there, and its clock is known
+    lines = daemon.ledger()
+    make, words = BROKEN[broken]
+    with make(daemon, faults):
+        for what, ask in everything_new(daemon):
+            answer = ask()
+            assert refused(answer), what
+            assert words in answer.problem()["detail"], (what, answer.body)
+        assert refused(daemon.get("/readyz")) and refused(daemon.get("/readyz"))
+        assert daemon.get("/healthz").status == 200
+        assert daemon.get("/v1/tensor", **DRAW, name="known").headers["Sower-Ledger"] == "1"
+        assert daemon.get("/v1/tensor", **DRAW, name="forgotten").headers["Sower-Ledger"] == "2", "looked up on disk"
+        assert take(daemon, "faults", key="known") == [0]
+        assert daemon.ledger() == lines
+    assert daemon.get("/readyz").status == 200
+    assert [ask().status for _, ask in everything_new(daemon)] == [200] * 5
+    assert [line["kind"] for line in daemon.ledger()[len(lines) :]] == ["draw", "draw", "trials", "trials", "pin"]
+    check_chains(daemon.ledger())
+    lines = daemon.ledger()
+    daemon.stop()
+    events = [json.loads(line).get("event") for line in daemon.rest_of_log()]
+    assert events.count("ledger_failed") == events.count("ledger_recovered") == 1, "said when it begins and when it ends"
+    assert start(state=tmp_path / "state").ledger() == lines
+
+
+@pytest.mark.parametrize("milliseconds", [-4000, -1])
+def test_a_clock_that_goes_back_a_little_is_made_up_for(start, tmp_path, faults, milliseconds):  # noqa: F811
+    daemon = start_on(faults, start, tmp_path / "state")
+    with Injected(faults, clock=milliseconds):
+        assert [ask().status for _, ask in everything_new(daemon)] == [200] * 5 and daemon.get("/readyz").status == 200
+    lines = daemon.ledger()
+    check_chains(lines)
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+
+
+def test_a_clock_that_was_ahead_is_waited_for_or_left_to_a_new_writer(start, tmp_path, faults):  # noqa: F811
+    """Lines from the future keep their chain from going on; under a new name the daemon begins another."""
+    faults.clock = 3600_000
+    daemon = start_on(faults, start, tmp_path / "state")
+    daemon.stop()
+    faults.clock = 0
+    daemon = start(state=tmp_path / "state", environment=faults.environment)
+    assert refused(daemon.get("/readyz")) and refused(daemon.get("/v1/tensor", **DRAW, name="new"))
+    daemon.stop()
+    (tmp_path / "state" / "writer.key").unlink()
+    daemon = start(state=tmp_path / "state")
+    assert daemon.get("/readyz").status == 200 and take(daemon, "faults") == [1]
+    assert len(check_chains(daemon.ledger()).heads) == 2
+
+
+@pytest.mark.parametrize("fault", ["write_error", "sync_error"])
+def test_a_commit_that_failed_once_does_not_come_back_and_none_after_it_is_lost(start, tmp_path, faults, fault):  # noqa: F811
+    """Also not when the daemon is killed at once: the next one makes sure of what the log says before it believes it."""
+    daemon = start_on(faults, start, tmp_path / "state")
+    for turn in range(3):
+        with Injected(faults, **{fault: errno.EIO}):
+            assert refused(daemon.get("/v1/tensor", **DRAW, name=f"failed-{turn}"))
+        if turn < 2:
+            assert daemon.get("/v1/tensor", **DRAW, name=f"after-{turn}").status == 200
+    before = daemon.ledger()
+    assert not any(line.get("name", "").startswith("failed") for line in before)
+    daemon.process.kill()
+    daemon.process.wait(timeout=PATIENCE)
+    again = start(state=tmp_path / "state", environment=faults.environment)
+    lines = again.ledger()
+    assert lines[: len(before)] == before and len(lines) <= len(before) + 1
+    for name in ["failed-2", "after-2"]:
+        assert again.get("/v1/tensor", **DRAW, name=name).status == 200
+    check_chains(again.ledger())
+
+
+def test_a_log_that_cannot_be_written_is_no_start(start, tmp_path, faults):  # noqa: F811
+    """The lines that wait in the log may be in the kernel's memory only: they must be written again first."""
+    daemon = start_on(faults, start, tmp_path / "state")
+    daemon.process.kill()
+    daemon.process.wait(timeout=PATIENCE)
+    os.environ.update(faults.environment)
+    try:
+        with Injected(faults, sync_error=errno.EIO):
+            said = refused_to_start("--state", str(tmp_path / "state"))
+    finally:
+        for name in faults.environment:
+            del os.environ[name]
+    assert "write-ahead log" in said and said.endswith(".\n")
+    assert len(start(state=tmp_path / "state").ledger()) == 3
+
+
+def test_a_failed_write_back_loses_nothing(start, tmp_path, faults):  # noqa: F811
+    """The log is written back into the database now and then, and at the end: when that fails, the log stays."""
+    daemon = start_on(faults, start, tmp_path / "state")
+    lines = daemon.ledger()
+    faults.sync_error = errno.EIO
+    assert daemon.stop() == 0
+    assert faults.failed > 0 and (tmp_path / "state" / "ledger.sqlite-wal").exists()
+    faults.sync_error = 0
+    again = start(state=tmp_path / "state")
+    assert again.ledger() == lines and take(again, "faults") == [1]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, of a megabyte."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", mounted], capture_output=True).returncode != 0:
+        pytest.skip("only root can mount, and not everywhere")
+    yield mounted
+    subprocess.run(["umount", "--lazy", mounted], check=True)
+
+
+def test_a_disk_that_is_really_full_has_room_again(start, small_disk):
+    daemon = start(state=small_disk / "state")
+    daemon.get("/v1/tensor", **DRAW, name="known")
+    with open(small_disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
+        while True:
+            assert filler.write(bytes(4096)) > 0
+    refusals = [daemon.get("/v1/tensor", **DRAW, name=f"new-{n}") for n in range(3)]
+    assert all(refused(answer) for answer in refusals) and "full" in refusals[0].problem()["detail"]
+    assert refused(daemon.get("/readyz")) and daemon.get("/v1/tensor", **DRAW, name="known").status == 200
+    (small_disk / "filler").unlink()
+    assert daemon.get("/readyz").status == 200 and daemon.get("/v1/tensor", **DRAW, name="new-0").headers["Sower-Ledger"] == "2"
+    check_chains(daemon.ledger())
+    assert daemon.stop() == 0
+
+
+def test_a_disk_that_can_only_be_read_is_no_start(start, small_disk):
+    start(state=small_disk / "state").stop()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    said = refused_to_start("--state", str(small_disk / "state"))
+    assert "cannot be" in said and said.startswith("sowerd: The ") and said.endswith(".\n")
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    assert start(state=small_disk / "state").get("/readyz").status == 200
