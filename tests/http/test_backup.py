@@ -1,0 +1,117 @@
+"""Backups of the ledger, made while the daemon writes, and what a restored one becomes."""
+import concurrent.futures
+import shutil
+import sqlite3
+import subprocess
+import threading
+
+import pytest
+
+from chain import Chains, check_chains
+from conftest import PATIENCE
+from test_trials import path, take
+
+DRAW = dict(experiment="backup", shape="8", init="normal")
+
+
+def online(source, target):
+    """What `sqlite3 ledger.sqlite ".backup target"` does, a few pages at a time, so that the daemon writes in between."""
+    with sqlite3.connect(source) as reader, sqlite3.connect(target) as writer:
+        reader.backup(writer, pages=5)
+    reader.close()
+    writer.close()
+
+
+def vacuum(source, target):
+    with sqlite3.connect(source, isolation_level=None) as reader:
+        reader.execute("VACUUM INTO ?", (str(target),))
+    reader.close()
+
+
+def shell(source, target):
+    if shutil.which("sqlite3") is None:
+        pytest.skip("the sqlite3 shell is not installed")
+    subprocess.run(["sqlite3", source, f".timeout 10000", f".backup '{target}'"], check=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("back_up", [online, vacuum, shell])
+def test_a_backup_made_while_the_daemon_writes_is_a_whole_ledger(start, tmp_path, back_up):
+    daemon = start(state=tmp_path / "state")
+    for number in range(200):
+        daemon.get("/v1/tensor", **DRAW, name=f"before-{number}")
+    take(daemon, "backup", key="key", count=3)
+    done, told = threading.Event(), []
+
+    def write(client):
+        for number in range(10_000):
+            answer = daemon.get("/v1/tensor", **DRAW, name=f"{client}-{number}")
+            told.append((answer.headers["Sower-Ledger"], answer.headers["Sower-Draw"]))
+            if done.is_set():
+                return
+
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(write, client) for client in range(3)]
+        try:
+            while not told:
+                daemon.get("/healthz")
+            at_least = len(told)
+            back_up(tmp_path / "state" / "ledger.sqlite", restored / "ledger.sqlite")
+        finally:
+            done.set()
+        [writer.result() for writer in writers]
+    shutil.copy(tmp_path / "state" / "writer.key", restored)
+    lines = daemon.ledger()
+    check_chains(lines)
+    copy = start(state=restored)
+    kept = copy.ledger()
+    assert kept == lines[: len(kept)] and len(kept) >= 201 + at_least
+    assert take(copy, "backup", key="key", count=3) == [0, 1, 2]
+    for line in kept[-5:]:
+        assert line["kind"] != "draw" or copy.get("/v1/tensor", **DRAW, name=line["name"]).headers["Sower-Ledger"] == str(line["ledger"])
+
+
+def back_up_and_go_on(start, tmp_path):
+    """A daemon; a backup of its state; and what it handed out afterwards."""
+    state, backup = tmp_path / "state", tmp_path / "backup"
+    daemon = start(state=state)
+    daemon.get("/v1/tensor", **DRAW, name="w")
+    assert take(daemon, "backup") == [0]
+    backup.mkdir()
+    online(state / "ledger.sqlite", backup / "ledger.sqlite")
+    shutil.copy(state / "writer.key", backup)
+    assert take(daemon, "backup") == [1]
+    daemon.get("/v1/tensor", **DRAW, name="later")
+    lines = daemon.ledger()
+    daemon.stop()
+    return backup, lines
+
+
+def test_an_older_backup_under_the_same_key_forks_the_chain(start, tmp_path):
+    """What README warns of: two lines stand in one place of one chain; whoever kept the lines or the head sees it."""
+    backup, lines = back_up_and_go_on(start, tmp_path)
+    restored = start(state=backup)
+    assert restored.ledger() == lines[:2]
+    assert take(restored, "backup", count=2) == [1, 2], "trial 1 is given out once more"
+    forked = restored.ledger()
+    check_chains(forked)
+    assert forked[2]["sequence"] == lines[2]["sequence"] and forked[2]["writer"] == lines[2]["writer"]
+    assert forked[2]["link"] != lines[2]["link"]
+
+
+def test_an_older_backup_goes_on_under_a_new_key_and_skips_what_was_given(start, tmp_path):
+    """What README says to do: a chain of its own, and the trial numbers since the backup taken once more to nobody."""
+    backup, lines = back_up_and_go_on(start, tmp_path)
+    (backup / "writer.key").unlink()
+    restored = start(state=backup)
+    assert restored.request("POST", path("backup", count=1000)).status == 200
+    assert take(restored, "backup") == [1001]
+    seed = next(line["seed"] for line in lines if line.get("name") == "later")
+    assert restored.get("/v1/tensor", **DRAW, name="later").headers["Sower-Seed"] == seed, "the same names, the same bits"
+    chains = Chains()
+    for line in restored.ledger():
+        chains.add(line)
+    assert len(chains.heads) == 2
+    places = [(line["writer"], line["sequence"]) for line in restored.ledger()[2:] + lines]
+    assert len(set(places)) == len(places), "no place of a chain is taken twice"
