@@ -265,10 +265,10 @@ def test_who_reads_the_ledger_holds_up_nobody(start):
 def add_lines(daemon, count):
     """Lines that are copies of the first, whatever their chain may say; all of them in the file itself."""
     database = sqlite3.connect(daemon.state / "ledger.sqlite", isolation_level=None)
+    columns = [name for _, name, *_ in database.execute("PRAGMA table_info(line)") if name != "ledger"]
     database.execute(
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)"
-        " INSERT INTO line SELECT NULL, time, kind, experiment, trial, count, key, randomblob(32), seed, spec, name, shape, dtype,"
-        " init, layout, manifest, drift, writer, sequence, link FROM line, number WHERE ledger = 1", (count,))
+        f" INSERT INTO line ({', '.join(columns)}) SELECT {', '.join(columns)} FROM line, number WHERE ledger = 1", (count,))
     assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     database.close()
 
