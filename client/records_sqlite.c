@@ -23,8 +23,9 @@ enum {
 /* No line is joined away: what is missing beside it shows as NULL. */
 static const char LINES[] =
     "SELECT l.ledger, l.time, l.kind, e.root, e.name, w.key, l.sequence, l.link, l.trial, l.count, l.key,"
-    " l.draw, l.seed, l.spec, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift"
-    " FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON w.id = l.writer"
+    " l.draw, l.seed, l.spec, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift,"
+    " l.seed_key, l.draw_key FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON "
+    "w.id = l.writer"
     " ORDER BY l.ledger";
 
 static const char ENDS[] = "SELECT key, sequence, link FROM writer ORDER BY id";
@@ -119,6 +120,19 @@ static bool read_key(struct database *database, char *key, size_t size)
            (key[0] != '\0' || refuse(database, "key", "NULL or not empty"));
 }
 
+/* The first eight bytes as a number, by which the daemon finds a draw. */
+static bool read_index(struct database *database, const char *member, const uint8_t bytes[32])
+{
+    int column = database->column++;
+    uint64_t expected = 0;
+    for (size_t i = 0; i < 8; i++) {
+        expected |= (uint64_t)bytes[i] << 8 * i;
+    }
+    return (sqlite3_column_type(database->statement, column) == SQLITE_INTEGER &&
+            (uint64_t)sqlite3_column_int64(database->statement, column) == expected) ||
+           refuse(database, member, "the first eight bytes as a number");
+}
+
 static bool read_draw(struct database *database, struct sower_record *record)
 {
     uint64_t spec = 0;
@@ -131,7 +145,9 @@ static bool read_draw(struct database *database, struct sower_record *record)
                 read_text(database, "layout", record->layout, sizeof record->layout) &&
                 (is_null(database) ||
                  (record->has_manifest = true, read_bytes(database, "manifest", record->manifest))) &&
-                (is_null(database) || read_drift(database, &record->drift));
+                (is_null(database) || read_drift(database, &record->drift)) &&
+                read_index(database, "seed_key", record->seed.bytes) &&
+                read_index(database, "draw_key", record->draw.bytes);
     record->spec = spec <= INT32_MAX ? (unsigned)spec : 0;
     return read;
 }
@@ -145,9 +161,9 @@ static bool read_rest(struct database *database, struct sower_record *record)
         return read_number(database, "trial", &record->trial) &&
                read_number(database, "count", &record->count) &&
                (is_null(database) || read_key(database, record->key, sizeof record->key)) &&
-               read_nothing(database, 10);
+               read_nothing(database, 12);
     default:
-        return read_nothing(database, 13);
+        return read_nothing(database, 15);
     }
 }
 

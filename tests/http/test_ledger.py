@@ -340,9 +340,10 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
     database.close()
 
 
-@pytest.mark.parametrize("url", ["postgresql://localhost/x", "mysql:x", "ledger.sqlite", "sqlite", "SQLITE:x", ":memory:"])
+@pytest.mark.parametrize("url", ["mysql:x", "ledger.sqlite", "sqlite", "SQLITE:x", ":memory:"])
 def test_a_ledger_of_an_unknown_kind_is_refused_with_a_sentence(url):
-    assert f"{url} is of a kind" in refused_to_start("--ledger", url)
+    sentence = refused_to_start("--ledger", url)
+    assert f'begins with "{url.split(":")[0]}"' in sentence and "sqlite:PATH and postgresql://" in sentence
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

@@ -358,12 +358,13 @@ def test_rows_deleted_at_the_end_are_found_by_the_ends_that_the_database_keeps(d
 
 
 def test_a_row_that_was_inserted_is_found(database, kept, lines):
-    names = ", ".join(name for name, _ in columns(kept) if name != "ledger")
-    path = database(f"INSERT INTO line (ledger, {names}) SELECT {LINES + 1}, {names.replace('key', 'NULL')} FROM line WHERE ledger = 1")
+    named = [name for name, _ in columns(kept) if name != "ledger"]
+    names, values = ", ".join(named), ", ".join("NULL" if name == "key" else name for name in named)
+    path = database(f"INSERT INTO line (ledger, {names}) SELECT {LINES + 1}, {values} FROM line WHERE ledger = 1")
     assert_named(verify(path), LINES + 1)
     shutil.copy(kept["database"], path)
     path = database("UPDATE line SET ledger = -ledger WHERE ledger > 4", "UPDATE line SET ledger = 1 - ledger WHERE ledger < 0",
-                    f"INSERT INTO line (ledger, {names}) SELECT 5, {names.replace('key', 'NULL')} FROM line WHERE ledger = 1")
+                    f"INSERT INTO line (ledger, {names}) SELECT 5, {values} FROM line WHERE ledger = 1")
     assert_named(verify(path), 5)
 
 
