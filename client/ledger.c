@@ -7,11 +7,9 @@
 #include <jansson.h>
 
 #include "http.h"
+#include "lines.h"
 #include "report.h"
 #include "table.h"
-
-/* Longer than any line of a ledger: names and experiments are short, even with every byte escaped. */
-enum { LINE_SIZE_MAX = 16384 };
 
 static const struct option_rule LEDGER[] = {
     {"experiment", 'e', "TEXT", "only lines of this experiment"},
@@ -49,8 +47,7 @@ struct listing {
     const struct options *options;
     bool table; /* else the lines as they are */
     bool titled;
-    char line[LINE_SIZE_MAX];
-    size_t size; /* of the line so far */
+    struct lines lines; /* of a table */
     /* Why the receiver stopped: a clause for report_stranger, or a write that failed. */
     const char *fault;
     int write_errno;
@@ -75,9 +72,10 @@ static void name_kind(json_t *line)
     json_object_set_new(line, "name", json_string(text));
 }
 
-static bool print_line(struct listing *listing)
+static bool print_line(void *context, const char *text, size_t size)
 {
-    json_t *line = json_loadb(listing->line, listing->size, 0, NULL);
+    struct listing *listing = context;
+    json_t *line = json_loadb(text, size, 0, NULL);
     if (!json_is_integer(json_object_get(line, "ledger"))) {
         json_decref(line);
         listing->fault = "not with lines of a ledger";
@@ -90,26 +88,17 @@ static bool print_line(struct listing *listing)
     name_kind(line);
     table_row(COLUMNS, COLUMN_COUNT, line);
     json_decref(line);
-    listing->size = 0;
     return true;
 }
 
-/* Collects lines and prints each as a row of the table. */
+/* Prints each line as a row of the table. */
 static bool take_table(struct listing *listing, const char *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == '\n') {
-            if (!print_line(listing)) {
-                return false;
-            }
-        } else if (listing->size < LINE_SIZE_MAX) {
-            listing->line[listing->size++] = bytes[i];
-        } else {
-            listing->fault = "with a line longer than any of a ledger";
-            return false;
-        }
+    bool taken = lines_feed(&listing->lines, bytes, size);
+    if (listing->lines.too_long) {
+        listing->fault = "with a line longer than any of a ledger";
     }
-    return true;
+    return taken;
 }
 
 static bool begin(void *context, const struct http_answer *answer)
@@ -163,6 +152,7 @@ static enum sow_exit run(const struct options *options)
         .options = options,
         .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
     };
+    listing.lines = (struct lines){.take = print_line, .context = &listing};
     struct http_receiver receiver = {begin, receive, NULL, &listing};
     struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};
     struct http_answer answer;

@@ -20,14 +20,20 @@ static bool take_begun(struct lines *lines)
     return lines->take(lines->context, lines->begun, size);
 }
 
+/* Takes a line's end, or all of it. */
+static bool take(struct lines *lines, const char *bytes, size_t size)
+{
+    if (lines->size == 0 && size <= LINES_SIZE_MAX) {
+        return lines->take(lines->context, bytes, size);
+    }
+    return keep(lines, bytes, size) && take_begun(lines);
+}
+
 bool lines_feed(struct lines *lines, const char *bytes, size_t size)
 {
     const char *end = bytes + size, *feed;
     while ((feed = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
-        size_t length = (size_t)(feed - bytes);
-        bool taken = lines->size == 0 ? lines->take(lines->context, bytes, length)
-                                      : keep(lines, bytes, length) && take_begun(lines);
-        if (!taken) {
+        if (!take(lines, bytes, (size_t)(feed - bytes))) {
             return false;
         }
         bytes = feed + 1;
