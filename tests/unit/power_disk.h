@@ -276,7 +276,7 @@ int mkdir(const char *path, mode_t mode)
 /* What the disk holds after a prefix of the trace. */
 struct disk_content {
     uint8_t *bytes; /* that are safe */
-    size_t size;
+    size_t size, room;
 };
 
 struct disk_name {
@@ -296,11 +296,14 @@ struct disk_state {
 
 static void disk_resize(struct disk_content *content, size_t size)
 {
-    if (size > content->size) {
-        content->bytes = realloc(content->bytes, size);
+    if (size > content->room) {
+        content->room = 2 * size;
+        content->bytes = realloc(content->bytes, content->room);
         if (content->bytes == NULL) {
             disk_stop("memory");
         }
+    }
+    if (size > content->size) {
         memset(content->bytes + content->size, 0, size - content->size);
     }
     content->size = size;
