@@ -151,6 +151,7 @@ static enum records_end read_daemon(struct records *records)
 enum records_end records_read(struct records *records, const char *path)
 {
     records->count = 0;
+    records->is_database = false;
     progress_begin(&records->progress, true, false);
     enum records_end end = path == NULL ? read_daemon(records) : read_file(records, path);
     progress_end(&records->progress);

@@ -30,7 +30,8 @@ struct records {
      * not wanted. */
     bool (*take_end)(void *context, const struct sower_link *end);
     void *context;
-    uint64_t count; /* taken so far */
+    uint64_t count;   /* taken so far */
+    bool is_database; /* they came from one */
     struct sower_problem problem;
     enum sow_exit result;
     struct progress progress;

@@ -334,6 +334,7 @@ static enum records_end read_all(struct database *database)
 
 enum records_end records_read_database(struct records *records, const char *path)
 {
+    records->is_database = true;
     struct database database = {.records = records, .path = path, .problem = &records->problem};
     enum records_end end = open_database(&database);
     if (end == RECORDS_DONE) {

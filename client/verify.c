@@ -79,17 +79,7 @@ static enum sow_exit add_heads(struct verification *verification)
     return result == SOW_DONE && verification->path == NULL ? add_head(verification, NULL) : result;
 }
 
-/* What may be meant by a ledger that has no first line, or not all. */
-static void advise(const struct verification *verification)
-{
-    if (verification->audit.sought != 0 && verification->found == 0) {
-        fputs("A part of a ledger, as --experiment, --after and other narrowing options give it, cannot be "
-              "verified; export the whole: sow ledger > ledger.ndjson\n",
-              stderr);
-    }
-}
-
-static enum sow_exit report_misfit(const struct verification *verification)
+static enum sow_exit report_misfit(const struct verification *verification, const struct records *records)
 {
     const struct audit *audit = &verification->audit;
     const char *name = records_name(verification->path);
@@ -100,7 +90,11 @@ static enum sow_exit report_misfit(const struct verification *verification)
     } else {
         report_failure(verification->options, "%s: %s", name, verification->problem.sentence);
     }
-    advise(verification);
+    if (audit->sought != 0 && verification->found == 0 && !records->is_database) {
+        fputs("A part of a ledger, as --experiment, --after and other narrowing options give it, cannot be "
+              "verified; export the whole: sow ledger > ledger.ndjson\n",
+              stderr);
+    }
     return SOW_REFUSED;
 }
 
@@ -152,12 +146,13 @@ static enum sow_exit verify(struct verification *verification)
         return records.result;
     }
     if (audit->sought != 0 || end == RECORDS_STOPPED) {
-        return report_misfit(verification);
+        return report_misfit(verification, &records);
     }
     if (end == RECORDS_WRONG) {
         return report_wrong(verification, &records);
     }
-    return audit_finish(audit, &verification->problem) ? print(verification) : report_misfit(verification);
+    return audit_finish(audit, &verification->problem) ? print(verification)
+                                                       : report_misfit(verification, &records);
 }
 
 static enum sow_exit run(const struct options *options)

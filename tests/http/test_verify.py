@@ -350,7 +350,9 @@ def test_a_change_of_a_name_beside_the_lines_is_found(database, kept):
 @pytest.mark.parametrize("number", [1, 5, LINES])
 def test_a_row_that_was_deleted_is_found(database, kept, number):
     path = database(f"DELETE FROM line WHERE ledger = {number}")
-    assert_named(verify(path, "--head", kept["head"]), number, "missing")
+    done = verify(path, "--head", kept["head"])
+    assert_named(done, number, "missing")
+    assert "export the whole" not in done.stderr, "a database is no export"
 
 
 def test_rows_deleted_at_the_end_are_found_by_the_ends_that_the_database_keeps(database):
