@@ -3,9 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "ledger_postgres_schema.h"
 #include "ledger_postgres_statements.h"
+
+enum { PAUSE_MILLISECONDS = 1000 };
 
 /* The columns of new lines, as INSERT_LINES takes them. */
 enum column {
@@ -71,10 +74,21 @@ static void begin_columns(struct sower_postgres_lines *lines)
     lines->added = 0;
 }
 
+static int64_t milliseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     struct sower_postgres_values values = {0};
     begin_columns(lines);
+    if (milliseconds() < lines->refuse_until) {
+        *problem = lines->refusal;
+        return false;
+    }
     if (!sower_postgres_ready(&lines->postgres)) {
         return sower_postgres_fail(&lines->postgres, problem);
     }
@@ -106,15 +120,22 @@ static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *l
     return true;
 }
 
-/* Sends what is queued, and reads the answers to a beginning. The last answer is to be cleared by the
- * caller, when it returned true. */
+/* Sends what is queued, and reads the answers to a beginning. After a beginning that failed after a while, as
+ * somebody holds the lock, there is a pause: others that wait meanwhile are not each made to wait as long.
+ * The last answer is to be cleared by the caller, when it returned true. */
 static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct sower_problem *problem)
 {
     struct sower_postgres_answers answers;
     bool beginning = lines->beginning;
+    int64_t begin = milliseconds();
     lines->beginning = false;
     if (!sower_postgres_exchange(&lines->postgres, &answers)) {
-        return sower_postgres_fail(&lines->postgres, problem);
+        sower_postgres_fail(&lines->postgres, problem);
+        if (beginning && milliseconds() - begin >= PAUSE_MILLISECONDS) {
+            lines->refuse_until = milliseconds() + PAUSE_MILLISECONDS;
+            lines->refusal = *problem;
+        }
+        return false;
     }
     if (beginning && !read_beginning(lines, answers.results[SOWER_POSTGRES_LOCK],
                                      answers.results[SOWER_POSTGRES_FIND_WRITER], problem)) {

@@ -23,9 +23,11 @@ struct sower_postgres_lines {
     struct sower_postgres postgres;
     uint8_t writer[SOWER_WRITER_SIZE];
     struct sower_append append;
-    bool writing;   /* a transaction was begun */
-    bool beginning; /* its beginning is queued and not yet answered */
-    bool changed;   /* something was added in it */
+    bool writing;         /* a transaction was begun */
+    bool beginning;       /* its beginning is queued and not yet answered */
+    bool changed;         /* something was added in it */
+    int64_t refuse_until; /* none is begun before, on the monotonic clock */
+    struct sower_problem refusal;
     struct sower_postgres_array sought[SOWER_POSTGRES_SOUGHT];
     struct sower_postgres_array columns[SOWER_POSTGRES_COLUMNS]; /* of the lines to be added */
     size_t added;                                                /* how many these are */

@@ -100,7 +100,8 @@ static void read_record(const PGresult *result, int row, struct sower_record *re
 }
 
 /* The statement of a page, with only the conditions that it has, so that each kind of page finds its index.
- */
+ * The lines of a seed are few and are all taken before anything else is looked at (OFFSET 0 says so): else
+ * a planner without statistics might go through all lines in their order. */
 static void print_page(const struct sower_page *page, char *text, size_t size)
 {
     snprintf(
@@ -108,14 +109,16 @@ static void print_page(const struct sower_page *page, char *text, size_t size)
         "SELECT l.ledger, l.time, l.kind::bigint, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed,"
         " l.spec::bigint, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key,"
         " l.sequence, l.link"
-        " FROM sower.line l JOIN sower.experiment e ON e.id = l.experiment"
+        " FROM %s l JOIN sower.experiment e ON e.id = l.experiment"
         " JOIN sower.writer w ON w.id = l.writer"
-        " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s%s ORDER BY l.ledger LIMIT $3",
+        " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s ORDER BY l.ledger LIMIT $3",
+        page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
+                             " AND seed = $8 OFFSET 0)"
+                           : "sower.line",
         page->experiment != NULL
             ? " AND l.experiment = (SELECT id FROM sower.experiment WHERE name = $4 AND root = $5)"
             : "",
         page->trial != NULL ? " AND l.trial = $6" : "", page->name != NULL ? " AND l.name = $7" : "",
-        page->seed != NULL ? " AND substr(l.seed, 1, 8) = substr($8, 1, 8) AND l.seed = $8" : "",
         page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr($9, 1, 8) AND l.manifest = $9" : "");
 }
 

@@ -11,8 +11,7 @@
 #include <sodium.h>
 
 enum {
-    ANSWER_MILLISECONDS = 6000,  /* in which an exchange must be answered */
-    REFUSED_MILLISECONDS = 1000, /* in which a failed connection is not tried again */
+    ANSWER_MILLISECONDS = 6000, /* in which an exchange must be answered */
     MILLISECONDS_PER_SECOND = 1000,
     NAME_SIZE = 24, /* of a prepared statement: its number */
     LEFTOVERS = 8,  /* messages that may have come while nothing was asked */
@@ -20,11 +19,13 @@ enum {
 
 /* What a session is to be like where nobody set it otherwise: who waits for a lock or a statement gives up
  * before this side does, so that the cause is known; a transaction whose daemon is gone ends soon. Every
- * statement of ours has its index, whatever a planner without statistics takes for cheap. */
+ * statement of ours has its index, in whose order it reads, whatever a planner without statistics takes for
+ * cheap. */
 static const char session[] =
     "SELECT set_config(name, wanted, false) FROM (VALUES ('lock_timeout', '0', '4s'),"
     " ('statement_timeout', '0', '5s'), ('idle_in_transaction_session_timeout', '0', '8s'),"
-    " ('synchronous_commit', 'off', 'on'), ('enable_seqscan', 'on', 'off'), ('jit', 'on', 'off'))"
+    " ('synchronous_commit', 'off', 'on'), ('enable_seqscan', 'on', 'off'),"
+    " ('enable_bitmapscan', 'on', 'off'), ('jit', 'on', 'off'))"
     " AS setting (name, present, wanted) WHERE current_setting(name) = present";
 
 static const char lost[] = "the connection to the database was lost";
@@ -42,11 +43,11 @@ static bool fail(struct sower_postgres *postgres, const char *cause)
     return false;
 }
 
-/* What libpq or the server says, on one line and without a full stop at its end. */
-static bool fail_as(struct sower_postgres *postgres, const char *before, const char *text)
+/* What libpq or the server says, its first `count` bytes, on one line and without a full stop at its end. */
+static bool fail_as(struct sower_postgres *postgres, const char *before, const char *text, size_t count)
 {
     size_t length = (size_t)snprintf(postgres->cause, sizeof postgres->cause, "%s", before);
-    for (; *text != '\0' && length + 1 < sizeof postgres->cause; text++) {
+    for (const char *end = text + count; text < end && length + 1 < sizeof postgres->cause; text++) {
         bool space = isspace((unsigned char)*text);
         if (!space || (length > 0 && postgres->cause[length - 1] != ' ')) {
             postgres->cause[length++] = space ? ' ' : *text;
@@ -92,7 +93,7 @@ static bool fail_with(struct sower_postgres *postgres, const PGresult *result)
     if (state == NULL || message == NULL) { /* libpq's own words, for a connection that is lost */
         return fail(postgres, lost);
     }
-    return fail_as(postgres, "the database says: ", message);
+    return fail_as(postgres, "the database says: ", message, strlen(message));
 }
 
 /* The next result, or NULL at the end of a statement's; false when it does not come in time. */
@@ -287,12 +288,21 @@ static bool check_encoding(struct sower_postgres *postgres)
     return false;
 }
 
-/* Of "connection to server at ADDRESS failed: CAUSE" the cause, as what is said later is for clients. */
-static const char *without_address(const char *message)
+/* Why there is no connection, as libpq says it: "connection to server at ADDRESS failed: CAUSE", perhaps with
+ * advice on further lines. All of it is for who starts the daemon; what is said later is for clients, and
+ * they get the cause. */
+static bool fail_to_connect(struct sower_postgres *postgres, const char *message, bool first)
 {
     static const char mark[] = " failed: ";
     const char *found = strstr(message, mark);
-    return found == NULL ? "it cannot be reached" : found + sizeof mark - 1;
+    if (first) {
+        return fail_as(postgres, "", message, strlen(message));
+    }
+    if (found == NULL) {
+        return fail(postgres, "the database cannot be reached");
+    }
+    found += sizeof mark - 1;
+    return fail_as(postgres, "the database cannot be reached: ", found, strcspn(found, "\n"));
 }
 
 static bool connect_now(struct sower_postgres *postgres, bool first)
@@ -311,9 +321,7 @@ static bool connect_now(struct sower_postgres *postgres, bool first)
         return fail(postgres, "the daemon is out of memory");
     }
     if (PQstatus(connection) != CONNECTION_OK) {
-        const char *message = PQerrorMessage(connection);
-        return fail_as(postgres,
-                       first ? "" : "the database says: ", first ? message : without_address(message));
+        return fail_to_connect(postgres, PQerrorMessage(connection), first);
     }
     PQsetNoticeProcessor(connection, ignore_notice, NULL);
     if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {
@@ -322,16 +330,17 @@ static bool connect_now(struct sower_postgres *postgres, bool first)
     return check_encoding(postgres) && prepare(postgres);
 }
 
+/* After a failure that took long, it is not tried again for as long. */
 static bool reconnect(struct sower_postgres *postgres, bool first)
 {
+    int64_t begin = now();
     postgres->queued = 0;
     postgres->failed = false;
-    postgres->refused = 0;
     if (connect_now(postgres, first)) {
         return true;
     }
     drop(postgres);
-    postgres->refused = now();
+    postgres->refuse_until = now() + (now() - begin);
     return false;
 }
 
@@ -354,7 +363,7 @@ bool sower_postgres_ready(struct sower_postgres *postgres)
     }
     if (postgres->connection != NULL) {
         drop(postgres);
-    } else if (postgres->refused != 0 && now() - postgres->refused < REFUSED_MILLISECONDS) {
+    } else if (now() < postgres->refuse_until) {
         return false; /* the cause is still what it was */
     }
     return reconnect(postgres, false);

@@ -2,8 +2,8 @@
  *
  * Statements are queued and leave in one go (libpq's pipeline mode); their answers come back together, so
  * that a transaction of many statements costs a few round trips. An exchange that is not answered in some
- * seconds has failed. A connection that was lost is made anew when it is next needed; when that fails, it is
- * not tried again for a second, so that many who wait are not each made to wait for it.
+ * seconds has failed. A connection that was lost is made anew when it is next needed; when that fails
+ * after some time, it is not tried again for as long, so that many who wait are not each made to wait for it.
  *
  * After a failure `cause` says why, in words without addresses, paths and passwords. */
 #ifndef SOWER_SERVER_POSTGRES_CONNECTION_H
@@ -26,8 +26,8 @@ struct sower_postgres {
     const char *const *statements; /* prepared on every connection, under their numbers */
     size_t statement_count;
     size_t queued;
-    bool failed;     /* a statement could not be queued */
-    int64_t refused; /* when the last try to connect failed, on the monotonic clock; 0: it did not */
+    bool failed;          /* a statement could not be queued */
+    int64_t refuse_until; /* no new connection is tried before, on the monotonic clock */
     char cause[SOWER_POSTGRES_CAUSE_SIZE];
 };
 
