@@ -1,52 +1,12 @@
 #include "ledger_postgres_lines.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "ledger_postgres_schema.h"
 #include "ledger_postgres_statements.h"
 
-enum { PAUSE_MILLISECONDS = 1000 };
-
-/* The columns of new lines, as INSERT_LINES takes them. */
-enum column {
-    LEDGER,
-    TIME,
-    KIND,
-    ROOT,
-    EXPERIMENT,
-    SEQUENCE,
-    LINK,
-    TRIAL,
-    COUNT,
-    GIVEN,
-    KEY,
-    DRAW,
-    SEED,
-    SPEC,
-    NAME,
-    SHAPE,
-    DTYPE,
-    INIT,
-    LAYOUT,
-    MANIFEST,
-    DRIFT,
-    COLUMN_COUNT
-};
-
-_Static_assert((int)COLUMN_COUNT == (int)SOWER_POSTGRES_COLUMNS, "the header says how many there are");
-
-static const enum sower_postgres_type column_types[COLUMN_COUNT] = {
-    [LEDGER] = SOWER_POSTGRES_NUMBER, [TIME] = SOWER_POSTGRES_NUMBER,     [KIND] = SOWER_POSTGRES_NUMBER,
-    [ROOT] = SOWER_POSTGRES_BYTES,    [EXPERIMENT] = SOWER_POSTGRES_TEXT, [SEQUENCE] = SOWER_POSTGRES_NUMBER,
-    [LINK] = SOWER_POSTGRES_BYTES,    [TRIAL] = SOWER_POSTGRES_NUMBER,    [COUNT] = SOWER_POSTGRES_NUMBER,
-    [GIVEN] = SOWER_POSTGRES_NUMBER,  [KEY] = SOWER_POSTGRES_TEXT,        [DRAW] = SOWER_POSTGRES_BYTES,
-    [SEED] = SOWER_POSTGRES_BYTES,    [SPEC] = SOWER_POSTGRES_NUMBER,     [NAME] = SOWER_POSTGRES_TEXT,
-    [SHAPE] = SOWER_POSTGRES_TEXT,    [DTYPE] = SOWER_POSTGRES_TEXT,      [INIT] = SOWER_POSTGRES_TEXT,
-    [LAYOUT] = SOWER_POSTGRES_TEXT,   [MANIFEST] = SOWER_POSTGRES_BYTES,  [DRIFT] = SOWER_POSTGRES_NUMBER,
-};
+enum { PAUSE_MILLISECONDS = 1000 }; /* after a wait that was in vain and as long at least */
 
 bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
                                const uint8_t writer[SOWER_WRITER_SIZE])
@@ -60,18 +20,8 @@ void sower_postgres_lines_close(struct sower_postgres_lines *lines)
     for (size_t i = 0; i < SOWER_POSTGRES_SOUGHT; i++) {
         sower_postgres_array_free(&lines->sought[i]);
     }
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        sower_postgres_array_free(&lines->columns[i]);
-    }
+    sower_postgres_columns_free(&lines->added);
     sower_postgres_close(&lines->postgres);
-}
-
-static void begin_columns(struct sower_postgres_lines *lines)
-{
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        sower_postgres_array_begin(&lines->columns[i], column_types[i]);
-    }
-    lines->added = 0;
 }
 
 static int64_t milliseconds(void)
@@ -84,7 +34,7 @@ static int64_t milliseconds(void)
 bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     struct sower_postgres_values values = {0};
-    begin_columns(lines);
+    sower_postgres_columns_begin(&lines->added);
     if (milliseconds() < lines->refuse_until) {
         *problem = lines->refusal;
         return false;
@@ -209,64 +159,11 @@ bool sower_postgres_lines_find(struct sower_postgres_lines *lines, struct sower_
     return true;
 }
 
-static void put_draw(struct sower_postgres_array *columns, const struct sower_record *record)
-{
-    sower_postgres_array_number(&columns[TRIAL], record->trial);
-    sower_postgres_array_bytes(&columns[DRAW], record->draw.bytes);
-    sower_postgres_array_bytes(&columns[SEED], record->seed.bytes);
-    sower_postgres_array_number(&columns[SPEC], record->spec);
-    sower_postgres_array_text(&columns[NAME], record->name);
-    sower_postgres_array_text(&columns[SHAPE], record->shape);
-    sower_postgres_array_text(&columns[DTYPE], record->dtype);
-    sower_postgres_array_text(&columns[INIT], record->initializer);
-    sower_postgres_array_text(&columns[LAYOUT], record->layout);
-    if (record->has_manifest) {
-        sower_postgres_array_bytes(&columns[MANIFEST], record->manifest);
-    }
-    if (record->drift != 0) {
-        sower_postgres_array_number(&columns[DRIFT], record->drift);
-    }
-}
-
-static void put_trials(struct sower_postgres_array *columns, const struct sower_record *record)
-{
-    sower_postgres_array_number(&columns[TRIAL], record->trial);
-    sower_postgres_array_number(&columns[COUNT], record->count);
-    sower_postgres_array_number(&columns[GIVEN], record->trial + record->count);
-    if (record->key[0] != '\0') {
-        sower_postgres_array_text(&columns[KEY], record->key);
-    }
-}
-
-/* Puts a line into the columns; those that its kind has nothing for get a NULL. */
-static void put(struct sower_postgres_lines *lines, const struct sower_record *record)
-{
-    struct sower_postgres_array *columns = lines->columns;
-    sower_postgres_array_number(&columns[LEDGER], record->ledger);
-    sower_postgres_array_number(&columns[TIME], (uint64_t)record->time);
-    sower_postgres_array_number(&columns[KIND], (uint64_t)record->kind);
-    sower_postgres_array_bytes(&columns[ROOT], record->root_id.bytes);
-    sower_postgres_array_text(&columns[EXPERIMENT], record->experiment);
-    sower_postgres_array_number(&columns[SEQUENCE], record->place.sequence);
-    sower_postgres_array_bytes(&columns[LINK], record->place.link);
-    if (record->kind == SOWER_RECORD_DRAW) {
-        put_draw(columns, record);
-    } else if (record->kind == SOWER_RECORD_TRIALS) {
-        put_trials(columns, record);
-    }
-    lines->added++;
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        if (columns[i].count < lines->added) {
-            sower_postgres_array_null(&columns[i]);
-        }
-    }
-}
-
-/* Queues the lines that were added so far. */
+/* Queues the lines that were added so far, and the head of the chain behind them. */
 static void queue_added(struct sower_postgres_lines *lines)
 {
     struct sower_postgres_values head = {0}, values = {0};
-    if (lines->added == 0) {
+    if (lines->added.count == 0) {
         return;
     }
     sower_postgres_add_bytes(&head, lines->writer);
@@ -275,11 +172,9 @@ static void queue_added(struct sower_postgres_lines *lines)
     sower_postgres_add_number(&head, (uint64_t)lines->append.time);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MOVE_HEAD, &head);
     sower_postgres_add_bytes(&values, lines->writer);
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        sower_postgres_add_array(&values, &lines->columns[i]);
-    }
+    sower_postgres_columns_add_to(&lines->added, &values);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_INSERT_LINES, &values);
-    begin_columns(lines);
+    sower_postgres_columns_begin(&lines->added);
 }
 
 bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_record *record,
@@ -289,8 +184,8 @@ bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_r
         return false;
     }
     lines->changed = true;
-    put(lines, record);
-    if (lines->added == SOWER_POSTGRES_CHUNK) {
+    sower_postgres_columns_put(&lines->added, record);
+    if (lines->added.count == SOWER_POSTGRES_CHUNK) {
         queue_added(lines);
     }
     return true;

@@ -13,10 +13,11 @@
 #include <stdint.h>
 
 #include "append.h"
+#include "ledger_postgres_columns.h"
 #include "postgres_connection.h"
 #include "store.h"
 
-enum { SOWER_POSTGRES_CHUNK = 1024, SOWER_POSTGRES_COLUMNS = 21, SOWER_POSTGRES_SOUGHT = 4 };
+enum { SOWER_POSTGRES_CHUNK = 1024, SOWER_POSTGRES_SOUGHT = 4 };
 
 /* All zeros before it is opened. */
 struct sower_postgres_lines {
@@ -29,9 +30,8 @@ struct sower_postgres_lines {
     int64_t refuse_until; /* none is begun before, on the monotonic clock */
     struct sower_problem refusal;
     struct sower_postgres_array sought[SOWER_POSTGRES_SOUGHT];
-    struct sower_postgres_array columns[SOWER_POSTGRES_COLUMNS]; /* of the lines to be added */
-    size_t added;                                                /* how many these are */
-    bool pinned[SOWER_POSTGRES_CHUNK];                           /* the experiments of the draws at hand */
+    struct sower_postgres_columns added;
+    bool pinned[SOWER_POSTGRES_CHUNK]; /* the experiments of the draws at hand */
 };
 
 /* Connects; what is wrong is said by lines->postgres.cause. Closed in any case. */
