@@ -127,6 +127,7 @@ class Proxy:
         self.directory = directory
         self.target = str(server.directory / ".s.PGSQL.5432")
         self.cuts = 0
+        self.questions = 0  # how often an answer was waited for: Sync messages of the protocol
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(directory / ".s.PGSQL.5432"))
         self.listener.listen()
@@ -146,6 +147,7 @@ class Proxy:
     def _pump(self, source, target, watched):
         try:
             while data := source.recv(65536):
+                self.questions += 0 if watched else data.count(b"S\0\0\0\4")
                 if watched and self.cuts > 0 and b"COMMIT\0" in data:
                     self.cuts -= 1
                     break
@@ -224,6 +226,27 @@ def test_one_key_asked_at_two_daemons_at_once_stands_for_one_number(pair):
         return client // 4, pair[client % 2].post("/v1/experiments/e/trials", {}, headers=headers).json()["trial"]
 
     assert len(set(together(16, work))) == 4 and len(pair[0].ledger()) == 4
+
+
+def test_a_model_asked_at_both_daemons_at_once_is_written_once(pair):
+    tensors = [{"name": f"t{number}", "shape": [number % 3 + 1], "init": "normal"} for number in range(200)]
+
+    def work(client):
+        mine = tensors[:: 1 if client < 4 else -1]
+        return pair[client % 2].post("/v1/model", {"experiment": "m", "tensors": mine}).status
+
+    assert set(together(8, work)) == {200}
+    assert len(whole_ledger(pair[0])) == 200
+
+
+def test_a_pin_set_at_one_daemon_holds_at_the_other(pair):
+    get(pair[0], "w")
+    assert pair[0].request("PUT", "/v1/experiments/shared/pin").status == 200
+    other = {**tensor("w"), "shape": "9"}
+    assert pair[1].get("/v1/tensor", **other).status == pair[0].get("/v1/tensor", **other).status == 409
+    assert pair[1].request("DELETE", "/v1/experiments/shared/pin").status == 200
+    assert pair[0].get("/v1/tensor", **other).headers["Sower-Drift"] == "1"
+    assert [line["kind"] for line in whole_ledger(pair[1])] == ["draw", "pin", "unpin", "draw"]
 
 
 def test_the_same_new_names_asked_at_both_daemons_get_one_line_each(pair):
@@ -309,6 +332,20 @@ def test_a_commit_whose_answer_is_lost_is_found_by_the_next_try(postgres, start,
         "experiment": "e", "trial": 0, "count": 1, "seed": "", "ledger": 3}
     assert get(daemon, "after").headers["Sower-Ledger"] == "4"
     assert len(whole_ledger(daemon)) == 4
+
+
+def test_what_is_new_costs_three_round_trips_however_much_it_is(postgres, start, database, proxy):
+    daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)))
+    for count in (1, 700):
+        before = proxy.questions
+        tensors = [{"name": f"{count}-{number}", "shape": [1], "init": "zeros"} for number in range(count)]
+        assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}).status == 200
+        assert proxy.questions - before == 3
+    before = proxy.questions
+    get(daemon, "w")
+    assert proxy.questions - before == 3
+    get(daemon, "w")
+    assert proxy.questions - before == 3, "memory has it"
 
 
 def test_a_daemon_that_is_killed_in_its_commits_leaves_no_gap(start, database, tmp_path):
