@@ -28,6 +28,15 @@ const char *sower_record_kind_name(enum sower_record_kind kind)
     return names[kind];
 }
 
+/* Writes a number's last `count` digits. */
+static void print_digits(char *at, int count, int number)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        at[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
 {
     int64_t seconds = milliseconds / 1000;
@@ -38,12 +47,18 @@ void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
     }
     time_t time = (time_t)seconds;
     struct tm parts;
-    char clock[SOWER_TIME_SIZE];
-    if (gmtime_r(&time, &parts) == NULL ||
-        strftime(clock, sizeof clock - 5, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
-        clock[0] = '\0'; /* a year beyond all calendars */
+    if (gmtime_r(&time, &parts) == NULL || parts.tm_year < -1900 || parts.tm_year > 9999 - 1900) {
+        snprintf(text, SOWER_TIME_SIZE, ".%03dZ", (int)rest); /* a year that RFC 3339 has no form for */
+        return;
     }
-    snprintf(text, SOWER_TIME_SIZE, "%.*s.%03dZ", SOWER_TIME_SIZE - 6, clock, (int)rest);
+    memcpy(text, "yyyy-mm-ddThh:mm:ss.mmmZ", sizeof "yyyy-mm-ddThh:mm:ss.mmmZ");
+    print_digits(text, 4, parts.tm_year + 1900);
+    print_digits(text + 5, 2, parts.tm_mon + 1);
+    print_digits(text + 8, 2, parts.tm_mday);
+    print_digits(text + 11, 2, parts.tm_hour);
+    print_digits(text + 14, 2, parts.tm_min);
+    print_digits(text + 17, 2, parts.tm_sec);
+    print_digits(text + 20, 3, (int)rest);
 }
 
 /* A text that grows within a buffer that is large enough for it. */

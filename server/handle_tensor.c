@@ -307,6 +307,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     if (tensor->line != 0) {
         return answer(exchange);
     }
+    tensor->lasting = false; /* most draws are asked for once; only what is asked for again is kept */
     sower_record_of(&tensor->request, &tensor->recording.record);
     tensor->recording.strict = exchange->server->options->strict;
     tensor->wait.done = recorded;
