@@ -122,6 +122,7 @@ $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+$(BUILD)/tests/bench/known: $(BUILD)/server/known.o
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
