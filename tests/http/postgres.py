@@ -132,6 +132,7 @@ class Postgres:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server and its directory go in any case
     server = Postgres()
     try:
         environment = dict(os.environ, SOWER_TEST_POSTGRES=server.url("postgres"))
