@@ -13,7 +13,7 @@
 
 #include "../../server/ledger.h"
 
-enum { LINES_MAX = 4096, QUEUE = 100 };
+enum { LINES_MAX = 4096, QUEUE = 100, DRIFTING = 5000 }; /* draws from this number on drift from line 1 */
 
 struct fake_store {
     struct sower_store store;
@@ -27,6 +27,7 @@ struct fake_store {
     size_t gives;
     uint64_t next_trial, keyed_trial; /* the one key that there is has the latter, once `keyed` */
     bool keyed;
+    size_t models, pins;
 };
 
 static struct fake_store *of(struct sower_store *store)
@@ -44,6 +45,17 @@ static size_t line_of(const struct fake_store *store, const struct sower_draw_id
     return 0;
 }
 
+static void set_outcome(struct fake_store *store, struct sower_store_draw *draw)
+{
+    unsigned number;
+    memcpy(&number, draw->record.draw.bytes, sizeof number);
+    draw->record.ledger = line_of(store, &draw->record.draw);
+    draw->record.drift = number >= DRIFTING ? 1 : 0;
+    draw->outcome = draw->record.drift != 0 && draw->strict ? SOWER_DRAW_REFUSED
+                    : draw->record.ledger != 0              ? SOWER_DRAW_RECORDED
+                                                            : SOWER_DRAW_NEW;
+}
+
 static bool find(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem)
 {
@@ -52,8 +64,7 @@ static bool find(struct sower_store *base, struct sower_store_draw *const *draws
     pthread_mutex_lock(&store->lock);
     store->finds++;
     for (size_t i = 0; i < count; i++) {
-        draws[i]->record.ledger = line_of(store, &draws[i]->record.draw);
-        draws[i]->outcome = draws[i]->record.ledger != 0 ? SOWER_DRAW_RECORDED : SOWER_DRAW_NEW;
+        set_outcome(store, draws[i]);
     }
     pthread_mutex_unlock(&store->lock);
     return true;
@@ -78,13 +89,12 @@ static bool append(struct sower_store *base, struct sower_store_draw *const *dra
     bool well = enter(store, problem);
     store->appends += well;
     for (size_t i = 0; well && i < count; i++) {
-        struct sower_record *record = &draws[i]->record;
-        record->ledger = line_of(store, &record->draw);
-        if (record->ledger == 0) {
-            store->lines[store->count++] = record->draw;
-            record->ledger = store->count;
+        set_outcome(store, draws[i]);
+        if (draws[i]->outcome == SOWER_DRAW_NEW) {
+            store->lines[store->count++] = draws[i]->record.draw;
+            draws[i]->record.ledger = store->count;
+            draws[i]->outcome = SOWER_DRAW_RECORDED;
         }
-        draws[i]->outcome = SOWER_DRAW_RECORDED;
     }
     pthread_mutex_unlock(&store->lock);
     return well;
@@ -125,6 +135,29 @@ static bool give_trials(struct sower_store *base, struct sower_store_trials *con
     return well;
 }
 
+static bool append_model(struct sower_store *base, struct sower_store_model *model,
+                         struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    pthread_mutex_lock(&store->lock);
+    bool well = enter(store, problem);
+    store->models += well;
+    model->written = well;
+    pthread_mutex_unlock(&store->lock);
+    return well;
+}
+
+static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct sower_problem *problem)
+{
+    struct fake_store *store = of(base);
+    pthread_mutex_lock(&store->lock);
+    bool well = enter(store, problem);
+    store->pins += well;
+    pin->ledger = store->pins;
+    pthread_mutex_unlock(&store->lock);
+    return well;
+}
+
 static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -144,6 +177,8 @@ static void close_store(struct sower_store *base)
 static const struct sower_store_methods methods = {
     .find = find,
     .append = append,
+    .append_model = append_model,
+    .pin = pin,
     .find_trials = find_trials,
     .give_trials = give_trials,
     .probe = probe,
@@ -204,6 +239,8 @@ struct client {
     struct sower_ledger_wait wait;
     struct sower_store_draw draw;
     struct sower_store_trials trials;
+    struct sower_store_model model;
+    struct sower_store_pin pin;
     pthread_mutex_t lock;
     pthread_cond_t told;
     size_t times;
@@ -218,37 +255,57 @@ static void done(struct sower_ledger_wait *wait)
     pthread_mutex_unlock(&client->lock);
 }
 
-static void submit(struct fixture *fixture, struct client *client, unsigned draw)
+/* Readies a client that wishes for something; what that names is filled by the caller. */
+static void ready(struct client *client, enum sower_ledger_wish wish)
 {
     memset(client, 0, sizeof *client);
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
-    memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
     client->wait.done = done;
-    client->wait.wish = SOWER_LEDGER_RECORD;
+    client->wait.wish = wish;
+}
+
+static void submit_draw(struct fixture *fixture, struct client *client, enum sower_ledger_wish wish,
+                        unsigned draw, bool strict)
+{
+    ready(client, wish);
+    memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
+    client->draw.strict = strict;
     client->wait.draw = &client->draw;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
+static void submit(struct fixture *fixture, struct client *client, unsigned draw)
+{
+    submit_draw(fixture, client, SOWER_LEDGER_RECORD, draw, false);
+}
+
 static void submit_probe(struct fixture *fixture, struct client *client)
 {
-    memset(client, 0, sizeof *client);
-    pthread_mutex_init(&client->lock, NULL);
-    pthread_cond_init(&client->told, NULL);
-    client->wait.done = done;
-    client->wait.wish = SOWER_LEDGER_PROBE;
+    ready(client, SOWER_LEDGER_PROBE);
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
 static void submit_trials(struct fixture *fixture, struct client *client, uint64_t count, const char *key)
 {
-    memset(client, 0, sizeof *client);
-    pthread_mutex_init(&client->lock, NULL);
-    pthread_cond_init(&client->told, NULL);
+    ready(client, SOWER_LEDGER_TRIALS);
     client->trials = (struct sower_store_trials){.experiment = "e", .key = key, .count = count};
-    client->wait.done = done;
-    client->wait.wish = SOWER_LEDGER_TRIALS;
     client->wait.trials = &client->trials;
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static void submit_model(struct fixture *fixture, struct client *client)
+{
+    ready(client, SOWER_LEDGER_MODEL);
+    client->wait.model = &client->model;
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static void submit_pin(struct fixture *fixture, struct client *client)
+{
+    ready(client, SOWER_LEDGER_PIN);
+    client->pin.pinned = true;
+    client->wait.pin = &client->pin;
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
@@ -482,6 +539,71 @@ static void a_store_that_fails_gives_out_no_trials_but_those_of_known_keys(void 
     assert_int_equal(fixture->store.gives, 2);
 }
 
+static void looking_for_a_draw_writes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    submit_draw(fixture, &client, SOWER_LEDGER_LOOK, 1, false);
+    assert_true(outcome(&client));
+    assert_int_equal(client.draw.outcome, SOWER_DRAW_NEW);
+    assert_int_equal(fixture->store.entered, 0);
+    submit(fixture, &client, 1);
+    assert_true(outcome(&client));
+    fixture->store.fails = true;
+    submit_draw(fixture, &client, SOWER_LEDGER_LOOK, 1, false);
+    assert_true(outcome(&client));
+    assert_int_equal(client.draw.outcome, SOWER_DRAW_RECORDED);
+    assert_int_equal(client.draw.record.ledger, 1);
+}
+
+static void a_draw_that_drifts_is_never_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    submit(fixture, &client, 1);
+    assert_true(outcome(&client));
+    for (size_t i = 1; i <= 3; i++) {
+        submit(fixture, &client, DRIFTING);
+        assert_true(outcome(&client));
+        assert_int_equal(client.draw.outcome, SOWER_DRAW_RECORDED);
+        assert_int_equal(client.draw.record.ledger, 2);
+        assert_int_equal(client.draw.record.drift, 1);
+        assert_int_equal(sower_ledger_known(fixture->ledger, &client.draw.record.draw), 0);
+        submit_draw(fixture, &client, SOWER_LEDGER_RECORD, DRIFTING, true);
+        assert_true(outcome(&client));
+        assert_int_equal(client.draw.outcome, SOWER_DRAW_REFUSED);
+    }
+    assert_int_equal(fixture->store.appends, 2);
+    submit_draw(fixture, &client, SOWER_LEDGER_RECORD, DRIFTING + 1, true);
+    assert_true(outcome(&client));
+    assert_int_equal(client.draw.outcome, SOWER_DRAW_REFUSED);
+    assert_int_equal(fixture->store.count, 2);
+}
+
+static void a_store_that_fails_refuses_models_and_pins_until_it_works_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client model, pin, probe;
+    submit_model(fixture, &model);
+    assert_true(outcome(&model));
+    assert_true(model.model.written && model.model.time > 0);
+    fixture->store.fails = true;
+    submit_model(fixture, &model);
+    assert_false(outcome(&model));
+    submit_pin(fixture, &pin);
+    assert_false(outcome(&pin));
+    assert_int_equal(pin.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    submit_probe(fixture, &probe);
+    assert_false(outcome(&probe)); /* also just after a write that went well */
+    fixture->store.fails = false;
+    submit_pin(fixture, &pin);
+    assert_true(outcome(&pin));
+    assert_true(pin.pin.ledger == 1 && pin.pin.time > 0);
+    submit_probe(fixture, &probe);
+    assert_true(outcome(&probe));
+    assert_int_equal(fixture->store.probes, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -497,6 +619,9 @@ int main(void)
         TEST(a_probe_writes_and_says_whether_that_works),
         TEST(those_who_wait_for_trials_share_a_commit_and_get_a_number_each),
         TEST(a_store_that_fails_gives_out_no_trials_but_those_of_known_keys),
+        TEST(looking_for_a_draw_writes_nothing),
+        TEST(a_draw_that_drifts_is_never_remembered),
+        TEST(a_store_that_fails_refuses_models_and_pins_until_it_works_again),
         TEST(a_stopped_ledger_has_answered_all_and_refuses_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,14 +55,14 @@ static void a_line_has_its_keys_in_the_order_of_the_contract(void **state)
     memset(record.place.link, 0x22, sizeof record.place.link);
 #define TWICE(text) text text
 #define HEX(pair) TWICE(TWICE(TWICE(TWICE(TWICE(pair)))))
-    assert_json(
-        sower_record_json(&record), "{\"ledger\":12,\"time\":\"2026-01-31T12:00:00.123Z\",\"kind\":\"draw\","
-                                    "\"draw\":\"" HEX("ab") "\",\"seed\":\"" HEX("0f") "\",\"root\":\"" HEX(
-                                        "00") "\",\"spec\":1,\"experiment\":\"exp-é42\",\"trial\":7,"
-                                              "\"name\":\"w\",\"shape\":[4,3],\"dtype\":\"f32\",\"init\":"
-                                              "\"normal(mean=0,std=0.02)\","
-                                              "\"layout\":\"oi\",\"writer\":\"" HEX(
-                                                  "11") "\",\"sequence\":9,\"link\":\"" HEX("22") "\"}");
+    assert_json(sower_record_json(&record),
+                "{\"ledger\":12,\"time\":\"2026-01-31T12:00:00.123Z\",\"kind\":\"draw\","
+                "\"draw\":\"" HEX("ab") "\",\"seed\":\"" HEX("0f") "\",\"root\":\"" HEX(
+                    "00") "\",\"spec\":1,\"experiment\":\"exp-é42\",\"trial\":7,"
+                          "\"name\":\"w\",\"shape\":[4,3],\"dtype\":\"f32\",\"init\":"
+                          "\"normal(mean=0,std=0.02)\","
+                          "\"layout\":\"oi\",\"writer\":\"" HEX("11") "\",\"sequence\":9,\"link\":\"" HEX(
+                              "22") "\"}");
 }
 
 static void a_draw_that_is_not_yet_written_has_no_number_and_time(void **state)
@@ -75,6 +75,57 @@ static void a_draw_that_is_not_yet_written_has_no_number_and_time(void **state)
     assert_null(json_object_get(line, "time"));
     assert_int_equal(json_array_size(json_object_get(line, "shape")), 0);
     assert_true(json_is_array(json_object_get(line, "shape")));
+    json_decref(line);
+}
+
+/* What stands between the time and the place in the chain. */
+static void assert_middle(const struct sower_record *record, const char *expected)
+{
+    json_t *line = sower_record_json(record);
+    static const char *const around[] = {"ledger", "time", "writer", "sequence", "link"};
+    for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
+        assert_int_equal(json_object_del(line, around[i]), 0);
+    }
+    assert_json(line, expected);
+}
+
+static void a_line_of_trials_says_which_and_under_which_key(void **state)
+{
+    (void)state;
+    struct sower_record record = {
+        .ledger = 2, .kind = SOWER_RECORD_TRIALS, .experiment = "e\"", .trial = SOWER_TRIAL_MAX, .count = 1};
+    assert_middle(&record,
+                  "{\"kind\":\"trials\",\"root\":\"" HEX(
+                      "00") "\",\"experiment\":\"e\\\"\",\"trial\":9223372036854775807,\"count\":1}");
+    strcpy(record.key, "a key");
+    record.trial = 0;
+    record.count = 1000000;
+    assert_middle(&record,
+                  "{\"kind\":\"trials\",\"root\":\"" HEX(
+                      "00") "\",\"experiment\":\"e\\\"\",\"trial\":0,\"count\":1000000,\"key\":\"a key\"}");
+}
+
+static void a_line_of_a_pin_says_no_more_than_the_experiment(void **state)
+{
+    (void)state;
+    struct sower_record record = {.ledger = 3, .kind = SOWER_RECORD_PIN, .experiment = "e", .trial = 7};
+    assert_middle(&record, "{\"kind\":\"pin\",\"root\":\"" HEX("00") "\",\"experiment\":\"e\"}");
+    record.kind = SOWER_RECORD_UNPIN;
+    assert_middle(&record, "{\"kind\":\"unpin\",\"root\":\"" HEX("00") "\",\"experiment\":\"e\"}");
+}
+
+static void a_draw_names_its_manifest_and_what_it_drifts_from(void **state)
+{
+    (void)state;
+    struct sower_record record =
+        record_of("{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[2],\"init\":\"zeros\"}");
+    record.ledger = 8;
+    record.has_manifest = true;
+    memset(record.manifest, 0xcd, sizeof record.manifest);
+    record.drift = 7;
+    json_t *line = sower_record_json(&record);
+    assert_string_equal(json_string_value(json_object_get(line, "manifest")), HEX("cd"));
+    assert_int_equal(json_integer_value(json_object_get(line, "drift")), 7);
     json_decref(line);
 }
 
@@ -176,6 +227,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_its_keys_in_the_order_of_the_contract),
         cmocka_unit_test(a_draw_that_is_not_yet_written_has_no_number_and_time),
+        cmocka_unit_test(a_line_of_trials_says_which_and_under_which_key),
+        cmocka_unit_test(a_line_of_a_pin_says_no_more_than_the_experiment),
+        cmocka_unit_test(a_draw_names_its_manifest_and_what_it_drifts_from),
         cmocka_unit_test(a_layout_lists_its_overrides_in_order),
         cmocka_unit_test(the_longest_record_fits),
         cmocka_unit_test(a_damaged_shape_makes_no_line),
