@@ -1,11 +1,11 @@
 #include "buffer.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "text.h"
 
 enum { CAPACITY_FIRST = 4096 };
@@ -48,9 +48,8 @@ void sower_buffer_text(struct sower_buffer *buffer, const char *text)
 
 void sower_buffer_number(struct sower_buffer *buffer, uint64_t number)
 {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, number);
-    sower_buffer_text(buffer, digits);
+    char digits[SOWER_NUMBER_MAX];
+    sower_buffer_bytes(buffer, digits, sower_number_print(number, digits));
 }
 
 void sower_buffer_real(struct sower_buffer *buffer, double number)

@@ -4,10 +4,11 @@
 
 #include <sodium.h>
 
+#include "number.h"
 #include "record.h"
 
 /* The canonical form of the longest record, and some more. */
-enum { FORM_SIZE = 8192, NUMBER_SIZE = 24 };
+enum { FORM_SIZE = 8192 };
 
 _Static_assert(sizeof(struct sower_record) + 1024 < FORM_SIZE,
                "32 bytes of a record become 64 digits, a number 20, and each has its key before it");
@@ -33,22 +34,11 @@ static void put_text(struct form *form, const char *key, const char *text)
     put(form, "\n", 1);
 }
 
-/* The number in decimal, somewhere in `digits`. */
-static const char *print(uint64_t number, char digits[NUMBER_SIZE])
-{
-    char *digit = digits + NUMBER_SIZE - 1;
-    *digit = '\0';
-    do {
-        *--digit = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return digit;
-}
-
 static void put_number(struct form *form, const char *key, uint64_t number)
 {
-    char digits[NUMBER_SIZE];
-    put_text(form, key, print(number, digits));
+    put(form, key, strlen(key));
+    form->length += sower_number_print(number, form->text + form->length);
+    put(form, "\n", 1);
 }
 
 static void put_hex(struct form *form, const char *key, const uint8_t bytes[32])
@@ -61,11 +51,8 @@ static void put_hex(struct form *form, const char *key, const uint8_t bytes[32])
 /* A text that may hold any byte: its length goes before it. */
 static void put_counted(struct form *form, const char *key, const char *text)
 {
-    char digits[NUMBER_SIZE];
-    size_t length = strlen(text);
-    const char *number = print(length, digits);
     put(form, key, strlen(key));
-    put(form, number, strlen(number));
+    form->length += sower_number_print(strlen(text), form->text + form->length);
     put_text(form, ":", text);
 }
 

@@ -1,10 +1,10 @@
 #include "record.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "number.h"
 #include "text.h"
 
 void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE])
@@ -28,15 +28,6 @@ const char *sower_record_kind_name(enum sower_record_kind kind)
     return names[kind];
 }
 
-/* Writes a number's last `count` digits. */
-static void print_digits(char *at, int count, int number)
-{
-    for (int i = count - 1; i >= 0; i--) {
-        at[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
-}
-
 void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
 {
     int64_t seconds = milliseconds / 1000;
@@ -52,34 +43,32 @@ void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
         return;
     }
     memcpy(text, "yyyy-mm-ddThh:mm:ss.mmmZ", sizeof "yyyy-mm-ddThh:mm:ss.mmmZ");
-    print_digits(text, 4, parts.tm_year + 1900);
-    print_digits(text + 5, 2, parts.tm_mon + 1);
-    print_digits(text + 8, 2, parts.tm_mday);
-    print_digits(text + 11, 2, parts.tm_hour);
-    print_digits(text + 14, 2, parts.tm_min);
-    print_digits(text + 17, 2, parts.tm_sec);
-    print_digits(text + 20, 3, (int)rest);
+    sower_number_pad((uint64_t)(parts.tm_year + 1900), text, 4);
+    sower_number_pad((uint64_t)(parts.tm_mon + 1), text + 5, 2);
+    sower_number_pad((uint64_t)parts.tm_mday, text + 8, 2);
+    sower_number_pad((uint64_t)parts.tm_hour, text + 11, 2);
+    sower_number_pad((uint64_t)parts.tm_min, text + 14, 2);
+    sower_number_pad((uint64_t)parts.tm_sec, text + 17, 2);
+    sower_number_pad((uint64_t)rest, text + 20, 3);
 }
 
 /* A text that grows within a buffer that is large enough for it. */
 struct line {
     char *text;
-    size_t size;
     size_t length;
 };
 
 static void append(struct line *line, const char *text)
 {
-    int written = snprintf(line->text + line->length, line->size - line->length, "%s", text);
-    line->length += (size_t)written;
+    size_t length = strlen(text);
+    memcpy(line->text + line->length, text, length + 1);
+    line->length += length;
 }
 
 static void append_number(struct line *line, const char *before, uint64_t number)
 {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, number);
     append(line, before);
-    append(line, digits);
+    line->length += sower_number_print(number, line->text + line->length);
 }
 
 static void append_axes(struct line *line, const char *before, sower_axes axes)
@@ -96,7 +85,7 @@ static void append_axes(struct line *line, const char *before, sower_axes axes)
 
 static void print_shape(const struct sower_shape *shape, char text[SOWER_RECORD_SHAPE_MAX])
 {
-    struct line line = {text, SOWER_RECORD_SHAPE_MAX, 0};
+    struct line line = {text, 0};
     append(&line, "");
     for (size_t axis = 0; axis < shape->rank; axis++) {
         append_number(&line, axis == 0 ? "" : ",", shape->sizes[axis]);
@@ -105,7 +94,7 @@ static void print_shape(const struct sower_shape *shape, char text[SOWER_RECORD_
 
 static void print_layout(const struct sower_layout *layout, char text[SOWER_RECORD_LAYOUT_MAX])
 {
-    struct line line = {text, SOWER_RECORD_LAYOUT_MAX, 0};
+    struct line line = {text, 0};
     append(&line, sower_layout_name(layout->order));
     if (layout->has_in_axes) {
         append_axes(&line, ",in_axis=", layout->in_axes);

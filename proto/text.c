@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
+
 static bool is_digit(char character)
 {
     return character >= '0' && character <= '9';
@@ -85,8 +87,9 @@ bool sower_text_real(const char *text, size_t length, double *value)
 
 void sower_text_print_real(double value, char text[SOWER_REAL_SIZE])
 {
-    if (fabs(value) < 1e15 && value == floor(value)) {
-        snprintf(text, SOWER_REAL_SIZE, "%.0f", value); /* %g would write 100 as 1e+02 */
+    if (fabs(value) < 1e15 && value == floor(value)) { /* %g would write 100 as 1e+02 */
+        text[0] = '-';
+        sower_number_print((uint64_t)fabs(value), text + (signbit(value) != 0));
         return;
     }
     for (int digits = 1; digits <= 17; digits++) {

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "number.h"
+#include "../proto/number.h"
 
 enum { CACHE_CONTROL_MAX = 80 };
 

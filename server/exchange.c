@@ -8,7 +8,7 @@
 
 #include "../proto/answer.h"
 #include "burden.h"
-#include "number.h"
+#include "../proto/number.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 

@@ -21,7 +21,7 @@
 #include "entity.h"
 #include "manifests.h"
 #include "model_stream.h"
-#include "number.h"
+#include "../proto/number.h"
 
 enum { WARNING_MAX = 512 };
 

@@ -18,7 +18,7 @@
 #include "cost.h"
 #include "drift.h"
 #include "entity.h"
-#include "number.h"
+#include "../proto/number.h"
 #include "sources.h"
 #include "stream.h"
 

@@ -12,7 +12,7 @@
 
 #include "exchange.h"
 #include "handlers.h"
-#include "number.h"
+#include "../proto/number.h"
 
 enum {
     /* For a connection's request line and headers: a query string with a name of 100 KB must reach the

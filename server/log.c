@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "number.h"
+#include "../proto/number.h"
 
 enum { TIME_LENGTH = 24 };
 
