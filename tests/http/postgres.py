@@ -6,6 +6,7 @@ Usage: tests/http/postgres.py PROGRAM [ARGUMENT]...
 Runs a program with the URL of such a cluster in SOWER_TEST_POSTGRES. PostgreSQL does not run as root; for root it runs
 as the user that Debian's package makes.
 """
+import contextlib
 import os
 import pathlib
 import pwd
@@ -95,14 +96,19 @@ class Postgres:
                 found.append(int(path.parts[2]))
         return found
 
+    def _signal_all(self, number):
+        """Sessions that end meanwhile do not matter."""
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
     def freeze(self):
         """Nothing answers any more, and nothing is closed."""
-        for process in self.processes():
-            os.kill(process, signal.SIGSTOP)
+        self.process.send_signal(signal.SIGSTOP)  # first, so that it makes no further sessions
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self):
-        for process in self.processes():
-            os.kill(process, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     def url(self, database, user="sower", password="", directory=None):
         password = f":{password}" if password else ""
