@@ -67,12 +67,10 @@ static bool change(void)
     return number == faults->kill_at;
 }
 
-static _Noreturn void die(void)
+static int die(void)
 {
     kill(getpid(), SIGKILL);
-    for (;;) {
-        pause();
-    }
+    return -1; /* which nobody reads */
 }
 
 static int fail(int64_t error)
@@ -84,18 +82,38 @@ static int fail(int64_t error)
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t offset)
+/* False with errno when a write is to fail; one in the middle of which the process dies is made half. */
+static bool write_goes_well(int file, bool *dies)
 {
-    if (is_ledgers_file(file)) {
-        if (change()) {
-            (void)!REAL(pwrite64)(file, bytes, size / 2, offset);
-            die();
-        }
-        if (faults->write_error != 0) {
-            return fail(faults->write_error);
-        }
+    if (!is_ledgers_file(file)) {
+        return true;
     }
-    return REAL(pwrite64)(file, bytes, size, offset);
+    *dies = change();
+    return *dies || faults->write_error == 0 || fail(faults->write_error) == 0;
+}
+
+/* Both names are one function; which of them SQLite was built to call is Debian's choice. */
+#define PWRITE(name, offset_type)                                                                            \
+    ssize_t name(int file, const void *bytes, size_t size, offset_type offset)                               \
+    {                                                                                                        \
+        bool dies = false;                                                                                   \
+        if (!write_goes_well(file, &dies)) {                                                                 \
+            return -1;                                                                                       \
+        }                                                                                                    \
+        ssize_t written = REAL(name)(file, bytes, dies ? size / 2 : size, offset);                           \
+        return dies ? die() : written;                                                                       \
+    }
+PWRITE(pwrite, off_t)
+PWRITE(pwrite64, off64_t)
+
+ssize_t write(int file, const void *bytes, size_t size)
+{
+    bool dies = false;
+    if (!write_goes_well(file, &dies)) {
+        return -1;
+    }
+    ssize_t written = REAL(write)(file, bytes, dies ? size / 2 : size);
+    return dies ? die() : written;
 }
 
 static bool sync_goes_well(int file)
@@ -119,13 +137,13 @@ int fsync(int file)
     return sync_goes_well(file) ? REAL(fsync)(file) : -1;
 }
 
-int ftruncate64(int file, off64_t size)
-{
-    if (is_ledgers_file(file) && change()) {
-        die();
+#define FTRUNCATE(name, offset_type)                                                                         \
+    int name(int file, offset_type size)                                                                     \
+    {                                                                                                        \
+        return is_ledgers_file(file) && change() ? die() : REAL(name)(file, size);                           \
     }
-    return REAL(ftruncate64)(file, size);
-}
+FTRUNCATE(ftruncate, off_t)
+FTRUNCATE(ftruncate64, off64_t)
 
 int unlink(const char *path)
 {

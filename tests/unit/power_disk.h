@@ -185,11 +185,15 @@ static void disk_note_write(int file, const void *bytes, size_t size, int64_t of
     }
 }
 
-ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t offset)
-{
-    disk_note_write(file, bytes, size, offset);
-    return REAL(pwrite64)(file, bytes, size, offset);
-}
+/* Both names are one function; which of them SQLite was built to call is Debian's choice. */
+#define DISK_PWRITE(name, offset_type)                                                                       \
+    ssize_t name(int file, const void *bytes, size_t size, offset_type offset)                               \
+    {                                                                                                        \
+        disk_note_write(file, bytes, size, offset);                                                          \
+        return REAL(name)(file, bytes, size, offset);                                                        \
+    }
+DISK_PWRITE(pwrite, off_t)
+DISK_PWRITE(pwrite64, off64_t)
 
 ssize_t write(int file, const void *bytes, size_t size)
 {
@@ -200,7 +204,7 @@ ssize_t write(int file, const void *bytes, size_t size)
     return REAL(write)(file, bytes, size);
 }
 
-int ftruncate64(int file, off64_t size)
+static void disk_note_truncate(int file, int64_t size)
 {
     char resolved[4096];
     if (disk_path_of(file, resolved) != NULL) {
@@ -209,8 +213,16 @@ int ftruncate64(int file, off64_t size)
         op->file = number;
         op->offset = size;
     }
-    return REAL(ftruncate64)(file, size);
 }
+
+#define DISK_FTRUNCATE(name, offset_type)                                                                    \
+    int name(int file, offset_type size)                                                                     \
+    {                                                                                                        \
+        disk_note_truncate(file, size);                                                                      \
+        return REAL(name)(file, size);                                                                       \
+    }
+DISK_FTRUNCATE(ftruncate, off_t)
+DISK_FTRUNCATE(ftruncate64, off64_t)
 
 /* Nothing waits for the real disk. */
 static int disk_sync(int file)
