@@ -12,6 +12,9 @@ import urllib.parse
 
 import pytest
 
+# A shell that starts this in the background has it ignore SIGINT, and what it starts would ignore it as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sowerd")
 # How long anything that must happen may take before a test gives up: far beyond what a loaded machine needs.
