@@ -13,8 +13,8 @@
 enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is waited for */
 
 /* The log grows to 8,000 pages (32 MB) before it is written back: pages that are written by every commit are
- * written back once and not eight times, and fewer requests meet a commit that has to. 16 MB of pages are kept
- * in memory: a new draw has its place anywhere in an index. */
+ * written back once and not eight times, and fewer requests meet a commit that has to. 16 MB of pages are
+ * kept in memory: a new draw has its place anywhere in an index. */
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                      "PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -16384;";
 
