@@ -26,7 +26,7 @@ endif
 sources = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(1))))
 CORE = $(call sources,core core/initializers core/kernels)
 PROTO = $(call sources,proto)
-SERVER = $(call sources,server)
+SERVER = $(call sources,server server/ledger)
 CLIENT = $(call sources,client)
 UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
 
@@ -122,7 +122,7 @@ $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-$(BUILD)/tests/bench/known: $(BUILD)/server/known.o
+$(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 

@@ -19,7 +19,7 @@
 #include "../proto/rootkey.h"
 #include "../proto/version.h"
 #include "http.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "listen.h"
 #include "options.h"
 #include "server.h"

@@ -9,13 +9,13 @@
 #include "../core/seed.h"
 #include "acceptor.h"
 #include "answers.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "listen.h"
 #include "log.h"
 #include "options.h"
 #include "pool.h"
 #include "sources.h"
-#include "writer.h"
+#include "ledger/writer.h"
 
 struct MHD_Daemon;
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../server/known.h"
+#include "../../server/ledger/known.h"
 
 enum { DRAWS = 65536, ASKED = 1024, LOOKS = 4000000 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/append.h"
+#include "../../server/ledger/append.h"
 
 static const int64_t TIME = 1769860800123;
 

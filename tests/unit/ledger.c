@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/ledger.h"
+#include "../../server/ledger/ledger.h"
 
 enum { LINES_MAX = 4096, QUEUE = 100, DRIFTING = 5000 }; /* draws from this number on drift from line 1 */
 

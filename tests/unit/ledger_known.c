@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/known.h"
+#include "../../server/ledger/known.h"
 
 /* Draw ids are hashes; a multiplication spreads these well enough. */
 static struct sower_draw_id draw_id(uint64_t number)

@@ -7,7 +7,7 @@
 
 #include <postgresql/libpq-fe.h>
 
-#include "../../server/ledger_postgres.h"
+#include "../../server/ledger/postgres.h"
 
 /* The server's own database; the tests use another, one after the other. */
 static const char *server_url(void)

@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "../../server/ledger_sqlite.h"
+#include "../../server/ledger/sqlite.h"
 
 static bool make_place(struct fixture *fixture)
 {

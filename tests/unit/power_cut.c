@@ -13,9 +13,9 @@
 #include <sodium.h>
 #include <sqlite3.h>
 
-#include "../../server/ledger_sqlite.h"
+#include "../../server/ledger/sqlite.h"
 #include "../../server/options.h"
-#include "../../server/writer.h"
+#include "../../server/ledger/writer.h"
 #include "power_disk.h"
 
 /* Every moment is met; under the sanitizers, which take ten times as long, every so many-th. */

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/store.h"
+#include "../../server/ledger/store.h"
 
 static const struct sower_seed ROOT = {{0xcd, 0xef}};
 static const uint8_t WRITER[SOWER_WRITER_SIZE] = {7}, OTHER_WRITER[SOWER_WRITER_SIZE] = {8};

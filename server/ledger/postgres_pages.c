@@ -1,4 +1,4 @@
-#include "ledger_postgres_pages.h"
+#include "postgres_pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-#include "ledger_postgres.h"
+#include "postgres.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger_postgres_lines.h"
-#include "ledger_postgres_pages.h"
-#include "ledger_postgres_schema.h"
+#include "postgres_lines.h"
+#include "postgres_pages.h"
+#include "postgres_schema.h"
 #include "store_records.h"
 
 struct postgres_store {

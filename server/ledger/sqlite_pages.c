@@ -1,10 +1,10 @@
-#include "ledger_sqlite_pages.h"
+#include "sqlite_pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger_sqlite_lines.h"
+#include "sqlite_lines.h"
 #include "sqlite_statement.h"
 
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, END, STATEMENT_COUNT };

@@ -4,14 +4,14 @@
  * no look at the disk. Draw ids are hashes, so their first bytes pick the place: buckets of eight, each in
  * order of last use, and the last of a full bucket is forgotten. Forgetting is harmless: the ledger knows.
  * All functions may be called by any thread. */
-#ifndef SOWER_SERVER_KNOWN_H
-#define SOWER_SERVER_KNOWN_H
+#ifndef SOWER_SERVER_LEDGER_KNOWN_H
+#define SOWER_SERVER_LEDGER_KNOWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/draw.h"
+#include "../../core/draw.h"
 
 struct sower_known;
 

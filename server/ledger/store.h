@@ -11,16 +11,16 @@
  *
  * The writing functions, find, find_trials and probe are called by the ledger's own thread only; the reading
  * ones by any thread, at the same time. */
-#ifndef SOWER_SERVER_STORE_H
-#define SOWER_SERVER_STORE_H
+#ifndef SOWER_SERVER_LEDGER_STORE_H
+#define SOWER_SERVER_LEDGER_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/problem.h"
-#include "../proto/record.h"
-#include "../proto/trials.h"
+#include "../../core/problem.h"
+#include "../../proto/record.h"
+#include "../../proto/trials.h"
 
 struct sower_store;
 

@@ -8,7 +8,7 @@
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_SCHEMA_H
 #define SOWER_SERVER_LEDGER_POSTGRES_SCHEMA_H
 
-#include "../core/problem.h"
+#include "../../core/problem.h"
 #include "postgres_connection.h"
 
 enum { SOWER_POSTGRES_SCHEMA_VERSION = 1 };

@@ -4,14 +4,14 @@
  * head of the writer's chain. In between, every new line gets the next number, the next place in the chain,
  * and a time that does not lie before the chain's last. A clock that went back a little is made up for; one
  * that went back further is refused, as times in the ledger would mean nothing. */
-#ifndef SOWER_SERVER_APPEND_H
-#define SOWER_SERVER_APPEND_H
+#ifndef SOWER_SERVER_LEDGER_APPEND_H
+#define SOWER_SERVER_LEDGER_APPEND_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../core/problem.h"
-#include "../proto/record.h"
+#include "../../core/problem.h"
+#include "../../proto/record.h"
 
 enum { SOWER_APPEND_TOLERANCE = 5000 }; /* milliseconds that a clock may go back */
 

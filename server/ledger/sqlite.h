@@ -1,8 +1,8 @@
 /* The ledger on SQLite: one file, no server, the default.
  *
  * Write-ahead logging with synchronous=FULL: a commit returns when it is on disk, and readers never wait for
- * it. Two connections: one writes and finds for the ledger's thread (ledger_sqlite_lines.h), one reads for
- * everybody else (ledger_sqlite_pages.h). */
+ * it. Two connections: one writes and finds for the ledger's thread (sqlite_lines.h), one reads for
+ * everybody else (sqlite_pages.h). */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_H
 #define SOWER_SERVER_LEDGER_SQLITE_H
 

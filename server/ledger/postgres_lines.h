@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "append.h"
-#include "ledger_postgres_columns.h"
+#include "postgres_columns.h"
 #include "postgres_connection.h"
 #include "store.h"
 

@@ -1,4 +1,4 @@
-#include "ledger_sqlite_log.h"
+#include "sqlite_log.h"
 
 #include <stdlib.h>
 

@@ -4,16 +4,16 @@
  * one it signs the head of the ledger. It is made when the daemon first starts and kept as `writer.key` in
  * the state directory: 64 hex digits, for the owner alone. A daemon that lost it goes on under a new name,
  * with a new chain. */
-#ifndef SOWER_SERVER_WRITER_H
-#define SOWER_SERVER_WRITER_H
+#ifndef SOWER_SERVER_LEDGER_WRITER_H
+#define SOWER_SERVER_LEDGER_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/problem.h"
-#include "../proto/chain.h"
-#include "../proto/head.h"
+#include "../../core/problem.h"
+#include "../../proto/chain.h"
+#include "../../proto/head.h"
 
 struct sower_writer {
     uint8_t key[SOWER_WRITER_SIZE]; /* the public one */

@@ -1,6 +1,6 @@
 /* Records of what a store is asked for: what every kind of store does in the same way. */
-#ifndef SOWER_SERVER_STORE_RECORDS_H
-#define SOWER_SERVER_STORE_RECORDS_H
+#ifndef SOWER_SERVER_LEDGER_STORE_RECORDS_H
+#define SOWER_SERVER_LEDGER_STORE_RECORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

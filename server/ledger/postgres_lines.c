@@ -1,10 +1,10 @@
-#include "ledger_postgres_lines.h"
+#include "postgres_lines.h"
 
 #include <string.h>
 #include <time.h>
 
-#include "ledger_postgres_schema.h"
-#include "ledger_postgres_statements.h"
+#include "postgres_schema.h"
+#include "postgres_statements.h"
 
 enum { PAUSE_MILLISECONDS = 1000 }; /* after a wait that was in vain and as long at least */
 

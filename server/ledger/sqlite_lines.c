@@ -1,4 +1,4 @@
-#include "ledger_sqlite_lines.h"
+#include "sqlite_lines.h"
 
 #include <string.h>
 

@@ -10,16 +10,16 @@
  * A draw drifts when an earlier one has the same root, experiment, trial and name, and thus the same seed,
  * but another shape, dtype, initializer or layout. The set in memory never holds a draw that drifts: whether
  * it is refused is for the store to say, each time. */
-#ifndef SOWER_SERVER_LEDGER_H
-#define SOWER_SERVER_LEDGER_H
+#ifndef SOWER_SERVER_LEDGER_LEDGER_H
+#define SOWER_SERVER_LEDGER_LEDGER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/problem.h"
-#include "../proto/record.h"
-#include "log.h"
+#include "../../core/problem.h"
+#include "../../proto/record.h"
+#include "../log.h"
 #include "store.h"
 
 struct sower_ledger;

@@ -6,8 +6,8 @@
  * after some time, it is not tried again for as long, so that many who wait are not each made to wait for it.
  *
  * After a failure `cause` says why, in words without addresses, paths and passwords. */
-#ifndef SOWER_SERVER_POSTGRES_CONNECTION_H
-#define SOWER_SERVER_POSTGRES_CONNECTION_H
+#ifndef SOWER_SERVER_LEDGER_POSTGRES_CONNECTION_H
+#define SOWER_SERVER_LEDGER_POSTGRES_CONNECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include <postgresql/libpq-fe.h>
 
-#include "../core/problem.h"
+#include "../../core/problem.h"
 #include "postgres_values.h"
 
 enum { SOWER_POSTGRES_QUEUE = 16, SOWER_POSTGRES_CAUSE_SIZE = 320 };

@@ -1,8 +1,8 @@
 /* Statements of SQLite: what all who read and write rows do with them.
  *
  * A value is used before its statement is finished, so nothing is copied on its way in (SQLITE_STATIC). */
-#ifndef SOWER_SERVER_SQLITE_STATEMENT_H
-#define SOWER_SERVER_SQLITE_STATEMENT_H
+#ifndef SOWER_SERVER_LEDGER_SQLITE_STATEMENT_H
+#define SOWER_SERVER_LEDGER_SQLITE_STATEMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#include "../core/problem.h"
+#include "../../core/problem.h"
 
 /* Says why the database failed, in SQLite's own words, which hold no paths; returns false. */
 bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem);

@@ -1,4 +1,4 @@
-#include "ledger_postgres_schema.h"
+#include "postgres_schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
-#include "ledger_sqlite_schema.h"
+#include "sqlite_schema.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "ledger_sqlite_lines.h"
-#include "ledger_sqlite_log.h"
+#include "sqlite_lines.h"
+#include "sqlite_log.h"
 #include "sqlite_statement.h"
 
 enum {

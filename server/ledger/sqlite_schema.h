@@ -10,8 +10,8 @@
 
 #include <sqlite3.h>
 
-#include "../core/problem.h"
-#include "../proto/chain.h"
+#include "../../core/problem.h"
+#include "../../proto/chain.h"
 
 /* Makes the schema in an empty database, or brings it to the version of today. Lines that were written
  * before there were chains are linked to the chain of `writer`. `path` is for what is said when it fails. */

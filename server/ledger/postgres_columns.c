@@ -1,4 +1,4 @@
-#include "ledger_postgres_columns.h"
+#include "postgres_columns.h"
 
 /* The columns of new lines, as INSERT_LINES takes them. */
 enum column {

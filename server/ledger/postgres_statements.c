@@ -1,4 +1,4 @@
-#include "ledger_postgres_statements.h"
+#include "postgres_statements.h"
 
 const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     [SOWER_POSTGRES_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ledger_postgres.h"
-#include "ledger_sqlite.h"
+#include "postgres.h"
+#include "sqlite.h"
 
 static bool has_scheme(const char *url, const char *scheme)
 {

@@ -1,12 +1,12 @@
-#include "ledger_sqlite.h"
+#include "sqlite.h"
 
 #include <stdlib.h>
 
 #include <sqlite3.h>
 
-#include "ledger_sqlite_lines.h"
-#include "ledger_sqlite_pages.h"
-#include "ledger_sqlite_schema.h"
+#include "sqlite_lines.h"
+#include "sqlite_pages.h"
+#include "sqlite_schema.h"
 #include "sqlite_statement.h"
 #include "store_records.h"
 

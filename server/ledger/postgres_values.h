@@ -2,8 +2,8 @@
  *
  * Integers are big-endian, bytes and text are themselves, an array is a header and its elements, each behind
  * its length. An array is a column of many rows: one statement takes a whole batch apart with unnest. */
-#ifndef SOWER_SERVER_POSTGRES_VALUES_H
-#define SOWER_SERVER_POSTGRES_VALUES_H
+#ifndef SOWER_SERVER_LEDGER_POSTGRES_VALUES_H
+#define SOWER_SERVER_LEDGER_POSTGRES_VALUES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include <postgresql/libpq-fe.h>
 
-#include "../proto/buffer.h"
+#include "../../proto/buffer.h"
 
 enum { SOWER_POSTGRES_VALUES = 24 }; /* at most, of one statement */
 

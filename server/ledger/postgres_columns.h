@@ -2,7 +2,7 @@
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_COLUMNS_H
 #define SOWER_SERVER_LEDGER_POSTGRES_COLUMNS_H
 
-#include "../proto/record.h"
+#include "../../proto/record.h"
 #include "postgres_values.h"
 
 enum { SOWER_POSTGRES_COLUMNS = 21 };
