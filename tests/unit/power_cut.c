@@ -367,13 +367,33 @@ static void nothing_that_was_answered_is_lost_wherever_the_power_is_cut(void **s
     print_message("%zu cuts\n", cuts);
 }
 
-/* So much that the log is written back into the database meanwhile, and begun anew. */
+/* Has the log written back into the database, as a commit does that finds it long; the next one begins it
+ * anew.
+ */
+static void write_back(void)
+{
+    struct sower_problem problem = {.sentence = ""};
+    char path[DISK_PATH_MAX + 32];
+    sqlite3 *database;
+    int frames, written;
+    snprintf(path, sizeof path, "%s/var/state/ledger.sqlite", disk->root);
+    MUST(sqlite3_open(path, &database) == SQLITE_OK); /* and looked into: before, it does not know of a log */
+    MUST(sqlite3_exec(database, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK);
+    MUST(sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &written) ==
+         SQLITE_OK);
+    MUST(frames > 0 && written == frames);
+    sqlite3_close(database);
+}
+
+/* So much that there is something to be written back, and more behind it. */
 static void write_much(struct daemon *daemon, unsigned first)
 {
     struct sower_problem problem = {.sentence = ""};
     draw_model(daemon, first, 3000);
+    write_back();
     MUST(draw(daemon, first + 5000, 4));
     draw_model(daemon, first + 10000, 3000);
+    write_back();
     for (unsigned i = 0; i < 20; i++) {
         MUST(draw(daemon, first + 20000 + 2 * i, 2));
     }
