@@ -131,6 +131,9 @@ static enum sow_exit make(struct replay *replay, const struct sower_record *reco
     uint8_t digest[DERIVE_DIGEST_SIZE];
     const char *differs = NULL;
     char *path = print_path(replay, record);
+    if (path == NULL && options_value(replay->options, "output") != NULL) {
+        return report_failure(replay->options, "memory has run out.");
+    }
     bool made = derive_tensor(request, path, digest, &problem);
     free(path);
     if (!made) {
