@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sodium.h>
 
 #include "../../core/kernel.h"
+#include "times.h"
 
 enum { ROUNDS = 9, PIECE = 256 * 1024, PIECES = 96, CASES_MAX = 64 };
 
@@ -22,13 +22,6 @@ struct bench {
     enum sower_dtype dtype;
     double rates[ROUNDS], ratios[ROUNDS];
 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static double rate(const struct bench *bench, void *piece)
 {
@@ -89,12 +82,6 @@ static double two_over_one(const struct bench *bench, char *piece)
 {
     double before = rate_of_threads(bench, 1, piece), two = rate_of_threads(bench, 2, piece);
     return two / ((before + rate_of_threads(bench, 1, piece)) / 2);
-}
-
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
 }
 
 static double median(double *values)

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../server/ledger/known.h"
+#include "times.h"
 
 enum { DRAWS = 65536, ASKED = 1024, LOOKS = 4000000 };
 
@@ -19,13 +19,6 @@ static struct sower_draw_id id_of(uint64_t number)
         memcpy(draw.bytes + i, &number, 8);
     }
     return draw;
-}
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void *look(void *context)

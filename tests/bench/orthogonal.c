@@ -10,20 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <sodium.h>
 
 #include "../../core/orthogonal.h"
+#include "times.h"
 
 enum { BLOCK = 64, SHARDS = 8, COLUMNS_CHECKED = 64, THREADS_MAX = 64 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 struct job {
     sower_task *task;

@@ -11,17 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20, CONNECTIONS_MAX = 1024 };
+#include "times.h"
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+enum { BUFFER = 1 << 20, CONNECTIONS_MAX = 1024 };
 
 static void send_request(int socket_fd, const char *target, const char *connection)
 {

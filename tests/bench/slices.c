@@ -4,21 +4,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sodium.h>
 
 #include "../../core/catalogue.h"
 #include "../../core/source.h"
+#include "times.h"
 
 enum { SIDE = 8192, ROUNDS = 5, PIECE = 1 << 16 };
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static double read_columns(const struct sower_source *source, uint64_t columns, float *piece)
 {
@@ -31,12 +24,6 @@ static double read_columns(const struct sower_source *source, uint64_t columns, 
         }
     }
     return seconds() - start;
-}
-
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one, b = *(const double *)other;
-    return (a > b) - (a < b);
 }
 
 int main(void)
