@@ -12,11 +12,11 @@
 
 enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is waited for */
 
-/* The log grows to 8,000 pages (32 MB) before it is written back: pages that are written by every commit are
- * written back once and not eight times, and fewer requests meet a commit that has to. 16 MB of pages are
+/* The log grows to 16,000 pages (64 MB) before it is written back: pages that every commit writes are written
+ * back once and not sixteen times, and of 400 requests one meets a commit that has to. 16 MB of pages are
  * kept in memory: a new draw has its place anywhere in an index. */
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                     "PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -16384;";
+                                     "PRAGMA wal_autocheckpoint = 16000; PRAGMA cache_size = -16384;";
 
 enum statement { BEGIN_READING, BEGIN, COMMIT, PROBE, FIND_MANIFEST, INSERT_MANIFEST, STATEMENT_COUNT };
 

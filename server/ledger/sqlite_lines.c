@@ -12,10 +12,10 @@ enum statement {
     INSERT_EXPERIMENT,
     UPDATE_EXPERIMENT,
     FIND_TRIAL,
-    REPLACE_TRIAL,
+    WRITE_TRIAL,
     FIND_LAST,
     FIND_WRITER,
-    REPLACE_WRITER,
+    WRITE_WRITER,
     INSERT_LINE,
     STATEMENT_COUNT
 };
@@ -35,12 +35,12 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [UPDATE_EXPERIMENT] = "UPDATE experiment SET draws = ?2, given = ?3, first = ?4, last = ?5, pinned = ?6"
                           " WHERE id = ?1",
     [FIND_TRIAL] = "SELECT draws, first, last FROM trial WHERE experiment = ?1 AND trial = ?2",
-    [REPLACE_TRIAL] = "INSERT OR REPLACE INTO trial (experiment, trial, draws, first, last)"
-                      " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [WRITE_TRIAL] = "INSERT INTO trial (experiment, trial, draws, first, last) VALUES (?1, ?2, ?3, ?4, ?5)"
+                    " ON CONFLICT DO UPDATE SET draws = ?3, first = ?4, last = ?5",
     [FIND_LAST] = "SELECT coalesce(max(ledger), 0) FROM line",
     [FIND_WRITER] = "SELECT id, sequence, link, time FROM writer WHERE key = ?1",
-    [REPLACE_WRITER] = "INSERT OR REPLACE INTO writer (id, key, sequence, link, time)"
-                       " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [WRITE_WRITER] = "INSERT INTO writer (id, key, sequence, link, time) VALUES (?1, ?2, ?3, ?4, ?5)"
+                     " ON CONFLICT DO UPDATE SET sequence = ?3, link = ?4, time = ?5",
     [INSERT_LINE] =
         "INSERT INTO line (ledger, time, kind, experiment, writer, sequence, link, trial, count,"
         " key, draw, seed, spec, name, shape, dtype, init, layout, manifest, drift, seed_key,"
@@ -111,7 +111,7 @@ static bool read_writer(struct sower_sqlite_lines *lines, struct sower_problem *
 
 static bool write_writer(struct sower_sqlite_lines *lines, struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = lines->statements[REPLACE_WRITER];
+    sqlite3_stmt *statement = lines->statements[WRITE_WRITER];
     const struct sower_append *append = &lines->append;
     bool done = (lines->writer_id == 0 || sower_sqlite_bind_number(statement, 1, lines->writer_id)) &&
                 sower_sqlite_bind_bytes(statement, 2, lines->writer) &&
@@ -122,7 +122,7 @@ static bool write_writer(struct sower_sqlite_lines *lines, struct sower_problem 
     if (done && lines->writer_id == 0) {
         lines->writer_id = (uint64_t)sqlite3_last_insert_rowid(lines->database);
     }
-    return finish(lines, REPLACE_WRITER, done, problem);
+    return finish(lines, WRITE_WRITER, done, problem);
 }
 
 bool sower_sqlite_lines_begin(struct sower_sqlite_lines *lines, struct sower_problem *problem)
@@ -154,13 +154,13 @@ static bool write_experiment(struct sower_sqlite_lines *lines, struct sower_prob
 
 static bool write_trial(struct sower_sqlite_lines *lines, struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = lines->statements[REPLACE_TRIAL];
+    sqlite3_stmt *statement = lines->statements[WRITE_TRIAL];
     const struct sower_trial *trial = &lines->trial;
     if (!lines->trial_changed) {
         return true;
     }
     lines->trial_changed = false;
-    return finish(lines, REPLACE_TRIAL,
+    return finish(lines, WRITE_TRIAL,
                   sower_sqlite_bind_number(statement, 1, lines->experiment.id) &&
                       sower_sqlite_bind_number(statement, 2, trial->trial) &&
                       sower_sqlite_bind_number(statement, 3, trial->draws) &&
