@@ -10,6 +10,7 @@
 
 #include "../core/draw.h"
 #include "../core/edit_distance.h"
+#include "../proto/standard_files.h"
 #include "../proto/version.h"
 #include "cleanup.h"
 #include "options.h"
@@ -113,6 +114,7 @@ static enum sow_exit run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    sower_standard_files_take();
     setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: a decimal point is a point */
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         fputs("sow: libsodium or libcurl cannot start.\n", stderr);

@@ -17,6 +17,7 @@
 #include "../core/kernel.h"
 #include "../core/tile.h"
 #include "../proto/rootkey.h"
+#include "../proto/standard_files.h"
 #include "../proto/version.h"
 #include "http.h"
 #include "ledger/ledger.h"
@@ -231,6 +232,7 @@ int main(int argc, char **argv)
 {
     struct sower_options options;
     struct sower_problem problem;
+    sower_standard_files_take();
     switch (sower_options_read(argc, argv, &options, &problem)) {
     case SOWER_OPTIONS_DONE:
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

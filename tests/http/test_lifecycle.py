@@ -188,6 +188,19 @@ def test_systemd_is_told_of_readiness_life_and_end(start, tmp_path):
         assert daemon.process.wait(timeout=PATIENCE) == 0
 
 
+def test_a_daemon_without_standard_files_keeps_their_numbers_free_of_others(tmp_path):
+    """Otherwise its log would be written into whatever has the number 2: a client's connection, or the database's."""
+    with notifications(tmp_path / "notify") as receiver:
+        process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', SOWERD, "--listen", "127.0.0.1:0", "--state", str(tmp_path / "state")],
+                                   env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        try:
+            assert receiver.recv(4096) == b"READY=1"
+            assert [os.readlink(f"/proc/{process.pid}/fd/{file}") for file in range(3)] == ["/dev/null"] * 3
+        finally:
+            process.terminate()
+        assert process.wait(timeout=PATIENCE) == 0
+
+
 def test_a_socket_of_systemd_is_served(start):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

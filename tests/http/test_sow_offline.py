@@ -2,10 +2,11 @@
 import hashlib
 import json
 import os
+import subprocess
 
 import pytest
 
-from sow_programs import TENSOR, run
+from sow_programs import PATIENCE, SOW, TENSOR, run
 
 
 def blake2b(key, message, person):
@@ -208,3 +209,12 @@ def test_a_mistake_is_told_with_the_way_out(arguments, words):
 def test_options_may_be_shortened_joined_and_stand_after_operands():
     assert said(["seed", "--exp=exp-42", "-nw"]) == said(["seed", "-e", "exp-42", "--name", "w"])
     assert said(["initializers", "he_normal", "-j"]) == said(["initializers", "-j", "--", "he_normal"])
+
+
+# Standard files
+
+
+@pytest.mark.parametrize("arguments", [["initializers", "--json"], ["seed", "-e", "e"]])
+def test_an_output_that_is_closed_is_an_error_and_not_another_file(arguments):
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', SOW, *arguments], stderr=subprocess.PIPE, timeout=PATIENCE)
+    assert done.returncode == 3 and b"cannot write standard output" in done.stderr
