@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store_records.h"
+
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, STATEMENT_COUNT };
 
 #define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
@@ -147,13 +149,14 @@ bool sower_postgres_pages_page(struct sower_postgres_pages *pages, const struct 
     if (result == NULL) {
         return false;
     }
-    bool more = true;
+    bool more = true, whole = true;
     for (int row = 0; row < PQntuples(result) && more; row++) {
         read_record(result, row, &record);
-        more = visit(context, &record);
+        whole = sower_store_record_check(&record, problem);
+        more = whole && visit(context, &record);
     }
     PQclear(result);
-    return true;
+    return whole;
 }
 
 static void read_experiment(const PGresult *result, int row, struct sower_experiment *experiment)
@@ -271,7 +274,7 @@ bool sower_postgres_pages_manifest(struct sower_postgres_pages *pages, const uin
     }
     if (PQntuples(result) == 1) {
         *length = (size_t)PQgetlength(result, 0, 0);
-        *text = malloc(*length);
+        *text = malloc(*length + 1); /* an empty one is no lack of memory */
         copied = *text != NULL;
         if (copied) {
             memcpy(*text, PQgetvalue(result, 0, 0), *length);

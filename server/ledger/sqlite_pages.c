@@ -6,6 +6,7 @@
 
 #include "sqlite_lines.h"
 #include "sqlite_statement.h"
+#include "store_records.h"
 
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, END, STATEMENT_COUNT };
 
@@ -151,14 +152,15 @@ bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sowe
 {
     struct sower_record record;
     sqlite3_stmt *statement = NULL;
-    bool found = true;
+    bool found = true, whole = true;
     pthread_mutex_lock(&pages->lock);
     bool done = prepare_page(pages, page, &statement) && bind_page(statement, page);
     while (done && found) {
         done = sower_sqlite_seek(statement, &found);
         if (done && found) {
             read_record(statement, &record);
-            found = visit(context, &record);
+            whole = sower_store_record_check(&record, problem);
+            found = whole && visit(context, &record);
         }
     }
     if (!done) {
@@ -166,7 +168,7 @@ bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sowe
     }
     sqlite3_finalize(statement);
     pthread_mutex_unlock(&pages->lock);
-    return done;
+    return done && whole;
 }
 
 static void read_experiment(sqlite3_stmt *statement, struct sower_experiment *experiment)
@@ -283,8 +285,8 @@ static char *copy_blob(sqlite3_stmt *statement, size_t *length)
 {
     const void *blob = sqlite3_column_blob(statement, 0);
     *length = (size_t)sqlite3_column_bytes(statement, 0);
-    char *copy = blob == NULL ? NULL : malloc(*length);
-    if (copy != NULL) {
+    char *copy = malloc(*length + 1); /* an empty one is no lack of memory */
+    if (copy != NULL && *length > 0) {
         memcpy(copy, blob, *length);
     }
     return copy;

@@ -1,6 +1,9 @@
 #include "store_records.h"
 
+#include <inttypes.h>
 #include <string.h>
+
+#include "../../proto/record_read.h"
 
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
 {
@@ -25,7 +28,7 @@ void sower_store_model_note(struct sower_store_model *model, size_t n, const str
 bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
                                struct sower_record *record)
 {
-    if (request->count > SOWER_TRIAL_MAX + 1 - given) {
+    if (given > SOWER_TRIAL_MAX + 1 || request->count > SOWER_TRIAL_MAX + 1 - given) {
         request->outcome = SOWER_TRIALS_EXHAUSTED;
         return false;
     }
@@ -44,6 +47,17 @@ void sower_store_trials_given(struct sower_store_trials *request, const struct s
     request->outcome = SOWER_TRIALS_GIVEN;
     request->first = record->trial;
     request->ledger = record->ledger;
+}
+
+bool sower_store_record_check(const struct sower_record *record, struct sower_problem *problem)
+{
+    struct sower_problem found;
+    return sower_record_check(record, &found) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "Line %" PRIu64
+                             " of the ledger is damaged: %s 'sow ledger verify' checks all of "
+                             "them.",
+                             record->ledger, found.sentence);
 }
 
 void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record)

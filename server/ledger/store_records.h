@@ -15,12 +15,17 @@ void sower_store_model_draw(const struct sower_store_model *model, size_t n, str
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw);
 
 /* The record of a request for trials, of an experiment that has given out the numbers below `given` (at most
- * 2^63, which is not given out itself). False when so many are not left: the request's outcome says so. */
+ * 2^63, which is not given out itself; more than that, in a damaged database, is as good as all). False when
+ * so many are not left: the request's outcome says so. */
 bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
                                struct sower_record *record);
 
 /* Sets the outcome of a request for trials by the record, which has its line now. */
 void sower_store_trials_given(struct sower_store_trials *request, const struct sower_record *record);
+
+/* Whether a line that was read can be one: a database can be damaged, or changed by other hands. Otherwise a
+ * problem (UNAVAILABLE) that names the line. */
+bool sower_store_record_check(const struct sower_record *record, struct sower_problem *problem);
 
 /* The record of a request to pin or unpin. */
 void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record);

@@ -359,3 +359,29 @@ def test_a_ledger_can_be_anywhere_and_leaves_the_writers_key_in_the_state(start,
     daemon.get("/v1/tensor", **tensor(0))
     assert (tmp_path / "mine.db").exists()
     assert [path.name for path in daemon.state.iterdir()] == ["writer.key"]
+
+
+@pytest.mark.parametrize("column, value", [("kind", 0), ("kind", 5), ("kind", 1_000_000_000), ("kind", -1), ("shape", "x,y"), ("shape", "1," * 200 + "1"),
+                                           ("name", ""), ("spec", 0), ("time", 1 << 62), ("sequence", 0)],
+                         ids=lambda value: str(value)[:12])
+def test_a_damaged_line_is_named_and_the_others_go_on_being_read(start, column, value):
+    daemon = start()
+    for number in range(3):
+        daemon.get("/v1/tensor", **tensor(number))
+    with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
+        database.execute(f"UPDATE line SET {column} = ? WHERE ledger = 2", (value,))
+    database.close()
+    answer = daemon.get("/v1/ledger")
+    assert answer.status == 503 and answer.json()["detail"].startswith("Line 2 of the ledger is damaged: "), answer.body
+    assert [line["ledger"] for line in daemon.ledger(after="2")] == [3]
+    assert daemon.get("/v1/tensor", **tensor(7)).headers["Sower-Ledger"] == "4"
+
+
+def test_numbers_are_not_given_out_by_a_count_that_no_ledger_has(start):
+    daemon = start()
+    assert daemon.request("POST", "/v1/experiments/e/trials").status == 200
+    with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
+        database.execute("UPDATE experiment SET given = -1")
+    database.close()
+    answer = daemon.request("POST", "/v1/experiments/e/trials")
+    assert 400 <= answer.status < 500 and len(daemon.ledger()) == 1, answer.body

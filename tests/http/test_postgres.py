@@ -386,6 +386,17 @@ def test_a_backup_that_is_restored_goes_on_where_it_was(postgres, start, databas
     assert lines[:4] == before and len(lines) == 6 and len({line["writer"] for line in lines}) == 1
 
 
+@pytest.mark.parametrize("change", ["kind = 30000", "kind = 0", "shape = 'x,y'"])
+def test_a_damaged_line_is_named_and_the_others_go_on_being_read(postgres, start, database, change):
+    daemon = start("--ledger", database)
+    for name in range(3):
+        get(daemon, name)
+    postgres.query("ledger", f"UPDATE sower.line SET {change} WHERE ledger = 2")
+    answer = daemon.get("/v1/ledger")
+    assert answer.status == 503 and answer.json()["detail"].startswith("Line 2 of the ledger is damaged: "), answer.body
+    assert [line["ledger"] for line in daemon.ledger(after="2")] == [3]
+
+
 def test_a_user_with_a_password_and_a_schema_of_its_own_is_enough(postgres, start, database):
     postgres.query("ledger", "CREATE ROLE guarded LOGIN PASSWORD 'right'; CREATE SCHEMA sower AUTHORIZATION guarded")
     assert "password authentication failed" in refused(postgres.url("ledger", "guarded", "secret"))
