@@ -20,6 +20,19 @@ static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZ
                              "/v1/manifests answers it.");
 }
 
+/* What a damaged database holds under the hash is not the model that was asked for. */
+static bool check_hash(const uint8_t hash[SOWER_MANIFEST_HASH_SIZE], const char *text, size_t length,
+                       struct sower_problem *problem)
+{
+    uint8_t found[SOWER_MANIFEST_HASH_SIZE];
+    crypto_generichash(found, sizeof found, (const unsigned char *)text, length, NULL, 0);
+    return memcmp(found, hash, sizeof found) == 0 ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_UNAVAILABLE, "manifest",
+               "The ledger's copy of this manifest is damaged: it has another hash. Restore the "
+               "ledger from a backup, or ask with the manifest itself (POST).");
+}
+
 bool sower_manifests_find(struct sower_work *work, const json_t *fields, char **text, size_t *length)
 {
     struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
@@ -29,7 +42,12 @@ bool sower_manifests_find(struct sower_work *work, const json_t *fields, char **
         return false;
     }
     if (*text != NULL) {
-        return true;
+        if (check_hash(hash, *text, *length, &work->problem)) {
+            return true;
+        }
+        free(*text);
+        *text = NULL;
+        return false;
     }
     work->status = MHD_HTTP_NOT_FOUND;
     return sower_problem_set(&work->problem, SOWER_PROBLEM_INVALID, "manifest",

@@ -365,3 +365,16 @@ def test_one_tensor_is_had_as_safetensors_too(daemon, change):
 def test_a_name_that_the_format_keeps_is_refused(daemon):
     answer = daemon.get("/v1/tensor", experiment="one", name="__metadata__", shape="2", init="ones", format="safetensors")
     assert answer.status == 400 and answer.problem()["param"] == "name"
+
+
+@pytest.mark.parametrize("damage", ["replace(text, 'zeros', 'ones')", "x''", "x'ff'", "text || x'20'"])
+def test_a_kept_manifest_that_has_another_hash_now_is_served_nowhere(start, damage):
+    daemon = start()
+    hash = store(daemon, {"tensors": [{"name": "t", "shape": [4], "init": "zeros"}]})["manifest"]
+    with sqlite3.connect(daemon.state / "ledger.sqlite") as database:
+        database.execute(f"UPDATE manifest SET text = CAST({damage} AS BLOB)")
+    database.close()
+    for path, fields in [("/v1/manifests", {}), ("/v1/model", {"experiment": "e"}), ("/v1/stats", {"experiment": "e"})]:
+        answer = daemon.get(path, manifest=hash, **fields)
+        assert answer.status == 503 and "damaged" in answer.json()["detail"], (path, answer.body)
+    assert daemon.ledger() == []
