@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # docker build -t sower .
-# docker run -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
+# docker run --stop-timeout 60 -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
 ARG BASE=debian:13-slim
 
 FROM ${BASE} AS build

@@ -1,5 +1,6 @@
 """Backups of the ledger, made while the daemon writes, and what a restored one becomes."""
 import concurrent.futures
+import itertools
 import shutil
 import sqlite3
 import subprocess
@@ -14,10 +15,13 @@ from test_trials import path, take
 DRAW = dict(experiment="backup", shape="8", init="normal")
 
 
-def online(source, target):
-    """What `sqlite3 ledger.sqlite ".backup target"` does, a few pages at a time, so that the daemon writes in between."""
-    with sqlite3.connect(source) as reader, sqlite3.connect(target) as writer:
+def held(source, target):
+    """SQLite's online backup within a transaction that reads, a few pages at a time, so that the daemon writes in between."""
+    with sqlite3.connect(source, isolation_level=None) as reader, sqlite3.connect(target) as writer:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
         reader.backup(writer, pages=5)
+        reader.execute("COMMIT")
     reader.close()
     writer.close()
 
@@ -28,22 +32,40 @@ def vacuum(source, target):
     reader.close()
 
 
-def shell(source, target):
+def run_shell(source, *commands):
     if shutil.which("sqlite3") is None:
         pytest.skip("the sqlite3 shell is not installed")
-    subprocess.run(["sqlite3", source, f".timeout 10000", f".backup '{target}'"], check=True, timeout=PATIENCE)
+    subprocess.run(["sqlite3", source, ".timeout 10000", *commands], check=True, timeout=PATIENCE, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("back_up", [online, vacuum, shell])
+def shell_vacuum(source, target):
+    run_shell(source, f"VACUUM INTO '{target}'")
+
+
+def shell_held(source, target):
+    run_shell(source, "BEGIN", "SELECT 1 FROM sqlite_schema", f".backup '{target}'")
+
+
+def make_long(ledger):
+    """Some thirty megabytes: a copy of them takes longer than the daemon is ever silent."""
+    with sqlite3.connect(ledger) as database:
+        columns = [name for _, name, *_ in database.execute("PRAGMA table_info(manifest)")]
+        assert columns == ["hash", "time", "text"]
+        database.executemany("INSERT INTO manifest VALUES (?, 0, ?)", ((number.to_bytes(32, "big"), bytes(1 << 20)) for number in range(30)))
+    database.close()
+
+
+@pytest.mark.parametrize("back_up", [held, vacuum, shell_held, shell_vacuum])
 def test_a_backup_made_while_the_daemon_writes_is_a_whole_ledger(start, tmp_path, back_up):
     daemon = start(state=tmp_path / "state")
     for number in range(200):
         daemon.get("/v1/tensor", **DRAW, name=f"before-{number}")
     take(daemon, "backup", key="key", count=3)
+    make_long(tmp_path / "state" / "ledger.sqlite")
     done, told = threading.Event(), []
 
     def write(client):
-        for number in range(10_000):
+        for number in itertools.count():
             answer = daemon.get("/v1/tensor", **DRAW, name=f"{client}-{number}")
             told.append((answer.headers["Sower-Ledger"], answer.headers["Sower-Draw"]))
             if done.is_set():
@@ -79,7 +101,7 @@ def back_up_and_go_on(start, tmp_path):
     daemon.get("/v1/tensor", **DRAW, name="w")
     assert take(daemon, "backup") == [0]
     backup.mkdir()
-    online(state / "ledger.sqlite", backup / "ledger.sqlite")
+    held(state / "ledger.sqlite", backup / "ledger.sqlite")
     shutil.copy(state / "writer.key", backup)
     assert take(daemon, "backup") == [1]
     daemon.get("/v1/tensor", **DRAW, name="later")
