@@ -49,19 +49,23 @@ static bool read_root(struct sower_server *server, struct sower_problem *problem
     return true;
 }
 
-static bool open_ledger(struct sower_server *server, struct sower_problem *problem)
+/* This may take minutes, for a ledger of an older version. */
+static struct sower_store *open_store(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
     char state[PATH_MAX];
     if (!sower_options_state(options, state, sizeof state, problem) ||
         !sower_writer_open(state, &server->writer, problem)) {
-        return false;
+        return NULL;
     }
-    struct sower_store *store = sower_store_open(options->ledger != NULL ? options->ledger : "sqlite:", state,
-                                                 server->writer.key, problem);
-    if (store == NULL) {
-        return false;
-    }
+    return sower_store_open(options->ledger != NULL ? options->ledger : "sqlite:", state, server->writer.key,
+                            problem);
+}
+
+static bool start_ledger(struct sower_server *server, struct sower_store *store,
+                         struct sower_problem *problem)
+{
+    const struct sower_options *options = server->options;
     server->ledger =
         sower_ledger_new(store, (size_t)options->queue, (size_t)options->known_draws, &server->log);
     return server->ledger != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
@@ -94,32 +98,56 @@ static void raise_file_limit(const struct sower_options *options)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer files fewer connections are taken at a time */
 }
 
-/* SIGTERM and SIGINT are read from a file, in no thread's way; a write to a closed connection, or beyond a
- * limit on the size of files, is an error where it happens and not a signal. Returns the file, or -1. */
+/* A write to a closed connection, or beyond a limit on the size of files, is an error where it happens and
+ * not a signal. */
+static bool ignore_signals(void)
+{
+    return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
+}
+
+/* Those that end the daemon. nohup has it ignore SIGHUP, which a signal that is blocked would not stay. */
+static void list_signals(sigset_t *set)
+{
+    struct sigaction hangup;
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
+        sigaddset(set, SIGHUP);
+    }
+}
+
+/* They are read from a file, in no thread's way. Returns the file, or -1. */
 static int take_signals(void)
 {
     sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
-        pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -1;
-    }
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    list_signals(&set);
+    return pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* From here on a second signal ends the process at once, by the default action. */
+/* The default action has no effect on the first process of a container. */
+static void end_at_once(int number)
+{
+    raise(number);
+    _exit(128 + number);
+}
+
+/* From here on a second signal ends the process at once. */
 static void release_signals(int signals)
 {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = end_at_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     sigset_t set;
     struct signalfd_siginfo first;
     while (read(signals, &first, sizeof first) == (ssize_t)sizeof first) {
         continue;
     }
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    list_signals(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (sigismember(&set, numbers[i]) == 1) {
+            (void)sigaction(numbers[i], &action, NULL);
+        }
+    }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -184,18 +212,33 @@ static void serve(struct sower_server *server, int signals)
     sower_http_stop(server);
 }
 
+static bool refuse_signals(struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon cannot take signals: %s.",
+                             strerror(errno));
+}
+
 /* False with a problem when the server cannot be started. */
 static bool run(struct sower_server *server, struct sower_problem *problem)
 {
-    int signals = take_signals();
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signals < 0 || server->idle_event < 0) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                 "The daemon cannot take signals: %s.", strerror(errno));
+    if (!ignore_signals() || server->idle_event < 0) {
+        return refuse_signals(problem);
     }
     raise_file_limit(server->options);
-    if (!choose_kernel(problem) || !read_root(server, problem) || !open_ledger(server, problem) ||
-        !start_pools(server, problem)) {
+    if (!choose_kernel(problem) || !read_root(server, problem)) {
+        return false;
+    }
+    struct sower_store *store = open_store(server, problem);
+    if (store == NULL) {
+        return false;
+    }
+    int signals = take_signals(); /* before there is another thread; until now they end the daemon at once */
+    if (signals < 0) {
+        store->methods->close(store);
+        return refuse_signals(problem);
+    }
+    if (!start_ledger(server, store, problem) || !start_pools(server, problem)) {
         return false;
     }
     if (!sower_listen(server->options->listen, &server->listener, problem) ||

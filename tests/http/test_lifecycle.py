@@ -214,7 +214,7 @@ def test_a_socket_of_systemd_is_served(start):
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()  # it waits for the next daemon
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_an_idle_daemon_at_once_with_status_0(start, number):
     daemon = start("--drain-seconds", "3600")
     connection = daemon.connect()  # a connection that is kept alive does not hold it up
@@ -272,6 +272,30 @@ def test_a_second_signal_ends_at_once(start):
     daemon.signal(signal.SIGTERM)
     assert daemon.process.wait(timeout=PATIENCE) == -signal.SIGTERM
     connection.close()
+
+
+def test_a_second_signal_ends_the_first_process_of_a_container_too(start):
+    shell = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*shell, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no namespaces for this user")
+    daemon = start("--drain-seconds", "3600", command=[*shell, SOWERD])
+    first = int(pathlib.Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text())
+    connection, _, _ = begin_stream(daemon)
+    os.kill(first, signal.SIGTERM)
+    daemon.wait_for(lambda line: line.get("event") == "stopping")
+    os.kill(first, signal.SIGTERM)
+    assert daemon.process.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
+    connection.close()
+
+
+def test_a_daemon_under_nohup_outlives_its_terminal(start):
+    daemon = start(command=["sh", "-c", 'trap "" HUP; exec "$0" "$@"', SOWERD])
+    status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
+    masks = {mask: int(re.search(rf"^{mask}:\s*(\w+)$", status, re.M)[1], 16) for mask in ("SigIgn", "SigBlk", "SigCgt")}
+    assert [masks[mask] >> signal.SIGHUP - 1 & 1 for mask in masks] == [1, 0, 0]
+    daemon.signal(signal.SIGHUP)
+    assert daemon.get("/healthz").status == 200
+    assert daemon.stop() == 0
 
 
 def test_the_ledger_goes_on_after_a_restart(start, tmp_path):
