@@ -11,11 +11,11 @@ bool sower_append_check(const struct sower_append *append, int64_t now, struct s
     }
     sower_record_time(now, said);
     sower_record_time(append->time, written);
-    return sower_problem_set(
-        problem, SOWER_PROBLEM_UNAVAILABLE, "",
-        "The ledger cannot be used now: the daemon's clock says %s, and the last line is "
-        "of %s; set the clock right.",
-        said, written);
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The ledger cannot be used now: the daemon's clock says %s, and its last line "
+                             "is of %s. Set the clock "
+                             "right; if it was ahead then, start the daemon without its writer.key.",
+                             said, written);
 }
 
 bool sower_append_next(struct sower_append *append, struct sower_record *record,

@@ -346,13 +346,6 @@ static const struct sower_store_methods methods = {
     .close = close_store,
 };
 
-static bool refuse_open(sqlite3 *database, const char *path, struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                             "The ledger %s cannot be opened: %s.", path,
-                             database == NULL ? "out of memory" : sqlite3_errmsg(database));
-}
-
 static bool open_connection(const char *path, const char *pragmas, sqlite3 **database,
                             struct sower_problem *problem)
 {
@@ -360,7 +353,7 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
     if (sqlite3_open_v2(path, database, flags, NULL) != SQLITE_OK ||
         sqlite3_busy_timeout(*database, BUSY_MILLISECONDS) != SQLITE_OK ||
         sqlite3_exec(*database, pragmas, NULL, NULL, NULL) != SQLITE_OK) {
-        return refuse_open(*database, path, problem);
+        return sower_sqlite_refuse(*database, path, problem);
     }
     return true;
 }
@@ -374,7 +367,7 @@ static bool check_log(sqlite3 *database, const char *path, struct sower_problem 
     if (sqlite3_prepare_v2(database, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'", -1,
                            &statement, NULL) != SQLITE_OK ||
         !sower_sqlite_seek(statement, &logs)) {
-        refuse_open(database, path, problem);
+        sower_sqlite_refuse(database, path, problem);
         sqlite3_finalize(statement);
         return false;
     }
@@ -391,7 +384,8 @@ static bool open_reader(struct sqlite_store *store, const char *path, const uint
         sqlite3_close(reader);
         return false;
     }
-    return sower_sqlite_pages_prepare(&store->pages, reader, writer) || refuse_open(reader, path, problem);
+    return sower_sqlite_pages_prepare(&store->pages, reader, writer) ||
+           sower_sqlite_refuse(reader, path, problem);
 }
 
 static bool prepare(struct sqlite_store *store, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
@@ -399,7 +393,7 @@ static bool prepare(struct sqlite_store *store, const char *path, const uint8_t 
 {
     return (sower_sqlite_prepare(store->writer, statement_text, STATEMENT_COUNT, store->statements) &&
             sower_sqlite_lines_prepare(&store->lines, store->writer, writer)) ||
-           refuse_open(store->writer, path, problem);
+           sower_sqlite_refuse(store->writer, path, problem);
 }
 
 struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
@@ -407,7 +401,7 @@ struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t wri
 {
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
-        refuse_open(NULL, path, problem);
+        sower_sqlite_refuse(NULL, path, problem);
         return NULL;
     }
     store->store.methods = &methods;

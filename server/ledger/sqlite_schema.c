@@ -28,12 +28,6 @@ static const char *const unlinked_steps[] = {
     " PRIMARY KEY (root, experiment, first)) STRICT, WITHOUT ROWID;",
 };
 
-static bool refuse(sqlite3 *database, const char *path, struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                             "The ledger %s cannot be opened: %s.", path, sqlite3_errmsg(database));
-}
-
 static bool execute(sqlite3 *database, const char *text)
 {
     return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
@@ -149,14 +143,15 @@ static bool link_old_lines(sqlite3 *database, int64_t version, const char *path,
 {
     for (int64_t step = version; step < UNLINKED_VERSION; step++) {
         if (!execute(database, unlinked_steps[step - 1])) {
-            return refuse(database, path, problem);
+            return sower_sqlite_refuse(database, path, problem);
         }
     }
     if (!execute(database, "ALTER TABLE trial RENAME TO old_trial;" SOWER_SQLITE_LINES_SCHEMA)) {
-        return refuse(database, path, problem);
+        return sower_sqlite_refuse(database, path, problem);
     }
     return link_all(database, writer, problem) &&
-           (execute(database, "DROP TABLE draw; DROP TABLE old_trial;") || refuse(database, path, problem));
+           (execute(database, "DROP TABLE draw; DROP TABLE old_trial;") ||
+            sower_sqlite_refuse(database, path, problem));
 }
 
 static bool set_version(sqlite3 *database, const char *path, struct sower_problem *problem)
@@ -164,7 +159,7 @@ static bool set_version(sqlite3 *database, const char *path, struct sower_proble
     char pragmas[96];
     sqlite3_snprintf((int)sizeof pragmas, pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
                      APPLICATION_ID, SCHEMA_VERSION);
-    return execute(database, pragmas) || refuse(database, path, problem);
+    return execute(database, pragmas) || sower_sqlite_refuse(database, path, problem);
 }
 
 /* What there is, and what is to be done about it. */
@@ -175,11 +170,11 @@ static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t 
     if (!ask(database, "PRAGMA application_id", &application) ||
         !ask(database, "PRAGMA user_version", &version) ||
         !ask(database, "SELECT count(*) FROM sqlite_schema", &tables)) {
-        return refuse(database, path, problem);
+        return sower_sqlite_refuse(database, path, problem);
     }
     if (tables == 0 && application == 0 && version == 0) {
         return ((execute(database, SOWER_SQLITE_LINES_SCHEMA) && execute(database, rest_of_schema)) ||
-                refuse(database, path, problem)) &&
+                sower_sqlite_refuse(database, path, problem)) &&
                set_version(database, path, problem);
     }
     if (application != APPLICATION_ID || version < 1) {
@@ -201,7 +196,7 @@ bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_
                                struct sower_problem *problem)
 {
     if (!execute(database, "BEGIN IMMEDIATE")) {
-        return refuse(database, path, problem);
+        return sower_sqlite_refuse(database, path, problem);
     }
     if (!sower_sqlite_log_rewrite(database)) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
@@ -209,5 +204,5 @@ bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_
                                  path);
     }
     return bring_to_version(database, path, writer, problem) &&
-           (execute(database, "COMMIT") || refuse(database, path, problem));
+           (execute(database, "COMMIT") || sower_sqlite_refuse(database, path, problem));
 }

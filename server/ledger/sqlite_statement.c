@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_problem *problem)
+{
+    int reason = database == NULL ? 0 : sqlite3_system_errno(database);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                             "The ledger %s cannot be opened: %s%s%s.", path,
+                             database == NULL ? "out of memory" : sqlite3_errmsg(database),
+                             reason == 0 ? "" : ": ", reason == 0 ? "" : strerror(reason));
+}
+
 bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The ledger cannot be used now: %s.",

@@ -12,6 +12,10 @@
 
 #include "../../core/problem.h"
 
+/* Refuses to open the database of that path, for what SQLite says of it, or NULL, and the system behind it.
+ * Returns false. */
+bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_problem *problem);
+
 /* Says why the database failed, in SQLite's own words, which hold no paths; returns false. */
 bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem);
 
