@@ -39,7 +39,7 @@ static bool read_options(const struct options *options, struct sower_trials_requ
     }
     bool read = sower_trials_read_fields(fields, true, request, problem);
     json_decref(fields);
-    return read && (key == NULL || sower_trials_read_key(key, request, problem));
+    return read && (key == NULL || sower_trials_read_key(key, strlen(key), request, problem));
 }
 
 /* Asks for the numbers; NULL when it is told why there are none. */

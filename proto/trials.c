@@ -38,26 +38,27 @@ bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sowe
     return true;
 }
 
-static bool is_printable(const char *text)
+static bool is_printable(const char *text, size_t length)
 {
-    for (; *text != '\0'; text++) {
-        if (*text < 0x20 || *text > 0x7e) {
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < 0x20 || text[i] > 0x7e) {
             return false;
         }
     }
     return true;
 }
 
-bool sower_trials_read_key(const char *text, struct sower_trials_request *request,
+bool sower_trials_read_key(const char *text, size_t length, struct sower_trials_request *request,
                            struct sower_problem *problem)
 {
-    size_t length = strlen(text);
-    if (length == 0 || length > SOWER_TRIALS_KEY_MAX || !is_printable(text)) {
+    if (length == 0 || length > SOWER_TRIALS_KEY_MAX || !is_printable(text, length) || text[0] == ' ' ||
+        text[length - 1] == ' ') {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "Idempotency-Key",
-                                 "An idempotency key has 1 to %d printable ASCII characters; a UUID is a "
-                                 "good one.",
+                                 "An idempotency key has 1 to %d printable ASCII characters, and no blank at "
+                                 "either end; a UUID is a good one.",
                                  SOWER_TRIALS_KEY_MAX);
     }
-    memcpy(request->key, text, length + 1);
+    memcpy(request->key, text, length);
+    request->key[length] = '\0';
     return true;
 }

@@ -30,9 +30,9 @@ struct sower_trials_request {
 bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,
                               struct sower_problem *problem);
 
-/* Reads a key: 1 to SOWER_TRIALS_KEY_MAX printable characters of ASCII. Problems carry the field
- * "Idempotency-Key". */
-bool sower_trials_read_key(const char *text, struct sower_trials_request *request,
+/* Reads a key: 1 to SOWER_TRIALS_KEY_MAX printable characters of ASCII, without a blank at either end, which
+ * HTTP does not carry. Problems carry the field "Idempotency-Key". */
+bool sower_trials_read_key(const char *text, size_t length, struct sower_trials_request *request,
                            struct sower_problem *problem);
 
 #endif

@@ -80,29 +80,42 @@ static void given(struct sower_ledger_wait *wait)
 
 struct keys {
     const char *value;
+    size_t length;
     size_t count;
 };
 
-static enum MHD_Result note_key(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result note_key(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
+                                const char *value, size_t length)
 {
     struct keys *keys = context;
-    (void)kind;
+    (void)kind, (void)name_length;
     if (strcasecmp(name, KEY_HEADER) == 0) {
         keys->value = value != NULL ? value : "";
+        keys->length = value != NULL ? length : 0;
         keys->count++;
     }
     return MHD_YES;
 }
 
+/* Blanks around a header's value are none of it (RFC 9110, 5.5); the library leaves those behind it. */
+static size_t trim(const char *value, size_t length)
+{
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t')) {
+        length--;
+    }
+    return length;
+}
+
 static bool read_key(struct trials *trials, struct sower_problem *problem)
 {
-    struct keys keys = {NULL, 0};
-    MHD_get_connection_values(trials->exchange->connection, MHD_HEADER_KIND, note_key, &keys);
+    struct keys keys = {.count = 0};
+    MHD_get_connection_values_n(trials->exchange->connection, MHD_HEADER_KIND, note_key, &keys);
     if (keys.count > 1) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, KEY_HEADER,
                                  "The idempotency key is given twice; give it once.");
     }
-    return keys.count == 0 || sower_trials_read_key(keys.value, &trials->request, problem);
+    return keys.count == 0 ||
+           sower_trials_read_key(keys.value, trim(keys.value, keys.length), &trials->request, problem);
 }
 
 /* The fields, from the query string or from a JSON body; from a body alone when there is one. */

@@ -151,6 +151,17 @@ def test_a_key_gives_the_same_numbers_again_also_after_a_restart(start, tmp_path
     assert take(daemon, "e") == [7]
 
 
+def test_blanks_around_a_key_are_none_of_it(daemon):
+    """As RFC 9110, 5.5 has it of every header."""
+    for value in [b"a key", b"a key ", b" a key", b"a key\t", b"\t a key \t "]:
+        with daemon.socket() as connection:
+            connection.sendall(b"POST /v1/experiments/blanks/trials HTTP/1.1\r\nHost: x\r\nIdempotency-Key:" + value +
+                               b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b" 200 " in answer.splitlines()[0] and b'"trial": 0,' in answer, value
+    assert daemon.ledger(experiment="blanks")[0]["key"] == "a key"
+
+
 def test_many_who_ask_under_one_key_get_the_same_number(start):
     daemon = start()
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -258,7 +269,7 @@ def test_what_is_no_name_of_an_experiment_is_refused(daemon, name):
     assert answer.status == 400 and answer.problem()["param"] == "experiment"
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb", "\x7f"], ids=range(5))
+@pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb", "\x7f", " ", " \t "], ids=range(7))
 def test_what_is_no_key_is_refused(daemon, key):
     answer = daemon.request("POST", "/v1/experiments/wrong/trials", headers={"Idempotency-Key": key.encode()})
     assert answer.status == 400 and answer.problem()["param"] == "Idempotency-Key"
@@ -324,7 +335,9 @@ def test_sow_names_every_experiment(daemon, name):
     ([], 2, "sow trial new"), (["old", "-e", "x"], 2, "sow trial new"), (["new"], 2, "--experiment is missing"),
     (["new", "-e", ""], 1, "1 to 256"), (["new", "-e", "x" * 257], 1, "257 bytes"), (["new", "-e", "x", "-c", "0"], 1, "count"),
     (["new", "-e", "x", "-c", "1000001"], 1, "1000000"), (["new", "-e", "x", "-c", "two"], 1, "two"), (["new", "-e", "x", "-k", ""], 1, "key"),
-    (["new", "-e", "x", "-k", "a\r\nX: y"], 1, "printable"), (["new", "-e", "x", "y"], 2, "'y'")], ids=range(11))
+    (["new", "-e", "x", "-k", "a\r\nX: y"], 1, "printable"), (["new", "-e", "x", "-k", " "], 1, "no blank"),
+    (["new", "-e", "x", "-k", " job"], 1, "no blank"), (["new", "-e", "x", "-k", "job "], 1, "no blank"),
+    (["new", "-e", "x", "y"], 2, "'y'")], ids=range(14))
 def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:
         done = run(["trial", *arguments], environment(SOW_SERVER=stand_in.address))

@@ -62,18 +62,24 @@ static void an_unknown_field_is_refused_by_name(void **state)
     assert_string_equal(problem.field, "trial");
 }
 
-static void a_key_has_1_to_255_printable_characters(void **state)
+static void a_key_has_1_to_255_printable_characters_and_no_blank_at_its_ends(void **state)
 {
     (void)state;
+    const struct {
+        const char *text;
+        size_t length;
+    } wrong[] = {{"", 0},  {"a\tb", 3}, {"a\x7f", 2}, {"\xc3\xbc", 2}, {"a\nb", 3}, {"a\0zzz", 5}, {"a\0", 2},
+                 {" ", 1}, {" a", 2},   {"a ", 2},    {"\ta", 2},      {"a\t", 2},  {"\t", 1}};
     char longest[SOWER_TRIALS_KEY_MAX + 2] = "";
     memset(longest, '~', SOWER_TRIALS_KEY_MAX);
-    assert_true(sower_trials_read_key(longest, &request, &problem));
+    assert_true(sower_trials_read_key(longest, SOWER_TRIALS_KEY_MAX, &request, &problem));
     assert_string_equal(request.key, longest);
-    assert_true(sower_trials_read_key("a key\"'", &request, &problem));
+    assert_true(sower_trials_read_key("a key\"'~", 7, &request, &problem));
+    assert_string_equal(request.key, "a key\"'");
     longest[SOWER_TRIALS_KEY_MAX] = '~';
-    const char *const wrong[] = {"", longest, "a\tb", "a\x7f", "\xc3\xbc", "a\nb"};
+    assert_false(sower_trials_read_key(longest, SOWER_TRIALS_KEY_MAX + 1, &request, &problem));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_false(sower_trials_read_key(wrong[i], &request, &problem));
+        assert_false(sower_trials_read_key(wrong[i].text, wrong[i].length, &request, &problem));
         assert_string_equal(problem.field, "Idempotency-Key");
     }
 }
@@ -84,7 +90,7 @@ int main(void)
         cmocka_unit_test(a_count_is_1_unless_it_is_given),
         cmocka_unit_test(a_wrong_count_is_refused),
         cmocka_unit_test(an_unknown_field_is_refused_by_name),
-        cmocka_unit_test(a_key_has_1_to_255_printable_characters),
+        cmocka_unit_test(a_key_has_1_to_255_printable_characters_and_no_blank_at_its_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
