@@ -116,8 +116,10 @@ static bool set(struct sower_options *options, const struct option *option, cons
         if (!parse_number(text, option->kind == SIZE, &number) || number < option->minimum ||
             number > option->maximum) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
-                                     "%s is \"%s\"; it takes a whole number from %" PRIu64 " to %" PRIu64 ".",
-                                     origin, text, option->minimum, option->maximum);
+                                     "%s is \"%s\"; it takes a whole number from %" PRIu64 " to %" PRIu64
+                                     "%s.",
+                                     origin, text, option->minimum, option->maximum,
+                                     option->kind == SIZE ? ", or one with K, M or G behind it" : "");
         }
         *(uint64_t *)member = number;
         return true;
