@@ -52,9 +52,11 @@ static json_t *experiment_json(const struct sower_experiment *experiment)
     sower_hex(experiment->root_id.bytes, root);
     sower_record_time(experiment->first, first);
     sower_record_time(experiment->last, last);
+    /* All of them are 2^63, one more than the greatest integer of JSON here. */
+    uint64_t given = experiment->given < INT64_MAX ? experiment->given : INT64_MAX;
     return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "experiment", experiment->name, "root", root,
-                     "draws", (json_int_t)experiment->draws, "trials", (json_int_t)experiment->given, "first",
-                     first, "last", last, "pinned", experiment->pinned != 0);
+                     "draws", (json_int_t)experiment->draws, "trials", (json_int_t)given, "first", first,
+                     "last", last, "pinned", experiment->pinned != 0);
 }
 
 static bool visit_experiment(void *context, const struct sower_experiment *experiment)

@@ -236,6 +236,8 @@ def test_numbers_end_at_the_greatest_trial(start):
     assert answer.status == 409 and answer.problem()["param"] == "count"
     assert take(daemon, "e", count=3) == [2**63 - 3, 2**63 - 2, 2**63 - 1]
     assert daemon.request("POST", path("e")).status == 409
+    shown = daemon.get("/v1/experiments/e").json(), daemon.get("/v1/experiments").json()["experiments"][0]
+    assert [experiment["trials"] for experiment in shown] == [2**63 - 1] * 2, "a count of them ends there too"
     assert daemon.get("/v1/plan", experiment="e", trial=2**63 - 1, name="w", shape="1", init="zeros").status == 200
 
 
