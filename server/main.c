@@ -59,7 +59,7 @@ static struct sower_store *open_store(struct sower_server *server, struct sower_
         return NULL;
     }
     return sower_store_open(options->ledger != NULL ? options->ledger : "sqlite:", state, server->writer.key,
-                            problem);
+                            &server->log, problem);
 }
 
 static bool start_ledger(struct sower_server *server, struct sower_store *store,

@@ -397,7 +397,7 @@ static bool prepare(struct sqlite_store *store, const char *path, const uint8_t 
 }
 
 struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                                             struct sower_problem *problem)
+                                             const struct sower_log *log, struct sower_problem *problem)
 {
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
@@ -407,7 +407,7 @@ struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t wri
     store->store.methods = &methods;
     if (open_connection(path, writer_pragmas, &store->writer, problem) &&
         check_log(store->writer, path, problem) &&
-        sower_sqlite_schema_check(store->writer, path, writer, problem) &&
+        sower_sqlite_schema_check(store->writer, path, writer, log, problem) &&
         prepare(store, path, writer, problem) && open_reader(store, path, writer, problem)) {
         return &store->store;
     }

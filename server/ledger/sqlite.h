@@ -8,8 +8,9 @@
 
 #include "store.h"
 
-/* Opens or makes the database at `path`. NULL with a problem. */
+/* Opens or makes the database at `path`, or brings it to the version of today, as sower_store_open says. NULL
+ * with a problem. */
 struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                                             struct sower_problem *problem);
+                                             const struct sower_log *log, struct sower_problem *problem);
 
 #endif

@@ -1,6 +1,7 @@
 #include "sqlite_schema.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sqlite_lines.h"
@@ -162,9 +163,22 @@ static bool set_version(sqlite3 *database, const char *path, struct sower_proble
     return execute(database, pragmas) || sower_sqlite_refuse(database, path, problem);
 }
 
+static void announce(const struct sower_log *log, int64_t version)
+{
+    char sentence[160];
+    snprintf(sentence, sizeof sentence,
+             "Bringing the ledger from schema %" PRId64
+             " to %d, some 20 seconds for a million lines; a start "
+             "that is interrupted begins again.",
+             version, SCHEMA_VERSION);
+    if (log != NULL) {
+        sower_log_sentence(log, SOWER_LOG_WARNING, "ledger_upgrade", sentence);
+    }
+}
+
 /* What there is, and what is to be done about it. */
 static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                             struct sower_problem *problem)
+                             const struct sower_log *log, struct sower_problem *problem)
 {
     int64_t application, version, tables;
     if (!ask(database, "PRAGMA application_id", &application) ||
@@ -187,13 +201,16 @@ static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t 
                                  "; this one knows %d); run that one.",
                                  path, version, SCHEMA_VERSION);
     }
-    return version == SCHEMA_VERSION ||
-           (link_old_lines(database, version, path, writer, problem) && set_version(database, path, problem));
+    if (version == SCHEMA_VERSION) {
+        return true;
+    }
+    announce(log, version);
+    return link_old_lines(database, version, path, writer, problem) && set_version(database, path, problem);
 }
 
 /* In one transaction, so that two daemons that start together agree. */
 bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                               struct sower_problem *problem)
+                               const struct sower_log *log, struct sower_problem *problem)
 {
     if (!execute(database, "BEGIN IMMEDIATE")) {
         return sower_sqlite_refuse(database, path, problem);
@@ -203,6 +220,6 @@ bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_
                                  "The ledger %s cannot be opened: its write-ahead log cannot be written.",
                                  path);
     }
-    return bring_to_version(database, path, writer, problem) &&
+    return bring_to_version(database, path, writer, log, problem) &&
            (execute(database, "COMMIT") || sower_sqlite_refuse(database, path, problem));
 }

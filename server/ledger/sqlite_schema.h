@@ -12,10 +12,12 @@
 
 #include "../../core/problem.h"
 #include "../../proto/chain.h"
+#include "../log.h"
 
 /* Makes the schema in an empty database, or brings it to the version of today. Lines that were written
- * before there were chains are linked to the chain of `writer`. `path` is for what is said when it fails. */
+ * before there were chains are linked to the chain of `writer`; `log`, if it is not NULL, says so first, as
+ * it takes long. `path` is for what is said when it fails. */
 bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                               struct sower_problem *problem);
+                               const struct sower_log *log, struct sower_problem *problem);
 
 #endif

@@ -13,7 +13,8 @@ static bool has_scheme(const char *url, const char *scheme)
 }
 
 static struct sower_store *open_sqlite(const char *named, const char *state,
-                                       const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
+                                       const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                       struct sower_problem *problem)
 {
     char path[PATH_MAX];
     int length = named[0] != '\0' ? snprintf(path, sizeof path, "%s", named)
@@ -22,15 +23,16 @@ static struct sower_store *open_sqlite(const char *named, const char *state,
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger's path is too long.");
         return NULL;
     }
-    return sower_ledger_sqlite_open(path, writer, problem);
+    return sower_ledger_sqlite_open(path, writer, log, problem);
 }
 
 struct sower_store *sower_store_open(const char *url, const char *state,
-                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem)
+                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                     struct sower_problem *problem)
 {
     static const char sqlite[] = "sqlite:";
     if (has_scheme(url, sqlite)) {
-        return open_sqlite(url + sizeof sqlite - 1, state, writer, problem);
+        return open_sqlite(url + sizeof sqlite - 1, state, writer, log, problem);
     }
     if (has_scheme(url, "postgresql://") || has_scheme(url, "postgres://")) {
         return sower_ledger_postgres_open(url, writer, problem);

@@ -21,6 +21,7 @@
 #include "../../core/problem.h"
 #include "../../proto/record.h"
 #include "../../proto/trials.h"
+#include "../log.h"
 
 struct sower_store;
 
@@ -183,8 +184,10 @@ struct sower_store {
 
 /* Opens the store that a URL names, for a writer: "sqlite:PATH" (PATH empty: ledger.sqlite in `state`) or
  * "postgresql://…", as libpq takes it. NULL with a problem, also for a scheme that is not known. Closed with
- * methods->close. */
+ * methods->close. A ledger of an older version is brought to this one, which may take minutes: `log`, if it
+ * is not NULL, says so first. */
 struct sower_store *sower_store_open(const char *url, const char *state,
-                                     const uint8_t writer[SOWER_WRITER_SIZE], struct sower_problem *problem);
+                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                     struct sower_problem *problem);
 
 #endif

@@ -26,7 +26,7 @@ static bool remove_place(struct fixture *fixture)
 static struct sower_store *open_store(const struct fixture *fixture, const uint8_t writer[SOWER_WRITER_SIZE],
                                       struct sower_problem *problem)
 {
-    return sower_ledger_sqlite_open(fixture->url, writer, problem);
+    return sower_ledger_sqlite_open(fixture->url, writer, NULL, problem);
 }
 
 static void execute(const struct fixture *fixture, const char *statement)
@@ -57,7 +57,7 @@ static void a_place_that_cannot_hold_a_ledger_is_refused(void **state)
     struct sower_problem problem;
     static const char *const paths[] = {"/nonexistent/directory/ledger", "/dev/null", "/tmp", ":memory:", ""};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        assert_null(sower_ledger_sqlite_open(paths[i], WRITER, &problem));
+        assert_null(sower_ledger_sqlite_open(paths[i], WRITER, NULL, &problem));
         assert_string_equal(problem.field, "--ledger");
     }
 }

@@ -50,7 +50,7 @@ static bool start(const char *directory, struct daemon *daemon, struct sower_pro
     daemon->store = NULL;
     if (sower_options_state(&options, state, sizeof state, problem) &&
         sower_writer_open(state, &daemon->writer, problem)) {
-        daemon->store = sower_store_open("sqlite:", state, daemon->writer.key, problem);
+        daemon->store = sower_store_open("sqlite:", state, daemon->writer.key, NULL, problem);
     }
     return daemon->store != NULL;
 }
