@@ -88,9 +88,9 @@ bool head_check_writer(const struct options *options)
     return false;
 }
 
-bool head_is_trusted(const struct options *options, const struct sower_head *head, const char *name)
+bool head_is_trusted(const struct options *options, const struct sower_head *head, const char *wanted,
+                     const char *name)
 {
-    const char *wanted = options_value(options, "writer");
     char writer[SOWER_HEX_SIZE];
     sower_hex(head->writer, writer);
     if (!sower_head_is_signed(head)) {
@@ -156,7 +156,8 @@ static enum sow_exit run(const struct options *options)
         return report_failure(options, "memory has run out.");
     }
     enum sow_exit result = head_fetch(options, head);
-    if (result == SOW_DONE && !head_is_trusted(options, head, "the daemon's head")) {
+    const char *wanted = options_value(options, "writer");
+    if (result == SOW_DONE && !head_is_trusted(options, head, wanted, "the daemon's head")) {
         result = SOW_REFUSED;
     }
     if (result == SOW_DONE && for_people) {

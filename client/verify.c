@@ -14,7 +14,7 @@
 
 static const struct option_rule VERIFY[] = {
     {"head", 0, "FILE ...", "a head that was kept; may be given several times"},
-    {"writer", 'w', "HEX", "insist that the heads are signed by this key, 64 hex digits"},
+    {"writer", 'w', "HEX", "insist that kept heads, or else the daemon's, are signed by this key"},
     {0},
 };
 
@@ -53,17 +53,26 @@ static bool take_end(void *context, const struct sower_link *end)
     return audit_end(&verification->audit, end, &verification->problem);
 }
 
+/* Who has to have signed; NULL: anybody. Of several daemons on one ledger another one may answer than the one
+ * whose head was kept: it is held to the writer only where there is nothing else to be held to. */
+static const char *wanted_writer(const struct options *options, const char *path)
+{
+    return path != NULL || options->repeated_count == 0 ? options_value(options, "writer") : NULL;
+}
+
 static enum sow_exit add_head(struct verification *verification, const char *path)
 {
+    const struct options *options = verification->options;
     struct audit_head *kept = calloc(1, sizeof *kept);
     if (kept == NULL) {
-        return report_failure(verification->options, "memory has run out.");
+        return report_failure(options, "memory has run out.");
     }
     verification->heads[verification->head_count++] = kept;
     kept->name = path != NULL ? path : "the daemon's head";
-    enum sow_exit result = path != NULL ? head_read(verification->options, path, &kept->head)
-                                        : head_fetch(verification->options, &kept->head);
-    return result == SOW_DONE && !head_is_trusted(verification->options, &kept->head, kept->name)
+    enum sow_exit result =
+        path != NULL ? head_read(options, path, &kept->head) : head_fetch(options, &kept->head);
+    return result == SOW_DONE &&
+                   !head_is_trusted(options, &kept->head, wanted_writer(options, path), kept->name)
                ? SOW_REFUSED
                : result;
 }
