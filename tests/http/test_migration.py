@@ -179,7 +179,7 @@ def kill_at(faults, state, number):
     faults.kill_at, faults.changes = number, 0
     process = subprocess.Popen([SOWERD, "--listen", "127.0.0.1:0", "--state", str(state)], stderr=subprocess.PIPE,
                                env={**os.environ, **faults.environment})
-    started = process.stderr.readline()
+    started = any(b'"listening"' in line for line in iter(process.stderr.readline, b""))
     if started:
         process.send_signal(signal.SIGTERM)
     status = process.wait(timeout=PATIENCE)
