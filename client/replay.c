@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
 #include <sodium.h>
 
 #include "../proto/record_read.h"
@@ -28,7 +29,7 @@ static const struct option_group REPLAY_OPTIONS = {"What to make", REPLAY};
 static const struct option_group *const GROUPS[] = {&REPLAY_OPTIONS, &root_options, &http_options,
                                                     &options_common, NULL};
 
-enum { NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST_SIZE + 1 };
+enum { CONFLICT = 409, NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST_SIZE + 1 };
 
 /* Lines on their way. */
 struct replay {
@@ -60,29 +61,61 @@ static bool receive(void *context, const void *bytes, size_t size)
     return true;
 }
 
-/* Asks the daemon for the draw. *differs says what of its answer is another, in words; NULL: nothing. */
+/* Whether the daemon refuses this very draw (409), as a drifting one of an experiment that was pinned since:
+ * then it is what differs, and other lines have answers of their own. */
+static bool is_refused(const struct http_answer *answer, struct sower_problem *differs)
+{
+    if (answer->end != HTTP_REFUSED || answer->status != CONFLICT) {
+        return false;
+    }
+    json_t *problem = json_loadb(answer->explanation, answer->explanation_size, 0, NULL);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    if (detail != NULL) {
+        sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "the daemon refuses it: %s", detail);
+    }
+    json_decref(problem);
+    return detail != NULL;
+}
+
+/* What of the daemon's answer is another than of the line and its tensor, in words; NULL: nothing. */
+static const char *find_difference(struct asking *asking, const struct sower_record *record,
+                                   const uint8_t digest[DERIVE_DIGEST_SIZE])
+{
+    char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
+    uint8_t found[DERIVE_DIGEST_SIZE];
+    sower_hex(record->seed.bytes, seed);
+    sower_hex(record->draw.bytes, draw);
+    crypto_generichash_final(&asking->state, found, sizeof found);
+    return strcmp(asking->draw, draw) != 0                  ? "the daemon's draw id differs"
+           : strcmp(asking->seed, seed) != 0                ? "the daemon's seed differs"
+           : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
+                                                            : NULL;
+}
+
+/* Asks the daemon for the draw. The sentence of `differs` says what is not the same; it stays as it is where
+ * all is. */
 static enum sow_exit ask(const struct replay *replay, const struct sower_record *record,
-                         const uint8_t digest[DERIVE_DIGEST_SIZE], const char **differs)
+                         const uint8_t digest[DERIVE_DIGEST_SIZE], struct sower_problem *differs)
 {
     struct sower_record_fields fields;
     struct asking asking;
     struct http_receiver receiver = {begin, receive, NULL, &asking};
     struct http_answer answer;
-    char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
-    uint8_t found[DERIVE_DIGEST_SIZE];
     sower_record_fields(record, &fields);
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
     struct http_question question = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
-    if (http_ask(replay->options, &question, &receiver, &answer) != HTTP_DONE) {
+    enum http_end end = http_ask(replay->options, &question, &receiver, &answer);
+    if (is_refused(&answer, differs)) {
+        return SOW_DONE;
+    }
+    if (end != HTTP_DONE) {
+        report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
         return report_answer(replay->options, &answer);
     }
-    sower_hex(record->seed.bytes, seed);
-    sower_hex(record->draw.bytes, draw);
-    crypto_generichash_final(&asking.state, found, sizeof found);
-    *differs = strcmp(asking.draw, draw) != 0                   ? "the daemon's draw id differs"
-               : strcmp(asking.seed, seed) != 0                 ? "the daemon's seed differs"
-               : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
-                                                                : NULL;
+    const char *difference = find_difference(&asking, record, digest);
+    if (difference != NULL) {
+        sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "%s", difference);
+    }
     return SOW_DONE;
 }
 
@@ -127,9 +160,8 @@ static char *print_path(const struct replay *replay, const struct sower_record *
 static enum sow_exit make(struct replay *replay, const struct sower_record *record,
                           const struct sower_request *request)
 {
-    struct sower_problem problem;
+    struct sower_problem problem, differs = {.sentence = ""};
     uint8_t digest[DERIVE_DIGEST_SIZE];
-    const char *differs = NULL;
     char *path = print_path(replay, record);
     if (path == NULL && options_value(replay->options, "output") != NULL) {
         return report_failure(replay->options, "memory has run out.");
@@ -142,7 +174,7 @@ static enum sow_exit make(struct replay *replay, const struct sower_record *reco
     enum sow_exit result =
         options_value(replay->options, "online") != NULL ? ask(replay, record, digest, &differs) : SOW_DONE;
     if (result == SOW_DONE) {
-        print(replay, record, digest, differs);
+        print(replay, record, digest, differs.sentence[0] != '\0' ? differs.sentence : NULL);
     }
     return result;
 }
@@ -241,7 +273,8 @@ const struct command command_replay = {
         "Takes lines of the ledger, from FILE (an export, or the daemon's SQLite database) or from standard "
         "input, and makes each tensor again, here: seed and draw id must come out as the line has them. "
         "Prints line, name, the BLAKE2b-256 digest of the elements, and 'ok' or what differs. With --online "
-        "the daemon is asked for the same tensors, and everything is compared.",
+        "the daemon is asked for the same tensors, and everything is compared; a line that it refuses "
+        "differs, as one that drifts in an experiment that was pinned since.",
     .examples = "  sow ledger -e exp-42 | sow replay\n"
                 "  sow replay ledger.ndjson --line 17 -o .\n"
                 "  sow replay ledger.ndjson --online\n",

@@ -167,9 +167,43 @@ def test_a_daemon_that_answers_something_else_is_told(drawn, export, header, wor
     assert fields["init"] == lines[3]["init"] and fields["format"] == "raw"
 
 
+def test_a_line_that_the_daemon_refuses_differs_and_the_others_are_compared(start, export):
+    """A line that drifts, in an experiment that is pinned later."""
+    daemon = start()
+    draws = [dict(name="w", shape="4"), dict(name="w", shape="5"), dict(name="v", shape="6"), dict(name="w", shape="7")]
+    bodies = [daemon.get("/v1/tensor", experiment="e", init="normal", format="raw", **fields).body for fields in draws]
+    path = export(daemon.ledger())
+    assert daemon.request("PUT", "/v1/experiments/e/pin").status == 200
+    done = replay(path, "--online", "--server", f"http://{daemon.address}")
+    assert done.returncode == 1 and done.stderr == ""
+    assert [row[:3] for row in done.rows] == [[str(1 + i), draws[i]["name"], digest(body)] for i, body in enumerate(bodies)]
+    assert [row[3] for row in done.rows[::2]] == ["ok", "ok"]
+    for row in done.rows[1::2]:
+        assert row[3].startswith("the daemon refuses it: ") and row[3].endswith("."), row
+    assert replay(path).returncode == 0, "nothing is refused here"
+
+
+@pytest.mark.parametrize("status, answer", [(1, sow.problem(400, "This is too much.", "shape")), (1, sow.problem(503, "Not now.")),
+                                            (3, sow.page(409, "<p>No", "text/html"))], ids=["400", "503", "stranger"])
+def test_the_line_is_named_that_could_not_be_compared(drawn, export, status, answer):
+    """After one that could."""
+    lines, bodies = drawn
+
+    def answer_later(handler, stand_in):
+        if len(stand_in.requests) > 1:
+            return answer(handler, stand_in)
+        sow.send_head(handler, 200, {**sow.tensor_head(len(bodies[3])), "Sower-Seed": lines[3]["seed"], "Sower-Draw": lines[3]["draw"]})
+        handler.wfile.write(bodies[3])
+
+    with sow.StandIn(answer_later) as stand_in:
+        done = replay(export([lines[3], lines[4], lines[5]]), "--online", "--server", stand_in.address)
+    assert done.returncode == status, done.stderr
+    assert [row[3] for row in done.rows] == ["ok"] and "line 5 could not be compared" in done.stderr
+
+
 def test_a_daemon_that_cannot_be_reached_ends_it(drawn, export):
     done = replay(export(drawn[0]), "--online", "--server", "http://127.0.0.1:1")
-    assert done.returncode == 3 and done.rows == []
+    assert done.returncode == 3 and done.rows == [] and "line 1 could not be compared" in done.stderr
 
 
 def test_a_large_tensor_takes_no_more_memory_than_a_small_one(start, export, tmp_path):
