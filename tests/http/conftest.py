@@ -12,8 +12,9 @@ import urllib.parse
 
 import pytest
 
-# A shell that starts this in the background has it ignore SIGINT, and what it starts would ignore it as well.
+# A shell that starts this in the background has it ignore SIGINT, and nohup SIGHUP; what it starts would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sowerd")
