@@ -257,11 +257,16 @@ static enum records_end check_schema(struct database *database)
     char reason[160];
     int64_t application = ask(database, "PRAGMA application_id");
     int64_t version = ask(database, "PRAGMA user_version");
-    if (application < 0 || version < 0) {
+    /* Both may be negative, in a file that somebody changed. */
+    if (sqlite3_errcode(database->connection) != SQLITE_OK) {
         return fail(database, sqlite3_errmsg(database->connection));
     }
     if (application != APPLICATION_ID) {
         return fail(database, "it is of another program, no ledger");
+    }
+    if (version < 1) {
+        snprintf(reason, sizeof reason, "its schema version, %" PRId64 ", is unknown", version);
+        return fail(database, reason);
     }
     if (version != SCHEMA_VERSION) {
         snprintf(reason, sizeof reason,

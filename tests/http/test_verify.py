@@ -397,6 +397,7 @@ def test_a_database_in_use_is_read_up_to_its_last_line(start, tmp_path):
 
 def test_other_databases_are_refused(database):
     for statement, words in [("PRAGMA user_version = 3", "schema 3"), ("PRAGMA user_version = 99", "schema 99"),
+                             ("PRAGMA user_version = -1", "schema version, -1, is unknown"),
                              ("PRAGMA application_id = 1", "another program")]:
         done = verify(database("PRAGMA user_version = 4", statement))
         assert done.returncode == 3 and words in done.stderr, done.stderr
