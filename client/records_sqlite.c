@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "../proto/record_read.h"
+#include "bookkeeping.h"
 #include "report.h"
 
 enum {
@@ -279,7 +280,7 @@ static enum records_end check_schema(struct database *database)
         return fail(database, reason);
     }
     if (ask(database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                      " AND name IN ('line', 'experiment', 'writer')") != 3) {
+                      " AND name IN ('line', 'experiment', 'trial', 'writer', 'manifest')") != 5) {
         return fail(database, "its tables are missing");
     }
     return RECORDS_DONE;
@@ -324,6 +325,25 @@ static enum records_end open_database(struct database *database)
     return RECORDS_DONE;
 }
 
+static enum records_end check_bookkeeping(struct database *database)
+{
+    struct records *records = database->records;
+    char finding[BOOKKEEPING_SIZE];
+    int found = bookkeeping_check(database->connection, finding);
+    if (found == SQLITE_DONE) {
+        return RECORDS_DONE;
+    }
+    if (found != SQLITE_ROW) {
+        return fail(database, sqlite3_errmsg(database->connection));
+    }
+    progress_end(&records->progress);
+    report_failure(records->options,
+                   "the lines of %s fit, but what it keeps of %s is not what they say: it was changed.",
+                   database->path, finding);
+    records->result = SOW_REFUSED;
+    return RECORDS_FAILED;
+}
+
 static enum records_end read_all(struct database *database)
 {
     enum records_end end = check_schema(database);
@@ -333,6 +353,7 @@ static enum records_end read_all(struct database *database)
     end = end == RECORDS_DONE ? read_rows(database, LINES, take_record) : end;
     if (end == RECORDS_DONE && database->records->take_end != NULL) {
         end = read_rows(database, ENDS, take_end);
+        end = end == RECORDS_DONE ? check_bookkeeping(database) : end;
     }
     return end;
 }

@@ -347,6 +347,57 @@ def test_a_change_of_a_name_beside_the_lines_is_found(database, kept):
         shutil.copy(kept["database"], path)
 
 
+BOOKS = {
+    "no draws": "UPDATE experiment SET draws = 0 WHERE draws > 0", "a draw too much": "UPDATE experiment SET draws = draws + 1 WHERE id = 1",
+    "numbers to be given again": "UPDATE experiment SET given = 0 WHERE given > 0", "numbers never given": "UPDATE experiment SET given = given + 1",
+    "below zero": "UPDATE experiment SET given = -1",
+    "a pin that is none": "UPDATE experiment SET pinned = 1 WHERE pinned = 0", "first use": "UPDATE experiment SET first = first - 1",
+    "last use": "UPDATE experiment SET last = last + 1",
+    "an experiment without a line": "INSERT INTO experiment (root, name, draws, given, first, last, pinned) VALUES (zeroblob(32), 'n', 0, 0, 0, 0, 0)",
+    "a trial's draws": "UPDATE trial SET draws = draws + 1", "a trial's first": "UPDATE trial SET first = first + 1",
+    "a trial's last": "UPDATE trial SET last = last + 1", "a trial gone": "DELETE FROM trial",
+    "a trial without a line": "INSERT INTO trial VALUES (1, 123456, 1, 0, 0)", "no trials": "DROP TABLE trial",
+    "when a writer wrote": "UPDATE writer SET time = time + 1", "a manifest's text": "UPDATE manifest SET text = CAST(text || ' ' AS BLOB)",
+    "a manifest's hash": "UPDATE manifest SET hash = zeroblob(32)", "a manifest without text": "UPDATE manifest SET text = x''",
+}
+
+
+@pytest.mark.parametrize("statement", BOOKS.values(), ids=BOOKS)
+def test_a_change_of_what_is_kept_beside_the_lines_is_found(database, statement):
+    path = database(statement)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM manifest").fetchone() != (0,)
+    connection.close()
+    done = verify(path)
+    assert done.returncode != 0 and done.stdout == b"" and ("what it keeps of" in done.stderr or "tables are missing" in done.stderr), done
+
+
+def change_in_use(daemon, statement):
+    """As a daemon that is running finds it."""
+    with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:
+        assert connection.execute(statement).rowcount == 1
+    connection.close()
+
+
+def test_a_trial_number_that_was_given_twice_is_found(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    assert take(daemon, "e", count=3) == [0, 1, 2]
+    change_in_use(daemon, "UPDATE experiment SET given = 1")
+    assert take(daemon, "e", count=3) == [1, 2, 3]
+    done = verify(daemon.state / "ledger.sqlite")
+    assert done.returncode == 1 and "trial 1 is not given out next" in done.stderr
+
+
+def test_a_pin_that_was_taken_away_is_found(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    for method in ["PUT", "DELETE", "PUT"]:
+        assert daemon.request(method, "/v1/experiments/e/pin").status == 200
+    assert verify(daemon.state / "ledger.sqlite").returncode == 0
+    change_in_use(daemon, "UPDATE experiment SET pinned = 0")
+    done = verify(daemon.state / "ledger.sqlite")
+    assert done.returncode == 1 and "experiment e (pinned)" in done.stderr
+
+
 @pytest.mark.parametrize("number", [1, 5, LINES])
 def test_a_row_that_was_deleted_is_found(database, kept, number):
     path = database(f"DELETE FROM line WHERE ledger = {number}")
