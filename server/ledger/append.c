@@ -13,8 +13,8 @@ bool sower_append_check(const struct sower_append *append, int64_t now, struct s
     sower_record_time(append->time, written);
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The ledger cannot be used now: the daemon's clock says %s, and its last line "
-                             "is of %s. Set the clock "
-                             "right; if it was ahead then, start the daemon without its writer.key.",
+                             "is of %s. Set the clock right; if it was ahead then, start the daemon without "
+                             "its writer.key.",
                              said, written);
 }
 

@@ -167,9 +167,8 @@ static void announce(const struct sower_log *log, int64_t version)
 {
     char sentence[160];
     snprintf(sentence, sizeof sentence,
-             "Bringing the ledger from schema %" PRId64
-             " to %d, some 20 seconds for a million lines; a start "
-             "that is interrupted begins again.",
+             "Bringing the ledger from schema %" PRId64 " to %d, some 20 seconds for a million "
+             "lines; a start that is interrupted begins again.",
              version, SCHEMA_VERSION);
     if (log != NULL) {
         sower_log_sentence(log, SOWER_LOG_WARNING, "ledger_upgrade", sentence);

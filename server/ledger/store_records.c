@@ -54,9 +54,8 @@ bool sower_store_record_check(const struct sower_record *record, struct sower_pr
     struct sower_problem found;
     return sower_record_check(record, &found) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                             "Line %" PRIu64
-                             " of the ledger is damaged: %s 'sow ledger verify' checks all of "
-                             "them.",
+                             "Line %" PRIu64 " of the ledger is damaged: %s 'sow ledger verify' checks "
+                             "all of them.",
                              record->ledger, found.sentence);
 }
 
