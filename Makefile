@@ -7,6 +7,7 @@
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
 # make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
+# make library-versions  libmicrohttpd of three releases of Debian, for the tests that meet each of them
 # make install    into PREFIX (/usr/local), below DESTDIR
 
 BUILD ?= build
@@ -37,7 +38,7 @@ CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all deps-build deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
+.PHONY: all library-versions deps-build deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -113,6 +114,10 @@ run: deps-build
 check: deps
 	@$(MAKE) --no-print-directory all unit-tests
 	@tests/run $(BUILD)
+
+# The tests find them below build/, whatever BUILD is; without them they are skipped.
+library-versions:
+	@tests/library_versions build/libmicrohttpd
 
 unit-tests: $(UNIT) $(BUILD)/tests/faults/faults.so
 

@@ -285,6 +285,11 @@ static void count_connection(void *context, struct MHD_Connection *connection, v
     }
 }
 
+const char *sower_http_library_version(void)
+{
+    return MHD_get_version();
+}
+
 static struct MHD_Daemon *start_library(struct sower_server *server)
 {
     const struct sower_options *options = server->options;

@@ -10,6 +10,9 @@
 #include "../core/problem.h"
 #include "server.h"
 
+/* The version of libmicrohttpd that runs, which may be another than the daemon was built with. */
+const char *sower_http_library_version(void);
+
 /* Opens for business on server->listener. False with a problem. */
 bool sower_http_start(struct sower_server *server, struct sower_problem *problem);
 

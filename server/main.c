@@ -162,6 +162,7 @@ static void log_listening(const struct sower_server *server)
     sower_log_begin(&line, &log, SOWER_LOG_INFO, "listening");
     sower_log_string(&line, "address", server->listener.address);
     sower_log_string(&line, "version", SOWER_VERSION);
+    sower_log_string(&line, "libmicrohttpd", sower_http_library_version());
     sower_log_string(&line, "kernel", sower_kernel()->name);
     sower_log_string(&line, "root", text);
     sodium_bin2hex(text, sizeof text, server->writer.key, sizeof server->writer.key);

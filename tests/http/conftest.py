@@ -60,6 +60,7 @@ class Daemon:
         threading.Thread(target=self._read_log, daemon=True).start()
         started = self.wait_for(lambda line: line.get("event") == "listening")
         self.address = started["address"]
+        self.library = started["libmicrohttpd"]
         host, port = self.address.rsplit(":", 1)
         self.host, self.port = host.strip("[]"), int(port)
 
@@ -166,6 +167,15 @@ def daemon(tmp_path_factory):
     shared = Daemon(tmp_path_factory.mktemp("daemon") / "state")
     yield shared
     assert shared.stop() == 0, shared.rest_of_log()
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie", "sid"])
+def library(request):
+    """The environment in which a daemon meets libmicrohttpd as this release of Debian has it."""
+    folder = ROOT / "build/libmicrohttpd" / request.param
+    if not (folder / "version").exists():
+        pytest.skip(f"libmicrohttpd of Debian's {request.param} is not there: run make library-versions")
+    return {"LD_LIBRARY_PATH": str(folder)}
 
 
 @pytest.fixture
