@@ -25,5 +25,6 @@ USER sower
 ENV SOWERD_LISTEN=0.0.0.0:7697 SOWERD_STATE=/var/lib/sower
 VOLUME /var/lib/sower
 EXPOSE 7697
-HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:7697/readyz || exit 1
+# Who is unhealthy may be killed: a daemon that brings an old ledger to this version is not ready, and lives.
+HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:7697/healthz || exit 1
 ENTRYPOINT ["/usr/local/bin/sowerd"]

@@ -49,39 +49,19 @@ static bool read_root(struct sower_server *server, struct sower_problem *problem
     return true;
 }
 
-/* This may take minutes, for a ledger of an older version. */
-static struct sower_store *open_store(struct sower_server *server, struct sower_problem *problem)
-{
-    const struct sower_options *options = server->options;
-    char state[PATH_MAX];
-    if (!sower_options_state(options, state, sizeof state, problem) ||
-        !sower_writer_open(state, &server->writer, problem)) {
-        return NULL;
-    }
-    return sower_store_open(options->ledger != NULL ? options->ledger : "sqlite:", state, server->writer.key,
-                            &server->log, problem);
-}
-
-static bool start_ledger(struct sower_server *server, struct sower_store *store,
-                         struct sower_problem *problem)
-{
-    const struct sower_options *options = server->options;
-    server->ledger =
-        sower_ledger_new(store, (size_t)options->queue, (size_t)options->known_draws, &server->log);
-    return server->ledger != NULL || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                                       "The daemon is out of memory or threads.");
-}
-
+/* What serves requests, except for the store of the ledger. */
 static bool start_pools(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
+    server->ledger = sower_ledger_new((size_t)options->queue, (size_t)options->known_draws, &server->log);
     server->readers = sower_pool_new(READERS);
     server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
     server->answers = sower_answers_new((size_t)options->answer_cache);
-    return (server->readers != NULL && server->sources != NULL && server->answers != NULL) ||
+    return (server->ledger != NULL && server->readers != NULL && server->sources != NULL &&
+            server->answers != NULL) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The daemon is out of memory or threads.");
 }
@@ -125,6 +105,14 @@ static int take_signals(void)
     return pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Back to the file, after let_signals_end. */
+static void hold_signals(void)
+{
+    sigset_t set;
+    list_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 /* The default action has no effect on the first process of a container. */
 static void end_at_once(int number)
 {
@@ -132,16 +120,12 @@ static void end_at_once(int number)
     _exit(128 + number);
 }
 
-/* From here on a second signal ends the process at once. */
-static void release_signals(int signals)
+/* From here on a signal ends the process at once. */
+static void let_signals_end(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     struct sigaction action = {.sa_handler = end_at_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     sigset_t set;
-    struct signalfd_siginfo first;
-    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first) {
-        continue;
-    }
     list_signals(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         if (sigismember(&set, numbers[i]) == 1) {
@@ -151,15 +135,41 @@ static void release_signals(int signals)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* This line is written at every log level: who starts a daemon on port 0 learns the port from it. */
-static void log_listening(const struct sower_server *server)
+/* From here on a second signal ends the process at once. */
+static void release_signals(int signals)
+{
+    struct signalfd_siginfo first;
+    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first) {
+        continue;
+    }
+    let_signals_end();
+}
+
+/* Opens the ledger's store. This takes minutes for a ledger of an older version; requests are answered
+ * meanwhile (opening.h). A signal ends the process at once, as nothing that was promised is lost by that: an
+ * upgrade is one transaction. */
+static bool open_ledger(struct sower_server *server, const char *state, struct sower_problem *problem)
+{
+    const char *url = server->options->ledger != NULL ? server->options->ledger : "sqlite:";
+    let_signals_end();
+    struct sower_store *store = sower_store_open(url, state, server->writer.key, &server->log, problem);
+    hold_signals();
+    return store != NULL &&
+           (sower_ledger_open(server->ledger, store) ||
+            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of threads."));
+}
+
+/* Two lines are written at every log level. "listening": requests are answered, those that need the ledger
+ * with 503 until it is open. "ready": it is open. Whoever starts a daemon waits for the second, and learns
+ * the port from either. */
+static void log_start(const struct sower_server *server, const char *event)
 {
     const struct sower_log log = {SOWER_LOG_INFO, server->log.file};
     struct sower_log_line line;
     struct sower_seed root_id = sower_seed_root_id(&server->root);
     char text[2 * SOWER_SEED_SIZE + 1];
     sodium_bin2hex(text, sizeof text, root_id.bytes, sizeof root_id.bytes);
-    sower_log_begin(&line, &log, SOWER_LOG_INFO, "listening");
+    sower_log_begin(&line, &log, SOWER_LOG_INFO, event);
     sower_log_string(&line, "address", server->listener.address);
     sower_log_string(&line, "version", SOWER_VERSION);
     sower_log_string(&line, "libmicrohttpd", sower_http_library_version());
@@ -196,8 +206,20 @@ static void wait_for_idle(const struct sower_server *server)
                        count > 0 ? "All exchanges are complete." : "Those that are not complete are cut.");
 }
 
+/* Ends what serves requests; sower_http_drain has been called. */
+static void wind_down(struct sower_server *server)
+{
+    /* Each of these resumes all that wait for it; only then may the connections go. */
+    sower_ledger_stop(server->ledger);
+    sower_sources_stop(server->sources);
+    sower_pool_stop(server->pool);
+    sower_pool_stop(server->readers);
+    sower_http_stop(server);
+}
+
 static void serve(struct sower_server *server, int signals)
 {
+    log_start(server, "ready");
     (void)sd_notify(0, "READY=1");
     wait_for_signal(signals);
     (void)sd_notify(0, "STOPPING=1");
@@ -205,12 +227,7 @@ static void serve(struct sower_server *server, int signals)
     sower_http_drain(server);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
     wait_for_idle(server);
-    /* Each of these resumes all that wait for it; only then may the connections go. */
-    sower_ledger_stop(server->ledger);
-    sower_sources_stop(server->sources);
-    sower_pool_stop(server->pool);
-    sower_pool_stop(server->readers);
-    sower_http_stop(server);
+    wind_down(server);
 }
 
 static bool refuse_signals(struct sower_problem *problem)
@@ -222,31 +239,31 @@ static bool refuse_signals(struct sower_problem *problem)
 /* False with a problem when the server cannot be started. */
 static bool run(struct sower_server *server, struct sower_problem *problem)
 {
+    char state[PATH_MAX];
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!ignore_signals() || server->idle_event < 0) {
         return refuse_signals(problem);
     }
     raise_file_limit(server->options);
-    if (!choose_kernel(problem) || !read_root(server, problem)) {
-        return false;
-    }
-    struct sower_store *store = open_store(server, problem);
-    if (store == NULL) {
+    if (!choose_kernel(problem) || !read_root(server, problem) ||
+        !sower_options_state(server->options, state, sizeof state, problem) ||
+        !sower_writer_open(state, &server->writer, problem)) {
         return false;
     }
     int signals = take_signals(); /* before there is another thread; until now they end the daemon at once */
     if (signals < 0) {
-        store->methods->close(store);
         return refuse_signals(problem);
     }
-    if (!start_ledger(server, store, problem) || !start_pools(server, problem)) {
-        return false;
-    }
-    if (!sower_listen(server->options->listen, &server->listener, problem) ||
+    if (!start_pools(server, problem) || !sower_listen(server->options->listen, &server->listener, problem) ||
         !sower_http_start(server, problem)) {
         return false;
     }
-    log_listening(server);
+    log_start(server, "listening");
+    if (!open_ledger(server, state, problem)) {
+        sower_http_drain(server);
+        wind_down(server);
+        return false;
+    }
     serve(server, signals);
     return true;
 }

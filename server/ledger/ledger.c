@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "known.h"
+#include "opening.h"
 
 enum {
     BATCH_MAX = 1024,          /* records in one transaction */
@@ -13,7 +14,7 @@ enum {
 };
 
 struct sower_ledger {
-    struct sower_store *store;
+    struct sower_store *_Atomic store; /* changes once: when it is opened */
     struct sower_known *known;
     const struct sower_log *log;
     pthread_t thread;
@@ -22,7 +23,7 @@ struct sower_ledger {
     pthread_cond_t wake;
     struct sower_ledger_wait *first, **last;
     size_t waiting, queue;
-    bool stopping, stopped;
+    bool open, stopping; /* the thread runs in between */
 
     /* Of the ledger's thread alone. */
     bool failing;
@@ -290,11 +291,26 @@ static void *run(void *context)
     return NULL;
 }
 
+/* Why one who comes is not let into the queue. */
+static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
+{
+    struct sower_problem problem;
+    if (!open) {
+        sower_store_opening_refuse(&problem);
+    } else {
+        sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                          stopping ? "The daemon is stopping; ask again when it is back."
+                                   : "Too many wait for the ledger; ask again in a moment.");
+    }
+    settle(wait, false, &problem);
+}
+
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     wait->next = NULL;
     pthread_mutex_lock(&ledger->lock);
-    bool stopping = ledger->stopping, taken = !stopping && ledger->waiting < ledger->queue;
+    bool open = ledger->open, stopping = ledger->stopping;
+    bool taken = open && !stopping && ledger->waiting < ledger->queue;
     if (taken) {
         *ledger->last = wait;
         ledger->last = &wait->next;
@@ -304,14 +320,9 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
         }
     }
     pthread_mutex_unlock(&ledger->lock);
-    if (taken) {
-        return;
+    if (!taken) {
+        refuse(wait, open, stopping);
     }
-    struct sower_problem problem;
-    sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                      stopping ? "The daemon is stopping; ask again when it is back."
-                               : "Too many wait for the ledger; ask again in a moment.");
-    settle(wait, false, &problem);
 }
 
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw)
@@ -329,49 +340,57 @@ struct sower_store *sower_ledger_store(struct sower_ledger *ledger)
     return ledger->store;
 }
 
-struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, size_t known_draws,
-                                      const struct sower_log *log)
+struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const struct sower_log *log)
 {
     struct sower_ledger *ledger = calloc(1, sizeof *ledger);
     struct sower_known *known = sower_known_new(known_draws);
     if (ledger == NULL || known == NULL) {
-        goto failed;
+        sower_known_free(known);
+        free(ledger);
+        return NULL;
     }
-    ledger->store = store;
+    ledger->store = sower_store_opening();
     ledger->known = known;
     ledger->log = log;
     ledger->queue = queue;
     ledger->last = &ledger->first;
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
-    if (pthread_create(&ledger->thread, NULL, run, ledger) == 0) {
-        return ledger;
+    return ledger;
+}
+
+/* The thread needs no store before somebody is in the queue. */
+bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
+{
+    if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) {
+        store->methods->close(store);
+        return false;
     }
-    pthread_cond_destroy(&ledger->wake);
-    pthread_mutex_destroy(&ledger->lock);
-failed:
-    sower_known_free(known);
-    free(ledger);
-    store->methods->close(store);
-    return NULL;
+    pthread_mutex_lock(&ledger->lock);
+    ledger->store = store;
+    ledger->open = true;
+    pthread_mutex_unlock(&ledger->lock);
+    return true;
 }
 
 void sower_ledger_stop(struct sower_ledger *ledger)
 {
     pthread_mutex_lock(&ledger->lock);
+    bool runs = ledger->open && !ledger->stopping;
     ledger->stopping = true;
     pthread_cond_signal(&ledger->wake);
     pthread_mutex_unlock(&ledger->lock);
-    if (!ledger->stopped) {
+    if (runs) {
         pthread_join(ledger->thread, NULL);
     }
-    ledger->stopped = true;
 }
 
 void sower_ledger_free(struct sower_ledger *ledger)
 {
     sower_ledger_stop(ledger);
-    ledger->store->methods->close(ledger->store);
+    if (ledger->open) {
+        ledger->store->methods->close(ledger->store);
+    }
     sower_known_free(ledger->known);
     pthread_cond_destroy(&ledger->wake);
     pthread_mutex_destroy(&ledger->lock);

@@ -50,10 +50,13 @@ struct sower_ledger_wait {
     struct sower_ledger_wait *next;
 };
 
-/* Takes over the store. `queue` draws may wait, `known_draws` are remembered. NULL (and the store closed)
- * when memory or threads run out. */
-struct sower_ledger *sower_ledger_new(struct sower_store *store, size_t queue, size_t known_draws,
-                                      const struct sower_log *log);
+/* A ledger whose store is still being opened: all who come are refused (opening.h). `queue` draws may wait,
+ * `known_draws` are remembered. NULL when memory runs out. */
+struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const struct sower_log *log);
+
+/* Takes over the store, once; from here on draws are recorded. False, and the store is closed, when threads
+ * run out. */
+bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
 
 /* Answers all who wait, refuses those who come later, and ends the thread. The ledger may still be asked. */
 void sower_ledger_stop(struct sower_ledger *ledger);
@@ -68,8 +71,8 @@ uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw
  * sower_ledger_known finds. */
 void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model);
 
-/* Hands over one who waits. `done` is always called: at once when the queue is full or the ledger is stopped.
- */
+/* Hands over one who waits. `done` is always called: at once when the queue is full, or the ledger is not
+ * open yet, or stopped. */
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait);
 
 /* The store, for reading pages. */

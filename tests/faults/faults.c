@@ -24,6 +24,7 @@ struct faults {
     _Atomic int64_t kill_at; /* the process ends in the middle of the change with this number; 0: in none */
     _Atomic int64_t changes; /* so far: writes, flushes, truncations and removals */
     _Atomic int64_t failed;  /* so many of them failed on request */
+    _Atomic int64_t hold;    /* changes wait while it is not 0 */
 };
 
 static struct faults *faults;
@@ -60,10 +61,13 @@ static bool is_ledgers_file(int file)
     return is_ledgers(path);
 }
 
-/* Counts a change; true when the process is to end in the middle of it. */
+/* Counts a change, and holds it up on request; true when the process is to end in the middle of it. */
 static bool change(void)
 {
     int64_t number = ++faults->changes;
+    while (faults->hold != 0) {
+        usleep(1000);
+    }
     return number == faults->kill_at;
 }
 

@@ -45,7 +45,7 @@ class Answer:
 class Daemon:
     """A running sowerd. Its log is read as it comes."""
 
-    def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=()):
+    def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=(), until="ready"):
         self.state = pathlib.Path(state)
         arguments = ["--listen", listen] if listen else []
         arguments += ["--state", str(state), *options]
@@ -58,7 +58,7 @@ class Daemon:
         self.lines = queue.Queue()
         self.log = []
         threading.Thread(target=self._read_log, daemon=True).start()
-        started = self.wait_for(lambda line: line.get("event") == "listening")
+        started = self.wait_for(lambda line: line.get("event") == until)
         self.address = started["address"]
         self.library = started["libmicrohttpd"]
         host, port = self.address.rsplit(":", 1)
@@ -138,6 +138,14 @@ class Daemon:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         return self.process.wait(timeout=PATIENCE)
+
+
+def why_it_ended(stderr):
+    """The sentence with which a daemon ends that cannot start: the last line that it writes, behind those of its log."""
+    *log, sentence = stderr.splitlines(keepends=True)
+    assert all(json.loads(line)["event"] for line in log), stderr
+    assert sentence.startswith("sowerd: ") and sentence.endswith(".\n"), stderr
+    return sentence
 
 
 def with_query(path, fields):

@@ -9,7 +9,7 @@ import pytest
 from conftest import SOWERD
 
 LIBRARY = pathlib.Path(SOWERD).parent / "tests/faults/faults.so"
-FIELDS = ["write_error", "sync_error", "clock", "kill_at", "changes", "failed"]
+FIELDS = ["write_error", "sync_error", "clock", "kill_at", "changes", "failed", "hold"]
 
 
 class Faults:

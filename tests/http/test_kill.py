@@ -95,12 +95,14 @@ class World:
     def spawn(self):
         return subprocess.Popen([SOWERD, "--listen", "127.0.0.1:0", "--state", str(self.state), "--log-level", "error"], stderr=subprocess.PIPE)
 
-    def wait_until_it_listens(self, process):
+    def wait_until_it_is_ready(self, process):
         with selectors.DefaultSelector() as selector:
             selector.register(process.stderr, selectors.EVENT_READ)
             assert selector.select(PATIENCE), "no word from a daemon that starts"
         line = process.stderr.readline()
         assert b'"listening"' in line, line + process.stderr.read()
+        line = process.stderr.readline()
+        assert b'"ready"' in line, line + process.stderr.read()
         return int(json.loads(line)["address"].rsplit(":", 1)[1])
 
     def kill(self, process):
@@ -201,7 +203,7 @@ class World:
             time.sleep(self.random.random() * 0.02)
             self.kill(process)
             return
-        port = self.wait_until_it_listens(process)
+        port = self.wait_until_it_is_ready(process)
         self.read_ledger(port)
         self.load(process, port)
 
@@ -230,7 +232,7 @@ class World:
     def check(self):
         """All that was ever seen is in the ledger."""
         process = self.spawn()
-        self.read_ledger(self.wait_until_it_listens(process))
+        self.read_ledger(self.wait_until_it_is_ready(process))
         process.terminate()
         assert process.wait(timeout=PATIENCE) == 0
         process.stderr.close()

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE, SOWERD
+from conftest import PATIENCE, SOWERD, why_it_ended
 
 
 def tensor(number, **more):
@@ -315,7 +315,7 @@ def test_a_line_is_on_disk_before_the_first_byte_leaves(start, tmp_path):
 def refused_to_start(*options):
     done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", *options], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
-    return done.stderr
+    return why_it_ended(done.stderr)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_with_a_sentence(start, tmp_path):

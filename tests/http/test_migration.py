@@ -137,7 +137,7 @@ def test_an_old_ledger_is_taken_over_line_by_line(start, tmp_path, written, vers
     path = tmp_path / "state" / "ledger.sqlite"
     old = make_old_ledger(path, version, written)
     daemon = start(state=tmp_path / "state")
-    assert [line["event"] for line in daemon.log] == ["ledger_upgrade", "listening"], "it is said before it is done"
+    assert [line["event"] for line in daemon.log] == ["listening", "ledger_upgrade", "ready"], "it is said before it is done"
     check_migrated(daemon, old)
     kept = daemon.get("/v1/manifests", manifest=written[1][0][0].hex())
     assert kept.status == (404 if version == 1 else 200)
@@ -179,7 +179,7 @@ def kill_at(faults, state, number):
     faults.kill_at, faults.changes = number, 0
     process = subprocess.Popen([SOWERD, "--listen", "127.0.0.1:0", "--state", str(state)], stderr=subprocess.PIPE,
                                env={**os.environ, **faults.environment})
-    started = any(b'"listening"' in line for line in iter(process.stderr.readline, b""))
+    started = any(b'"ready"' in line for line in iter(process.stderr.readline, b""))
     if started:
         process.send_signal(signal.SIGTERM)
     status = process.wait(timeout=PATIENCE)

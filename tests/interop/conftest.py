@@ -24,11 +24,11 @@ class Sower:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
         for line in self.process.stderr:
             event = json.loads(line)
-            if event.get("event") == "listening":
+            if event.get("event") == "ready":
                 self.port = int(event["address"].rsplit(":", 1)[1])
                 break
         else:
-            raise RuntimeError(f"sowerd ended with {self.process.wait()} before it listened")
+            raise RuntimeError(f"sowerd ended with {self.process.wait()} before it was ready")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def stop(self):

@@ -216,9 +216,9 @@ static int set_up(void **state)
     pthread_mutex_init(&fixture->store.lock, NULL);
     pthread_cond_init(&fixture->store.changed, NULL);
     fixture->log = (struct sower_log){SOWER_LOG_DEBUG, open("/dev/null", O_WRONLY)};
-    fixture->ledger = sower_ledger_new(&fixture->store.store, QUEUE, 64, &fixture->log);
+    fixture->ledger = sower_ledger_new(QUEUE, 64, &fixture->log);
     *state = fixture;
-    return fixture->ledger == NULL;
+    return fixture->ledger == NULL || !sower_ledger_open(fixture->ledger, &fixture->store.store);
 }
 
 static int tear_down(void **state)

@@ -1,0 +1,94 @@
+"""HTTP is served while the ledger is being opened, which takes minutes for one of an older version: the daemon says that it lives and is not ready,
+so that nobody kills it, and nothing that needs the ledger gets through."""
+import contextlib
+import errno
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, SOWERD
+from injected import faults  # noqa: F401
+from test_faults import everything_new
+from test_ledger import refused
+from test_migration import LATEST, make_old_ledger
+
+FIELDS = dict(experiment="opening", name="w", shape="8", init="normal")
+
+
+@pytest.fixture
+def opening(start, tmp_path, faults):  # noqa: F811
+    """A daemon that is held up in the middle of an upgrade."""
+    make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
+    faults.hold = 1
+    daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening")
+    daemon.wait_for(lambda line: line.get("event") == "ledger_upgrade")
+    daemon.release = lambda: setattr(faults, "hold", 0)
+    yield daemon
+    daemon.release()
+
+
+def test_it_lives_and_is_not_ready_until_the_ledger_is_open(opening):
+    assert opening.get("/healthz").status == 200
+    answer = opening.get("/readyz")
+    assert refused(answer) and "being opened" in answer.problem()["detail"]
+    opening.release()
+    opening.wait_for(lambda line: line.get("event") == "ready")
+    assert opening.get("/readyz").status == 200
+
+
+def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(opening):
+    for what, ask in everything_new(opening):
+        assert refused(ask()), what
+    for path in ["/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/opening", "/v1/experiments/opening/pin",
+                 f"/v1/manifests?manifest={'0' * 64}", f"/v1/model?manifest={'0' * 64}&experiment=e"]:
+        assert refused(opening.get(path)), path
+    plan = opening.get("/v1/plan", **FIELDS)
+    assert plan.status == 200 and "ledger" not in plan.json()
+    assert opening.get("/v1/stats", **FIELDS).status == 200 and opening.get("/v1/initializers").status == 200
+    opening.release()
+    opening.wait_for(lambda line: line.get("event") == "ready")
+    assert opening.ledger() == [], "nothing was recorded for what was refused"
+    assert [ask().status for _, ask in everything_new(opening)] == [200] * 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_at_once_and_the_next_start_upgrades(opening, start, tmp_path, number):
+    with contextlib.closing(opening.connect()) as connection:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        opening.signal(number)
+        assert opening.process.wait(timeout=PATIENCE) == -number
+    start(state=tmp_path / "state").stop()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (LATEST,)
+
+
+def test_a_signal_ends_the_first_process_of_a_container_too(start, tmp_path, faults):  # noqa: F811
+    shell = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*shell, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no namespaces for this user")
+    make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
+    faults.hold = 1
+    daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening", command=[*shell, SOWERD])
+    daemon.wait_for(lambda line: line.get("event") == "ledger_upgrade")
+    os.kill(int(pathlib.Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text()), signal.SIGTERM)
+    assert daemon.process.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
+
+
+def test_a_ledger_that_cannot_be_opened_ends_it_with_a_sentence_while_others_are_connected(start, tmp_path, faults):  # noqa: F811
+    make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
+    faults.hold = 1
+    daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening")
+    daemon.wait_for(lambda line: line.get("event") == "ledger_upgrade")
+    with contextlib.closing(daemon.connect()) as connection:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        faults.write_error = errno.ENOSPC
+        faults.hold = 0
+        assert daemon.process.wait(timeout=PATIENCE) == 1
+    said = daemon.rest_of_log()[-1]
+    assert said.startswith(b"sowerd: The ledger ") and b"full" in said and said.endswith(b".\n")
