@@ -5,6 +5,7 @@
 # make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
+# make fuzz       every parser on made-up input, SECONDS=60 each
 # make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
 # make library-versions  libmicrohttpd of three releases of Debian, for the tests that meet each of them
@@ -21,6 +22,10 @@ override CFLAGS += -Werror
 endif
 ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+endif
+ifdef FUZZ
+override CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
@@ -162,6 +167,27 @@ $(BUILD)/tests/exhaustive: $(BUILD)/tests/exhaustive.o $(BUILD)/core.a
 check-exhaustive: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/tests/exhaustive
 	$(BUILD)/tests/exhaustive
+
+# libFuzzer, which comes with clang: each target of tests/fuzz runs SECONDS, several at once. With TARGETS="record
+# glob" only these; the inputs that were found are kept in build/fuzz/grown and go on from there.
+SECONDS ?= 60
+FUZZ_TARGETS = $(notdir $(basename $(wildcard tests/fuzz/*.c)))
+TARGETS = $(FUZZ_TARGETS)
+PACKAGES_FUZZ = clang libclang-rt-dev
+.PHONY: fuzz fuzz-targets deps-fuzz
+deps-fuzz:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))
+
+$(BUILD)/tests/fuzz/server: $(BUILD)/server.a
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/proto.a $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) \
+	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)
+
+fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ_TARGETS))
+
+fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang FUZZ=1 OPTIMIZE='-O1 -g' fuzz-targets
+	@tests/fuzz/run $(BUILD)/fuzz $(SECONDS) $(TARGETS)
 
 PREFIX ?= /usr/local
 install: all

@@ -1,0 +1,86 @@
+/* Headers of safetensors files. An input is the size of the file's data (8 bytes, little-endian) and the
+ * header. Oracle: a header that is written of the tensors that were read reads as the same tensors. */
+#include "../../proto/safetensors.h"
+#include "fuzz.h"
+
+enum { DATA_SIZE_BYTES = 8 };
+
+static uint64_t little_endian(const uint8_t bytes[8])
+{
+    uint64_t number = 0;
+    for (size_t i = 8; i-- > 0;) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+static bool read(const char *header, size_t length, uint64_t data_size, struct sower_buffer *tensors)
+{
+    struct sower_problem problem;
+    json_t *left_out = json_array();
+    bool read = sower_safetensors_read(header, length, data_size, tensors, left_out, &problem);
+    if (!read) {
+        check_refusal(&problem);
+    }
+    json_decref(left_out);
+    return read;
+}
+
+/* Writes the tensor behind those before it; returns where its bytes end. */
+static uint64_t write(struct sower_buffer *file, const json_t *tensor, uint64_t start)
+{
+    enum sower_dtype dtype;
+    struct sower_shape shape = {.rank = json_array_size(json_object_get(tensor, "shape"))};
+    MUST(sower_dtype_parse(json_string_value(json_object_get(tensor, "dtype")), &dtype));
+    uint64_t stop = sower_dtype_size(dtype);
+    for (size_t axis = 0; axis < shape.rank; axis++) {
+        json_t *size = json_array_get(json_object_get(tensor, "shape"), axis);
+        shape.sizes[axis] = (uint64_t)json_integer_value(size);
+        stop *= shape.sizes[axis]; /* no more than the data that was read */
+    }
+    stop += start;
+    const char *name = json_string_value(json_object_get(tensor, "name"));
+    sower_safetensors_tensor(file, name, dtype, &shape, start, stop);
+    return stop;
+}
+
+static void check_written_again(const struct sower_buffer *tensors)
+{
+    struct sower_buffer array = {0}, file = {0}, again = {0};
+    struct sower_problem problem;
+    size_t length;
+    uint64_t stop = 0;
+    sower_buffer_text(&array, "[");
+    sower_buffer_bytes(&array, tensors->text, tensors->length);
+    sower_buffer_text(&array, "]");
+    json_t *list = json_loadb(array.text, array.length, 0, NULL);
+    MUST(list != NULL);
+    sower_safetensors_open(&file);
+    sower_safetensors_metadata(&file, "format", "pt");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        stop = write(&file, json_array_get(list, i), stop);
+    }
+    sower_safetensors_close(&file);
+    MUST(!file.failed && sower_safetensors_length((uint8_t *)file.text, file.length, &length, &problem));
+    MUST(length + SOWER_SAFETENSORS_LENGTH_SIZE == file.length && file.length % 8 == 0);
+    MUST(read(file.text + SOWER_SAFETENSORS_LENGTH_SIZE, length, stop, &again));
+    MUST(again.length == tensors->length && memcmp(again.text, tensors->text, again.length) == 0);
+    json_decref(list);
+    sower_buffer_free(&array);
+    sower_buffer_free(&file);
+    sower_buffer_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    if (size < DATA_SIZE_BYTES) {
+        return 0;
+    }
+    struct sower_buffer tensors = {0};
+    const char *header = (const char *)bytes + DATA_SIZE_BYTES;
+    if (read(header, size - DATA_SIZE_BYTES, little_endian(bytes), &tensors) && tensors.length > 0) {
+        check_written_again(&tensors);
+    }
+    sower_buffer_free(&tensors);
+    return 0;
+}
