@@ -54,22 +54,15 @@ struct listing {
     uint64_t left; /* entries that --limit still allows */
 };
 
-static void print_json(const json_t *value)
-{
-    json_dumpf(value, stdout, JSON_COMPACT);
-    fputc('\n', stdout);
-}
-
-/* The experiment that was asked for, without what is a page of its trials. */
-static void print_experiment(const struct listing *listing, json_t *answer)
+/* The experiment that was asked for, without what is a page of its trials. False when memory runs out. */
+static bool print_experiment(const struct listing *listing, json_t *answer)
 {
     const char *key;
     json_t *value;
     json_object_del(answer, "next");
     json_object_del(answer, "drawn");
     if (!listing->table) {
-        print_json(answer);
-        return;
+        return terminal_json_value(stdout, answer);
     }
     json_object_del(answer, "ledger");
     json_object_foreach(answer, key, value)
@@ -85,16 +78,18 @@ static void print_experiment(const struct listing *listing, json_t *answer)
         }
         fputc('\n', stdout);
     }
+    return true;
 }
 
-/* Shows a page: `answer` without the entries and the address of the next one, which are given. */
-static void print_page(struct listing *listing, json_t *answer, const json_t *entries)
+/* Shows a page: `answer` without the entries and the address of the next one, which are given. False when
+ * memory runs out. */
+static bool print_page(struct listing *listing, json_t *answer, const json_t *entries)
 {
     size_t i;
     json_t *entry;
     bool first = !listing->headed;
-    if (first && listing->experiment != NULL) {
-        print_experiment(listing, answer);
+    if (first && listing->experiment != NULL && !print_experiment(listing, answer)) {
+        return false;
     }
     if (first && listing->table && json_array_size(entries) > 0) {
         fputs(listing->experiment != NULL ? "\n" : "", stdout);
@@ -109,10 +104,11 @@ static void print_page(struct listing *listing, json_t *answer, const json_t *en
         listing->left--;
         if (listing->table) {
             table_row(listing->columns, listing->column_count, entry);
-        } else {
-            print_json(entry);
+        } else if (!terminal_json_value(stdout, entry)) {
+            return false;
         }
     }
+    return true;
 }
 
 /* Asks for one page and shows it. *next is its successor's address, the caller's; NULL after the last one. */
@@ -131,10 +127,10 @@ static enum sow_exit show_page(struct listing *listing, const char *address, cha
     /* it is put behind the daemon's own address, and must not become a part of its name */
     bool followed = address_of_next == NULL ||
                     (strncmp(address_of_next, "/v1/", 4) == 0 && (*next = strdup(address_of_next)) != NULL);
-    if (json_is_array(entries) && followed) {
-        print_page(listing, page, entries);
-    } else {
+    if (!json_is_array(entries) || !followed) {
         result = report_stranger(listing->options, &answer, "not with experiments");
+    } else if (!print_page(listing, page, entries)) {
+        result = report_failure(listing->options, "memory has run out.");
     }
     json_decref(entries);
     json_decref(page);

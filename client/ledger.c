@@ -10,6 +10,7 @@
 #include "lines.h"
 #include "report.h"
 #include "table.h"
+#include "terminal.h"
 
 static const struct option_rule LEDGER[] = {
     {"experiment", 'e', "TEXT", "only lines of this experiment"},
@@ -47,7 +48,7 @@ struct listing {
     const struct options *options;
     bool table; /* else the lines as they are */
     bool titled;
-    struct lines lines; /* of a table */
+    struct lines lines;
     /* Why the receiver stopped: a clause for report_stranger, or a write that failed. */
     const char *fault;
     int write_errno;
@@ -72,33 +73,31 @@ static void name_kind(json_t *line)
     json_object_set_new(line, "name", json_string(text));
 }
 
-static bool print_line(void *context, const char *text, size_t size)
+static void print_row(struct listing *listing, json_t *line)
 {
-    struct listing *listing = context;
-    json_t *line = json_loadb(text, size, 0, NULL);
-    if (!json_is_integer(json_object_get(line, "ledger"))) {
-        json_decref(line);
-        listing->fault = "not with lines of a ledger";
-        return false;
-    }
     if (!listing->titled) {
         table_titles(COLUMNS, COLUMN_COUNT);
         listing->titled = true;
     }
     name_kind(line);
     table_row(COLUMNS, COLUMN_COUNT, line);
-    json_decref(line);
-    return true;
 }
 
-/* Prints each line as a row of the table. */
-static bool take_table(struct listing *listing, const char *bytes, size_t size)
+static bool print_line(void *context, const char *text, size_t size)
 {
-    bool taken = lines_feed(&listing->lines, bytes, size);
-    if (listing->lines.too_long) {
-        listing->fault = "with a line longer than any of a ledger";
+    struct listing *listing = context;
+    json_t *line = json_loadb(text, size, 0, NULL);
+    bool good = json_is_integer(json_object_get(line, "ledger"));
+    if (!good) {
+        listing->fault = "not with lines of a ledger";
+    } else if (listing->table) {
+        print_row(listing, line);
+    } else {
+        terminal_json(stdout, text, size);
+        fputc('\n', stdout);
     }
-    return taken;
+    json_decref(line);
+    return good;
 }
 
 static bool begin(void *context, const struct http_answer *answer)
@@ -115,11 +114,9 @@ static bool begin(void *context, const struct http_answer *answer)
 static bool receive(void *context, const void *bytes, size_t size)
 {
     struct listing *listing = context;
-    if (listing->table && !take_table(listing, bytes, size)) {
+    if (!lines_feed(&listing->lines, bytes, size)) {
+        listing->fault = listing->lines.too_long ? "with a line longer than any of a ledger" : listing->fault;
         return false;
-    }
-    if (!listing->table) {
-        fwrite(bytes, 1, size, stdout);
     }
     /* What has come is shown at once, also to a reader of the pipe. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -159,6 +156,9 @@ static enum sow_exit run(const struct options *options)
     enum http_end end = http_ask(options, &question, &receiver, &answer);
     if (end == HTTP_STOPPED) {
         return report_stop(&listing, &answer);
+    }
+    if (end == HTTP_DONE && listing.lines.size > 0) {
+        return report_stranger(options, &answer, "with a last line that is not ended");
     }
     return end == HTTP_DONE ? SOW_DONE : report_answer(options, &answer);
 }

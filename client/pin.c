@@ -56,8 +56,8 @@ static enum sow_exit run(const struct options *options)
         !json_is_string(json_object_get(said, "experiment"))) {
         result = report_stranger(options, &answer, "not with a pin");
     } else if (options_value(options, "json") != NULL) {
-        json_dumpf(said, stdout, JSON_COMPACT);
-        fputc('\n', stdout);
+        result =
+            terminal_json_value(stdout, said) ? SOW_DONE : report_failure(options, "memory has run out.");
     } else {
         print_sentence(said, pinned);
     }

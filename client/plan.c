@@ -179,14 +179,13 @@ static enum sow_exit run(const struct options *options)
     if (plan == NULL) {
         return result;
     }
-    if (options_value(options, "json") != NULL) {
-        json_dumpf(plan, stdout, JSON_COMPACT);
-        fputc('\n', stdout);
-    } else {
+    if (options_value(options, "json") == NULL) {
         print_card(plan);
+    } else if (!terminal_json_value(stdout, plan)) {
+        result = report_failure(options, "memory has run out.");
     }
     json_decref(plan);
-    return SOW_DONE;
+    return result;
 }
 
 const struct command command_plan = {

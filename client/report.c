@@ -116,8 +116,9 @@ static enum sow_exit report_refusal(const struct options *options, const struct 
         result = report_stranger(options, answer, why);
     } else if (answer->status >= 500) {
         tell_refusal(options, param != NULL ? param : "", detail);
-        fprintf(stderr, "The daemon at %s could not do it now (status %ld); nothing was sent. Try again.\n",
-                answer->address, answer->status);
+        fputs("The daemon at ", stderr);
+        terminal_print(stderr, answer->address);
+        fprintf(stderr, " could not do it now (status %ld); nothing was sent. Try again.\n", answer->status);
     } else {
         tell_refusal(options, param != NULL ? param : "", detail);
         advise(options, param != NULL ? param : "");

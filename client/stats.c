@@ -12,7 +12,7 @@
 #include "tensor.h"
 #include "terminal.h"
 
-enum { LABEL_COLUMNS = 14, NAME_COLUMNS = 40, BAR_COLUMNS = 50 };
+enum { LABEL_COLUMNS = 14, NAME_COLUMNS = 40, DIGEST_COLUMNS = 17, BAR_COLUMNS = 50 };
 
 static const struct option_rule STATS[] = {
     {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes"},
@@ -137,8 +137,10 @@ static void print_model(const json_t *stats)
         const char *name = json_string_value(json_object_get(tensor, "name"));
         const char *digest = json_string_value(json_object_get(tensor, "digest"));
         terminal_cell(stdout, name != NULL ? name : "", NAME_COLUMNS);
-        printf(" %12.5g %12.5g  %.16s\n", json_number_value(json_object_get(tensor, "mean")),
-               json_number_value(json_object_get(tensor, "std")), digest != NULL ? digest : "");
+        printf(" %12.5g %12.5g  ", json_number_value(json_object_get(tensor, "mean")),
+               json_number_value(json_object_get(tensor, "std")));
+        terminal_cell(stdout, digest != NULL ? digest : "", DIGEST_COLUMNS);
+        fputc('\n', stdout);
     }
     print_row(stats, "manifest");
     print_row(stats, "digest");
@@ -146,14 +148,14 @@ static void print_model(const json_t *stats)
 
 static enum sow_exit print(const struct options *options, json_t *stats, bool of_model)
 {
-    if (options_value(options, "json") != NULL) {
-        json_dumpf(stats, stdout, JSON_COMPACT);
-        fputc('\n', stdout);
-    } else {
+    enum sow_exit result = SOW_DONE;
+    if (options_value(options, "json") == NULL) {
         (of_model ? print_model : print_tensor)(stats);
+    } else if (!terminal_json_value(stdout, stats)) {
+        result = report_failure(options, "memory has run out.");
     }
     json_decref(stats);
-    return SOW_DONE;
+    return result;
 }
 
 static enum sow_exit run_model(const struct options *options)

@@ -1,6 +1,7 @@
 #include "terminal.h"
 
-#include <stdbool.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -8,69 +9,138 @@
 
 enum { PARAGRAPH_COLUMNS_MAX = 100, TERMINAL_COLUMNS_DEFAULT = 80, TERMINAL_COLUMNS_MIN = 40 };
 
-/* The bytes of the character at `text`, which is not at its end. */
-static size_t character_size(const char *text)
+/* Code points that a terminal obeys, or that change the order in which a line is read: C0, DEL and C1; the
+ * marks, embeddings, overrides and isolates of bidirectional text; separators of lines and paragraphs. */
+static const struct {
+    uint32_t first, last;
+} UNSAFE[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x206f}};
+
+/* One character of foreign text. */
+struct character {
+    size_t size;    /* in bytes, at least 1 */
+    uint32_t point; /* its code point; of a byte that is not part of UTF-8 that byte */
+    bool safe;
+};
+
+/* The bytes of a UTF-8 sequence that begins with this byte; 1 where none does. */
+static size_t sequence_size(unsigned char lead)
 {
-    size_t size = 1;
-    while (((unsigned char)text[size] & 0xc0) == 0x80) {
-        size++;
-    }
-    return size;
+    return lead >= 0xc2 && lead <= 0xdf   ? 2
+           : lead >= 0xe0 && lead <= 0xef ? 3
+           : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                          : 1;
 }
 
-/* C0, DEL, and C1 in its UTF-8 form (U+0080 to U+009F), which terminals obey as well. */
-static bool is_control(const char *text)
+/* Reads the character at `text`, which has `size` bytes, at least one. */
+static struct character read_character(const char *text, size_t size)
 {
-    unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
-    return first < 0x20 || first == 0x7f || (first == 0xc2 && second >= 0x80 && second <= 0x9f);
+    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000}; /* that needs so many bytes */
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t wanted = sequence_size(bytes[0]);
+    uint32_t point = wanted == 1 ? bytes[0] : bytes[0] & (0x7fu >> wanted);
+    size_t count = 1;
+    for (; count < wanted && count < size && (bytes[count] & 0xc0) == 0x80; count++) {
+        point = point << 6 | (bytes[count] & 0x3f);
+    }
+    bool surrogate = point >= 0xd800 && point <= 0xdfff;
+    if (count < wanted || (wanted == 1 && bytes[0] >= 0x80) || point < LEAST[wanted] || surrogate ||
+        point > 0x10ffff) {
+        return (struct character){1, bytes[0], false};
+    }
+    struct character character = {wanted, point, true};
+    for (size_t i = 0; i < sizeof UNSAFE / sizeof UNSAFE[0]; i++) {
+        character.safe = character.safe && (point < UNSAFE[i].first || point > UNSAFE[i].last);
+    }
+    return character;
 }
 
 /* The columns a character takes; 1 where the locale cannot say. */
-static size_t character_columns(const char *text)
+static size_t character_columns(const char *text, struct character character)
 {
     wchar_t wide;
     mbstate_t state = {0};
-    size_t read = mbrtowc(&wide, text, character_size(text), &state);
-    if (is_control(text) || read == (size_t)-1 || read == (size_t)-2) {
-        return 1;
-    }
-    int columns = wcwidth(wide);
+    size_t read = character.safe ? mbrtowc(&wide, text, character.size, &state) : (size_t)-1;
+    int columns = read == (size_t)-1 || read == (size_t)-2 ? 1 : wcwidth(wide);
     return columns < 0 ? 1 : (size_t)columns;
 }
 
-static void print_character(FILE *file, const char *text)
+static void print_character(FILE *file, const char *text, struct character character)
 {
-    if (is_control(text)) {
+    if (character.safe) {
+        fwrite(text, 1, character.size, file);
+    } else {
         fputc('?', file);
-        return;
     }
-    fwrite(text, 1, character_size(text), file);
+}
+
+static void print_text(FILE *file, const char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        struct character character = read_character(text + at, size - at);
+        print_character(file, text + at, character);
+        at += character.size;
+    }
 }
 
 void terminal_print(FILE *file, const char *text)
 {
-    for (; *text != '\0'; text += character_size(text)) {
-        print_character(file, text);
+    print_text(file, text, strlen(text));
+}
+
+void terminal_json(FILE *file, const char *text, size_t size)
+{
+    if (!isatty(fileno(file))) {
+        fwrite(text, 1, size, file);
+        return;
+    }
+    for (size_t at = 0; at < size;) {
+        struct character character = read_character(text + at, size - at);
+        if (!character.safe && text[at] != '\n') {
+            fprintf(file, "\\u%04" PRIx32, character.point);
+        } else {
+            fwrite(text + at, 1, character.size, file);
+        }
+        at += character.size;
     }
 }
 
-static size_t text_columns(const char *text)
+bool terminal_json_value(FILE *file, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (text == NULL) {
+        return false;
+    }
+    terminal_json(file, text, strlen(text));
+    fputc('\n', file);
+    free(text);
+    return true;
+}
+
+static size_t text_columns(const char *text, size_t size)
 {
     size_t columns = 0;
-    for (; *text != '\0'; text += character_size(text)) {
-        columns += character_columns(text);
+    for (size_t at = 0; at < size;) {
+        struct character character = read_character(text + at, size - at);
+        columns += character_columns(text + at, character);
+        at += character.size;
     }
     return columns;
 }
 
 void terminal_cell(FILE *file, const char *text, size_t columns)
 {
-    bool whole = text_columns(text) <= columns;
+    size_t size = strlen(text), used = 0;
+    bool whole = text_columns(text, size) <= columns;
     size_t room = whole || columns == 0 ? columns : columns - 1; /* one for the … */
-    size_t used = 0;
-    for (; *text != '\0' && used + character_columns(text) <= room; text += character_size(text)) {
-        print_character(file, text);
-        used += character_columns(text);
+    for (size_t at = 0; at < size;) {
+        struct character character = read_character(text + at, size - at);
+        size_t taken = character_columns(text + at, character);
+        if (used + taken > room) {
+            break;
+        }
+        print_character(file, text + at, character);
+        used += taken;
+        at += character.size;
     }
     if (!whole && columns > 0) {
         fputs("…", file);
@@ -89,9 +159,7 @@ void terminal_wrap(FILE *file, const char *text, size_t indent)
     bool first = true;
     while (*text != '\0') {
         size_t size = strcspn(text, " ");
-        char word[256];
-        snprintf(word, sizeof word, "%.*s", (int)size, text);
-        size_t columns = text_columns(word);
+        size_t columns = text_columns(text, size);
         if (!first && at + 1 + columns > width) {
             fprintf(file, "\n%*s", (int)indent, "");
             at = indent;
@@ -99,7 +167,7 @@ void terminal_wrap(FILE *file, const char *text, size_t indent)
             fputc(' ', file);
             at++;
         }
-        terminal_print(file, word);
+        print_text(file, text, size);
         at += columns;
         first = false;
         text += size;

@@ -1,18 +1,29 @@
 /* Text for people at a terminal: foreign text made safe, columns, wrapped paragraphs, readable quantities.
  *
- * Names and sentences may come from anybody, and a terminal obeys control characters; terminal_print shows
- * them as "?". All text is UTF-8. */
+ * Names and sentences may come from anybody. A terminal obeys control characters, and bidirectional marks
+ * let a line read as another one. Whatever a server, a file or a name says reaches a terminal through the
+ * functions here: text shows such characters, and bytes that are not UTF-8, as "?"; JSON shows them by their
+ * code points ("\u202e"), so it is the same JSON. */
 #ifndef SOW_TERMINAL_H
 #define SOW_TERMINAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include <jansson.h>
+
 enum { TERMINAL_QUANTITY_SIZE = 32 };
 
-/* Writes `text` with control characters replaced. */
+/* Writes `text` with unsafe characters replaced. */
 void terminal_print(FILE *file, const char *text);
+
+/* Writes a JSON text, as it is where `file` is not a terminal. */
+void terminal_json(FILE *file, const char *text, size_t size);
+
+/* Writes a JSON value on a line. False when memory runs out. */
+bool terminal_json_value(FILE *file, const json_t *value);
 
 /* Writes `text` in exactly `columns` columns: filled with spaces, or cut with "…". */
 void terminal_cell(FILE *file, const char *text, size_t columns);

@@ -8,6 +8,7 @@
 #include "../proto/trials.h"
 #include "ask.h"
 #include "report.h"
+#include "terminal.h"
 
 static const struct option_rule TRIAL[] = {
     {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes"},
@@ -85,15 +86,14 @@ static enum sow_exit run(const struct options *options)
         return result;
     }
     json_int_t first = json_integer_value(json_object_get(given, "trial"));
-    if (options_value(options, "json") != NULL) {
-        json_dumpf(given, stdout, JSON_COMPACT);
-        fputc('\n', stdout);
+    if (options_value(options, "json") != NULL && !terminal_json_value(stdout, given)) {
+        result = report_failure(options, "memory has run out.");
     }
     for (uint64_t i = 0; options_value(options, "json") == NULL && i < request.count; i++) {
         printf("%llu\n", (unsigned long long)first + i);
     }
     json_decref(given);
-    return SOW_DONE;
+    return result;
 }
 
 const struct command command_trial = {

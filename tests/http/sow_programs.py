@@ -56,7 +56,7 @@ class StandIn:
                 self.close_connection = True
                 answer(self, outer)
 
-            do_GET = do_POST = handle_request
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_request
 
             def log_message(self, *_):
                 pass
