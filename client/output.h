@@ -1,27 +1,30 @@
 /* Outputs: where the bytes of an answer go, all of them or none.
  *
  * A file is written under a temporary name beside its final one (NAME.XXXXXX.part), made durable, and only
- * then renamed; whatever happens before, nothing stands under the final name that was not there already. What
- * cannot be renamed over (standard output, a device, a pipe) is written straight. */
+ * then renamed; whatever happens before, nothing stands under the final name that was not there already. A
+ * file that is replaced hands on its mode, and its owner where that is allowed. What cannot be renamed over
+ * (standard output, also as /dev/stdout or /dev/fd/N, a device, a named pipe) is written straight. */
 #ifndef SOW_OUTPUT_H
 #define SOW_OUTPUT_H
 
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 struct output {
     int file;
     char path[PATH_MAX];      /* the final name */
     char temporary[PATH_MAX]; /* empty: written straight */
+    bool replaces;            /* a file stands under the final name */
+    struct stat before;       /* that file */
 };
 
 /* Each of these returns false when it fails, with errno set; output_open has left nothing behind then, after
  * the others the caller still calls output_discard. */
 
-/* Opens the file at `path`, or standard output for NULL. Where the path leads through symbolic links, the
- * file that they point to is replaced. The output must not move in memory until it is finished or discarded.
- */
+/* Opens the file at `path`, or standard output for NULL. Where the path is a symbolic link, the file that it
+ * points to is replaced, or made. The output must not move in memory until it is finished or discarded. */
 bool output_open(struct output *output, const char *path);
 
 bool output_write(struct output *output, const void *bytes, size_t size);

@@ -233,6 +233,49 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "w.npy").read_bytes() == BODY
 
 
+def test_a_link_to_nothing_makes_the_file_that_it_names(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "middle").symlink_to("real/w.npy")
+    (tmp_path / "link").symlink_to(tmp_path / "middle")
+    with StandIn(tensor(BODY)) as stand_in:
+        assert get(stand_in, "-o", tmp_path / "link").returncode == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "w.npy").read_bytes() == BODY
+
+
+def test_links_in_a_circle_are_a_mistake_of_usage(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    done = run(["get", *TENSOR, "--server", "http://127.0.0.1:1", "-o", tmp_path / "link"])
+    assert done.returncode == 2 and "Too many levels of symbolic links" in done.stderr
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+def test_a_file_that_is_replaced_hands_on_its_mode(tmp_path, mode):
+    (tmp_path / "w.npy").write_bytes(b"old")
+    (tmp_path / "w.npy").chmod(mode)
+    with StandIn(tensor(BODY)) as stand_in:
+        assert get(stand_in, "-o", tmp_path / "w.npy").returncode == 0
+    assert (tmp_path / "w.npy").read_bytes() == BODY and stat.S_IMODE((tmp_path / "w.npy").stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another owner")
+def test_a_file_that_is_replaced_hands_on_its_owner(tmp_path):
+    (tmp_path / "w.npy").write_bytes(b"old")
+    os.chown(tmp_path / "w.npy", 1234, 4321)
+    with StandIn(tensor(BODY)) as stand_in:
+        assert get(stand_in, "-o", tmp_path / "w.npy").returncode == 0
+    status = (tmp_path / "w.npy").stat()
+    assert (status.st_uid, status.st_gid) == (1234, 4321)
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_by_its_name_is_appended_to_and_not_replaced(tmp_path, name):
+    (tmp_path / "all").write_bytes(b"before ")
+    with StandIn(tensor(BODY)) as stand_in, open(tmp_path / "all", "ab") as file:
+        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", name], stdout=file)
+        assert sow.wait(PATIENCE) == 0
+    assert (tmp_path / "all").read_bytes() == b"before " + BODY and os.listdir(tmp_path) == ["all"]
+
+
 def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with StandIn(tensor(BODY)) as stand_in:
