@@ -97,6 +97,13 @@ static bool set_value(struct building *building, int index, double value)
     return true;
 }
 
+/* A whole number as the double of the same value; NaN where a double cannot tell it from its neighbours. */
+static double exactly(int64_t whole)
+{
+    static const int64_t most = INT64_C(1) << 53;
+    return whole >= -most && whole <= most ? (double)whole : NAN;
+}
+
 /* The value of a text as this parameter reads it; NaN when it is no such value. */
 static double read_value(const struct sower_parameter *parameter, const char *text, size_t length)
 {
@@ -112,7 +119,7 @@ static double read_value(const struct sower_parameter *parameter, const char *te
         }
         return sower_text_real(text, length, &real) ? real : NAN;
     case SOWER_PARAMETER_INTEGER:
-        return sower_text_integer(text, length, &whole) ? (double)whole : NAN;
+        return sower_text_integer(text, length, &whole) ? exactly(whole) : NAN;
     case SOWER_PARAMETER_BOOLEAN:
         if (length == 5 && memcmp(text, "false", 5) == 0) {
             return 0;
@@ -303,12 +310,12 @@ bool sower_expression_parse(const char *text, size_t length, struct sower_initia
 static bool set_json(struct building *building, int index, const json_t *value)
 {
     const struct sower_parameter *parameter = &building->initializer->entry->parameters[index];
-    bool number = parameter->kind == SOWER_PARAMETER_REAL || parameter->kind == SOWER_PARAMETER_INTEGER;
-    if (json_is_integer(value) && number) {
-        return set_value(building, index, (double)json_integer_value(value));
+    if (json_is_number(value) && parameter->kind == SOWER_PARAMETER_REAL) {
+        return set_value(building, index, json_number_value(value));
     }
-    if (json_is_real(value) && parameter->kind == SOWER_PARAMETER_REAL) {
-        return set_value(building, index, json_real_value(value));
+    if (json_is_integer(value) && parameter->kind == SOWER_PARAMETER_INTEGER &&
+        !isnan(exactly(json_integer_value(value)))) {
+        return set_value(building, index, exactly(json_integer_value(value)));
     }
     if (json_is_boolean(value) && parameter->kind == SOWER_PARAMETER_BOOLEAN) {
         return set_value(building, index, json_is_true(value) ? 1 : 0);

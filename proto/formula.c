@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "number.h"
 #include "text.h"
 
 enum { DEPTH_MAX = 16 };
@@ -171,6 +172,16 @@ static bool add(struct writing *writing, const char *text, size_t length, struct
     return true;
 }
 
+/* Whole numbers in plain digits as far as doubles hold all of them: a whole parameter reads no exponent. */
+static void print_result(double value, char text[SOWER_REAL_SIZE])
+{
+    if (value >= 0 && value <= 0x1p53 && value == floor(value)) {
+        sower_number_print((uint64_t)value, text);
+        return;
+    }
+    sower_text_print_real(value, text);
+}
+
 static bool add_value(struct writing *writing, const char *text, size_t length,
                       const struct sower_formula_terms *terms, struct sower_problem *problem)
 {
@@ -193,7 +204,7 @@ static bool add_value(struct writing *writing, const char *text, size_t length,
     if (!isfinite(value)) {
         return refuse(&reading, "something that gives a finite number");
     }
-    sower_text_print_real(value, number);
+    print_result(value, number);
     return add(writing, number, strlen(number), problem);
 }
 

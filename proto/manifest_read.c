@@ -166,8 +166,10 @@ static bool read_layers(struct reading *reading)
 {
     const json_t *value = json_object_get(reading->top, "layers");
     json_int_t layers = json_integer_value(value);
-    if (value != NULL && (!json_is_integer(value) || layers < 1)) {
-        return refuse(reading, "layers", "layers must be a whole number from 1, for example \"layers\":12.");
+    /* Formulas are worked out in double, which holds every whole number up to 2^53. */
+    if (value != NULL && (!json_is_integer(value) || layers < 1 || layers > INT64_C(1) << 53)) {
+        return refuse(reading, "layers",
+                      "layers must be a whole number from 1 to 9007199254740992, for example \"layers\":12.");
     }
     reading->manifest->layers = (uint64_t)layers;
     return true;

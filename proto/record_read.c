@@ -183,7 +183,7 @@ static bool check_shape(const char *text, struct sower_problem *problem)
     bool good = true;
     while (good && (*at != '\0' || rank > 0)) {
         size_t length = strcspn(at, ",");
-        good = ++rank <= SOWER_RANK_MAX && sower_text_integer(at, length, &size) && size >= 0 && *at != '-';
+        good = ++rank <= SOWER_RANK_MAX && sower_text_integer(at, length, &size) && size >= 0;
         at += length;
         if (*at == '\0') {
             break;

@@ -70,8 +70,8 @@ static bool read_range(struct piece range, uint64_t size, uint64_t *start, uint6
     }
     if (!read_bound(first, size, 0, start) || !read_bound(second, size, size, stop)) {
         return refuse(problem, "slice", whole,
-                      "no range of whole numbers; write start:stop, either of which may be left out or "
-                      "negative");
+                      "not a range of whole numbers; write start:stop, either of which may be left out or "
+                      "negative, in plain decimal digits and at most 2^63 - 1");
     }
     if (*stop < *start) {
         *stop = *start; /* as in NumPy: empty */
@@ -119,9 +119,10 @@ static bool apply_part(struct piece text, const struct sower_shape *shape, struc
 {
     struct part part;
     if (!read_part(text, &part)) {
-        return refuse(problem, "shard", text,
-                      "no shard; write axis:rank/count, as in 0:3/8 for the fourth of eight pieces of axis "
-                      "0");
+        return refuse(
+            problem, "shard", text,
+            "not a shard; write axis:rank/count, as in 0:3/8 for the fourth of eight pieces of axis 0, "
+            "in plain decimal digits and at most 2^63 - 1");
     }
     int64_t dimensions = (int64_t)shape->rank;
     if (part.axis < -dimensions || part.axis >= dimensions) {

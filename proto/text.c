@@ -27,7 +27,8 @@ bool sower_text_integer(const char *text, size_t length, int64_t *value)
     bool negative = length > 0 && text[0] == '-';
     size_t start = negative ? 1 : 0;
     size_t digits = count_digits(text, length, start);
-    if (digits == 0 || start + digits != length || digits > 19 || (digits > 1 && text[start] == '0')) {
+    if (digits == 0 || start + digits != length || digits > 19 ||
+        (text[start] == '0' && (digits > 1 || negative))) {
         return false;
     }
     uint64_t magnitude = 0; /* 19 digits fit in 64 bits */

@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-/* A whole number: "0", "42", "-7"; no "+", no leading zeros. False when it is written otherwise or does not
- * fit. */
+/* A whole number: "0", "42", "-7"; no "+", no leading zeros, no "-0". False when it is written otherwise or
+ * its magnitude is above 2^63 - 1. */
 bool sower_text_integer(const char *text, size_t length, int64_t *value);
 
 /* A real number: [sign] digits ["." digits] [("e" | "E") [sign] digits], where the digits before the point

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -220,6 +221,48 @@ static void a_wrong_object_is_refused(void **state)
     }
 }
 
+static void a_whole_parameter_is_taken_exactly_or_refused(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"1", "9007199254740991", "9007199254740992"};
+    static const char *const bad[] = {"9007199254740993",
+                                      "9007199254740994",
+                                      "9223372036854775807",
+                                      "99999999999999999999",
+                                      "-0",
+                                      "0",
+                                      "-9007199254740993",
+                                      "1.0",
+                                      "1e3"};
+    char text[80];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(text, sizeof text, "wang_normal(layers=%s)", good[i]);
+        assert_prints(text, text);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(text, sizeof text, "wang_normal(%s)", bad[i]);
+        assert_refused(text, strlen(text), "a whole number from 1 up to 9007199254740992");
+        snprintf(text, sizeof text, "{\"type\":\"wang_normal\",\"layers\":%s}", bad[i]);
+        json_t *json = json_loads(text, 0, NULL); /* NULL where jansson itself finds the number too large */
+        struct sower_initializer initializer;
+        struct sower_problem problem;
+        assert_false(json != NULL && sower_expression_from_json(json, &initializer, &problem));
+        json_decref(json);
+    }
+}
+
+static void a_real_parameter_is_the_nearest_double(void **state)
+{
+    (void)state;
+    struct sower_initializer initializer;
+    struct sower_problem problem;
+    assert_prints("constant(9007199254740993)", "constant(value=9007199254740992)");
+    json_t *json = object("{\"type\":\"constant\",\"value\":9007199254740993}");
+    assert_true(sower_expression_from_json(json, &initializer, &problem));
+    assert_true(initializer.values[0] == 9007199254740992);
+    json_decref(json);
+}
+
 /* Entries of the test's own, for the kinds of parameters. */
 static const char *const colours[] = {"red", "green", NULL};
 static const struct sower_entry painted = {
@@ -258,6 +301,8 @@ int main(void)
         cmocka_unit_test(long_texts_are_refused_and_quoted_short),
         cmocka_unit_test(an_object_says_the_same_as_an_expression),
         cmocka_unit_test(a_wrong_object_is_refused),
+        cmocka_unit_test(a_whole_parameter_is_taken_exactly_or_refused),
+        cmocka_unit_test(a_real_parameter_is_the_nearest_double),
         cmocka_unit_test(printing_never_writes_past_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,11 @@ static void formulas_become_plain_numbers(void **state)
         {"normal(std=sqrt(sqrt(16)))", "normal(std=2)"},
         {"normal(std=1e-2*3)", "normal(std=0.03)"},
         {"normal(std=8/2/2)", "normal(std=2)"},
+        {"normal(mean=-0*1)", "normal(mean=0)"},
+        {"wang_normal(1e8*1e7)",
+         "wang_normal(1000000000000000)"}, /* not 1e+15, which is not a whole number */
+        {"wang_normal(9007199254740992*1)", "wang_normal(9007199254740992)"},
+        {"normal(std=1e8*1e8)", "normal(std=1e+16)"},
         {"normal(std=1", "normal(std=1"}, /* what is malformed is for the expression's parser to refuse */
         {"", ""},
     };

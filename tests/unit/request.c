@@ -265,6 +265,7 @@ static void a_number_is_plain_digits_within_its_range(void **state)
                                          "inf",
                                          "1_0",
                                          "--1",
+                                         "-0",
                                          "9223372036854775808",
                                          "18446744073709551616",
                                          "1e999",
@@ -289,6 +290,11 @@ static void a_number_is_plain_digits_within_its_range(void **state)
     assert_query_refused(BASE "&fan_in=0", "fan_in", "from 1");
     assert_query_refused(BASE "&fan_out=-1", "fan_out", "from 1");
     assert_query_refused(BASE "&spec=2", "spec", "\"2\" was given");
+    assert_query_refused(BASE "&fan_in=-0", "fan_in", "from 1");
+    assert_query_refused(BASE "&in_axis=-0", "in_axis", "-0");
+    assert_query_refused("experiment=e&name=n&init=zeros&shape=2,-0", "shape", "-0");
+    /* JSON has -0, and its readers do not tell it from 0 */
+    assert_int_equal(good_json("{" JSON_BASE ",\"trial\":-0}").draw.trial, 0);
     assert_json_refused("{" JSON_BASE ",\"trial\":9223372036854775808}", "trial", "too big integer");
     assert_json_refused("{" JSON_BASE ",\"trial\":1e999}", "trial", "real number overflow");
     assert_json_refused("{\"shape\":[1,18446744073709551616]}", "shape", "too big integer");

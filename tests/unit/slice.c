@@ -70,10 +70,32 @@ static void a_slice_is_read_as_numpy_reads_it(void **state)
 static void what_is_no_slice_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",     "3",    "a:b", "1:2:3", "::",    "0:5:1", "0:5,",  ",0:5", "1 :2", "+1:2",
-        "01:2", "1e1:", "...", "None:", "0:5;:", ":,:,:", "0.5:2", "-:",   "0:5 ", "9223372036854775808:",
-        "1:2,3"};
+    static const char *const bad[] = {"",
+                                      "3",
+                                      "a:b",
+                                      "1:2:3",
+                                      "::",
+                                      "0:5:1",
+                                      "0:5,",
+                                      ",0:5",
+                                      "1 :2",
+                                      "+1:2",
+                                      "01:2",
+                                      "1e1:",
+                                      "...",
+                                      "None:",
+                                      "0:5;:",
+                                      ":,:,:",
+                                      "0.5:2",
+                                      "-:",
+                                      "0:5 ",
+                                      "9223372036854775808:",
+                                      "1:2,3",
+                                      "-0:",
+                                      ":-0",
+                                      "0:99999999999999999999",
+                                      "-9223372036854775808:",
+                                      "18446744073709551617:"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_refused(sower_slice_parse, "slice", bad[i], &matrix);
     }
@@ -138,10 +160,29 @@ static void shards_of_any_size_and_count_tile_the_axis(void **state)
 static void what_is_no_shard_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",        "0",           "0:1",          "0:1/",   "0:/8",
-                                      "0:8/8",   "0:-1/8",      "0:0/0",        "0:0/-1", "2:0/2",
-                                      "-3:0/2",  "0:0/2,0:1/2", "0:0/2,-2:1/2", "0:0/2,", "a:0/2",
-                                      "0:0/2/3", "0:0:0/2",     "0/8",          "0: 3/8", "0:3/8 "};
+    static const char *const bad[] = {"",
+                                      "0",
+                                      "0:1",
+                                      "0:1/",
+                                      "0:/8",
+                                      "0:8/8",
+                                      "0:-1/8",
+                                      "0:0/0",
+                                      "0:0/-1",
+                                      "2:0/2",
+                                      "-3:0/2",
+                                      "0:0/2,0:1/2",
+                                      "0:0/2,-2:1/2",
+                                      "0:0/2,",
+                                      "a:0/2",
+                                      "0:0/2/3",
+                                      "0:0:0/2",
+                                      "0/8",
+                                      "0: 3/8",
+                                      "0:3/8 ",
+                                      "-0:0/2",
+                                      "0:-0/2",
+                                      "0:0/99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_refused(sower_shard_parse, "shard", bad[i], &matrix);
     }

@@ -28,6 +28,7 @@ static void a_whole_number_is_plain_decimal_digits_that_fit(void **state)
                                       "1 ",
                                       "01",
                                       "-01",
+                                      "-0",
                                       "1e3",
                                       "1.0",
                                       "0x10",
