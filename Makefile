@@ -78,8 +78,8 @@ PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev li
 PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
-# nginx, which its package starts on port 80, is only for CI and bench; its tests are skipped without it.
-PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light
+# nginx and Varnish, which their packages start on ports 80 and 6081, are only for CI and bench; their tests are skipped without them.
+PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light varnish
 
 # Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
 define install_packages

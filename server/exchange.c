@@ -195,6 +195,9 @@ enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned stat
     }
     sower_number_id(exchange->id, id);
     MHD_add_response_header(response, REQUEST_HEADER, id);
+    if (MHD_get_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL) == NULL) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    }
     exchange->status = status;
     exchange->step = answer_no_more;
     return MHD_queue_response(exchange->connection, status, response);

@@ -100,7 +100,8 @@ bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, str
 bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
 
 /* Answers. Each takes over what it sends (`response`, `text`, `object`; NULL stands for memory that ran out)
- * and returns what the step has to return. */
+ * and returns what the step has to return. No cache may keep an answer, whatever its status, unless the
+ * response has a Cache-Control of its own: only a draw's bytes never change (entity.h). */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
 
 /* Answers with a response that stays the caller's, who may send it again when the exchange has ended. While

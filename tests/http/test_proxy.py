@@ -1,82 +1,194 @@
-"""A plain HTTP cache in front of the daemon just works: nginx, configured as anybody would."""
-import http.client
-import os
-import pathlib
-import shutil
-import socket
-import subprocess
+"""HTTP caches in front of the daemon just work: bits that never change are kept, and nothing else ever is."""
+import errno
+import json
 
 import pytest
 
-from conftest import PATIENCE, Answer, with_query
+from caches import CACHES
+from injected import faults  # noqa: F401
 
 FIELDS = dict(experiment="proxy", name="w", shape="300,1000", init="he_normal")
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (apt-get install nginx-light)")
 
 
-class Proxy:
-    """An nginx that caches what it fetches from a daemon."""
-
-    def __init__(self, directory, daemon):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        pathlib.Path(directory, "nginx.conf").write_text(
-            f"""daemon off; pid {directory}/pid; error_log stderr notice; {'user root;' if os.geteuid() == 0 else ''}
-events {{}}
-http {{ access_log off; client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;
-  uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
-  proxy_cache_path {directory}/cache keys_zone=tensors:1m;
-  server {{ listen 127.0.0.1:{self.port};
-    location / {{ proxy_pass http://127.0.0.1:{daemon.port}; proxy_cache tensors; add_header X-Cache $upstream_cache_status always; }} }} }}
-"""
-        )
-        self.process = subprocess.Popen([NGINX, "-p", directory, "-c", f"{directory}/nginx.conf"], stderr=subprocess.PIPE, text=True)
-        lines = []
-        while not any("start worker process" in line for line in lines):  # it listens before it says so
-            lines.append(self.process.stderr.readline())
-            assert lines[-1], lines
-
-    def get(self, headers=None, **fields):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request("GET", with_query("/v1/tensor", fields), headers=headers or {})
-        answer = Answer(connection.getresponse())
-        connection.close()
-        return answer
-
-    def stop(self):
-        self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
-
-
-@pytest.fixture
-def proxy(daemon, tmp_path):
-    started = Proxy(str(tmp_path), daemon)
+@pytest.fixture(scope="module", params=CACHES, ids=lambda kind: kind.__name__)
+def cache(request, daemon, tmp_path_factory):
+    started = request.param(tmp_path_factory.mktemp("cache"), daemon)
     yield started
     started.stop()
 
 
-def test_the_second_request_is_served_from_the_cache_and_is_the_same(daemon, proxy):
-    direct = daemon.get("/v1/tensor", **FIELDS)
-    first, second = proxy.get(**FIELDS), proxy.get(**FIELDS)
-    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
+@pytest.fixture(params=CACHES, ids=lambda kind: kind.__name__)
+def cache_of(request, tmp_path):
+    """Puts a cache in front of a daemon of the test's own."""
+    started = []
+
+    def start_cache(daemon):
+        started.append(request.param(tmp_path, daemon))
+        return started[0]
+
+    yield start_cache
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def own(request):
+    """An experiment that no other test uses."""
+    return request.node.name
+
+
+def test_the_second_request_is_served_from_the_cache_and_is_the_same(daemon, cache, own):
+    fields = {**FIELDS, "experiment": own}
+    direct = daemon.get("/v1/tensor", **fields)
+    first, second = cache.get(**fields), cache.get(**fields)
+    assert not cache.was_kept(first) and cache.was_kept(second)
     assert first.body == second.body == direct.body
-    for name in ("ETag", "Sower-Seed", "Sower-Draw", "Sower-Ledger", "Content-Type"):
+    for name in ("ETag", "Sower-Seed", "Sower-Draw", "Sower-Ledger", "Content-Type", "Cache-Control"):
         assert second.headers[name] == direct.headers[name]
 
 
-def test_ranges_and_conditions_are_answered_from_the_cache(proxy):
-    whole = proxy.get(**FIELDS)
-    part = proxy.get(headers={"Range": "bytes=1000-4999"}, **FIELDS)
-    assert (part.status, part.headers["X-Cache"], part.body) == (206, "HIT", whole.body[1000:5000])
-    fresh = proxy.get(headers={"If-None-Match": whole.headers["ETag"]}, **FIELDS)
-    assert (fresh.status, fresh.headers["X-Cache"]) == (304, "HIT")
-    resumed = proxy.get(headers={"Range": "bytes=77-", "If-Range": whole.headers["ETag"]}, **FIELDS)
+def test_a_model_is_kept_too(daemon, cache, own):
+    manifest = {"tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
+    fields = dict(manifest=daemon.post("/v1/manifests", manifest).json()["manifest"], experiment=own)
+    first, second = cache.get("/v1/model", **fields), cache.get("/v1/model", **fields)
+    assert cache.was_kept(second) and first.body == second.body == daemon.get("/v1/model", **fields).body
+
+
+def test_ranges_and_conditions_are_answered_from_the_cache(cache):
+    whole = cache.get(**FIELDS)
+    part = cache.get(headers={"Range": "bytes=1000-4999"}, **FIELDS)
+    assert (part.status, part.body) == (206, whole.body[1000:5000]) and cache.was_kept(part)
+    assert part.headers["Content-Range"] == f"bytes 1000-4999/{len(whole.body)}"
+    fresh = cache.get(headers={"If-None-Match": whole.headers["ETag"]}, **FIELDS)
+    assert fresh.status == 304 and cache.was_kept(fresh)
+    resumed = cache.get(headers={"Range": "bytes=77-", "If-Range": whole.headers["ETag"]}, **FIELDS)
     assert (resumed.status, resumed.body) == (206, whole.body[77:])
+    other = cache.get(headers={"Range": "bytes=77-", "If-Range": '"other"'}, **FIELDS)
+    assert (other.status, other.body) == (200, whole.body)
+    beyond = cache.get(headers={"Range": "bytes=99999999-"}, **FIELDS)
+    assert beyond.status == 416
 
 
-def test_a_refusal_is_not_cached(proxy):
+def test_a_range_or_a_head_that_comes_first_spoils_nothing(daemon, cache, own):
+    for headers, method in [({"Range": "bytes=1000-4999"}, "GET"), ({}, "HEAD"), ({"If-None-Match": '"other"'}, "GET")]:
+        fields = {**FIELDS, "experiment": f"{own} {method} {sorted(headers)}"}
+        target = daemon.url("/v1/tensor", **fields).split(daemon.address)[1]
+        cache.request(method, target, headers=headers)
+        assert cache.get(**fields).body == cache.get(**fields).body == daemon.get("/v1/tensor", **fields).body
+
+
+def test_a_plan_tells_what_is_recorded_now(cache, own):
+    fields = {**FIELDS, "experiment": own}
+    assert cache.get("/v1/plan", **fields).json()["ledger"] is None
+    line = int(cache.get(**fields).headers["Sower-Ledger"])
+    assert cache.get("/v1/plan", **fields).json()["ledger"] == line
+
+
+def test_the_ledger_and_its_head_are_never_old(cache, own):
+    for number in range(3):
+        cache.get(**{**FIELDS, "experiment": own, "trial": number})
+        lines = [json.loads(line) for line in cache.get("/v1/ledger").body.splitlines()]
+        assert (lines[-1]["experiment"], lines[-1]["trial"]) == (own, number)
+        head = cache.get("/v1/ledger/head").json()
+        assert head["ledger"] == len(lines) and head["chains"][0]["link"] == lines[-1]["link"]
+        assert cache.get("/v1/experiments").json()["experiments"][0]["draws"] == number + 1
+
+
+def test_what_was_not_there_is_there_as_soon_as_it_is(cache, own):
+    path = f"/v1/experiments/{own}".replace("[", "%5B").replace("]", "%5D")
+    assert [cache.get(path).status for _ in range(2)] == [404, 404]
+    cache.get(**{**FIELDS, "experiment": own})
+    assert cache.get(path).status == 200
+    assert cache.get(path + "/pin").json()["pinned"] is False
+    assert cache.request("PUT", path + "/pin").status == 200
+    assert cache.get(path + "/pin").json()["pinned"] is True
+
+
+def test_a_refusal_is_not_kept(cache):
     bad = dict(FIELDS, shape="-1")
-    assert [proxy.get(**bad).headers["X-Cache"] for _ in range(2)] == ["MISS", "MISS"]
+    for path, fields in [("/v1/tensor", bad), ("/nowhere", {}), ("/v1/stats", bad)]:
+        answers = [cache.get(path, **fields) for _ in range(2)]
+        assert answers[0].status == answers[1].status >= 400 and not any(cache.was_kept(answer) for answer in answers)
+
+
+def test_a_draw_that_drifts_is_not_kept_as_it_may_be_refused_soon(daemon, cache, own):
+    fields = {**FIELDS, "experiment": own}
+    cache.get(**fields)
+    drifting = {**fields, "shape": "5"}
+    assert [cache.get(**drifting).status for _ in range(2)] == [200, 200]
+    path = f"/v1/experiments/{own}/pin".replace("[", "%5B").replace("]", "%5D")
+    assert daemon.request("PUT", path).status == 200
+    assert cache.get(**drifting).status == 409 and cache.get(**fields).status == 200
+
+
+def test_a_dead_daemon_is_not_ready(start, cache_of):
+    daemon = start()
+    cache = cache_of(daemon)
+    assert [cache.get(path).status for path in ["/readyz", "/healthz", "/readyz"]] == [200] * 3
+    daemon.stop()
+    assert all(cache.get(path).status in (502, 503) for path in ["/readyz", "/healthz"])
+
+
+def test_a_failure_is_forgotten_when_it_is_over(start, cache_of, faults):  # noqa: F811
+    daemon = start(environment=faults.environment)
+    cache = cache_of(daemon)
+    faults.write_error = errno.EIO
+    for _ in range(2):
+        assert cache.get(**FIELDS).status == cache.get("/readyz").status == 503
+    faults.write_error = 0
+    assert cache.get(**FIELDS).status == cache.get("/readyz").status == 200
+    assert cache.was_kept(cache.get(**FIELDS))
+
+
+def test_draws_of_a_private_root_are_in_no_shared_cache(start, cache_of, tmp_path):
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    (tmp_path / "key").chmod(0o600)
+    cache = cache_of(start("--root-key-file", str(tmp_path / "key")))
+    answers = [cache.get(**FIELDS) for _ in range(3)]
+    assert answers[0].body == answers[2].body and not any(cache.was_kept(answer) for answer in answers)
+
+
+def every_answer(daemon):
+    """One answer of each status that each path can be made to give, and whether it may be kept."""
+    model = {"tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
+    manifest = daemon.post("/v1/manifests", model).json()["manifest"]
+    yield 200, True, daemon.get("/v1/tensor", **FIELDS)
+    yield 200, True, daemon.get("/v1/tensor", **FIELDS)
+    yield 200, True, daemon.get("/v1/tensor", **{**FIELDS, "init": "orthogonal", "name": "o", "shape": "4,4"})
+    yield 200, True, daemon.get("/v1/model", manifest=manifest, experiment="proxy")
+    tag = daemon.get("/v1/tensor", **FIELDS).headers["ETag"]
+    yield 304, True, daemon.get("/v1/tensor", {"If-None-Match": tag}, **FIELDS)
+    yield 206, True, daemon.get("/v1/tensor", {"Range": "bytes=1-2"}, **FIELDS)
+    yield 412, False, daemon.get("/v1/tensor", {"If-Match": '"x"'}, **FIELDS)
+    yield 416, False, daemon.get("/v1/tensor", {"Range": "bytes=99999999-"}, **FIELDS)
+    yield 400, False, daemon.get("/v1/tensor")
+    yield 405, False, daemon.request("DELETE", "/v1/tensor")
+    yield 404, False, daemon.get("/nowhere")
+    yield 404, False, daemon.get("/v1/model", manifest="0" * 64, experiment="proxy")
+    yield 413, False, daemon.request("POST", "/v1/tensor", body=b" " * (2 << 20))
+    yield 422, False, daemon.request("POST", "/v1/experiments/proxy/trials?count=9", headers={"Idempotency-Key": "k"}) and daemon.request(
+        "POST", "/v1/experiments/proxy/trials?count=8", headers={"Idempotency-Key": "k"})
+    yield 200, False, daemon.get("/v1/tensor", **{**FIELDS, "shape": "7"})  # it drifts
+    yield 409, False, daemon.request("PUT", "/v1/experiments/proxy/pin") and daemon.get("/v1/tensor", **{**FIELDS, "shape": "7"})
+    daemon.request("DELETE", "/v1/experiments/proxy/pin")
+    for path in ["/v1/plan", "/v1/stats"]:
+        yield 200, False, daemon.get(path, **{**FIELDS, "shape": "8"})
+    for path in ["/healthz", "/readyz", "/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/proxy", "/v1/experiments/proxy/pin",
+                 "/v1/initializers", "/v1/recipes", f"/v1/manifests?manifest={manifest}",
+                 f"/v1/model/index?manifest={manifest}&parts=1"]:
+        yield 200, False, daemon.get(path)
+        yield 200, False, daemon.request("HEAD", path)
+    yield 200, False, daemon.request("POST", "/v1/experiments/proxy/trials")
+
+
+def test_every_answer_says_whether_it_may_be_kept(daemon):
+    for status, kept, answer in every_answer(daemon):
+        assert answer.status == status, answer.body
+        assert answer.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if kept else "no-store"), (status, answer.body)
+
+
+def test_a_daemon_that_fails_says_so_to_caches(start, faults):  # noqa: F811
+    daemon = start(environment=faults.environment)
+    faults.write_error = errno.EIO
+    for answer in [daemon.get("/v1/tensor", **FIELDS), daemon.get("/readyz")]:
+        assert (answer.status, answer.headers["Cache-Control"]) == (503, "no-store")
