@@ -83,6 +83,10 @@ const char *sower_record_kind_name(enum sower_record_kind kind);
  * runs out or the record's shape is none. */
 json_t *sower_record_json(const struct sower_record *record);
 
+/* The times that a line may have, the years 1000 to 9999: those whose text has the length of all others. */
+#define SOWER_RECORD_TIME_FIRST INT64_C(-30610224000000)
+#define SOWER_RECORD_TIME_LAST INT64_C(253402300799999)
+
 /* RFC 3339 in UTC, to the millisecond: "2026-01-31T12:00:00.000Z". */
 void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE]);
 

@@ -205,12 +205,11 @@ static bool check_draw(const struct sower_record *record, struct sower_problem *
 
 bool sower_record_check(const struct sower_record *record, struct sower_problem *problem)
 {
-    static const int64_t earliest = -30610224000000, latest = 253402300799999; /* years 1000 to 9999 */
     if (record->kind < SOWER_RECORD_DRAW || record->kind > SOWER_RECORD_UNPIN) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "kind", "There is no kind %d of line.",
                                  (int)record->kind);
     }
-    if (record->time < earliest || record->time > latest) {
+    if (record->time < SOWER_RECORD_TIME_FIRST || record->time > SOWER_RECORD_TIME_LAST) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "time",
                                  "time must be in the years 1000 to 9999; it is %" PRId64 " ms.",
                                  record->time);

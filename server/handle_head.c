@@ -42,6 +42,14 @@ static bool sign(struct sower_head *head, const struct sower_writer *writer, str
     return whole;
 }
 
+static bool check_time(const struct sower_head *head, struct sower_problem *problem)
+{
+    return (head->time >= SOWER_RECORD_TIME_FIRST && head->time <= SOWER_RECORD_TIME_LAST) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The head of the ledger cannot be signed now: the daemon's clock is not in the "
+                             "years 1000 to 9999. Set it right.");
+}
+
 static void run(struct sower_work *work)
 {
     struct sower_head *head = &((struct heading *)work)->head;
@@ -49,7 +57,8 @@ static void run(struct sower_work *work)
     struct sower_store *store = sower_ledger_store(server->ledger);
     memcpy(head->writer, server->writer.key, sizeof head->writer);
     head->time = now();
-    work->done = store->methods->heads(store, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
+    work->done = check_time(head, &work->problem) &&
+                 store->methods->heads(store, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
                                        &work->problem) &&
                  sign(head, &server->writer, &work->problem);
 }

@@ -2,20 +2,24 @@
 
 #include <string.h>
 
+int64_t sower_append_time(const struct sower_append *append, int64_t now)
+{
+    return append->head.sequence > 0 && append->time > now ? append->time : now;
+}
+
 bool sower_append_check(const struct sower_append *append, int64_t now, struct sower_problem *problem)
 {
-    char said[SOWER_TIME_SIZE], written[SOWER_TIME_SIZE];
-    if (append->head.sequence == 0 || now >= append->time ||
-        (uint64_t)append->time - (uint64_t)now <= SOWER_APPEND_TOLERANCE) {
+    int64_t time = sower_append_time(append, now);
+    if (time >= SOWER_RECORD_TIME_FIRST && time <= SOWER_RECORD_TIME_LAST) {
         return true;
     }
-    sower_record_time(now, said);
-    sower_record_time(append->time, written);
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                             "The ledger cannot be used now: the daemon's clock says %s, and its last line "
-                             "is of %s. Set the clock right; if it was ahead then, start the daemon without "
-                             "its writer.key.",
-                             said, written);
+    return sower_problem_set(
+        problem, SOWER_PROBLEM_UNAVAILABLE, "",
+        time == now
+            ? "The ledger cannot be used now: the daemon's clock is not in the years 1000 to 9999. "
+              "Set it right."
+            : "The ledger cannot be used now: the last line of this daemon's chain is not in the years "
+              "1000 to 9999. Start the daemon without its writer.key.");
 }
 
 bool sower_append_next(struct sower_append *append, struct sower_record *record,
@@ -24,9 +28,7 @@ bool sower_append_next(struct sower_append *append, struct sower_record *record,
     if (!sower_append_check(append, record->time, problem)) {
         return false;
     }
-    if (append->head.sequence > 0 && record->time < append->time) {
-        record->time = append->time;
-    }
+    record->time = sower_append_time(append, record->time);
     record->ledger = append->ledger + 1;
     memcpy(record->place.writer, append->head.writer, sizeof record->place.writer);
     record->place.sequence = append->head.sequence + 1;

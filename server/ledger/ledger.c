@@ -1,6 +1,7 @@
 #include "ledger.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -10,6 +11,7 @@
 enum {
     BATCH_MAX = 1024,          /* records in one transaction */
     PROBE_MILLISECONDS = 1000, /* a write that went well answers probes for so long */
+    CLOCK_MILLISECONDS = 5000, /* a clock that lies behind the ledger by no more is not worth a word */
     MILLISECONDS_PER_SECOND = 1000,
 };
 
@@ -27,6 +29,7 @@ struct sower_ledger {
 
     /* Of the ledger's thread alone. */
     bool failing;
+    bool behind;     /* the clock is; the log says so */
     int64_t written; /* when the store last wrote, on the monotonic clock */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_store_draw *draws[BATCH_MAX];
@@ -50,11 +53,37 @@ static void settle(struct sower_ledger_wait *wait, bool well, const struct sower
     wait->done(wait);
 }
 
+/* Says in the log when lines begin to get later times than the clock's, and when the clock has caught up. */
+static void note_clock(struct sower_ledger *ledger)
+{
+    struct sower_store *store = ledger->store;
+    int64_t now = milliseconds(CLOCK_REALTIME);
+    bool behind = store->chain_time > now && (ledger->behind || store->chain_time - now > CLOCK_MILLISECONDS);
+    if (behind == ledger->behind) {
+        return;
+    }
+    ledger->behind = behind;
+    if (!behind) {
+        sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "clock_caught_up",
+                           "Lines of the ledger get the clock's time again.");
+        return;
+    }
+    char sentence[240], time[SOWER_TIME_SIZE];
+    sower_record_time(store->chain_time, time);
+    snprintf(sentence, sizeof sentence,
+             "The last line of this daemon's chain is of %s, which the clock has not reached: until then "
+             "lines get "
+             "this time. Set the clock right if it is wrong; if it was ahead before, nothing is to be done.",
+             time);
+    sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "clock_behind", sentence);
+}
+
 /* Says in the log when the store begins to fail and when it works again, not every time. */
 static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
 {
     if (well) {
         ledger->written = milliseconds(CLOCK_MONOTONIC);
+        note_clock(ledger);
     }
     if (well != ledger->failing) {
         return;

@@ -68,6 +68,6 @@ static const struct sower_store_methods methods = {
 
 struct sower_store *sower_store_opening(void)
 {
-    static struct sower_store store = {&methods};
+    static struct sower_store store = {.methods = &methods};
     return &store;
 }

@@ -19,6 +19,15 @@ static struct postgres_store *of(struct sower_store *store)
     return (struct postgres_store *)store;
 }
 
+/* Notes where the chain stands after a write that went well; returns whether it did. */
+static bool note_time(struct sower_store *base, bool well)
+{
+    if (well) {
+        base->chain_time = of(base)->lines.append.time;
+    }
+    return well;
+}
+
 static size_t chunk_of(size_t left)
 {
     return left < SOWER_POSTGRES_CHUNK ? left : SOWER_POSTGRES_CHUNK;
@@ -44,7 +53,7 @@ static bool append(struct sower_store *base, struct sower_store_draw *const *dra
         done = sower_postgres_lines_find(lines, draws + first, chunk, problem) &&
                sower_postgres_lines_add_draws(lines, draws + first, chunk, problem);
     }
-    return sower_postgres_lines_end(lines, done, problem);
+    return note_time(base, sower_postgres_lines_end(lines, done, problem));
 }
 
 /* A chunk of a model's draws. */
@@ -144,7 +153,7 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
         done = write_model(lines, model, chunk, problem);
     }
     free(chunk);
-    return done;
+    return note_time(base, done);
 }
 
 static uint64_t *new_numbers(size_t count, struct sower_problem *problem)
@@ -227,7 +236,7 @@ static bool give_trials(struct sower_store *base, struct sower_store_trials *con
                 sower_postgres_lines_find_trials(lines, requests, count, given, problem) &&
                 give_all(lines, requests, count, given, problem);
     free(given);
-    return sower_postgres_lines_end(lines, done, problem);
+    return note_time(base, sower_postgres_lines_end(lines, done, problem));
 }
 
 static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct sower_problem *problem)
@@ -244,12 +253,12 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
         done = sower_postgres_lines_add(lines, &record, problem);
         pin->ledger = record.ledger;
     }
-    return sower_postgres_lines_end(lines, done, problem);
+    return note_time(base, sower_postgres_lines_end(lines, done, problem));
 }
 
 static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
-    return sower_postgres_lines_probe(&of(base)->lines, time, problem);
+    return note_time(base, sower_postgres_lines_probe(&of(base)->lines, time, problem));
 }
 
 static bool last(struct sower_store *base, uint64_t *line, struct sower_problem *problem)

@@ -88,6 +88,7 @@ static bool begin_writing(struct sqlite_store *store, struct sower_problem *prob
 static bool end_writing(struct sqlite_store *store, bool done, struct sower_problem *problem)
 {
     if (done && sower_sqlite_lines_end(&store->lines, problem) && run(store, COMMIT, problem)) {
+        store->store.chain_time = store->lines.append.time;
         return true;
     }
     roll_back(store); /* some failures did that by themselves */
@@ -269,6 +270,7 @@ static bool probe(struct sower_store *base, int64_t time, struct sower_problem *
     struct sqlite_store *store = of(base);
     if (begin_writing(store, problem) && sower_append_check(&store->lines.append, time, problem) &&
         run(store, PROBE, problem) && run(store, COMMIT, problem)) {
+        store->store.chain_time = store->lines.append.time;
         return true;
     }
     roll_back(store);

@@ -132,8 +132,8 @@ struct sower_store_methods {
                  struct sower_problem *problem);
     /* Writes those draws that are new and not to be refused, in their order, and makes them durable, all or
      * none. Sets the outcome of each, of which none is NEW then, and the whole record of those it writes. A
-     * draw that is already there, or twice among them, gets the line that it has. record.time is the time of
-     * writing; lines of a chain do not go back in time (append.h). */
+     * draw that is already there, or twice among them, gets the line that it has. record.time is what the
+     * clock says; the line gets the time of the chain's last line if that is later (append.h). */
     bool (*append)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
     /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
@@ -180,6 +180,8 @@ struct sower_store_methods {
 /* What every store begins with. */
 struct sower_store {
     const struct sower_store_methods *methods;
+    int64_t chain_time; /* of the last line of its writer's chain, as of its last write or probe that went
+                           well; 0: there is none. For the ledger's own thread. */
 };
 
 /* Opens the store that a URL names, for a writer: "sqlite:PATH" (PATH empty: ledger.sqlite in `state`) or

@@ -11,6 +11,7 @@ import pytest
 from chain import check_chains
 from conftest import PATIENCE
 from injected import faults  # noqa: F401
+from sow_programs import SOW
 from test_ledger import Locked, Moved, refused, refused_to_start
 from test_trials import path, take
 
@@ -56,7 +57,7 @@ BROKEN = {
     "flush": (lambda daemon, faults: Injected(faults, sync_error=errno.EIO), "I/O error"),
     "locked": (lambda daemon, faults: Locked(daemon), "locked"),
     "moved": (lambda daemon, faults: Moved(daemon), "moved"),
-    "clock": (lambda daemon, faults: Injected(faults, clock=-3600_000), "clock"),
+    "clock": (lambda daemon, faults: Injected(faults, clock=8000 * 365 * 86400_000), "clock"),  # a year of five digits
 }
 
 
@@ -107,29 +108,50 @@ def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp
     assert start(state=tmp_path / "state").ledger() == lines
 
 
-@pytest.mark.parametrize("milliseconds", [-4000, -1])
-def test_a_clock_that_goes_back_a_little_is_made_up_for(start, tmp_path, faults, milliseconds):  # noqa: F811
+def clock_events(daemon):
+    return [line["event"] for line in daemon.log if line.get("event", "").startswith("clock")]
+
+
+@pytest.mark.parametrize("milliseconds", [-1, -4000, -3600_000, -20 * 365 * 86400_000])
+def test_a_clock_that_goes_back_shows_in_no_line(start, tmp_path, faults, milliseconds):  # noqa: F811
+    """Lines get the time of their chain's last until the clock has passed it; the log says so once, and once when it is over."""
     daemon = start_on(faults, start, tmp_path / "state")
     with Injected(faults, clock=milliseconds):
         assert [ask().status for _, ask in everything_new(daemon)] == [200] * 5 and daemon.get("/readyz").status == 200
     lines = daemon.ledger()
     check_chains(lines)
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
+    assert len({line["time"] for line in lines[3:]}) == 1 or milliseconds == -1
+    assert daemon.get("/v1/tensor", **DRAW, name="later").status == 200
+    daemon.stop()
+    daemon.log += [json.loads(line) for line in daemon.rest_of_log()]
+    assert clock_events(daemon) == ([] if milliseconds >= -4000 else ["clock_behind", "clock_caught_up"])
 
 
-def test_a_clock_that_was_ahead_is_waited_for_or_left_to_a_new_writer(start, tmp_path, faults):  # noqa: F811
-    """Lines from the future keep their chain from going on; under a new name the daemon begins another."""
-    faults.clock = 3600_000
+def test_a_clock_that_was_ahead_keeps_nobody_from_writing(start, tmp_path, faults):  # noqa: F811
+    faults.clock = 30 * 365 * 86400_000
     daemon = start_on(faults, start, tmp_path / "state")
+    latest = daemon.ledger()[-1]["time"]
     daemon.stop()
-    faults.clock = 0
-    daemon = start(state=tmp_path / "state", environment=faults.environment)
-    assert refused(daemon.get("/readyz")) and refused(daemon.get("/v1/tensor", **DRAW, name="new"))
-    daemon.stop()
-    (tmp_path / "state" / "writer.key").unlink()
-    daemon = start(state=tmp_path / "state")
-    assert daemon.get("/readyz").status == 200 and take(daemon, "faults") == [1]
-    assert len(check_chains(daemon.ledger()).heads) == 2
+    for turn in range(2):
+        daemon = start(state=tmp_path / "state", environment=faults.environment)
+        faults.clock = 0
+        assert daemon.get("/readyz").status == 200
+        behind = daemon.wait_for(lambda line: line.get("event") == "clock_behind")
+        assert behind["level"] == "warning" and latest in behind["sentence"]
+        for name in ["new", "newer"]:
+            assert daemon.get("/v1/tensor", **DRAW, name=f"{name}-{turn}").status == 200
+        lines = daemon.ledger()
+        assert lines[-1]["time"] == lines[-2]["time"] == latest and len(check_chains(lines).heads) == 1
+        daemon.stop()
+    assert subprocess.run([SOW, "ledger", "verify", tmp_path / "state" / "ledger.sqlite"], capture_output=True).returncode == 0
+
+
+def test_no_head_is_signed_with_a_year_that_has_no_form(start, faults):  # noqa: F811
+    daemon = start(environment=faults.environment)
+    with Injected(faults, clock=8000 * 365 * 86400_000):
+        assert refused(daemon.get("/v1/ledger/head"))
+    assert daemon.get("/v1/ledger/head").status == 200
 
 
 @pytest.mark.parametrize("fault", ["write_error", "sync_error"])

@@ -9,7 +9,7 @@
 
 #include "../../server/ledger/append.h"
 
-static const int64_t TIME = 1769860800123;
+#define TIME INT64_C(1769860800123)
 
 static struct sower_record line_at(int64_t time)
 {
@@ -54,11 +54,11 @@ static void a_line_gets_the_next_number_and_place_and_moves_the_head_there(void 
     }
 }
 
-static void the_first_line_of_a_writer_follows_zeros_and_may_have_any_time(void **state)
+static void the_first_line_of_a_writer_follows_zeros_and_has_the_clocks_time(void **state)
 {
     (void)state;
     static const uint8_t zeros[SOWER_LINK_SIZE];
-    static const int64_t times[] = {0, -1, TIME, INT64_MAX, INT64_MIN};
+    static const int64_t times[] = {0, -1, TIME, SOWER_RECORD_TIME_FIRST, SOWER_RECORD_TIME_LAST};
     struct sower_problem problem;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         struct sower_append append = {.ledger = 41};
@@ -73,47 +73,69 @@ static void the_first_line_of_a_writer_follows_zeros_and_may_have_any_time(void 
     }
 }
 
-static void a_clock_that_went_back_a_little_does_not_show(void **state)
+static void a_line_gets_the_later_of_the_clocks_time_and_the_last_lines(void **state)
 {
     (void)state;
     struct sower_problem problem;
-    static const int64_t back[] = {0, 1, SOWER_APPEND_TOLERANCE};
-    for (size_t i = 0; i < sizeof back / sizeof back[0]; i++) {
+    static const int64_t clocks[] = {TIME - 1, TIME - 5001, TIME - 10LL * 365 * 86400000, 0, -1, INT64_MIN};
+    for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         struct sower_append append = make_append();
-        struct sower_record record = line_at(TIME - back[i]);
-        assert_true(sower_append_check(&append, record.time, &problem));
+        struct sower_record record = line_at(clocks[i]), next = line_at(TIME + 1);
+        uint8_t link[SOWER_LINK_SIZE], before[SOWER_LINK_SIZE];
+        memcpy(before, append.head.link, sizeof before);
+        assert_true(sower_append_check(&append, clocks[i], &problem));
+        assert_true(sower_append_time(&append, clocks[i]) == TIME);
         assert_true(sower_append_next(&append, &record, &problem));
-        assert_int_equal(record.time, TIME);
-        assert_int_equal(append.time, TIME);
+        assert_true(record.time == TIME && append.time == TIME);
+        sower_chain_link(&record, before, link); /* the link is of the time that the line has */
+        assert_memory_equal(record.place.link, link, sizeof link);
+        assert_true(sower_append_next(&append, &next, &problem));
+        assert_true(next.time == TIME + 1 && append.time == TIME + 1);
     }
 }
 
-static void a_clock_that_went_back_further_is_refused_and_nothing_moves(void **state)
+static void a_year_that_no_line_can_have_is_refused_and_nothing_moves(void **state)
 {
     (void)state;
-    static const int64_t times[] = {TIME - SOWER_APPEND_TOLERANCE - 1, TIME - 3600000, 0, -1, INT64_MIN};
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+    static const int64_t clocks[] = {SOWER_RECORD_TIME_LAST + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         struct sower_append append = make_append(), before = append;
-        struct sower_record record = line_at(times[i]);
+        struct sower_record record = line_at(clocks[i]);
         struct sower_problem problem = {.sentence = ""};
-        assert_false(sower_append_check(&append, times[i], &problem));
+        assert_false(sower_append_check(&append, clocks[i], &problem));
         assert_false(sower_append_next(&append, &record, &problem));
         assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
-        assert_non_null(strstr(problem.sentence, "2026-01-31T12:00:00.123Z"));
+        assert_non_null(strstr(problem.sentence, "clock"));
         assert_memory_equal(&append, &before, sizeof append);
         record.time = TIME + 1; /* the clock is right again */
         assert_true(sower_append_next(&append, &record, &problem));
         assert_int_equal(record.ledger, 8);
     }
+    struct sower_append first = {.ledger = 0};
+    struct sower_record record = line_at(SOWER_RECORD_TIME_FIRST - 1);
+    struct sower_problem problem;
+    assert_false(sower_append_next(&first, &record, &problem));
+}
+
+static void a_chain_whose_last_line_cannot_be_is_not_gone_on_with(void **state)
+{
+    (void)state;
+    struct sower_append append = make_append();
+    struct sower_record record = line_at(TIME);
+    struct sower_problem problem = {.sentence = ""};
+    append.time = SOWER_RECORD_TIME_LAST + 1; /* in a database that was changed by other hands */
+    assert_false(sower_append_next(&append, &record, &problem));
+    assert_non_null(strstr(problem.sentence, "writer.key"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_gets_the_next_number_and_place_and_moves_the_head_there),
-        cmocka_unit_test(the_first_line_of_a_writer_follows_zeros_and_may_have_any_time),
-        cmocka_unit_test(a_clock_that_went_back_a_little_does_not_show),
-        cmocka_unit_test(a_clock_that_went_back_further_is_refused_and_nothing_moves),
+        cmocka_unit_test(the_first_line_of_a_writer_follows_zeros_and_has_the_clocks_time),
+        cmocka_unit_test(a_line_gets_the_later_of_the_clocks_time_and_the_last_lines),
+        cmocka_unit_test(a_year_that_no_line_can_have_is_refused_and_nothing_moves),
+        cmocka_unit_test(a_chain_whose_last_line_cannot_be_is_not_gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

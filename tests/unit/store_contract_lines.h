@@ -432,30 +432,40 @@ static void writers_at_the_same_time_leave_no_gap_and_write_nothing_twice(void *
     assert_int_equal(check_chains(fixture), 20 * (5 + 5 + 5));
 }
 
-static void a_clock_that_went_back_a_little_is_made_up_for_and_a_lot_is_refused(void **state)
+static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
     struct sower_problem problem;
     append(fixture, 0, 1);
-    struct sower_record record = make_record(1);
-    record.time -= 5000;
-    append_one(fixture, record, false);
-    struct sower_store_draw draw = {.record = make_record(2)}, *pointer = &draw;
-    draw.record.time -= 6000;
+    assert_true(fixture->store->chain_time == make_record(0).time);
+    static const int64_t back[] = {5000, 6000, 10LL * 365 * 86400000};
+    for (unsigned i = 0; i < 3; i++) {
+        struct sower_record record = make_record(1 + i);
+        record.time -= back[i];
+        append_one(fixture, record, false);
+        assert_true(fixture->store->methods->probe(fixture->store, record.time, &problem));
+    }
+    assert_int_equal(read_page(fixture, (struct sower_page){.until = 4}, &page), 4);
+    for (size_t i = 1; i < 4; i++) {
+        assert_int_equal(page.records[i].time, page.records[0].time);
+    }
+    assert_true(fixture->store->chain_time == page.records[0].time);
+    struct sower_store_draw draw = {.record = make_record(4)}, *pointer = &draw;
+    draw.record.time = SOWER_RECORD_TIME_LAST + 1;
     assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_non_null(strstr(problem.sentence, "clock"));
+    assert_false(fixture->store->methods->probe(fixture->store, SOWER_RECORD_TIME_LAST + 1, &problem));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
-    append(fixture, 2, 1);
-    assert_int_equal(read_page(fixture, (struct sower_page){.after = 0}, &page), 3);
-    assert_int_equal(page.records[1].time, page.records[0].time);
-    assert_int_equal(check_chains(fixture), 3);
+    assert_int_equal(check_chains(fixture), 4);
     struct sower_store *other = open_as(fixture, OTHER_WRITER); /* another's clock is its own */
-    draw.record = make_record(3);
+    draw.record = make_record(4);
     draw.record.time -= 6000;
+    int64_t time = draw.record.time;
     append_to(other, &draw, 1);
-    assert_int_equal(draw.record.ledger, 4);
+    assert_int_equal(draw.record.ledger, 5);
+    assert_true(draw.record.time == time && other->chain_time == time);
     other->methods->close(other);
 }
 
@@ -492,7 +502,7 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
         test(a_model_that_drifts_is_noted_or_refused_whole),                                                 \
         test(two_writers_on_one_ledger_have_a_chain_each),                                                   \
         test(writers_at_the_same_time_leave_no_gap_and_write_nothing_twice),                                 \
-        test(a_clock_that_went_back_a_little_is_made_up_for_and_a_lot_is_refused),                           \
+        test(a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits),                      \
         test(what_cannot_be_written_is_said_and_works_afterwards)
 
 #endif
