@@ -208,7 +208,7 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
     if (response == NULL) {
         return MHD_NO;
     }
-    if (sower_exchange_draining(exchange)) {
+    if (exchange->closes || sower_exchange_draining(exchange)) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
     enum MHD_Result queued = sower_reply_again(exchange, status, response);

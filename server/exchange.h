@@ -52,6 +52,9 @@ struct sower_exchange {
     size_t variable_size;
     uint64_t whole_size; /* bytes of the whole answer, for the Content-Range of a 416 */
 
+    bool query_taken; /* libmicrohttpd does not survive the query (library_guards.h), so it was not parsed */
+    bool closes;      /* the connection ends after the answer */
+
     bool complete; /* the request is all there; before, its sender may have left without our knowing */
 
     char *body; /* of the request */

@@ -12,6 +12,7 @@
 
 #include "exchange.h"
 #include "handlers.h"
+#include "library_guards.h"
 #include "../proto/number.h"
 
 enum {
@@ -20,6 +21,9 @@ enum {
      * requests of a connection, which is a good part of what a small answer costs. */
     CONNECTION_MEMORY = 116 * 1024,
 };
+
+_Static_assert((int)CONNECTION_MEMORY >= (int)SOWER_GUARD_MEMORY,
+               "the guard against a fault of libmicrohttpd needs it");
 
 static uint64_t nanoseconds(void)
 {
@@ -65,6 +69,15 @@ static enum MHD_Result refuse_body(struct sower_exchange *exchange)
     return sower_refuse_as(exchange, MHD_HTTP_CONTENT_TOO_LARGE, &problem);
 }
 
+static enum MHD_Result refuse_query(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "",
+                      "The last field of the query string has no value; it takes NAME=VALUE.");
+    exchange->closes = true;
+    return sower_refuse(exchange, &problem);
+}
+
 /* Where the variable part of a route's path stands in a target; NULL when the target is of another route. */
 static const char *variable_part(const char *path, const char *target, size_t *length)
 {
@@ -83,6 +96,7 @@ static const char *variable_part(const char *path, const char *target, size_t *l
  * routes with a variable part are found here, and the part is decoded by itself. */
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
+    const bool query_taken = sower_guard_target(target); /* also when memory has run out */
     const size_t target_length = strnlen(target, SOWER_TARGET_MAX + 1);
     struct sower_exchange *exchange = calloc(1, sizeof *exchange + target_length + 1);
     if (exchange == NULL) {
@@ -90,6 +104,7 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
     }
     exchange->server = context;
     exchange->connection = connection;
+    exchange->query_taken = query_taken;
     exchange->short_target = target_length <= SOWER_TARGET_MAX;
     memcpy(exchange->target, target, target_length);
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
@@ -185,6 +200,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (exchange->step == NULL) {
         if (!begin(exchange, path, method)) {
             return MHD_NO;
+        }
+        if (exchange->query_taken) {
+            return refuse_query(exchange);
         }
         return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
     }

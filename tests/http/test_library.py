@@ -1,8 +1,72 @@
-"""libmicrohttpd as three releases of Debian have it, beneath one build of the daemon."""
+"""libmicrohttpd as three releases of Debian have it, beneath one build of the daemon: its faults reach no client."""
+import contextlib
 import pathlib
+import selectors
+import signal
+
+import pytest
+
+from test_connections import receive_all
 
 
 def test_the_log_names_the_version_of_the_library_that_runs(start, library):
     daemon = start(environment=library)
     assert daemon.library == pathlib.Path(library["LD_LIBRARY_PATH"], "version").read_text().strip()
     assert daemon.get("/healthz").status == 200
+
+
+def without_headers(length):
+    """Requests without any header line, whose query ends in a field without a value."""
+    for query in ("a" * length, "b=1&" + "a" * length, "a" * length + "&", "=&" * 200 + "a" * length):
+        for version in ("1.0", "1.1"):
+            yield f"GET /healthz?{query} HTTP/{version}\r\n\r\n".encode()
+
+
+# The library's buffer is nearly full at about half of the connection's memory, 58 KB, and at all of it.
+LENGTHS = [*range(57_000, 60_000, 150), *range(116_000, 119_000, 300), 600, 1_100, 14_000, 30_000, 100_000]
+
+
+def test_no_request_without_headers_ends_the_daemon(start, library):
+    daemon = start(environment=library)
+    requests = [request for length in LENGTHS for request in without_headers(length)]
+    assert len(requests) >= 150
+    for request in requests:
+        connection = daemon.socket()
+        with contextlib.suppress(OSError):  # the daemon may have cut the connection already
+            connection.sendall(request)
+        received = receive_all(connection)
+        assert received == b"" or received.split(b" ")[1] in (b"400", b"414", b"431"), (request[:40], len(request), received[:80])
+    assert daemon.get("/healthz").status == 200
+
+
+def test_a_long_query_whose_last_field_has_no_value_is_refused_and_says_so(start, library):
+    daemon = start(environment=library)
+    answer = daemon.get("/healthz?" + "a" * 1000)
+    assert answer.status == 400 and "NAME=VALUE" in answer.problem()["detail"] and answer.headers["Connection"] == "close"
+    assert daemon.get("/healthz?" + "a" * 100).status == daemon.get("/healthz?a=" + "a" * 1000).status == 200
+
+
+@pytest.mark.parametrize("clients", [127, 128, 129, 256, 384])
+def test_any_number_of_clients_at_once_is_served_at_once(start, library, clients):
+    """All requests lie ready before the one thread looks: it is busy with nothing else, so all are answered in a moment."""
+    daemon = start("--threads", "1", "--idle-seconds", "60", environment=library)
+    connections = [daemon.socket() for _ in range(clients)]
+    for connection in connections:  # each is the library's by now
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    for turn in range(5):
+        daemon.process.send_signal(signal.SIGSTOP)
+        for connection in connections:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        daemon.process.send_signal(signal.SIGCONT)
+        with selectors.DefaultSelector() as ready:
+            for connection in connections:
+                ready.register(connection, selectors.EVENT_READ)
+            while ready.get_map():
+                events = ready.select(timeout=20)  # a stall lasts until the idle timeout
+                assert events, f"{len(ready.get_map())} of {clients} wait in turn {turn}"
+                for key, _ in events:
+                    assert key.fileobj.recv(1000).startswith(b"HTTP/1.1 200 ")
+                    ready.unregister(key.fileobj)
+    for connection in connections:
+        connection.close()
