@@ -43,6 +43,7 @@ typedef enum MHD_Result sower_step(struct sower_exchange *exchange);
 struct sower_exchange {
     struct sower_server *server;
     struct MHD_Connection *connection;
+    struct sower_connection *link; /* the registry's entry of the connection (connections.h), or NULL */
     uint64_t id;
     enum sower_method method;        /* 0: another one */
     sower_step *step;                /* called when the request is complete, and after each suspension */

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
+#include "connections.h"
 #include "exchange.h"
 #include "handlers.h"
 #include "library_guards.h"
@@ -91,6 +93,13 @@ static const char *variable_part(const char *path, const char *target, size_t *l
     return rest == strlen(after) && strncmp(part + *length, after, rest) == 0 ? part : NULL;
 }
 
+static void enter(const struct sower_exchange *exchange, enum sower_phase phase)
+{
+    if (exchange->link != NULL) {
+        sower_connection_enter(exchange->link, phase);
+    }
+}
+
 /* libmicrohttpd calls this with the target as it came, query and all, when the request line is in. The path
  * that it hands over later is decoded, where a "/" of a name is one that separates and a NUL ends it: so
  * routes with a variable part are found here, and the part is decoded by itself. */
@@ -106,6 +115,8 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
     exchange->connection = connection;
     exchange->query_taken = query_taken;
     exchange->short_target = target_length <= SOWER_TARGET_MAX;
+    exchange->link = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    enter(exchange, SOWER_PHASE_HEADERS);
     memcpy(exchange->target, target, target_length);
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
         size_t length;
@@ -201,6 +212,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         if (!begin(exchange, path, method)) {
             return MHD_NO;
         }
+        enter(exchange, SOWER_PHASE_BODY);
         if (exchange->query_taken) {
             return refuse_query(exchange);
         }
@@ -213,6 +225,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     }
     if (!exchange->complete) {
         exchange->complete = true;
+        enter(exchange, SOWER_PHASE_ANSWERING);
         atomic_fetch_add(&exchange->server->active, 1);
     }
     return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);
@@ -277,6 +290,7 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     if (exchange->complete) {
         atomic_fetch_sub(&server->active, 1);
     }
+    enter(exchange, SOWER_PHASE_WAITING);
     sower_exchange_body_free(exchange);
     free(exchange->variable);
     free(exchange);
@@ -293,12 +307,16 @@ __attribute__((format(printf, 2, 0))) static void log_library(void *context, con
     sower_log_sentence(&server->log, SOWER_LOG_DEBUG, "libmicrohttpd", text);
 }
 
-static void count_connection(void *context, struct MHD_Connection *connection, void **slot,
-                             enum MHD_ConnectionNotificationCode code)
+/* The registry's entry is what libmicrohttpd keeps with the connection. */
+static void note_connection(void *context, struct MHD_Connection *connection, void **slot,
+                            enum MHD_ConnectionNotificationCode code)
 {
     struct sower_server *server = context;
-    (void)connection, (void)slot;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        int file = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        *slot = sower_connection_begin(&server->connections, file);
+    } else if (*slot != NULL) {
+        sower_connection_end(&server->connections, *slot);
         sower_acceptor_closed(&server->acceptor);
     }
 }
@@ -314,9 +332,10 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
     uint64_t threads = sower_options_threads(options->threads);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
-        /* Each thread has its share; the acceptor sees to it that all of them together stay within the limit.
+        /* Each thread has its share; the registry sees to it that all of them together stay within the limit.
          */
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)((options->connections + 1) * threads), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT,
+         (intptr_t)((options->connections + SOWER_CONNECTIONS_RESERVE + 1) * threads), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}, /* as RFC 9112 has it: a request without Host is refused */
@@ -329,21 +348,54 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO,
                             0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
                             MHD_OPTION_URI_LOG_CALLBACK, note_target, server, MHD_OPTION_NOTIFY_COMPLETED,
-                            complete, server, MHD_OPTION_NOTIFY_CONNECTION, count_connection, server,
+                            complete, server, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server,
                             MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+}
+
+static bool refuse_start(struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon is out of files, memory or threads.");
+}
+
+static struct sower_connection_limits connection_limits(const struct sower_options *options)
+{
+    uint64_t half = (options->connections + 1) / 2;
+    return (struct sower_connection_limits){
+        .limit = options->connections,
+        .share = options->per_client > 0 ? options->per_client : half,
+        .idle_seconds = options->idle_seconds,
+        .header_seconds = options->header_seconds,
+        .request_seconds = options->request_seconds,
+    };
+}
+
+/* How many newcomers may stand in line: as many as connections, if there are files for them. */
+static size_t line_max(const struct sower_options *options)
+{
+    struct rlimit files;
+    uint64_t used = sower_options_files(options) - options->connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur <= used) {
+        return 0;
+    }
+    uint64_t left = files.rlim_cur - used;
+    return (size_t)(left < options->connections ? left : options->connections);
 }
 
 bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
 {
+    const struct sower_connection_limits limits = connection_limits(server->options);
+    if (!sower_connections_start(&server->connections, &limits)) {
+        return refuse_start(problem);
+    }
     server->daemon = start_library(server);
     if (server->daemon == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                                  "libmicrohttpd does not start; --log-level debug says why.");
     }
     return sower_acceptor_start(&server->acceptor, server->listener.socket, server->daemon,
-                                server->options->connections) ||
-           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                             "The daemon is out of files or threads.");
+                                &server->connections, line_max(server->options), &server->log) ||
+           refuse_start(problem);
 }
 
 /* A socket of ours is gone with that; one of systemd's holds what comes from now on for the next daemon. */
@@ -360,4 +412,5 @@ void sower_http_stop(struct sower_server *server)
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
     close(server->acceptor.wake);
+    sower_connections_stop(&server->connections);
 }

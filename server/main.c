@@ -26,8 +26,7 @@
 #include "server.h"
 
 enum {
-    SPARE_FILES = 64, /* files that are open besides connections */
-    READERS = 2,      /* threads that read the ledger: a long page does not keep the others waiting */
+    READERS = 2, /* threads that read the ledger: a long page does not keep the others waiting */
 };
 
 static bool choose_kernel(struct sower_problem *problem)
@@ -70,7 +69,7 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
 static void raise_file_limit(const struct sower_options *options)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)options->connections + SPARE_FILES;
+    rlim_t wanted = (rlim_t)sower_options_files(options);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }

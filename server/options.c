@@ -11,6 +11,7 @@
 
 #include "../core/draw.h"
 #include "../proto/version.h"
+#include "connections.h"
 #include "directory.h"
 #include "listen.h"
 
@@ -51,6 +52,12 @@ static const struct option {
      "the smaller side of the largest orthogonal matrix (8192)"},
     {"connections", COUNT, AT(connections), "1024", 1, 1 << 20, "N",
      "connections open at the same time (1024)"},
+    {"connections-per-client", COUNT, AT(per_client), "0", 0, 1 << 20, "N",
+     "of these, those from one address, or one IPv6 /64; a proxy needs more (0: half)"},
+    {"header-seconds", COUNT, AT(header_seconds), "10", 1, 86400, "N",
+     "the headers of a request must have come after so long (10)"},
+    {"request-seconds", COUNT, AT(request_seconds), "60", 1, 86400, "N",
+     "the body of a request must have come after so long (60)"},
     {"idle-seconds", COUNT, AT(idle_seconds), "60", 1, 86400, "N",
      "a connection on which nothing moves for so long is closed (60)"},
     {"drain-seconds", COUNT, AT(drain_seconds), "30", 0, 86400, "N",
@@ -219,6 +226,12 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
         return SOWER_OPTIONS_REFUSED;
     }
     return SOWER_OPTIONS_RUN;
+}
+
+uint64_t sower_options_files(const struct sower_options *options)
+{
+    enum { SPARE = 64 }; /* that are open besides connections */
+    return 2 * options->connections + SOWER_CONNECTIONS_RESERVE + SPARE;
 }
 
 uint64_t sower_options_threads(uint64_t given)

@@ -27,7 +27,10 @@ struct sower_options {
     uint64_t max_preparation;  /* seconds of one CPU that preparing a tensor may take, by estimate */
     uint64_t max_orthogonal;   /* the smaller side of the largest matrix that is prepared */
     uint64_t connections;      /* open at the same time */
+    uint64_t per_client;       /* of them; 0: half */
     uint64_t idle_seconds;     /* a connection on which nothing moves is closed */
+    uint64_t header_seconds;   /* what the headers of a request may take to come */
+    uint64_t request_seconds;  /* and its body */
     uint64_t drain_seconds;    /* how long streams may go on after SIGTERM */
     uint64_t queue;            /* draws that may wait for the ledger */
     uint64_t known_draws;      /* recorded draws that are remembered in memory */
@@ -41,6 +44,10 @@ enum sower_options_outcome { SOWER_OPTIONS_RUN, SOWER_OPTIONS_DONE, SOWER_OPTION
  */
 enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
                                               struct sower_problem *problem);
+
+/* How many files may be open: one a connection, as many for those that stand in line (acceptor.h), and some
+ * more. With fewer the line is shorter. */
+uint64_t sower_options_files(const struct sower_options *options);
 
 /* A number of threads as given, or one for each CPU where it is 0. */
 uint64_t sower_options_threads(uint64_t given);

@@ -9,6 +9,7 @@
 #include "../core/seed.h"
 #include "acceptor.h"
 #include "answers.h"
+#include "connections.h"
 #include "ledger/ledger.h"
 #include "listen.h"
 #include "log.h"
@@ -31,6 +32,7 @@ struct sower_server {
     struct sower_sources *sources;
     struct sower_answers *answers;
     struct sower_listener listener;
+    struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;
     uint64_t first_request;    /* a random number, so that request ids of different runs differ */

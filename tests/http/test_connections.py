@@ -165,16 +165,13 @@ def test_a_connection_that_waits_for_the_ledger_is_not_idle(start):
 
 @pytest.mark.parametrize("threads", ["1", "3"])
 def test_connections_beyond_the_limit_wait_until_others_end(start, threads):
-    daemon = start("--connections", "4", "--threads", threads)
-    idle = [daemon.socket() for _ in range(3)]
-    served = daemon.connect()
-    served.request("GET", "/healthz")
-    assert served.getresponse().read() == b"ok\n"
+    daemon = start("--connections", "40", "--connections-per-client", "4", "--threads", threads)
+    streams = [send(daemon, f"GET {path_of(daemon, **LARGE)} HTTP/1.1\nHost: x\n\n") for _ in range(4)]
+    for stream in streams:
+        assert stream.recv(12) == b"HTTP/1.1 200"
     waiting = [send(daemon, "GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n") for _ in range(20)]
-    served.request("GET", path_of(daemon, **DRAW))
-    assert served.getresponse().status == 200
-    for connection in [*idle, served]:
-        connection.close()
+    for stream in streams:
+        stream.close()
     assert all(receive_all(connection).startswith(b"HTTP/1.1 200 ") for connection in waiting)
 
 

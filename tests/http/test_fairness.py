@@ -1,0 +1,112 @@
+"""Bounded time, and what one client may cost another: nobody waits long, whatever somebody else asks for."""
+import socket
+import time
+
+import pytest
+
+from conftest import PATIENCE
+from loads import GREEDY, OTHER, Load, Other, allow_files, dribble, idle, orthogonal, statistics
+
+SMALL = 2  # seconds that a small request may take beside any load
+PROBE = 0.5  # and a probe
+
+
+def receive_all(connection):
+    received = b""
+    try:
+        while piece := connection.recv(65536):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def seconds_until_end(connection):
+    begun = time.monotonic()
+    receive_all(connection)
+    return time.monotonic() - begun
+
+
+def assert_others_are_served(daemon):
+    times = Other(daemon).times()
+    assert {kind: seconds for kind, seconds in times.items() if seconds > SMALL} == {}
+    assert times["healthz"] < PROBE and times["readyz"] < PROBE, times
+
+
+@pytest.mark.parametrize("text", ["", "GET /healthz HTTP/1.1\nHost: x\nX: ", "GET /healthz HTTP/1.1\nHost: x\n\nGET /he"],
+                         ids=["nothing", "the first headers", "a second request"])
+def test_headers_that_do_not_end_are_cut_after_header_seconds(start, text):
+    daemon = start("--header-seconds", "2")
+    with Load(daemon) as load:
+        connection = load.send(text)
+        load.keep_sending()
+        assert 1 < seconds_until_end(connection) < 8
+
+
+def test_a_body_that_does_not_end_is_cut_after_request_seconds(start):
+    daemon = start("--request-seconds", "2", "--header-seconds", "1")
+    with Load(daemon) as load:
+        connection = load.send("POST /v1/plan HTTP/1.1\nHost: x\nContent-Length: 1000\n\n")
+        load.keep_sending()
+        assert 1 < seconds_until_end(connection) < 8
+
+
+@pytest.mark.parametrize("cause", [dribble, idle])
+def test_connections_of_one_client_do_not_keep_others_out(start, cause):
+    daemon = start("--connections", "16")
+    with Load(daemon) as load:
+        cause(load, 20)
+        daemon.wait_for(lambda line: line.get("event") == "crowded" and line["client"] == GREEDY)
+        assert_others_are_served(daemon)
+    daemon.stop()
+    assert sum(b'"crowded"' in line for line in daemon.rest_of_log()) == 0, "it is said once"
+
+
+def test_a_client_at_its_share_gets_a_place_of_its_own_that_only_waits(start):
+    daemon = start("--connections", "8")
+    with Load(daemon) as load:
+        dribble(load, 4)
+        assert daemon.get("/healthz").status == 200
+        assert receive_all(load.connections[0]) == b""
+
+
+def test_a_full_house_closes_who_has_been_idle_longest(start):
+    daemon = start("--connections", "4", "--connections-per-client", "4", "--header-seconds", "60")
+    connections = [daemon.connect() for _ in range(4)]
+    for connection in connections:
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+    assert Other(daemon).seconds("GET", "/healthz", {}) < SMALL
+    assert receive_all(connections[0].sock) == b""
+    for connection in connections[1:]:
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+    for connection in connections:
+        connection.close()
+
+
+LARGE = dict(experiment="fairness", name="large", shape="100000000", init="normal")
+
+
+def test_a_client_whose_connections_are_all_in_use_waits_and_others_come_in(start):
+    daemon = start("--connections", "4")
+    with Load(daemon) as load:
+        streams = [load.ask("/v1/tensor", **LARGE) for _ in range(2)]
+        for stream in streams:
+            assert stream.recv(12) == b"HTTP/1.1 200"
+        waiting = load.send("GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n")
+        daemon.wait_for(lambda line: line.get("event") == "crowded" and line["client"] == GREEDY)
+        assert Other(daemon).seconds("GET", "/healthz", {}) < SMALL
+        waiting.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            waiting.recv(1)
+        waiting.settimeout(PATIENCE)
+        streams[0].close()
+        assert receive_all(waiting).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_reader_that_takes_nothing_is_cut_after_idle_seconds(start):
+    daemon = start("--idle-seconds", "1")
+    with Load(daemon) as load:
+        load.ask("/v1/tensor", **LARGE)
+        assert daemon.wait_for(lambda line: line.get("path") == "/v1/tensor")["end"] == "timeout"
