@@ -6,9 +6,14 @@
 static const struct {
     const char *name;
     size_t size;
+    double largest;
 } types[SOWER_DTYPE_COUNT] = {
-    [SOWER_F64] = {"f64", 8},   [SOWER_F32] = {"f32", 4},         [SOWER_F16] = {"f16", 2},
-    [SOWER_BF16] = {"bf16", 2}, [SOWER_F8_E4M3] = {"f8_e4m3", 1}, [SOWER_F8_E5M2] = {"f8_e5m2", 1},
+    [SOWER_F64] = {"f64", 8, 0x1.fffffffffffffp1023},
+    [SOWER_F32] = {"f32", 4, 0x1.fffffep127},
+    [SOWER_F16] = {"f16", 2, 65504},
+    [SOWER_BF16] = {"bf16", 2, 0x1.fep127},
+    [SOWER_F8_E4M3] = {"f8_e4m3", 1, 448},
+    [SOWER_F8_E5M2] = {"f8_e5m2", 1, 57344},
 };
 
 /* The names that NumPy, PyTorch and JAX have for the same types. */
@@ -43,6 +48,11 @@ size_t sower_dtype_size(enum sower_dtype dtype)
 size_t sower_dtype_word_size(enum sower_dtype dtype)
 {
     return dtype == SOWER_F64 ? 8 : 4;
+}
+
+double sower_dtype_largest(enum sower_dtype dtype)
+{
+    return types[dtype].largest;
 }
 
 const char *sower_dtype_name(enum sower_dtype dtype)

@@ -27,6 +27,9 @@ size_t sower_dtype_size(enum sower_dtype dtype);
 /* Bytes that one element takes from the stream: 8 for f64, 4 for every other type. */
 size_t sower_dtype_word_size(enum sower_dtype dtype);
 
+/* The largest finite number. */
+double sower_dtype_largest(enum sower_dtype dtype);
+
 /* The canonical short name: "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2". Never NULL. */
 const char *sower_dtype_name(enum sower_dtype dtype);
 

@@ -12,6 +12,7 @@ struct sower_law sower_law_constant(double value)
         .shift = (float)value,
         .low = -INFINITY,
         .high = INFINITY,
+        .kind64 = SOWER_LAW_CONSTANT,
         .shift64 = value,
         .low64 = -(double)INFINITY,
         .high64 = (double)INFINITY,
@@ -31,10 +32,14 @@ static float round_down(double x)
     return -round_up(-x);
 }
 
-static void keep_bounds_in_order(struct sower_law *law, double middle)
+/* Where no f32 lies between the bounds, clamping would let zeros of either sign pass. */
+static void be_constant_between_two_floats(struct sower_law *law)
 {
     if (law->low > law->high) {
-        law->low = law->high = (float)middle;
+        law->kind = SOWER_LAW_CONSTANT;
+        law->scale = 0;
+        law->low = -INFINITY;
+        law->high = INFINITY;
     }
 }
 
@@ -52,12 +57,13 @@ struct sower_law sower_law_uniform(double low, double high)
         .shift = (float)middle,
         .low = round_up(low),
         .high = round_down(below_high),
+        .kind64 = SOWER_LAW_UNIFORM,
         .scale64 = half,
         .shift64 = middle,
         .low64 = low,
         .high64 = below_high,
     };
-    keep_bounds_in_order(&law, middle);
+    be_constant_between_two_floats(&law);
     return law;
 }
 
@@ -65,7 +71,7 @@ struct sower_law sower_law_normal(double mean, double std)
 {
     struct sower_law law = sower_law_constant(mean);
     if (std != 0) {
-        law.kind = SOWER_LAW_NORMAL;
+        law.kind = law.kind64 = SOWER_LAW_NORMAL;
         law.scale = (float)std;
         law.scale64 = std;
     }
@@ -96,7 +102,7 @@ bool sower_law_truncated_normal(double mean, double std, double lower, double up
             lower, upper);
     }
     *law = sower_law_normal(mean, std);
-    law->kind = SOWER_LAW_TRUNCATED_NORMAL;
+    law->kind = law->kind64 = SOWER_LAW_TRUNCATED_NORMAL;
     law->low = round_up(low);
     law->high = round_down(high);
     law->low64 = low;
@@ -107,8 +113,75 @@ bool sower_law_truncated_normal(double mean, double std, double lower, double up
     bool all64 = below == 0 && above == 0;
     law->first64 = all64 ? 1 : below;
     law->span64 = UINT64_C(0) - (all64 ? 2 : below + above);
-    keep_bounds_in_order(law, mean);
+    be_constant_between_two_floats(law);
     return true;
+}
+
+/* The farthest that a word takes an element from the middle, in units of scale. */
+static double reach_of(const struct sower_law *law, enum sower_dtype dtype)
+{
+    bool wide = dtype == SOWER_F64;
+    switch (sower_law_kind(law, dtype)) {
+    case SOWER_LAW_UNIFORM:
+        return wide ? 1 - 0x1p-53 : 1 - 0x1p-24;
+    case SOWER_LAW_NORMAL:
+    case SOWER_LAW_TRUNCATED_NORMAL:
+        return wide ? sower_normal_f64(UINT64_MAX) : (double)sower_normal_f32(UINT32_MAX);
+    case SOWER_LAW_CONSTANT:
+    case SOWER_LAW_COUNT:
+        break;
+    }
+    return 0;
+}
+
+/* An extreme in double: the least for a negative reach, otherwise the greatest. */
+static double extreme64(const struct sower_law *law, enum sower_dtype dtype, double reach)
+{
+    double x = fma(reach, law->scale64, law->shift64);
+    if (sower_law_kind(law, dtype) == SOWER_LAW_TRUNCATED_NORMAL) {
+        x = reach < 0 ? fmax(x, law->low64) : fmin(x, law->high64);
+    }
+    return x;
+}
+
+static bool fits_f64(const struct sower_law *law, double reach, double *beyond)
+{
+    *beyond = !isfinite(law->shift64)   ? law->shift64
+              : !isfinite(law->scale64) ? law->scale64
+                                        : extreme64(law, SOWER_F64, reach);
+    return isfinite(*beyond);
+}
+
+/* The same for f32, and for what is made of it. */
+static bool fits_f32(const struct sower_law *law, enum sower_dtype dtype, double reach, double *beyond)
+{
+    if (!isfinite(law->shift) || !isfinite(law->scale)) {
+        *beyond = isfinite(law->shift) ? law->scale64 : law->shift64;
+        return false;
+    }
+    *beyond = extreme64(law, dtype, reach);
+    float x = fmaf((float)reach, law->scale, law->shift);
+    if (law->kind == SOWER_LAW_TRUNCATED_NORMAL) {
+        /* The bounds rounded to nearest: inwards, all that is too large would become the largest number. */
+        x = reach < 0 ? fmaxf(x, (float)law->low64) : fminf(x, (float)law->high64);
+    }
+    if (!isfinite(x) || (dtype != SOWER_F16 && dtype != SOWER_BF16)) {
+        return isfinite(x);
+    }
+    unsigned char element[2];
+    double value;
+    sower_dtype_store(dtype, sower_inline_clamp_f32(law, x), element);
+    sower_dtype_widen(dtype, element, 1, &value);
+    return isfinite(value);
+}
+
+bool sower_law_fits(const struct sower_law *law, enum sower_dtype dtype, double *beyond)
+{
+    double reach = reach_of(law, dtype);
+    if (dtype == SOWER_F64) {
+        return fits_f64(law, -reach, beyond) && fits_f64(law, reach, beyond);
+    }
+    return fits_f32(law, dtype, -reach, beyond) && fits_f32(law, dtype, reach, beyond);
 }
 
 float sower_law_f32(const struct sower_law *law, uint32_t word)

@@ -28,8 +28,9 @@
  *
  * The clamp's bounds are rounded inwards, so no element leaves its support: low is the smallest number of the
  * format that is not below the bound asked for, high the largest that is not above, and for the uniform law
- * below. (A dtype of 16 or 8 bits may still round to beyond them by one of its own steps.) Where no f32 lies
- * between the bounds, all elements are the one nearest to the middle, or to the mean.
+ * below. (A dtype of 16 or 8 bits may still round to beyond them by one of its own steps.) A number is
+ * clamped by comparison, so a zero keeps its sign. Where no f32 lies between the bounds, the law of f32 is
+ * constant: the number nearest to the middle, or to the mean.
  *
  * `struct sower_law` holds both widths; which one is used follows from the dtype. */
 #ifndef SOWER_CORE_LAW_H
@@ -50,8 +51,8 @@ enum sower_law_kind {
 };
 
 struct sower_law {
-    enum sower_law_kind kind;
     /* f32 tensors and narrower */
+    enum sower_law_kind kind;
     float scale;    /* uniform: half the range; normal, truncated: std; else 0 */
     float shift;    /* uniform: the middle; normal, truncated: mean; constant: the value */
     float low;      /* uniform, truncated: no element below; else -infinity */
@@ -59,10 +60,17 @@ struct sower_law {
     uint32_t first; /* truncated: the first word inside the bounds */
     uint32_t span;  /* truncated: how many words are inside, 2^16 to 2^32 - 2 */
     /* f64 tensors */
+    enum sower_law_kind kind64; /* as kind, unless that is constant because no f32 lies between the bounds */
     double scale64, shift64, low64, high64;
     uint64_t first64;
     uint64_t span64; /* at most 2^64 - 2 */
 };
+
+/* The kind that a dtype's elements follow. */
+static inline enum sower_law_kind sower_law_kind(const struct sower_law *law, enum sower_dtype dtype)
+{
+    return dtype == SOWER_F64 ? law->kind64 : law->kind;
+}
 
 /* The law of a single value. */
 struct sower_law sower_law_constant(double value);
@@ -80,6 +88,12 @@ struct sower_law sower_law_normal(double mean, double std);
  * std == 0 gives the constant mean. */
 bool sower_law_truncated_normal(double mean, double std, double lower, double upper, double low, double high,
                                 const char *field, struct sower_law *law, struct sower_problem *problem);
+
+/* Whether the dtype holds every value that the law can give. The parameters and both extremes, those of the
+ * words farthest out, must be finite in the law's format; clamped and rounded to f16 or bf16 the extremes
+ * must be finite as well (f8 saturates). If not, *beyond is the parameter or the extreme at fault, in double.
+ */
+bool sower_law_fits(const struct sower_law *law, enum sower_dtype dtype, double *beyond);
 
 /* The element that a word becomes: f32 for dtypes of 32 bits and fewer, f64 for f64. These define the laws;
  * kernels compute the same faster. */

@@ -1,12 +1,9 @@
 #include "plan.h"
 
-#include <float.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "catalogue.h"
-
-/* More standard deviations than any word is away from the mean (the last 64-bit word is at 9.16). */
-static const double FARTHEST = 10;
 
 static bool check_rank(const struct sower_entry *entry, const struct sower_shape *shape,
                        struct sower_problem *problem)
@@ -51,33 +48,38 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
     return initializer->entry->resolve(plan->values, plan, problem);
 }
 
-static bool check_range(const struct sower_plan *plan, double largest, const char *what,
-                        struct sower_problem *problem)
+bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
+                      struct sower_problem *problem)
 {
-    double limit = plan->dtype == SOWER_F64 ? DBL_MAX : (double)FLT_MAX;
-    if (fabs(largest) <= limit) {
+    /* The f8 types saturate, but only what is finite in f32, of which they are made. */
+    bool narrowest = sower_dtype_size(plan->dtype) == 1;
+    enum sower_dtype holder = narrowest ? SOWER_F32 : plan->dtype;
+    double beyond;
+    if (sower_law_fits(law, plan->dtype, &beyond)) {
         return true;
     }
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                             "%s is out of the range of %s: values up to %g would occur.", what,
-                             sower_dtype_name(plan->dtype), largest);
+    char value[32] = "too large for a double";
+    if (isfinite(beyond)) {
+        snprintf(value, sizeof value, "%.9g", fabs(beyond));
+    }
+    return sower_problem_set(
+        problem, SOWER_PROBLEM_INVALID, "init",
+        "What this comes to, in magnitude, is %s, and the largest number of %s%s is %.9g. "
+        "Take smaller parameters%s.",
+        value, sower_dtype_name(holder), narrowest ? ", from which f8 is rounded," : "",
+        sower_dtype_largest(holder), plan->dtype == SOWER_F64 ? "" : ", or a dtype of a wider range");
 }
 
 bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem)
 {
-    if (!check_range(plan, value, "The value", problem)) {
+    plan->law = sower_law_constant(value);
+    if (!sower_plan_holds(plan, &plan->law, problem)) {
         return false;
     }
     double element;
     double rounded[1];
     sower_dtype_narrow(plan->dtype, &value, 1, rounded);
     sower_dtype_widen(plan->dtype, rounded, 1, &element);
-    if (isinf(element)) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "The value %g is out of the range of %s.", value,
-                                 sower_dtype_name(plan->dtype));
-    }
-    plan->law = sower_law_constant(value);
     plan->mean_expected = plan->low = plan->high = element;
     plan->std_expected = 0;
     return true;
@@ -87,14 +89,19 @@ bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct
 {
     if (low > high) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "low is %g and high is %g: low must not be above high.", low, high);
+                                 "low is %.9g and high is %.9g: low must not be above high.", low, high);
     }
-    double largest = fmax(fabs(low), fabs(high));
-    if (!check_range(plan, largest, "The range", problem) ||
-        !check_range(plan, high - low, "The range", problem)) {
-        return false;
+    if (isinf(high - low)) { /* which leaves half of it infinite, whatever the dtype */
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "init",
+            "The range from %.9g to %.9g is wider than a double can say: its width is at "
+            "most %.9g.",
+            low, high, sower_dtype_largest(SOWER_F64));
     }
     plan->law = sower_law_uniform(low, high);
+    if (!sower_plan_holds(plan, &plan->law, problem)) {
+        return false;
+    }
     plan->low = low;
     plan->high = high;
     plan->mean_expected = low + (high - low) / 2;
@@ -104,13 +111,10 @@ bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct
 
 bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct sower_problem *problem)
 {
-    if (!check_range(plan, fabs(mean) + FARTHEST * std, "The distribution", problem)) {
-        return false;
-    }
     plan->law = sower_law_normal(mean, std);
     plan->std = plan->std_expected = std;
     plan->mean_expected = mean;
-    return true;
+    return sower_plan_holds(plan, &plan->law, problem);
 }
 
 static double density(double z)
@@ -144,8 +148,8 @@ bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double st
     if (std == 0) {
         return sower_plan_constant(plan, mean, problem);
     }
-    if (!check_range(plan, fabs(mean) + FARTHEST * std, "The distribution", problem) ||
-        !sower_law_truncated_normal(mean, std, lower, upper, low, high, "init", &plan->law, problem)) {
+    if (!sower_law_truncated_normal(mean, std, lower, upper, low, high, "init", &plan->law, problem) ||
+        !sower_plan_holds(plan, &plan->law, problem)) {
         return false;
     }
     plan->std = std;

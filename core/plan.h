@@ -42,8 +42,8 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
                      enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
                      struct sower_problem *problem);
 
-/* For resolvers: each sets the law and everything that the plan says of it. A parameter that f32 cannot hold
- * (for f64 tensors: whose arithmetic overflows) is refused, with the field "init". */
+/* For resolvers: each sets the law and everything that the plan says of it, and refuses, with the field
+ * "init", a law that can give a value that the plan's dtype does not hold (sower_law_fits). */
 bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem);
 
 /* U[low, high); refuses low > high. */
@@ -57,6 +57,10 @@ bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct 
  * constant mean. */
 bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std, double lower, double upper,
                                  double low, double high, struct sower_problem *problem);
+
+/* For structures: that refusal alone, for a law with the same extremes as the structure. */
+bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
+                      struct sower_problem *problem);
 
 /* For structures: only `share` of the elements follow the law, the others are 0. Corrects what the plan
  * expects: mean, std and support. Always true. */

@@ -93,7 +93,7 @@ SOWER_INLINE float sower_inline_law_f32(const struct sower_law *law, uint32_t wo
 SOWER_INLINE double sower_inline_law_f64(const struct sower_law *law, uint64_t word)
 {
     uint64_t inside;
-    switch (law->kind) {
+    switch (law->kind64) {
     case SOWER_LAW_UNIFORM:
         return sower_inline_clamp_f64(law, fma(sower_inline_uniform_f64(word), law->scale64, law->shift64));
     case SOWER_LAW_NORMAL:

@@ -140,11 +140,12 @@ static const struct sower_structure ORTHOGONAL = {
 };
 
 /* What is known of one element of a Haar matrix: symmetric around 0, with variance gain² over the longer
- * side, never above gain. */
+ * side, never above gain but for rounding, for which 2⁻¹⁰ leaves more room than it takes. */
 static bool expect_haar(struct sower_plan *plan, double gain, struct matrix matrix,
                         struct sower_problem *problem)
 {
-    if (!sower_plan_constant(plan, gain, problem)) {
+    plan->law = sower_law_constant(gain * (1 + 0x1p-10));
+    if (!sower_plan_holds(plan, &plan->law, problem)) {
         return false;
     }
     plan->gain = gain;

@@ -124,8 +124,9 @@ void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16])
 enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype)
 {
     bool plain;
-    if (law->kind != SOWER_LAW_UNIFORM) {
-        return law->kind == SOWER_LAW_NORMAL ? SOWER_METHOD_NORMAL : SOWER_METHOD_TRUNCATED;
+    enum sower_law_kind kind = sower_law_kind(law, dtype);
+    if (kind != SOWER_LAW_UNIFORM) {
+        return kind == SOWER_LAW_NORMAL ? SOWER_METHOD_NORMAL : SOWER_METHOD_TRUNCATED;
     }
     /* fma is monotone, so if the clamp leaves the images of the least and the greatest c alone, it leaves
      * all. These are the images of the words with s = -2^23 and s = 2^23 - 1 (f64: 2^52). */

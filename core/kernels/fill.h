@@ -74,7 +74,7 @@ KERNEL static bool next_batch(struct sower_walk *walk, struct sower_batch *batch
 static void fill_runs(const struct sower_law *law, enum sower_dtype dtype, const struct sower_seed *seed,
                       const struct sower_runs *runs, void *elements)
 {
-    if (law->kind == SOWER_LAW_CONSTANT) {
+    if (sower_law_kind(law, dtype) == SOWER_LAW_CONSTANT) {
         sower_fill_constant(law, dtype, runs->length * runs->count, elements);
         return;
     }

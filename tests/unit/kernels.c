@@ -46,7 +46,7 @@ static struct sower_law truncated(double mean, double std, double lower, double 
     return law;
 }
 
-enum { LAW_CHOICES = 14 };
+enum { LAW_CHOICES = 16 };
 
 static struct sower_law choose_law(uint64_t choice)
 {
@@ -77,6 +77,10 @@ static struct sower_law choose_law(uint64_t choice)
         return truncated(shift, scale, -(double)INFINITY, -3.1);
     case 11:
         return truncated(0, 1, -(double)INFINITY, (double)INFINITY);
+    case 13:
+        return sower_law_uniform(-1e-46, -9.999999999999998e-47); /* between two floats: -0 in f32 */
+    case 14:
+        return truncated(-7e-46, 1.4e-44, -0.1, 0.09); /* zeros of either sign */
     case 12:
         return truncated(1, 1e-7, -1, 1); /* few floats lie between the bounds */
     default:

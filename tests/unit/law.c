@@ -113,6 +113,43 @@ static void uniform_between_two_floats_is_the_nearest_one(void **state)
     assert_true(sower_law_f32(&law, 99) == 0.1f);
 }
 
+/* Bounds so near to each other have one sign, and the zero between them has it for every word. */
+static void between_two_floats_beside_zero_is_the_zero_of_that_side(void **state)
+{
+    (void)state;
+    struct sower_law cut, below = sower_law_uniform(-1e-46, -9.999999999999998e-47);
+    struct sower_law above = sower_law_uniform(9.999999999999998e-47, 1e-46);
+    struct sower_problem problem;
+    assert_true(sower_law_truncated_normal(-1e-46, 2e-45, 0.4e-46 / 2e-45, 0.8e-46 / 2e-45, -0.6e-46,
+                                           -0.2e-46, "", &cut, &problem));
+    uint32_t word = 0;
+    do {
+        float low = sower_law_f32(&below, word), high = sower_law_f32(&above, word);
+        float middle = sower_law_f32(&cut, word);
+        assert_true(low == 0 && signbit(low) && high == 0 && !signbit(high));
+        assert_true(middle == 0 && signbit(middle));
+        word += word_step;
+    } while (word >= word_step);
+    assert_true(sower_law_f64(&below, 0) < -9.999999999999998e-47 && sower_law_f64(&below, 0) >= -1e-46);
+    assert_int_equal(sower_law_kind(&below, SOWER_F64), SOWER_LAW_UNIFORM);
+    assert_int_equal(sower_law_kind(&below, SOWER_BF16), SOWER_LAW_CONSTANT);
+}
+
+/* z64 falls by a unit in the last place from time to time, so that counting words would give another rank. */
+static void a_rank_at_a_fall_is_that_of_the_bisection(void **state)
+{
+    (void)state;
+    const double bound = -1.157472026682862;
+    uint64_t rank = sower_normal_rank(bound);
+    assert_int_equal(rank, 2278906719907230688);
+    assert_true(sower_normal_f64(rank - 1) < bound && sower_normal_f64(rank) >= bound);
+    bool falls = false;
+    for (uint64_t word = rank; word < rank + 1000; word++) {
+        falls = falls || sower_normal_f64(word) < bound;
+    }
+    assert_true(falls);
+}
+
 static void normal_scales_and_shifts_in_one_rounding(void **state)
 {
     (void)state;
@@ -221,6 +258,8 @@ int main(void)
         cmocka_unit_test(uniform_is_odd_where_its_range_is),
         cmocka_unit_test(uniform_never_leaves_its_half_open_range),
         cmocka_unit_test(uniform_between_two_floats_is_the_nearest_one),
+        cmocka_unit_test(between_two_floats_beside_zero_is_the_zero_of_that_side),
+        cmocka_unit_test(a_rank_at_a_fall_is_that_of_the_bisection),
         cmocka_unit_test(normal_scales_and_shifts_in_one_rounding),
         cmocka_unit_test(truncated_words_are_those_within_the_bounds),
         cmocka_unit_test(truncated_is_odd_where_its_bounds_are),
