@@ -2,6 +2,7 @@
 """Makes core/normal_table.c: polynomials for the inverse normal CDF, one for every octave.
 
     python3 tests/tables/normal.py > core/normal_table.c
+    python3 tests/tables/normal.py --json > proto/vectors/normal_table.json
 
 Read core/normal.h first: it says what r, an octave, its centre and d are. Everything here is computed with mpmath at
 240 bits and rounded once at the end, so the output is the same everywhere, byte for byte.
@@ -16,6 +17,8 @@ of that degree. Two refinements keep the error near the half ulp of the last rou
 The octave of the median is centred on the median itself, so that z keeps its relative precision as it goes to 0.
 """
 
+import json
+import struct
 import sys
 
 from mpmath import mp, mpf
@@ -157,9 +160,7 @@ def print_array(head, items, width):
 
 
 def print_format(name, form):
-    """Column n is the octave of the words r with n leading zeros; the last is also that of r = 0 and stands at 0."""
-    octaves = [fit_octave(form, k) for k in range(form["bits"] - 1)]
-    octaves = octaves[:1] + octaves[::-1]
+    octaves = octaves_of(form)
     columns = form["bits"]
     print()
     print_array(
@@ -182,7 +183,32 @@ def print_format(name, form):
     print("};")
 
 
+def octaves_of(form):
+    """Column n is the octave of the words r with n leading zeros; the last is also that of r = 0 and stands at 0."""
+    octaves = [fit_octave(form, k) for k in range(form["bits"] - 1)]
+    return octaves[:1] + octaves[::-1]
+
+
+def bits_text(form, number):
+    """The bits of a number of this format, as hexadecimal digits."""
+    return struct.pack(">f" if form["real"] == "float" else ">d", float(number)).hex()
+
+
+def print_json():
+    table = {"spec": 1}
+    for name, form in FORMATS.items():
+        octaves, digits = octaves_of(form), form["bits"] // 4
+        table[name] = {
+            "scale": bits_text(form, mpf(2) ** -form["scale"]),
+            "centre": [f"{centre:0{digits}x}" for centre, _ in octaves],
+            "coefficients": [[bits_text(form, c[j]) for _, c in octaves] for j in range(form["degree"] + 1)],
+        }
+    json.dump(table, sys.stdout, indent=1)
+
+
 def main():
+    if sys.argv[1:] == ["--json"]:
+        return print_json()
     print("/* Made by tests/tables/normal.py; change it there. */")
     print("/* clang-format off */")
     print('#include "normal_table.h"')

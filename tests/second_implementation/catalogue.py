@@ -1,0 +1,296 @@
+"""Sections 6 and 7: fans, the entries with their parameters, and what each entry makes of them.
+
+An entry's `resolve(p, tensor)` gives a law (laws.py), or a function that makes a structure (structures.py) of a seed.
+`tensor` knows what the formulas need: shape, layout, form, and the fans as doubles.
+"""
+import math
+from dataclasses import dataclass
+
+from . import laws, structures
+from .floats import DTYPES, F32, F64
+from .refusal import Refusal
+
+INF = math.inf
+WHOLE_MAX = 2 ** 53
+TRUNCATED_STD = 0.87962566103423978
+
+
+@dataclass
+class Parameter:
+    name: str
+    kind: str  # real, whole, boolean or choice
+    default: object = None  # None: must be given
+    least: float = -INF
+    above: bool = False  # the least value itself is outside
+    most: float = INF
+    infinite: bool = False
+    choices: tuple = ()
+
+    def check(self, value):
+        if self.kind not in ("real", "whole"):
+            return value
+        good = value > self.least if self.above else value >= self.least
+        if (not good or value > self.most or (math.isinf(value) and not self.infinite) or math.isnan(value)
+                or (self.kind == "whole" and value != math.floor(value))):
+            raise Refusal("init", f"{self.name} is outside of its domain")
+        return float(value) + 0.0  # there is one zero, the positive one
+
+
+def real(name, default=None, least=-INF, **more):
+    return Parameter(name, "real", default, least, **more)
+
+
+def whole(name, default=None):
+    return Parameter(name, "whole", default, 1, most=WHOLE_MAX)
+
+
+def choice(name, default, *choices):
+    return Parameter(name, "choice", default, choices=choices)
+
+
+class Tensor:
+    """What a formula may ask of a tensor."""
+
+    def __init__(self, shape, dtype, layout, fan_in, fan_out):
+        self.shape, self.layout, self.dtype = shape, layout, DTYPES[dtype]
+        self.form = F64 if dtype == "f64" else F32
+        self.fan_in, self.fan_out = float(fan_in), float(fan_out)
+        self.n1, self.total = max(self.fan_in, 1.0), max(self.fan_in + self.fan_out, 1.0)
+        self.count = 0 if 0 in shape else math.prod(shape)
+        self.gain = self.std = self.limit = None  # what a plan says of it; None where it does not apply
+
+    def fan(self, mode):
+        return max({"fan_in": self.fan_in, "fan_out": self.fan_out, "fan_avg": (self.fan_in + self.fan_out) / 2}[mode], 1.0)
+
+    def in_range(self, law):
+        """Refuses a law that can produce what its dtype cannot hold."""
+        reached = [*law.parts, law.least, law.greatest]
+        stored = [] if self.dtype.saturates else [self.dtype.round(law.clamp(x)) for x in (law.least, law.greatest)]
+        if not all(map(math.isfinite, reached + stored)):
+            raise Refusal("init", "a value is beyond the range of the dtype")
+        return law
+
+    # The laws of this tensor, each refused where it is out of range.
+
+    def constant(self, value):
+        return self.in_range(laws.Constant(self.form, value))
+
+    def uniform(self, low, high):
+        if low > high:
+            raise Refusal("init", "low is above high")
+        return self.in_range(laws.uniform(self.form, low, high))
+
+    def symmetric(self, limit):
+        self.limit = limit
+        return self.uniform(-limit, limit)
+
+    def normal(self, mean, std):
+        self.std = std
+        return self.in_range(laws.normal(self.form, mean, std))
+
+    def truncated(self, mean, std, lower, upper, low, high):
+        self.std = std
+        if not lower < upper:
+            raise Refusal("init", "the lower bound is not below the upper one")
+        if std != 0 and laws.span32(lower, upper) < 2 ** 16:
+            raise Refusal("init", "the bounds hold too little of the distribution")
+        return self.in_range(laws.truncated(self.form, mean, std, lower, upper, low, high))
+
+
+def channels(tensor):
+    return structures.Channels(tensor.shape, tensor.layout)
+
+
+def variance_scaling(p, t):
+    n = t.fan(p["mode"])
+    if p["distribution"] == "uniform":
+        return t.symmetric(math.sqrt(3 * p["scale"] / n))
+    if p["distribution"] == "untruncated_normal":
+        return t.normal(0.0, math.sqrt(p["scale"] / n))
+    std = math.sqrt(p["scale"] / n) / TRUNCATED_STD
+    return t.truncated(0.0, std, -2.0, 2.0, -2 * std, 2 * std)
+
+
+def scaled(scale, mode, distribution):
+    return lambda p, t: variance_scaling({"scale": scale, "mode": mode, "distribution": distribution}, t)
+
+
+def truncated_normal(p, t):
+    mean, std = p["mean"], p["std"]
+    return t.truncated(mean, std, p["lower"], p["upper"], mean + p["lower"] * std, mean + p["upper"] * std)
+
+
+def trunc_normal(p, t):
+    mean, std = p["mean"], p["std"]
+    return t.truncated(mean, std, (p["a"] - mean) / std, (p["b"] - mean) / std, p["a"], p["b"])
+
+
+GAINS = {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+
+
+def kaiming(p, t):
+    g = math.sqrt(2 / (1 + p["a"] * p["a"])) if p["nonlinearity"] == "leaky_relu" else GAINS.get(p["nonlinearity"], 1.0)
+    t.gain = g
+    return g / math.sqrt(t.fan(p["mode"]))
+
+
+def kaiming_uniform(p, t):
+    return t.symmetric(math.sqrt(3) * kaiming(p, t))
+
+
+def kaiming_normal(p, t):
+    return t.normal(0.0, kaiming(p, t))
+
+
+KWON = {"logistic": 1.0, "tanh": 4.0, "relu": math.sqrt(2)}
+
+
+def xavier(scale, law):
+    def resolve(p, t):
+        t.gain = p["gain"]
+        return law(t, p["gain"] * math.sqrt(scale / t.total))
+    return resolve
+
+
+def kwon(scale, law):
+    return lambda p, t: law(t, KWON[p["activation"]] * math.sqrt(scale / t.total))
+
+
+def siren(p, t):
+    return t.symmetric(1 / t.n1 if p["first"] else math.sqrt(6 / t.n1) / p["omega"])
+
+
+def centred(t, std):
+    return t.normal(0.0, std)
+
+
+def identity(p, t):
+    t.gain = p["gain"]
+    t.constant(p["gain"])
+    return lambda seed: structures.Identity(p["gain"])
+
+
+def dirac(p, t):
+    groups = int(p["groups"])
+    if channels(t).outs % groups != 0:
+        raise Refusal("init", "groups does not divide the out channels")
+    return lambda seed: structures.Dirac(channels(t), groups)
+
+
+def bilinear(p, t):
+    return lambda seed: structures.Bilinear(channels(t))
+
+
+def lstm_bias(p, t):
+    if t.shape[0] % 4 != 0:
+        raise Refusal("shape", "no four gates")
+    t.constant(p["forget"])
+    return lambda seed: structures.LstmBias(t.shape[0], p["forget"])
+
+
+def sparse(p, t):
+    rows, columns = t.shape
+    if rows > 2 ** 22 and columns > 0:
+        raise Refusal("shape", "too many rows", 413)
+    law = t.normal(0.0, p["std"])
+    if t.count and rows * (-(-columns // 8) * 8) > 2 ** 35:
+        raise Refusal("shape", "more keys than a stream has", 413)
+    return lambda seed: structures.Sparse(seed, t.shape, p["sparsity"], law)
+
+
+def orthogonal(p, t):
+    t.gain = p["gain"]
+    t.constant(p["gain"] * (1 + 2 ** -10))  # an element may exceed the gain by rounding
+    return lambda seed: structures.OrthogonalTensor(seed, t.shape, t.layout, p["gain"], t.form)
+
+
+def delta_orthogonal(p, t):
+    if channels(t).ins > channels(t).outs:
+        raise Refusal("shape", "more channels come in than go out")
+    t.gain = p["gain"]
+    t.constant(p["gain"] * (1 + 2 ** -10))  # an element may exceed the gain by rounding
+    return lambda seed: structures.DeltaOrthogonal(seed, channels(t), p["gain"], t.form)
+
+
+@dataclass
+class Entry:
+    name: str
+    resolve: object
+    parameters: tuple = ()
+    ranks: tuple = (0, 8)
+    aliases: tuple = ()
+
+
+ZERO_TO_8, CONVOLUTION, MATRIX, WEIGHT = (0, 8), (3, 5), (2, 2), (2, 8)
+GAIN = real("gain", 1.0, 0)
+MODE = choice("mode", "fan_in", "fan_in", "fan_out")
+NONLINEARITY = choice("nonlinearity", "leaky_relu", "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+                      "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
+ACTIVATION = choice("activation", None, "logistic", "tanh", "relu")
+
+ENTRIES = [
+    Entry("zeros", lambda p, t: t.constant(0.0)),
+    Entry("ones", lambda p, t: t.constant(1.0)),
+    Entry("constant", lambda p, t: t.constant(p["value"]), (real("value", 0.0),)),
+    Entry("uniform", lambda p, t: t.uniform(p["low"], p["high"]), (real("low", -0.05), real("high", 0.05))),
+    Entry("normal", lambda p, t: t.normal(p["mean"], p["std"]), (real("mean", 0.0), real("std", 0.05, 0))),
+    Entry("truncated_normal", truncated_normal,
+          (real("mean", 0.0), real("std", 0.05, 0), real("lower", -2.0, infinite=True), real("upper", 2.0, infinite=True))),
+    Entry("trunc_normal", trunc_normal,
+          (real("mean", 0.0), real("std", 1.0, 0, above=True), real("a", -2.0, infinite=True), real("b", 2.0, infinite=True))),
+    Entry("variance_scaling", variance_scaling,
+          (real("scale", 1.0, 0, above=True), choice("mode", "fan_in", "fan_in", "fan_out", "fan_avg"),
+           choice("distribution", "truncated_normal", "truncated_normal", "untruncated_normal", "uniform"))),
+    Entry("glorot_uniform", scaled(1.0, "fan_avg", "uniform")),
+    Entry("glorot_normal", scaled(1.0, "fan_avg", "truncated_normal")),
+    Entry("he_uniform", scaled(2.0, "fan_in", "uniform")),
+    Entry("he_normal", scaled(2.0, "fan_in", "truncated_normal")),
+    Entry("lecun_uniform", scaled(1.0, "fan_in", "uniform")),
+    Entry("lecun_normal", scaled(1.0, "fan_in", "truncated_normal")),
+    Entry("xavier_uniform", xavier(6, Tensor.symmetric), (GAIN,), WEIGHT),
+    Entry("xavier_normal", xavier(2, centred), (GAIN,), WEIGHT),
+    Entry("kaiming_uniform", kaiming_uniform, (real("a", 0.0), MODE, NONLINEARITY), WEIGHT),
+    Entry("kaiming_normal", kaiming_normal, (real("a", 0.0), MODE, NONLINEARITY), WEIGHT),
+    Entry("kwon_uniform", kwon(6, Tensor.symmetric), (ACTIVATION,)),
+    Entry("kwon_normal", kwon(2, centred), (ACTIVATION,)),
+    Entry("siren_uniform", siren, (real("omega", 30.0, 0, above=True), Parameter("first", "boolean", False))),
+    Entry("small_normal", lambda p, t: t.normal(0.0, math.sqrt(2 / (5 * t.n1)))),
+    Entry("wang_normal", lambda p, t: t.normal(0.0, 2 / (p["layers"] * math.sqrt(t.n1))), (whole("layers"),)),
+    Entry("fan_uniform", lambda p, t: t.symmetric(1 / math.sqrt(p["fan_in"])), (whole("fan_in"),)),
+    Entry("identity", identity, (real("gain", 1.0),), MATRIX, ("eye",)),
+    Entry("dirac", dirac, (whole("groups", 1.0),), CONVOLUTION),
+    Entry("bilinear", bilinear, (), CONVOLUTION),
+    Entry("lstm_bias", lstm_bias, (real("forget", 1.0), choice("gates", "ifgo", "ifgo", "ifco")), (1, 1)),
+    Entry("sparse", sparse, (real("sparsity", None, 0, most=1.0), real("std", 0.01, 0)), MATRIX),
+    Entry("orthogonal", orthogonal, (GAIN,), WEIGHT),
+    Entry("delta_orthogonal", delta_orthogonal, (GAIN,), CONVOLUTION),
+]
+NAMES = {name: entry for entry in ENTRIES for name in (entry.name, *entry.aliases)}
+
+
+def layout_sets(rank, layout, in_axes, out_axes, batch_axes):
+    """The axes in force, ascending. None stands for axes that were not given."""
+    if rank >= 2:
+        of_layout = ([1], [0]) if layout == "oi" else ([rank - 2], [rank - 1])
+    else:
+        of_layout = [], []
+    ins = of_layout[0] if in_axes is None else in_axes
+    outs = of_layout[1] if out_axes is None else out_axes
+    batches = batch_axes or []
+    if set(batches) & (set(ins) | set(outs)):
+        raise Refusal("batch_axis", "an axis is in two sets")
+    if set(ins) & set(outs):
+        raise Refusal("in_axis" if in_axes is not None else "out_axis", "an axis is in two sets")
+    return sorted(ins), sorted(outs), sorted(batches)
+
+
+def fans(shape, ins, outs, batches):
+    """Section 6."""
+    if not ins and not outs and not batches and len(shape) <= 1:
+        size = shape[0] if shape else 1
+        return size, size
+    field_size = math.prod(size for axis, size in enumerate(shape) if axis not in ins + outs + batches)
+    fan_in, fan_out = (field_size * math.prod(shape[axis] for axis in axes) for axes in (ins, outs))
+    if max(fan_in, fan_out) >= 2 ** 64:
+        raise Refusal("shape", "a fan beyond 2^64")
+    return fan_in, fan_out
