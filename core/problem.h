@@ -28,4 +28,7 @@ struct sower_problem {
 bool sower_problem_set(struct sower_problem *problem, enum sower_problem_code code, const char *field,
                        const char *sentence, ...) __attribute__((format(printf, 4, 5)));
 
+/* Says that memory has run out, which is never the request's fault; returns false. */
+bool sower_problem_memory(struct sower_problem *problem);
+
 #endif

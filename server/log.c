@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../core/utf8.h"
 #include "../proto/number.h"
 
 enum { TIME_LENGTH = 24 };
@@ -40,36 +41,12 @@ static bool append(struct sower_log_line *line, const char *bytes, size_t length
     return true;
 }
 
-/* The length of the UTF-8 sequence at `text`, or 0 when there is none of `left` bytes at most. */
-static size_t sequence_length(const unsigned char *text, size_t left)
-{
-    unsigned char lead = text[0];
-    size_t length = lead < 0x80   ? 1
-                    : lead < 0xc2 ? 0
-                    : lead < 0xe0 ? 2
-                    : lead < 0xf0 ? 3
-                    : lead < 0xf5 ? 4
-                                  : 0;
-    if (length > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool outside =
-        length == 3 ? (lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f)
-                    : length == 4 && ((lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f));
-    return outside ? 0 : length;
-}
-
 /* One character of JSON text, escaped; returns the bytes that it took from `text`. */
 static size_t append_character(struct sower_log_line *line, const unsigned char *text, size_t left,
                                bool *full)
 {
     char escape[8];
-    size_t taken = sequence_length(text, left), length;
+    size_t taken = sower_utf8_length((const char *)text, left), length;
     if (taken == 0) {
         *full = !append(line, "?", 1);
         return 1;

@@ -1,0 +1,35 @@
+#include "utf8.h"
+
+size_t sower_utf8_length(const char *text, size_t left)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    unsigned char lead = bytes[0];
+    size_t length = lead < 0x80   ? 1
+                    : lead < 0xc2 ? 0
+                    : lead < 0xe0 ? 2
+                    : lead < 0xf0 ? 3
+                    : lead < 0xf5 ? 4
+                                  : 0;
+    if (length > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) {
+            return 0; /* a NUL too ends it here */
+        }
+    }
+    bool overlong = (lead == 0xe0 && bytes[1] < 0xa0) || (lead == 0xf0 && bytes[1] < 0x90);
+    bool surrogate = lead == 0xed && bytes[1] > 0x9f;
+    bool beyond = lead == 0xf4 && bytes[1] > 0x8f;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+bool sower_utf8_check(const char *text, size_t length)
+{
+    size_t at = 0, taken = 1;
+    while (at < length && taken > 0) {
+        taken = sower_utf8_length(text + at, length - at);
+        at += taken;
+    }
+    return taken > 0;
+}
