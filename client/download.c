@@ -217,7 +217,7 @@ enum sow_exit download_run(const struct download *download, int *write_errno)
     enum sow_exit result = SOW_DONE;
     *write_errno = 0;
     if (fetching == NULL) {
-        return report_failure(download->options, "out of memory.");
+        return report_memory(download->options);
     }
     fetching->download = download;
     pthread_mutex_init(&fetching->lock, NULL);

@@ -130,7 +130,7 @@ static enum sow_exit show_page(struct listing *listing, const char *address, cha
     if (!json_is_array(entries) || !followed) {
         result = report_stranger(listing->options, &answer, "not with experiments");
     } else if (!print_page(listing, page, entries)) {
-        result = report_failure(listing->options, "memory has run out.");
+        result = report_memory(listing->options);
     }
     json_decref(entries);
     json_decref(page);
@@ -147,7 +147,7 @@ static enum sow_exit show_all(struct listing *listing)
                              listing->experiment != NULL ? listing->experiment : "", window, first);
     char *address = strdup(first);
     if (address == NULL) {
-        return report_failure(listing->options, "out of memory.");
+        return report_memory(listing->options);
     }
     while (address != NULL && listing->left > 0 && result == SOW_DONE) {
         char *next;

@@ -114,7 +114,10 @@ static enum sow_exit transfer(struct getting *getting, const struct tensor_field
     const struct options *options = getting->options;
     struct http_receiver receiver = {begin, receive, tick, getting};
     struct http_answer answer;
-    json_t *body = tensor_json(fields);
+    json_t *body;
+    if (!tensor_json(fields, &body)) {
+        return report_memory(options);
+    }
     struct http_question question = {
         .path = "/v1/tensor", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
     progress_begin(&getting->progress, options_value(options, "quiet") != NULL,

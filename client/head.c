@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../proto/json.h"
 #include "../proto/record.h"
 #include "http.h"
 #include "output.h"
@@ -136,9 +137,8 @@ static enum sow_exit write_text(const struct options *options, const char *text)
 static enum sow_exit write_head(const struct options *options, const struct sower_head *head)
 {
     json_t *object = sower_head_json(head);
-    char *text = json_dumps(object, JSON_COMPACT);
-    enum sow_exit result =
-        text != NULL ? write_text(options, text) : report_failure(options, "memory has run out.");
+    char *text = sower_json_text(object, JSON_COMPACT);
+    enum sow_exit result = text != NULL ? write_text(options, text) : report_memory(options);
     free(text);
     json_decref(object);
     return result;
@@ -153,7 +153,7 @@ static enum sow_exit run(const struct options *options)
     }
     struct sower_head *head = malloc(sizeof *head);
     if (head == NULL) {
-        return report_failure(options, "memory has run out.");
+        return report_memory(options);
     }
     enum sow_exit result = head_fetch(options, head);
     const char *wanted = options_value(options, "writer");

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include "../proto/json.h"
 #include "../proto/version.h"
 
 static const char DEFAULT_SERVER[] = "http://127.0.0.1:7697";
@@ -28,7 +29,7 @@ struct exchange {
     char *body;
 };
 
-/* Text of libcurl's or jansson's making, grown by pieces; NULL once memory has run out. */
+/* Text of libcurl's making, grown by pieces; NULL once memory has run out. */
 static char *join(char *text, const char *more)
 {
     if (text == NULL || more == NULL) {
@@ -272,7 +273,7 @@ static CURLcode set_question(struct exchange *exchange, const char *base,
     if (question->text != NULL) {
         code = set_posting(exchange, question->text, question->text_size);
     } else if (post) {
-        exchange->body = json_dumps(question->body, JSON_COMPACT);
+        exchange->body = sower_json_text(question->body, JSON_COMPACT);
         code = exchange->body == NULL ? CURLE_OUT_OF_MEMORY
                                       : set_posting(exchange, exchange->body, strlen(exchange->body));
     } else {

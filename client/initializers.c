@@ -95,13 +95,9 @@ static void print_card(const struct sower_entry *entry)
 /* Prints and releases. */
 static enum sow_exit print_json(const struct options *options, json_t *json)
 {
-    if (json == NULL) {
-        return report_failure(options, "out of memory.");
-    }
-    json_dumpf(json, stdout, JSON_COMPACT);
-    fputc('\n', stdout);
+    bool printed = terminal_json_value(stdout, json);
     json_decref(json);
-    return SOW_DONE;
+    return printed ? SOW_DONE : report_memory(options);
 }
 
 static enum sow_exit run(const struct options *options)

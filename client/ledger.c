@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "../proto/json.h"
 #include "http.h"
 #include "lines.h"
 #include "report.h"
@@ -52,14 +53,15 @@ struct listing {
     /* Why the receiver stopped: a clause for report_stranger, or a write that failed. */
     const char *fault;
     int write_errno;
+    bool no_memory;
 };
 
 /* Names what is no draw, in parentheses, so that it is not taken for a name. */
-static void name_kind(json_t *line)
+static void name_kind(json_t **line)
 {
     char text[64];
-    const char *kind = json_string_value(json_object_get(line, "kind"));
-    json_int_t count = json_integer_value(json_object_get(line, "count"));
+    const char *kind = json_string_value(json_object_get(*line, "kind"));
+    json_int_t count = json_integer_value(json_object_get(*line, "count"));
     if (kind == NULL || strcmp(kind, "draw") == 0) {
         return;
     }
@@ -70,34 +72,40 @@ static void name_kind(json_t *line)
     } else {
         snprintf(text, sizeof text, "(%.60s)", kind);
     }
-    json_object_set_new(line, "name", json_string(text));
+    sower_json_set(line, "name", json_string(text));
 }
 
-static void print_row(struct listing *listing, json_t *line)
+static void print_row(struct listing *listing, json_t **line)
 {
+    name_kind(line);
+    if (*line == NULL) {
+        listing->no_memory = true;
+        return;
+    }
     if (!listing->titled) {
         table_titles(COLUMNS, COLUMN_COUNT);
         listing->titled = true;
     }
-    name_kind(line);
-    table_row(COLUMNS, COLUMN_COUNT, line);
+    table_row(COLUMNS, COLUMN_COUNT, *line);
 }
 
 static bool print_line(void *context, const char *text, size_t size)
 {
     struct listing *listing = context;
-    json_t *line = json_loadb(text, size, 0, NULL);
+    json_error_t error;
+    json_t *line = sower_json_load(text, size, 0, &error);
     bool good = json_is_integer(json_object_get(line, "ledger"));
-    if (!good) {
-        listing->fault = "not with lines of a ledger";
-    } else if (listing->table) {
-        print_row(listing, line);
-    } else {
+    listing->no_memory = line == NULL && json_error_code(&error) == json_error_out_of_memory;
+    if (good && listing->table) {
+        print_row(listing, &line);
+    } else if (good) {
         terminal_json(stdout, text, size);
         fputc('\n', stdout);
+    } else if (!listing->no_memory) {
+        listing->fault = "not with lines of a ledger";
     }
     json_decref(line);
-    return good;
+    return good && !listing->no_memory;
 }
 
 static bool begin(void *context, const struct http_answer *answer)
@@ -128,6 +136,9 @@ static bool receive(void *context, const void *bytes, size_t size)
 
 static enum sow_exit report_stop(const struct listing *listing, const struct http_answer *answer)
 {
+    if (listing->no_memory) {
+        return report_memory(listing->options);
+    }
     if (listing->fault != NULL) {
         return report_stranger(listing->options, answer, listing->fault);
     }

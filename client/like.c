@@ -1,12 +1,15 @@
 #include "like.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "../proto/json.h"
 #include "../proto/safetensors.h"
 
 static bool fail(const char *path, struct sower_problem *problem)
@@ -34,11 +37,10 @@ static bool read_header(FILE *file, const char *path, uint64_t size, struct sowe
         return false;
     }
     char *header = malloc(length + 1);
-    bool read = header != NULL
-                    ? read_bytes(file, path, header, length, problem) &&
-                          sower_safetensors_read(header, length, size - sizeof bytes - length, tensors,
-                                                 left_out, problem)
-                    : sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    bool read = header != NULL ? read_bytes(file, path, header, length, problem) &&
+                                     sower_safetensors_read(header, length, size - sizeof bytes - length,
+                                                            tensors, left_out, problem)
+                               : sower_problem_memory(problem);
     free(header);
     return read;
 }
@@ -80,7 +82,7 @@ static bool read_files(const char *path, const json_t *map, struct sower_buffer 
     json_t *seen = json_object(), *value;
     const char *key;
     char file[PATH_MAX];
-    bool read = seen != NULL;
+    bool read = seen != NULL || sower_problem_memory(problem);
     json_object_foreach((json_t *)map, key, value)
     {
         const char *name = json_is_string(value) ? json_string_value(value) : "";
@@ -88,7 +90,7 @@ static bool read_files(const char *path, const json_t *map, struct sower_buffer 
             continue;
         }
         read = beside(path, name, file, problem) && read_file(file, tensors, left_out, problem) &&
-               json_object_set_new(seen, name, json_true()) == 0;
+               (json_object_set_new(seen, name, json_true()) == 0 || sower_problem_memory(problem));
     }
     json_decref(seen);
     return read;
@@ -102,30 +104,63 @@ static bool check_names(const struct sower_buffer *tensors, const json_t *left_o
     sower_buffer_text(&text, "[");
     sower_buffer_bytes(&text, tensors->text, tensors->length);
     sower_buffer_text(&text, "]");
-    json_t *list = text.failed ? NULL : json_loadb(text.text, text.length, 0, NULL), *tensor;
+    json_error_t error;
+    json_t *list = text.failed ? NULL : sower_json_load(text.text, text.length, 0, &error), *tensor;
     size_t i;
     bool same = list != NULL && json_array_size(list) + json_array_size(left_out) == json_object_size(map);
     json_array_foreach(list, i, tensor)
     {
         same = same && json_object_get(map, json_string_value(json_object_get(tensor, "name"))) != NULL;
     }
+    bool memory = text.failed || (list == NULL && json_error_code(&error) == json_error_out_of_memory);
     json_decref(list);
     sower_buffer_free(&text);
+    if (memory) {
+        return sower_problem_memory(problem);
+    }
     return same || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
                                      "The files do not hold the tensors that their index names.");
+}
+
+/* The JSON of a file; NULL with a problem. */
+static json_t *load(const char *path, struct sower_problem *problem)
+{
+    struct sower_buffer text = {0};
+    json_t *json = NULL;
+    json_error_t error;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || !sower_buffer_read(&text, file)) {
+        fail(path, problem);
+        goto out;
+    }
+    if (!text.failed) {
+        json = sower_json_load(text.text, text.length, JSON_REJECT_DUPLICATES, &error);
+    }
+    if (text.failed || (json == NULL && json_error_code(&error) == json_error_out_of_memory)) {
+        sower_problem_memory(problem);
+    } else if (json == NULL) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "%s is no index of safetensors files: %s.",
+                          path, error.text);
+    }
+out:
+    if (file >= 0) {
+        close(file);
+    }
+    sower_buffer_free(&text);
+    return json;
 }
 
 static bool read_index(const char *path, struct sower_buffer *tensors, json_t *left_out,
                        struct sower_problem *problem)
 {
-    json_error_t error;
-    json_t *index = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    json_t *index = load(path, problem);
     const json_t *map = json_object_get(index, "weight_map");
-    bool read = json_is_object(map) ? read_files(path, map, tensors, left_out, problem) &&
-                                          check_names(tensors, left_out, map, problem)
-                                    : sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
-                                                        "%s is no index of safetensors files: %s.", path,
-                                                        index == NULL ? error.text : "it has no weight_map");
+    bool read = json_is_object(map) && read_files(path, map, tensors, left_out, problem) &&
+                check_names(tensors, left_out, map, problem);
+    if (index != NULL && !json_is_object(map)) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                          "%s is no index of safetensors files: it has no weight_map.", path);
+    }
     json_decref(index);
     return read;
 }

@@ -1,13 +1,19 @@
 #include "model_request.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
+#include "../core/utf8.h"
+#include "../proto/json.h"
 #include "../proto/manifest_read.h"
 #include "../proto/text.h"
+#include "ask.h"
 #include "http.h"
 #include "like.h"
 #include "report.h"
@@ -36,28 +42,45 @@ static const struct option_rule CHOICE[] = {
 const struct option_group model_options = {"The model", MODEL};
 const struct option_group model_options_choice = {"The part of it", CHOICE};
 
-static enum sow_exit report_memory(const struct model_request *request)
+/* Reads the manifest's text as JSON. */
+static enum sow_exit parse_file(struct model_request *request, const char *path,
+                                const struct sower_buffer *text)
 {
-    return report_failure(request->options, "out of memory.");
+    json_error_t error;
+    request->manifest =
+        text->failed ? NULL : sower_json_load(text->text, text->length, JSON_REJECT_DUPLICATES, &error);
+    if (text->failed || (request->manifest == NULL && json_error_code(&error) == json_error_out_of_memory)) {
+        return report_memory(request->options);
+    }
+    if (request->manifest == NULL) {
+        return options_error(request->options, "%s is no manifest: line %d, column %d: %s.", path, error.line,
+                             error.column, error.text);
+    }
+    return json_is_object(request->manifest)
+               ? SOW_DONE
+               : options_error(request->options, "%s is no manifest: it holds no JSON object.", path);
 }
 
 /* The manifest's file as JSON, or an empty object where there is none. */
 static enum sow_exit read_file(struct model_request *request)
 {
     const char *path = options_value(request->options, "manifest");
-    json_error_t error;
-    bool from_stdin = path != NULL && strcmp(path, "-") == 0;
-    request->manifest = path == NULL ? json_object()
-                        : from_stdin ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error)
-                                     : json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (request->manifest == NULL && path != NULL) {
-        return options_error(request->options, "%s is no manifest: line %d, column %d: %s.", path, error.line,
-                             error.column, error.text);
+    struct sower_buffer text = {0};
+    if (path == NULL) {
+        request->manifest = json_object();
+        return request->manifest != NULL ? SOW_DONE : report_memory(request->options);
     }
-    return json_is_object(request->manifest)
-               ? SOW_DONE
-               : options_error(request->options, "%s is no manifest: it holds no JSON object.",
-                               path != NULL ? path : "");
+    bool from_stdin = strcmp(path, "-") == 0;
+    int file = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    enum sow_exit result =
+        file >= 0 && sower_buffer_read(&text, file)
+            ? parse_file(request, path, &text)
+            : options_error(request->options, "%s cannot be read: %s.", path, strerror(errno));
+    if (!from_stdin && file >= 0) {
+        close(file);
+    }
+    sower_buffer_free(&text);
+    return result;
 }
 
 static void tell_left_out(const struct model_request *request, const json_t *left_out)
@@ -93,15 +116,29 @@ static enum sow_exit read_like(struct model_request *request)
     sower_buffer_text(&array, "[");
     sower_buffer_bytes(&array, text.text, text.length);
     sower_buffer_text(&array, "]");
-    json_t *tensors = array.failed ? NULL : json_loadb(array.text, array.length, 0, NULL);
+    json_error_t error; /* the text is our own: only memory can be missing */
+    json_t *tensors = array.failed ? NULL : sower_json_load(array.text, array.length, 0, &error);
     sower_buffer_free(&array);
     if (json_object_set_new(request->manifest, "tensors", tensors) != 0) {
-        result = report_memory(request);
+        result = report_memory(request->options);
     }
 out:
     sower_buffer_free(&text);
     json_decref(left_out);
     return result;
+}
+
+/* JSON, in which they are put, holds nothing but UTF-8. */
+static enum sow_exit check_texts(const struct model_request *request)
+{
+    static const char *const names[] = {"experiment", "trial", "spec", "recipe", "init"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *text = options_value(request->options, names[i]);
+        if (text != NULL && !sower_utf8_check(text, strlen(text))) {
+            return options_error(request->options, "--%s takes text in UTF-8.", names[i]);
+        }
+    }
+    return SOW_DONE;
 }
 
 /* What the command line says wins over the manifest's file. */
@@ -111,25 +148,23 @@ static enum sow_exit add_options(struct model_request *request)
     const char *recipe = options_value(options, "recipe"), *init = options_value(options, "init"),
                *layers = options_value(options, "layers");
     int64_t number;
-    bool added = true;
     if (layers != NULL && !sower_text_integer(layers, strlen(layers), &number)) {
         return options_error(options, "--layers takes a whole number, for example 12.");
     }
     if (recipe != NULL) {
-        added = json_object_set_new(request->manifest, "recipe", json_string(recipe)) == 0;
+        sower_json_set(&request->manifest, "recipe", json_string(recipe));
     }
-    if (layers != NULL && added) {
-        added = json_object_set_new(request->manifest, "layers", json_integer(number)) == 0;
+    if (layers != NULL) {
+        sower_json_set(&request->manifest, "layers", json_integer(number));
     }
-    if (init != NULL && added) {
-        json_t *defaults = json_object_get(request->manifest, "defaults");
-        defaults = json_is_object(defaults) ? json_copy(defaults) : json_object();
-        added = json_object_set_new(defaults, "init", json_string(init)) == 0 &&
-                json_object_set(request->manifest, "defaults", defaults) == 0;
-        json_decref(defaults);
+    if (init != NULL) {
+        const json_t *given = json_object_get(request->manifest, "defaults");
+        json_t *defaults = json_is_object(given) ? sower_json_copy(given) : json_object();
+        sower_json_set(&defaults, "init", json_string(init));
+        sower_json_set(&request->manifest, "defaults", defaults);
     }
-    request->text = added ? json_dumps(request->manifest, JSON_COMPACT) : NULL;
-    return request->text != NULL ? SOW_DONE : report_memory(request);
+    request->text = sower_json_text(request->manifest, JSON_COMPACT);
+    return request->text != NULL ? SOW_DONE : report_memory(request->options);
 }
 
 /* Experiment, trial and spec: of the command line, else of the manifest; as texts, as a query has them. */
@@ -140,12 +175,16 @@ static enum sow_exit collect_asked(struct model_request *request, const struct s
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *given = options_value(request->options, names[i]);
         const json_t *own = json_object_get(manifest->asked, names[i]);
-        json_t *text = given != NULL          ? json_string(given)
-                       : json_is_integer(own) ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(own))
-                                              : json_incref((json_t *)own);
-        if (text != NULL && json_object_set_new(request->asked, names[i], text) != 0) {
-            return report_memory(request);
+        if (given == NULL && own == NULL) {
+            continue;
         }
+        sower_json_set(&request->asked, names[i],
+                       given != NULL          ? json_string(given)
+                       : json_is_integer(own) ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(own))
+                                              : json_incref((json_t *)own));
+    }
+    if (request->asked == NULL) {
+        return report_memory(request->options);
     }
     return json_object_get(request->asked, "experiment") != NULL
                ? SOW_DONE
@@ -237,10 +276,11 @@ enum sow_exit model_request_store(const struct model_request *request)
     if (http_ask(request->options, &question, &receiver, &answer) != HTTP_DONE) {
         result = report_answer(request->options, &answer);
     } else {
-        json_t *json = body.failed ? NULL : json_loadb(body.text, body.length, 0, NULL);
+        static const char wrong[] = "with another hash of the manifest";
+        json_t *json = ask_read(request->options, &answer, &body, wrong, &result);
         const char *hash = json_string_value(json_object_get(json, "manifest"));
-        if (hash == NULL || strcmp(hash, request->hash) != 0) {
-            result = report_stranger(request->options, &answer, "with another hash of the manifest");
+        if (json != NULL && (hash == NULL || strcmp(hash, request->hash) != 0)) {
+            result = report_stranger(request->options, &answer, wrong);
         }
         json_decref(json);
     }
@@ -256,7 +296,8 @@ bool model_request_given(const struct options *options)
 enum sow_exit model_request_read(struct model_request *request, const struct options *options, bool quiet)
 {
     *request = (struct model_request){.options = options, .quiet = quiet};
-    enum sow_exit result = read_file(request);
+    enum sow_exit result = check_texts(request);
+    result = result == SOW_DONE ? read_file(request) : result;
     result = result == SOW_DONE ? read_like(request) : result;
     result = result == SOW_DONE ? add_options(request) : result;
     result = result == SOW_DONE ? derive(request) : result;

@@ -56,8 +56,7 @@ static enum sow_exit run(const struct options *options)
         !json_is_string(json_object_get(said, "experiment"))) {
         result = report_stranger(options, &answer, "not with a pin");
     } else if (options_value(options, "json") != NULL) {
-        result =
-            terminal_json_value(stdout, said) ? SOW_DONE : report_failure(options, "memory has run out.");
+        result = terminal_json_value(stdout, said) ? SOW_DONE : report_memory(options);
     } else {
         print_sentence(said, pinned);
     }

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "../proto/answer.h"
+#include "../proto/json.h"
 #include "../proto/request.h"
 #include "../proto/text.h"
 #include "http.h"
@@ -57,7 +58,11 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
     struct planning planning = {.size = 0};
     struct http_receiver receiver = {begin, receive, NULL, &planning};
     struct http_answer answer;
-    json_t *body = tensor_json(fields);
+    json_t *body;
+    if (!tensor_json(fields, &body)) {
+        *result = report_memory(options);
+        return NULL;
+    }
     struct http_question question = {
         .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
     enum http_end end = http_ask(options, &question, &receiver, &answer);
@@ -66,7 +71,12 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
         *result = report_answer(options, &answer);
         return NULL;
     }
-    json_t *plan = end == HTTP_DONE ? json_loadb(planning.text, planning.size, 0, NULL) : NULL;
+    json_error_t error;
+    json_t *plan = end == HTTP_DONE ? sower_json_load(planning.text, planning.size, 0, &error) : NULL;
+    if (end == HTTP_DONE && plan == NULL && json_error_code(&error) == json_error_out_of_memory) {
+        *result = report_memory(options);
+        return NULL;
+    }
     if (!json_is_string(json_object_get(plan, "draw"))) {
         json_decref(plan);
         *result = report_stranger(options, &answer, "not with a plan");
@@ -91,7 +101,7 @@ static json_t *derive(const struct options *options, const struct tensor_fields 
         sower_request_parse(object, true, &root, &request, &problem)) {
         plan = sower_answer_plan(&request);
         if (plan == NULL) {
-            *result = report_failure(options, "out of memory.");
+            *result = report_memory(options);
         }
     } else {
         *result = report_problem(options, &problem);
@@ -182,7 +192,7 @@ static enum sow_exit run(const struct options *options)
     if (options_value(options, "json") == NULL) {
         print_card(plan);
     } else if (!terminal_json_value(stdout, plan)) {
-        result = report_failure(options, "memory has run out.");
+        result = report_memory(options);
     }
     json_decref(plan);
     return result;

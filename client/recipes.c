@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "../core/edit_distance.h"
+#include "../proto/json.h"
 #include "../proto/recipes.h"
 #include "report.h"
 #include "terminal.h"
@@ -22,13 +23,9 @@ static const struct option_group *const GROUPS[] = {&RECIPES_OPTIONS, &options_c
 /* Prints and releases. */
 static enum sow_exit print_json(const struct options *options, json_t *json)
 {
-    if (json == NULL) {
-        return report_failure(options, "out of memory.");
-    }
-    json_dumpf(json, stdout, JSON_COMPACT);
-    fputc('\n', stdout);
+    bool printed = terminal_json_value(stdout, json);
     json_decref(json);
-    return SOW_DONE;
+    return printed ? SOW_DONE : report_memory(options);
 }
 
 /* {"rules":[…]} with one rule a line: to be put into a file and edited. */
@@ -37,17 +34,23 @@ static enum sow_exit print_rules(const struct options *options, const struct sow
     json_t *rules = sower_recipe_rules(recipe), *rule;
     size_t i;
     if (rules == NULL) {
-        return report_failure(options, "out of memory.");
+        return report_memory(options);
     }
-    fputs("{\"rules\":[", stdout);
+    struct sower_buffer text = {0};
+    sower_buffer_text(&text, "{\"rules\":[");
     json_array_foreach(rules, i, rule)
     {
-        fputs(i == 0 ? "\n  " : ",\n  ", stdout);
-        json_dumpf(rule, stdout, JSON_COMPACT);
+        sower_buffer_text(&text, i == 0 ? "\n  " : ",\n  ");
+        sower_json_print(rule, JSON_COMPACT, &text);
     }
-    fputs("\n]}\n", stdout);
+    sower_buffer_text(&text, "\n]}\n");
     json_decref(rules);
-    return SOW_DONE;
+    enum sow_exit result = text.failed ? report_memory(options) : SOW_DONE;
+    if (result == SOW_DONE) {
+        fwrite(text.text, 1, text.length, stdout);
+    }
+    sower_buffer_free(&text);
+    return result;
 }
 
 static enum sow_exit run(const struct options *options)

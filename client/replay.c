@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <sodium.h>
 
+#include "../proto/json.h"
 #include "../proto/record_read.h"
 #include "../proto/text.h"
 #include "derive.h"
@@ -62,19 +63,24 @@ static bool receive(void *context, const void *bytes, size_t size)
 }
 
 /* Whether the daemon refuses this very draw (409), as a drifting one of an experiment that was pinned since:
- * then it is what differs, and other lines have answers of their own. */
-static bool is_refused(const struct http_answer *answer, struct sower_problem *differs)
+ * then it is what differs, and other lines have answers of their own. Memory that runs out is told, and is
+ * the *result then. */
+static bool is_refused(const struct replay *replay, const struct http_answer *answer,
+                       struct sower_problem *differs, enum sow_exit *result)
 {
     if (answer->end != HTTP_REFUSED || answer->status != CONFLICT) {
         return false;
     }
-    json_t *problem = json_loadb(answer->explanation, answer->explanation_size, 0, NULL);
+    json_error_t error;
+    json_t *problem = sower_json_load(answer->explanation, answer->explanation_size, 0, &error);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     if (detail != NULL) {
         sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "the daemon refuses it: %s", detail);
     }
+    bool memory = problem == NULL && json_error_code(&error) == json_error_out_of_memory;
+    *result = memory ? report_memory(replay->options) : SOW_DONE;
     json_decref(problem);
-    return detail != NULL;
+    return detail != NULL || memory;
 }
 
 /* What of the daemon's answer is another than of the line and its tensor, in words; NULL: nothing. */
@@ -105,8 +111,9 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
     struct http_question question = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
     enum http_end end = http_ask(replay->options, &question, &receiver, &answer);
-    if (is_refused(&answer, differs)) {
-        return SOW_DONE;
+    enum sow_exit result;
+    if (is_refused(replay, &answer, differs, &result)) {
+        return result;
     }
     if (end != HTTP_DONE) {
         report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
@@ -164,7 +171,7 @@ static enum sow_exit make(struct replay *replay, const struct sower_record *reco
     uint8_t digest[DERIVE_DIGEST_SIZE];
     char *path = print_path(replay, record);
     if (path == NULL && options_value(replay->options, "output") != NULL) {
-        return report_failure(replay->options, "memory has run out.");
+        return report_memory(replay->options);
     }
     bool made = derive_tensor(request, path, digest, &problem);
     free(path);
@@ -185,6 +192,9 @@ static enum sow_exit replay_draw(struct replay *replay, const struct sower_recor
     struct sower_problem problem;
     bool known;
     if (!sower_record_request(record, &replay->root, &request, &known, &problem)) {
+        if (problem.code == SOWER_PROBLEM_UNAVAILABLE) {
+            return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
+        }
         print(replay, record, NULL, problem.sentence);
         return SOW_DONE;
     }

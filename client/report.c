@@ -7,8 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include <jansson.h>
-
+#include "../proto/json.h"
 #include "tensor.h"
 #include "terminal.h"
 
@@ -29,6 +28,11 @@ enum sow_exit report_failure(const struct options *options, const char *what, ..
     va_end(arguments);
     say(options, told);
     return SOW_TRANSPORT;
+}
+
+enum sow_exit report_memory(const struct options *options)
+{
+    return report_failure(options, "memory has run out.");
 }
 
 void report_drift(const struct options *options, const struct http_answer *answer, const char *what)
@@ -89,6 +93,9 @@ static void tell_refusal(const struct options *options, const char *param, const
 
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem)
 {
+    if (problem->code == SOWER_PROBLEM_UNAVAILABLE) {
+        return report_failure(options, "%s", problem->sentence);
+    }
     tell_refusal(options, problem->field, problem->sentence);
     advise(options, problem->field);
     return SOW_REFUSED;
@@ -107,11 +114,14 @@ static enum sow_exit report_refusal(const struct options *options, const struct 
 {
     static const char PROBLEM_TYPE[] = "application/problem+json";
     char why[64];
-    json_t *problem = json_loadb(answer->explanation, answer->explanation_size, 0, NULL);
+    json_error_t error;
+    json_t *problem = sower_json_load(answer->explanation, answer->explanation_size, 0, &error);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     const char *param = json_string_value(json_object_get(problem, "param"));
     enum sow_exit result = SOW_REFUSED;
-    if (strncasecmp(answer->type, PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 || detail == NULL) {
+    if (problem == NULL && json_error_code(&error) == json_error_out_of_memory) {
+        result = report_memory(options);
+    } else if (strncasecmp(answer->type, PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 || detail == NULL) {
         snprintf(why, sizeof why, "with status %ld and no explanation", answer->status);
         result = report_stranger(options, answer, why);
     } else if (answer->status >= 500) {

@@ -16,7 +16,7 @@ enum sow_exit report_answer(const struct options *options, const struct http_ans
 enum sow_exit report_stranger(const struct options *options, const struct http_answer *answer,
                               const char *why);
 
-/* A request that was refused offline. */
+/* A request that was refused offline, or that could not be read for a lack of memory. */
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
 
 /* One line of warning when the answer says that it drifts: `what` it brought ("this tensor") stood in the
@@ -26,6 +26,9 @@ void report_drift(const struct options *options, const struct http_answer *answe
 /* Bytes that could not be written to the file at `path`, or to standard output for NULL. When that is a pipe
  * whose reader has left, the program ends by SIGPIPE, as every program of a pipeline does. */
 enum sow_exit report_unwritten(const struct options *options, const char *path, int reason);
+
+/* Memory that ran out. */
+enum sow_exit report_memory(const struct options *options);
 
 /* Anything else that failed on this machine; `what` as by printf. */
 enum sow_exit report_failure(const struct options *options, const char *what, ...)

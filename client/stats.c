@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "../proto/buffer.h"
+#include "ask.h"
 #include "http.h"
 #include "model_request.h"
 #include "report.h"
@@ -60,12 +61,7 @@ static json_t *ask(const struct options *options, const struct sower_pair *pairs
     if (http_ask(options, &question, &receiver, &answer) != HTTP_DONE) {
         *result = report_answer(options, &answer);
     } else {
-        json = body.failed ? NULL : json_loadb(body.text, body.length, 0, NULL);
-        if (!json_is_object(json)) {
-            *result = report_stranger(options, &answer, "not with statistics");
-            json_decref(json);
-            json = NULL;
-        }
+        json = ask_read(options, &answer, &body, "not with statistics", result);
     }
     sower_buffer_free(&body);
     return json;
@@ -152,7 +148,7 @@ static enum sow_exit print(const struct options *options, json_t *stats, bool of
     if (options_value(options, "json") == NULL) {
         (of_model ? print_model : print_tensor)(stats);
     } else if (!terminal_json_value(stdout, stats)) {
-        result = report_failure(options, "memory has run out.");
+        result = report_memory(options);
     }
     json_decref(stats);
     return result;

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../core/utf8.h"
+#include "../proto/json.h"
 #include "../proto/text.h"
 
 static const struct option_rule DRAW[] = {
@@ -102,45 +104,50 @@ const char *tensor_option(const char *field)
     return found != NULL ? found->option : NULL;
 }
 
-static json_t *whole_json(const char *text, size_t length)
+/* A whole number, or as text what is none. */
+static json_t *whole_json(const char *text)
 {
     int64_t number;
-    return sower_text_integer(text, length, &number) ? json_integer(number) : NULL;
+    return sower_text_integer(text, strlen(text), &number) ? json_integer(number) : json_string(text);
 }
 
+/* The same for whole numbers that commas separate. */
 static json_t *whole_list_json(const char *text)
 {
     json_t *list = json_array();
-    while (*text != '\0') {
-        size_t length = strcspn(text, ",");
-        if (json_array_append_new(list, whole_json(text, length)) != 0) {
+    for (const char *at = text; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        int64_t number;
+        if (!sower_text_integer(at, length, &number)) {
             json_decref(list);
-            return NULL;
+            return json_string(text);
         }
-        text += length;
-        text += *text == ',';
+        sower_json_append(&list, json_integer(number));
+        at += length;
+        at += *at == ',';
     }
     return list;
 }
 
 static json_t *value_json(enum json_form form, const char *value)
 {
-    json_t *json = form == JSON_WHOLE        ? whole_json(value, strlen(value))
-                   : form == JSON_WHOLE_LIST ? whole_list_json(value)
-                                             : NULL;
-    return json != NULL ? json : json_string(value);
+    return form == JSON_WHOLE        ? whole_json(value)
+           : form == JSON_WHOLE_LIST ? whole_list_json(value)
+                                     : json_string(value);
 }
 
-json_t *tensor_json(const struct tensor_fields *fields)
+bool tensor_json(const struct tensor_fields *fields, json_t **json)
 {
-    json_t *object = json_object();
+    *json = NULL;
     for (size_t i = 0; i < fields->count; i++) {
-        const struct sower_pair *pair = &fields->pairs[i];
-        if (json_object_set_new(object, pair->key, value_json(find_field(pair->key)->form, pair->value)) !=
-            0) {
-            json_decref(object);
-            return NULL;
+        if (!sower_utf8_check(fields->pairs[i].value, fields->pairs[i].value_length)) {
+            return true;
         }
     }
-    return object;
+    *json = json_object();
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct sower_pair *pair = &fields->pairs[i];
+        sower_json_set(json, pair->key, value_json(find_field(pair->key)->form, pair->value));
+    }
+    return *json != NULL;
 }

@@ -31,8 +31,8 @@ bool tensor_collect(const struct options *options, struct tensor_fields *fields)
 const char *tensor_option(const char *field);
 
 /* The JSON form of the fields: whole numbers and lists of them as such where the field takes them, text that
- * is neither as it is, for the daemon to refuse in its own words. NULL when a value is not UTF-8 or memory
- * runs out. */
-json_t *tensor_json(const struct tensor_fields *fields);
+ * is neither as it is, for the daemon to refuse in its own words. *json is NULL where a value is not UTF-8,
+ * which JSON cannot hold. False when memory runs out. */
+bool tensor_json(const struct tensor_fields *fields, json_t **json);
 
 #endif

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "../proto/json.h"
+
 enum { PARAGRAPH_COLUMNS_MAX = 100, TERMINAL_COLUMNS_DEFAULT = 80, TERMINAL_COLUMNS_MIN = 40 };
 
 /* Code points that a terminal obeys, or that change the order in which a line is read: C0, DEL and C1; the
@@ -106,7 +108,7 @@ void terminal_json(FILE *file, const char *text, size_t size)
 
 bool terminal_json_value(FILE *file, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = sower_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (text == NULL) {
         return false;
     }

@@ -87,7 +87,7 @@ static enum sow_exit run(const struct options *options)
     }
     json_int_t first = json_integer_value(json_object_get(given, "trial"));
     if (options_value(options, "json") != NULL && !terminal_json_value(stdout, given)) {
-        result = report_failure(options, "memory has run out.");
+        result = report_memory(options);
     }
     for (uint64_t i = 0; options_value(options, "json") == NULL && i < request.count; i++) {
         printf("%llu\n", (unsigned long long)first + i);

@@ -65,7 +65,7 @@ static enum sow_exit add_head(struct verification *verification, const char *pat
     const struct options *options = verification->options;
     struct audit_head *kept = calloc(1, sizeof *kept);
     if (kept == NULL) {
-        return report_failure(options, "memory has run out.");
+        return report_memory(options);
     }
     verification->heads[verification->head_count++] = kept;
     kept->name = path != NULL ? path : "the daemon's head";
@@ -168,7 +168,7 @@ static enum sow_exit run(const struct options *options)
 {
     struct verification *verification = calloc(1, sizeof *verification);
     if (verification == NULL) {
-        return report_failure(options, "memory has run out.");
+        return report_memory(options);
     }
     struct sower_seed root;
     verification->options = options;

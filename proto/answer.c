@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "json.h"
 
 unsigned sower_answer_status(enum sower_problem_code code)
 {
@@ -57,10 +58,8 @@ json_t *sower_answer_problem(unsigned status, const char *param, const char *det
 {
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title", status_title(status),
                                 "status", (int)status, "detail", detail);
-    if (problem != NULL && param != NULL && param[0] != '\0' &&
-        json_object_set_new(problem, "param", json_string(param)) != 0) {
-        json_decref(problem);
-        return NULL;
+    if (param != NULL && param[0] != '\0') {
+        sower_json_set(&problem, "param", json_string(param));
     }
     return problem;
 }
@@ -75,11 +74,8 @@ static json_t *region_json(const struct sower_region *region)
 {
     json_t *ranges = json_array();
     for (size_t axis = 0; ranges != NULL && axis < region->rank; axis++) {
-        json_t *range = json_pack("[I, I]", (json_int_t)region->start[axis], (json_int_t)region->stop[axis]);
-        if (json_array_append_new(ranges, range) != 0) {
-            json_decref(ranges);
-            return NULL;
-        }
+        sower_json_append(&ranges, json_pack("[I, I]", (json_int_t)region->start[axis],
+                                             (json_int_t)region->stop[axis]));
     }
     return ranges;
 }
@@ -88,10 +84,7 @@ static json_t *shape_json(const struct sower_shape *shape)
 {
     json_t *sizes = json_array();
     for (size_t axis = 0; sizes != NULL && axis < shape->rank; axis++) {
-        if (json_array_append_new(sizes, json_integer((json_int_t)shape->sizes[axis])) != 0) {
-            json_decref(sizes);
-            return NULL;
-        }
+        sower_json_append(&sizes, json_integer((json_int_t)shape->sizes[axis]));
     }
     return sizes;
 }
@@ -119,10 +112,11 @@ json_t *sower_answer_plan(const struct sower_request *request)
     sower_record_of(request, &record);
     json_t *plan = sower_record_json(&record);
     json_t *resolved = resolved_json(request);
-    if (plan != NULL && (resolved == NULL || json_object_update(plan, resolved) != 0)) {
+    if (resolved == NULL) {
         json_decref(plan);
-        plan = NULL;
+        return NULL;
     }
+    sower_json_set_missing(&plan, resolved); /* it has none of them */
     json_decref(resolved);
     return plan;
 }
@@ -132,10 +126,7 @@ static json_t *texts_json(const char *const *texts)
 {
     json_t *list = json_array();
     for (size_t i = 0; list != NULL && texts[i] != NULL; i++) {
-        if (json_array_append_new(list, json_string(texts[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        sower_json_append(&list, json_string(texts[i]));
     }
     return list;
 }
@@ -182,10 +173,8 @@ static json_t *parameter_json(const struct sower_parameter *parameter)
     json_t *json = json_pack("{s:s, s:s, s:b, s:o, s:s, s:s}", "name", parameter->name, "kind",
                              kind_name(parameter->kind), "required", parameter->required, "default",
                              default_json(parameter), "domain", domain, "meaning", parameter->meaning);
-    if (json != NULL && parameter->kind == SOWER_PARAMETER_CHOICE &&
-        json_object_set_new(json, "choices", texts_json(parameter->choices)) != 0) {
-        json_decref(json);
-        return NULL;
+    if (parameter->kind == SOWER_PARAMETER_CHOICE) {
+        sower_json_set(&json, "choices", texts_json(parameter->choices));
     }
     return json;
 }
@@ -194,10 +183,7 @@ static json_t *parameters_json(const struct sower_entry *entry)
 {
     json_t *list = json_array();
     for (size_t i = 0; list != NULL && entry->parameters[i].name != NULL; i++) {
-        if (json_array_append_new(list, parameter_json(&entry->parameters[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        sower_json_append(&list, parameter_json(&entry->parameters[i]));
     }
     return list;
 }
@@ -216,10 +202,7 @@ json_t *sower_answer_catalogue(void)
     json_t *list = json_array();
     const struct sower_entry *entry;
     for (size_t i = 0; list != NULL && (entry = sower_catalogue_entry(i)) != NULL; i++) {
-        if (json_array_append_new(list, sower_answer_entry(entry)) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        sower_json_append(&list, sower_answer_entry(entry));
     }
     return list;
 }

@@ -1,9 +1,11 @@
 #include "buffer.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "number.h"
 #include "text.h"
@@ -106,6 +108,17 @@ void sower_buffer_shape(struct sower_buffer *buffer, const struct sower_shape *s
         sower_buffer_number(buffer, shape->sizes[axis]);
     }
     sower_buffer_text(buffer, "]");
+}
+
+bool sower_buffer_read(struct sower_buffer *buffer, int file)
+{
+    ssize_t count = 1;
+    while (count > 0 && reserve(buffer, CAPACITY_FIRST)) {
+        count = read(file, buffer->text + buffer->length, buffer->capacity - buffer->length);
+        buffer->length += count > 0 ? (size_t)count : 0;
+        count = count < 0 && errno == EINTR ? 1 : count;
+    }
+    return count >= 0;
 }
 
 void sower_buffer_free(struct sower_buffer *buffer)

@@ -2,12 +2,9 @@
 
 #include <string.h>
 
+#include "../core/utf8.h"
+#include "json.h"
 #include "text.h"
-
-static bool out_of_memory(struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out; try again later.");
-}
 
 /* A JSON string of the bytes, or NULL after a problem that names the field. */
 static json_t *make_string(const char *field, const char *text, size_t length, struct sower_problem *problem)
@@ -18,22 +15,19 @@ static json_t *make_string(const char *field, const char *text, size_t length, s
                           "and values are plain text.");
         return NULL;
     }
-    json_t *string = json_stringn(text, length);
-    if (string != NULL) {
-        return string;
-    }
-    /* refused for its encoding, or for want of memory */
-    json_t *unchecked = json_stringn_nocheck(text, length);
-    if (unchecked == NULL) {
-        out_of_memory(problem);
+    /* jansson's own check of the encoding could not be told from a lack of memory. */
+    if (!sower_utf8_check(text, length)) {
+        char quote[SOWER_QUOTE_SIZE];
+        sower_text_quote(text, length, quote);
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                          "%s is not UTF-8; send the percent-encoded bytes of UTF-8 text.", quote);
         return NULL;
     }
-    json_decref(unchecked);
-    char quote[SOWER_QUOTE_SIZE];
-    sower_text_quote(text, length, quote);
-    sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                      "%s is not UTF-8; send the percent-encoded bytes of UTF-8 text.", quote);
-    return NULL;
+    json_t *string = json_stringn_nocheck(text, length);
+    if (string == NULL) {
+        sower_problem_memory(problem);
+    }
+    return string;
 }
 
 static bool add_pair(json_t *fields, const struct sower_pair *pair, struct sower_problem *problem)
@@ -53,7 +47,7 @@ static bool add_pair(json_t *fields, const struct sower_pair *pair, struct sower
     if (value == NULL) {
         goto out;
     }
-    added = json_object_set(fields, name, value) == 0 || out_of_memory(problem);
+    added = json_object_set(fields, name, value) == 0 || sower_problem_memory(problem);
 out:
     json_decref(value);
     json_decref(key);
@@ -65,7 +59,7 @@ bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t coun
 {
     *fields = json_object();
     if (*fields == NULL) {
-        return out_of_memory(problem);
+        return sower_problem_memory(problem);
     }
     for (size_t i = 0; i < count; i++) {
         if (!add_pair(*fields, &pairs[i], problem)) {
@@ -122,9 +116,8 @@ static bool refuse_json(const char *text, size_t length, const json_error_t *err
     size_t position = error->position < 0 ? 0 : (size_t)error->position;
     position = position < length ? position : length;
     enum json_error_code code = json_error_code(error);
-    /* jansson leaves the text empty when memory runs out, or reports what it could not store as missing */
-    if (code == json_error_out_of_memory || error->text[0] == '\0') {
-        return out_of_memory(problem);
+    if (code == json_error_out_of_memory) {
+        return sower_problem_memory(problem);
     }
     char field[sizeof problem->field] = "";
     if (code == json_error_duplicate_key || code == json_error_numeric_overflow ||
@@ -148,7 +141,7 @@ bool sower_request_fields_from_json(const char *text, size_t length, json_t **fi
                                     struct sower_problem *problem)
 {
     json_error_t error;
-    *fields = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    *fields = sower_json_load(text, length, JSON_REJECT_DUPLICATES, &error);
     if (*fields == NULL) {
         return refuse_json(text, length, &error, problem);
     }

@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "json.h"
 #include "members.h"
 #include "record.h"
 
@@ -59,10 +60,7 @@ json_t *sower_head_json(const struct sower_head *head)
     char time[SOWER_TIME_SIZE], writer[SOWER_HEX_SIZE], signature[SIGNATURE_HEX_SIZE];
     json_t *chains = json_array();
     for (size_t i = 0; i < head->count; i++) {
-        if (json_array_append_new(chains, chain_json(&head->chains[i])) != 0) {
-            json_decref(chains);
-            return NULL;
-        }
+        sower_json_append(&chains, chain_json(&head->chains[i]));
     }
     sower_record_time(head->time, time);
     sower_hex(head->writer, writer);
@@ -138,9 +136,11 @@ bool sower_head_read_text(const char *text, size_t length, struct sower_head *he
                           struct sower_problem *problem)
 {
     json_error_t error;
-    json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = sower_json_load(text, length, JSON_REJECT_DUPLICATES, &error);
     if (object == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "It is not JSON: %s.", error.text);
+        return json_error_code(&error) == json_error_out_of_memory
+                   ? sower_problem_memory(problem)
+                   : sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "It is not JSON: %s.", error.text);
     }
     bool read = sower_head_read(object, head, problem);
     json_decref(object);

@@ -116,8 +116,7 @@ bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *
     crypto_generichash_final(&hashing.state, manifest->hash, sizeof manifest->hash);
     sower_buffer_free(&buffer);
     if (!printed) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                 "Memory has run out; try again later.");
+        return sower_problem_memory(problem);
     }
     return hashing.length <= SOWER_MANIFEST_TEXT_MAX ||
            sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "tensors",

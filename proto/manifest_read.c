@@ -5,6 +5,7 @@
 
 #include "../core/edit_distance.h"
 #include "formula.h"
+#include "json.h"
 #include "parts.h"
 #include "recipes.h"
 #include "request.h"
@@ -43,11 +44,6 @@ struct asking {
     struct reading *reading;
     size_t tensor;
 };
-
-static bool out_of_memory(struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out; try again later.");
-}
 
 static bool refuse(struct reading *reading, const char *field, const char *sentence)
 {
@@ -93,7 +89,7 @@ static bool read_member(struct reading *reading, struct sower_parts *parts, json
     }
     json_t *value = sower_parts_load(parts, reading->problem);
     return value != NULL &&
-           (json_object_set_new(reading->top, name, value) == 0 || out_of_memory(reading->problem));
+           (json_object_set_new(reading->top, name, value) == 0 || sower_problem_memory(reading->problem));
 }
 
 static bool read_top(struct reading *reading)
@@ -137,7 +133,7 @@ static bool read_recipe(struct reading *reading)
                                  name == NULL ? "" : name, question);
     }
     json_t *rules = sower_recipe_rules(recipe);
-    bool added = rules == NULL ? out_of_memory(reading->problem)
+    bool added = rules == NULL ? sower_problem_memory(reading->problem)
                                : sower_rules_add(reading->rules, rules, reading->problem);
     json_decref(rules);
     return added;
@@ -149,7 +145,7 @@ static bool read_defaults(struct reading *reading)
     reading->defaults = given != NULL ? json_incref(given) : json_object();
     reading->default_dtype = SOWER_F32;
     if (!json_is_object(reading->defaults)) {
-        return given == NULL ? out_of_memory(reading->problem)
+        return given == NULL ? sower_problem_memory(reading->problem)
                              : refuse(reading, "defaults",
                                       "defaults must be an object, as in {\"init\":\"normal(std=0.02)\"}.");
     }
@@ -182,10 +178,10 @@ static bool read_asked(struct reading *reading)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         json_t *value = json_object_get(reading->top, fields[i]);
         if (value != NULL && json_object_set(reading->manifest->asked, fields[i], value) != 0) {
-            return out_of_memory(reading->problem);
+            return sower_problem_memory(reading->problem);
         }
     }
-    return reading->manifest->asked != NULL || out_of_memory(reading->problem);
+    return reading->manifest->asked != NULL || sower_problem_memory(reading->problem);
 }
 
 static bool read_rules(struct reading *reading)
@@ -216,7 +212,7 @@ static bool grow(struct reading *reading)
     struct note *notes = realloc(reading->notes, capacity * sizeof *notes);
     reading->notes = notes != NULL ? notes : reading->notes;
     if (tensors == NULL || notes == NULL) {
-        return out_of_memory(reading->problem);
+        return sower_problem_memory(reading->problem);
     }
     reading->capacity = capacity;
     return true;
@@ -264,7 +260,7 @@ static bool note_tensors(struct reading *reading)
     /* A name takes at least two bytes less than its JSON, so all of them fit. */
     reading->manifest->names = malloc(reading->length + 1);
     if (reading->manifest->names == NULL) {
-        return out_of_memory(reading->problem);
+        return sower_problem_memory(reading->problem);
     }
     if (!sower_parts_open(&parts, reading->text, reading->length, reading->tensors_at, '[',
                           reading->problem)) {
@@ -293,7 +289,7 @@ static bool sort_names(struct reading *reading)
     const struct sower_manifest *manifest = reading->manifest;
     reading->by_name = malloc(manifest->count * sizeof *reading->by_name);
     if (reading->by_name == NULL) {
-        return out_of_memory(reading->problem);
+        return sower_problem_memory(reading->problem);
     }
     for (size_t i = 0; i < manifest->count; i++) {
         reading->by_name[i] = (uint32_t)i;
@@ -381,8 +377,13 @@ static json_t *gather(struct reading *reading, size_t number)
     const struct note *note = &reading->notes[number];
     const struct sower_rule_tensor view = {tensor->name, tensor->shape.rank, note->dtype, beside, &asking};
     struct sower_parts parts = {.text = reading->text, .length = reading->length, .at = note->place};
-    json_t *own = sower_parts_load(&parts, reading->problem), *gives = json_copy(own);
-    if (own == NULL || gives == NULL) {
+    json_t *own = sower_parts_load(&parts, reading->problem);
+    if (own == NULL) {
+        return NULL;
+    }
+    json_t *gives = sower_json_copy(own);
+    if (gives == NULL) {
+        sower_problem_memory(reading->problem);
         goto failed;
     }
     json_object_del(gives, "name");
@@ -394,11 +395,14 @@ static json_t *gather(struct reading *reading, size_t number)
         struct sower_rule *rule = &reading->rules->list[i];
         if (sower_rule_matches(rule, &view)) {
             rule->matched = true;
-            json_object_update_missing(own, rule->gives);
+            sower_json_set_missing(&own, rule->gives);
         }
     }
-    json_object_update_missing(own, reading->defaults);
+    sower_json_set_missing(&own, reading->defaults);
     json_decref(gives);
+    if (own == NULL) {
+        sower_problem_memory(reading->problem);
+    }
     return own;
 failed:
     json_decref(gives);
@@ -412,7 +416,7 @@ static bool parse(struct reading *reading, json_t *fields, struct sower_request 
 {
     struct sower_seed root = {0};
     if (json_object_set_new(fields, "experiment", json_string("-")) != 0) {
-        return out_of_memory(reading->problem);
+        return sower_problem_memory(reading->problem);
     }
     return sower_request_parse(fields, false, &root, request, reading->problem);
 }
@@ -430,7 +434,9 @@ static bool fan_beside(void *context, const char *name, size_t length, bool out,
                                  (int)(length < 80 ? length : 80), name);
     }
     json_t *fields = gather(asking->reading, found);
-    bool parsed = fields != NULL && json_object_set_new(fields, "init", json_string("zeros")) == 0 &&
+    bool parsed = fields != NULL &&
+                  (json_object_set_new(fields, "init", json_string("zeros")) == 0 ||
+                   sower_problem_memory(asking->reading->problem)) &&
                   parse(asking->reading, fields, &request);
     json_decref(fields);
     if (parsed) {
@@ -457,7 +463,7 @@ static bool expand_init(struct reading *reading, size_t number, json_t *fields)
     }
     return sower_formula_expand(json_string_value(init), json_string_length(init), &terms, plain,
                                 reading->problem) &&
-           (json_object_set_new(fields, "init", json_string(plain)) == 0 || out_of_memory(reading->problem));
+           (json_object_set_new(fields, "init", json_string(plain)) == 0 || sower_problem_memory(reading->problem));
 }
 
 static bool resolve(struct reading *reading, size_t number)
@@ -493,10 +499,10 @@ static bool warn(struct reading *reading)
             json_array_append_new(manifest->warnings, json_sprintf("Rule %d (%s) matches no tensor.",
                                                                    (int)i + 1, sower_rule_pattern(rule))) !=
                 0) {
-            return out_of_memory(reading->problem);
+            return sower_problem_memory(reading->problem);
         }
     }
-    return manifest->warnings != NULL || out_of_memory(reading->problem);
+    return manifest->warnings != NULL || sower_problem_memory(reading->problem);
 }
 
 bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
@@ -514,7 +520,7 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
     reading.rules = calloc(1, sizeof *reading.rules);
     reading.top = json_object();
     bool read = reading.rules != NULL && reading.top != NULL ? read_top(&reading) && read_rules(&reading)
-                                                             : out_of_memory(problem);
+                                                             : sower_problem_memory(problem);
     if (read && note_tensors(&reading) && sort_names(&reading)) {
         if (manifest->layers == 0) {
             count_layers(manifest);

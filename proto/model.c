@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "glob.h"
+#include "json.h"
 #include "record.h"
 #include "safetensors.h"
 #include "slice.h"
@@ -100,11 +101,12 @@ static bool read_asked(struct sower_model *model, const json_t *asked, bool from
                        const struct sower_seed *root, struct sower_problem *problem)
 {
     struct sower_request request;
-    json_t *fields = json_pack("{s:s, s:o, s:s}", "name", "-", "shape",
-                               from_pairs ? json_string("") : json_array(), "init", "zeros");
-    bool read = fields != NULL && json_object_update(fields, (json_t *)asked) == 0
-                    ? sower_request_parse(fields, from_pairs, root, &request, problem)
-                    : sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+    json_t *fields = sower_json_copy(asked);
+    sower_json_set(&fields, "name", json_string("-"));
+    sower_json_set(&fields, "shape", from_pairs ? json_string("") : json_array());
+    sower_json_set(&fields, "init", json_string("zeros"));
+    bool read = fields != NULL ? sower_request_parse(fields, from_pairs, root, &request, problem)
+                               : sower_problem_memory(problem);
     json_decref(fields);
     if (!read) {
         return false;
@@ -139,7 +141,7 @@ static bool choose(struct sower_model *model, const struct sower_model_choice *c
     uint64_t part, at = 0;
     model->tensors = malloc((manifest->count + 1) * sizeof *model->tensors);
     if (model->tensors == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        return sower_problem_memory(problem);
     }
     while (step(&walk, &number, &part)) {
         if (part != choice->part) {
@@ -190,7 +192,7 @@ static bool write_header(struct sower_model *model, const struct sower_model_cho
     }
     sower_safetensors_close(header);
     if (header->failed) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        return sower_problem_memory(problem);
     }
     for (size_t i = 0; i <= model->count; i++) {
         model->tensors[i].start += header->length;
@@ -290,7 +292,7 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
     }
     sower_buffer_text(buffer, "}}\n");
     return !buffer->failed ||
-           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+           sower_problem_memory(problem);
 }
 
 void sower_model_free(struct sower_model *model)

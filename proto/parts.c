@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "json.h"
 #include "text.h"
 
 static size_t skip_spaces(const struct sower_parts *parts, size_t at)
@@ -47,15 +48,14 @@ bool sower_parts_open(struct sower_parts *parts, const char *text, size_t length
 json_t *sower_parts_load(struct sower_parts *parts, struct sower_problem *problem)
 {
     json_error_t error;
-    json_t *value = json_loadb(parts->text + parts->at, parts->length - parts->at,
+    json_t *value = sower_json_load(parts->text + parts->at, parts->length - parts->at,
                                JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &error);
     if (value != NULL) {
         parts->at += (size_t)error.position;
         return value;
     }
-    enum json_error_code code = json_error_code(&error);
-    if (code == json_error_out_of_memory || error.text[0] == '\0') {
-        sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out; try again later.");
+    if (json_error_code(&error) == json_error_out_of_memory) {
+        sower_problem_memory(problem);
         return NULL;
     }
     size_t position = parts->at + (error.position < 0 ? 0 : (size_t)error.position);

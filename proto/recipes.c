@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/edit_distance.h"
+#include "json.h"
 
 /* torch.nn: each module's reset_parameters. kaiming_uniform(a=√5) comes to U(±1/√fan_in). */
 static const struct sower_recipe_rule TORCH_DEFAULT[] = {
@@ -132,13 +133,14 @@ const char *sower_recipe_nearest(const char *name)
     return nearest.found;
 }
 
-/* A number, or [least, greatest]; NULL in a json_pack with "o*" is left out. */
-static json_t *rank_json(const unsigned rank[2])
+/* Adds a number, or [least, greatest], unless there is no such condition. */
+static void add_rank(json_t **match, const char *key, const unsigned rank[2])
 {
-    if (rank[1] == 0) {
-        return NULL;
+    if (rank[1] != 0) {
+        sower_json_set(match, key,
+                       rank[0] == rank[1] ? json_integer(rank[0])
+                                          : json_pack("[i, i]", (int)rank[0], (int)rank[1]));
     }
-    return rank[0] == rank[1] ? json_integer(rank[0]) : json_pack("[i, i]", (int)rank[0], (int)rank[1]);
 }
 
 /* "*.bias" alone, or an object of conditions. */
@@ -147,20 +149,24 @@ static json_t *match_json(const struct sower_recipe_rule *rule)
     if (rule->rank[1] == 0 && rule->beside == NULL) {
         return json_string(rule->name);
     }
-    return json_pack("{s:s, s:o*, s:s*, s:o*}", "name", rule->name, "rank", rank_json(rule->rank), "beside",
-                     rule->beside, "beside_rank", rank_json(rule->beside_rank));
+    json_t *match = json_pack("{s:s}", "name", rule->name);
+    add_rank(&match, "rank", rule->rank);
+    if (rule->beside != NULL) {
+        sower_json_set(&match, "beside", json_string(rule->beside));
+    }
+    add_rank(&match, "beside_rank", rule->beside_rank);
+    return match;
 }
 
 json_t *sower_recipe_rules(const struct sower_recipe *recipe)
 {
     json_t *rules = json_array();
     for (const struct sower_recipe_rule *rule = recipe->rules; rules != NULL && rule->name != NULL; rule++) {
-        json_t *json = json_pack("{s:o, s:s, s:s*}", "match", match_json(rule), "init", rule->init, "layout",
-                                 rule->layout);
-        if (json_array_append_new(rules, json) != 0) {
-            json_decref(rules);
-            return NULL;
+        json_t *json = json_pack("{s:o, s:s}", "match", match_json(rule), "init", rule->init);
+        if (rule->layout != NULL) {
+            sower_json_set(&json, "layout", json_string(rule->layout));
         }
+        sower_json_append(&rules, json);
     }
     return rules;
 }
@@ -175,10 +181,7 @@ json_t *sower_recipes_json(void)
 {
     json_t *list = json_array();
     for (const struct sower_recipe *recipe = sower_recipes; list != NULL && recipe->name != NULL; recipe++) {
-        if (json_array_append_new(list, sower_recipe_json(recipe)) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        sower_json_append(&list, sower_recipe_json(recipe));
     }
     return list;
 }

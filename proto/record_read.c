@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "json.h"
 #include "members.h"
 #include "record_scan.h"
 #include "text.h"
@@ -139,9 +140,11 @@ bool sower_record_read_text(const char *text, size_t length, struct sower_record
     if (sower_record_scan(text, length, record)) {
         return sower_record_check(record, problem);
     }
-    json_t *line = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *line = sower_json_load(text, length, JSON_REJECT_DUPLICATES, &error);
     if (line == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "It is not JSON: %s.", error.text);
+        return json_error_code(&error) == json_error_out_of_memory
+                   ? sower_problem_memory(problem)
+                   : sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "It is not JSON: %s.", error.text);
     }
     bool read = sower_record_read(line, record, problem);
     json_decref(line);

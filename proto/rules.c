@@ -4,6 +4,7 @@
 
 #include "../core/shape.h"
 #include "glob.h"
+#include "json.h"
 #include "text.h"
 
 static const char *const GIVES[] = {"init",     "dtype",      "layout", "in_axis",
@@ -130,9 +131,9 @@ static bool add_rule(struct sower_rules *rules, json_t *source, struct sower_pro
     if (!read_match(rule, match, number, problem)) {
         return false;
     }
-    rule->gives = json_copy(source);
+    rule->gives = sower_json_copy(source);
     if (rule->gives == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        return sower_problem_memory(problem);
     }
     rule->source = json_incref(source);
     rules->count++; /* from here on released with the others */

@@ -170,7 +170,7 @@ static bool add_extent(struct reading *reading, struct extent extent)
         size_t capacity = reading->capacity == 0 ? 64 : 2 * reading->capacity;
         struct extent *extents = realloc(reading->extents, capacity * sizeof *extents);
         if (extents == NULL) {
-            return sower_problem_set(reading->problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+            return sower_problem_memory(reading->problem);
         }
         reading->extents = extents;
         reading->capacity = capacity;
@@ -222,7 +222,7 @@ static bool read_tensor(struct reading *reading, const char *name, const json_t 
     if (dtype != SOWER_DTYPE_COUNT) {
         add_tensor(reading, name, dtype, &shape);
     } else if (json_array_append_new(reading->left_out, json_sprintf("%s (%s)", name, type)) != 0) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        return sower_problem_memory(reading->problem);
     }
     return add_extent(reading, extent);
 }
@@ -276,7 +276,7 @@ bool sower_safetensors_read(const char *header, size_t length, uint64_t data_siz
     read = read && (sower_parts_at_end(&parts) || refuse(problem, "something follows its header's JSON")) &&
            check_extents(&reading, data_size);
     if (read && tensors->failed) {
-        read = sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        read = sower_problem_memory(problem);
     }
     free(reading.extents);
     return read;

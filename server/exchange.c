@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "../proto/answer.h"
-#include "burden.h"
+#include "../proto/json.h"
 #include "../proto/number.h"
+#include "burden.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
@@ -256,20 +257,15 @@ enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned statu
 /* Prints and releases the object, ended by a line feed: people read these answers in a terminal. */
 static char *print(json_t *object, size_t *length)
 {
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_REAL_PRECISION(17));
+    struct sower_buffer buffer = {0};
+    sower_json_print(object, JSON_REAL_PRECISION(17), &buffer);
+    sower_buffer_text(&buffer, "\n");
     json_decref(object);
-    if (text == NULL) {
-        return NULL;
+    if (buffer.failed) {
+        sower_buffer_free(&buffer);
     }
-    *length = strlen(text);
-    char *line = realloc(text, *length + 2);
-    if (line == NULL) {
-        free(text);
-        return NULL;
-    }
-    line[(*length)++] = '\n';
-    line[*length] = '\0';
-    return line;
+    *length = buffer.length;
+    return buffer.text;
 }
 
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object)

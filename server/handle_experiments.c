@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "../proto/experiment.h"
+#include "../proto/json.h"
 #include "../proto/record.h"
 #include "query.h"
 #include "work.h"
@@ -22,9 +23,9 @@ struct question {
     bool limited; /* the limit was given */
     /* the answer */
     struct sower_experiment found;
-    json_t *list;
+    json_t *list;  /* NULL: memory has run out */
     uint64_t last; /* the cursor of the last entry; with `more` of the first entry that does not fit */
-    bool more, failed;
+    bool more;
 };
 
 static void release(void *state)
@@ -37,8 +38,8 @@ static void release(void *state)
 /* Takes over an entry; false when the page is full, or memory runs out. */
 static bool add(struct question *question, json_t *entry)
 {
-    question->failed = json_array_append_new(question->list, entry) != 0;
-    return !question->failed;
+    sower_json_append(&question->list, entry);
+    return question->list != NULL;
 }
 
 static bool is_full(const struct question *question)
@@ -134,9 +135,8 @@ static enum MHD_Result reply_list(struct sower_exchange *exchange)
     print_window(question, "before", window);
     snprintf(next, sizeof next, "/v1/experiments%s", window);
     return sower_reply_json(exchange, MHD_HTTP_OK,
-                            question->failed ? NULL
-                                             : json_pack("{s:O, s:o}", "experiments", question->list, "next",
-                                                         question->more ? json_string(next) : json_null()));
+                            json_pack("{s:O, s:o}", "experiments", question->list, "next",
+                                      question->more ? json_string(next) : json_null()));
 }
 
 static enum MHD_Result reply_one(struct sower_exchange *exchange)
@@ -150,13 +150,10 @@ static enum MHD_Result reply_one(struct sower_exchange *exchange)
     print_window(question, "from", window);
     sower_experiment_address("/v1/experiments/", name, window, next);
     sower_experiment_address("/v1/ledger?experiment=", name, "", ledger);
-    json_t *object = question->failed ? NULL : experiment_json(&question->found);
-    if (json_object_set(object, "drawn", question->list) != 0 ||
-        json_object_set_new(object, "next", question->more ? json_string(next) : json_null()) != 0 ||
-        json_object_set_new(object, "ledger", json_string(ledger)) != 0) {
-        json_decref(object);
-        object = NULL;
-    }
+    json_t *object = experiment_json(&question->found);
+    sower_json_set(&object, "drawn", json_incref(question->list));
+    sower_json_set(&object, "next", question->more ? json_string(next) : json_null());
+    sower_json_set(&object, "ledger", json_string(ledger));
     return sower_reply_json(exchange, MHD_HTTP_OK, object);
 }
 

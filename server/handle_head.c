@@ -33,8 +33,7 @@ static bool sign(struct sower_head *head, const struct sower_writer *writer, str
 {
     struct sower_buffer text = {0};
     sower_head_text(head, &text);
-    bool whole = !text.failed ||
-                 sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    bool whole = !text.failed || sower_problem_memory(problem);
     if (whole) {
         sower_writer_sign(writer, text.text, text.length, head->signature);
     }

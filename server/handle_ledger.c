@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../proto/json.h"
 #include "../proto/record.h"
 #include "query.h"
 #include "work.h"
@@ -24,60 +25,30 @@ struct lines {
     uint64_t left; /* lines that the limit still allows */
     bool ended;
     /* the page that is being sent */
-    char *text;
-    size_t size, capacity, sent;
+    struct sower_buffer text;
+    size_t sent;
     uint64_t count; /* lines of it */
     bool full;      /* it has no room for more */
-    bool out_of_memory;
 };
 
 static void release(void *state)
 {
     struct lines *lines = state;
-    free(lines->text);
+    sower_buffer_free(&lines->text);
     free(lines);
-}
-
-static bool reserve(struct lines *lines, size_t count)
-{
-    if (count <= lines->capacity - lines->size) {
-        return true;
-    }
-    size_t capacity = lines->capacity == 0 ? BLOCK_SIZE / 4 : lines->capacity;
-    while (capacity < lines->size + count) {
-        capacity *= 2;
-    }
-    char *text = realloc(lines->text, capacity);
-    if (text == NULL) {
-        return false;
-    }
-    lines->text = text;
-    lines->capacity = capacity;
-    return true;
-}
-
-static int add_text(const char *text, size_t size, void *context)
-{
-    struct lines *lines = context;
-    if (!reserve(lines, size)) {
-        return -1;
-    }
-    memcpy(lines->text + lines->size, text, size);
-    lines->size += size;
-    return 0;
 }
 
 static bool add_line(void *context, const struct sower_record *record)
 {
     struct lines *lines = context;
     json_t *object = sower_record_json(record);
-    lines->out_of_memory = object == NULL || json_dump_callback(object, add_text, lines, JSON_COMPACT) != 0 ||
-                           add_text("\n", 1, lines) != 0;
+    sower_json_print(object, JSON_COMPACT, &lines->text);
+    sower_buffer_text(&lines->text, "\n");
     json_decref(object);
     lines->page.after = record->ledger;
     lines->count++;
-    lines->full = lines->size >= BLOCK_SIZE;
-    return !lines->out_of_memory && !lines->full;
+    lines->full = lines->text.length >= BLOCK_SIZE;
+    return !lines->text.failed && !lines->full;
 }
 
 /* On a thread that reads the ledger: reads and prints the next page. */
@@ -86,14 +57,13 @@ static void read_page(struct sower_work *work)
     struct lines *lines = (struct lines *)work;
     struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
     struct sower_page *page = &lines->page;
-    lines->size = lines->sent = 0;
+    lines->text.length = lines->sent = 0;
     lines->count = 0;
     lines->full = false;
     page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
     work->done = page->count == 0 || store->methods->page(store, page, add_line, lines, &work->problem);
-    if (lines->out_of_memory) {
-        work->done =
-            sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+    if (lines->text.failed) {
+        work->done = sower_problem_memory(&work->problem);
     }
     lines->left -= lines->count;
     lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
@@ -117,9 +87,9 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
     if (!lines->work.done) {
         return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
     }
-    if (lines->sent < lines->size) {
-        size_t count = lines->size - lines->sent < size ? lines->size - lines->sent : size;
-        memcpy(buffer, lines->text + lines->sent, count);
+    if (lines->sent < lines->text.length) {
+        size_t left = lines->text.length - lines->sent, count = left < size ? left : size;
+        memcpy(buffer, lines->text.text + lines->sent, count);
         lines->sent += count;
         exchange->bytes += count;
         return (ssize_t)count;

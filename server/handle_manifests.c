@@ -84,8 +84,7 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
 
 static bool check_memory(struct keeping *keeping)
 {
-    return !keeping->text.failed || sower_problem_set(&keeping->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                                      "The daemon is out of memory.");
+    return !keeping->text.failed || sower_problem_memory(&keeping->work.problem);
 }
 
 /* On the pool. */

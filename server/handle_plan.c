@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "../proto/answer.h"
+#include "../proto/json.h"
 #include "../proto/record.h"
 #include "../proto/request.h"
 #include "cost.h"
@@ -29,11 +30,8 @@ static enum MHD_Result reply_with(struct sower_exchange *exchange, uint64_t line
 {
     const struct plan *plan = exchange->state;
     json_t *object = sower_answer_plan(&plan->request);
-    if (json_object_set_new(object, "ledger", line_json(line)) != 0 ||
-        json_object_set_new(object, "drift", line_json(drift)) != 0) {
-        json_decref(object);
-        return MHD_NO;
-    }
+    sower_json_set(&object, "ledger", line_json(line));
+    sower_json_set(&object, "drift", line_json(drift));
     return sower_reply_json(exchange, MHD_HTTP_OK, object);
 }
 

@@ -202,8 +202,7 @@ static size_t count_block(struct stats *stats)
     size_t count = left < BLOCK_ELEMENTS ? (size_t)left : BLOCK_ELEMENTS;
     size_t size = count * sower_dtype_size(dtype);
     if (!sower_source_read(source, &stats->request.region, stats->at, count, stats->block)) {
-        sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                          "The daemon is out of memory.");
+        sower_problem_memory(&stats->work.problem);
         return 0;
     }
     crypto_generichash_update(&stats->digest, stats->block, size);

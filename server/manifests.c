@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "../proto/json.h"
 #include "../proto/manifest_read.h"
 
 static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZE],
@@ -81,11 +82,10 @@ json_t *sower_manifests_asked(const json_t *fields)
 {
     static const char *const names[] = {"experiment", "trial", "spec"};
     json_t *asked = json_object();
-    for (size_t i = 0; asked != NULL && i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         json_t *value = json_object_get(fields, names[i]);
-        if (value != NULL && json_object_set(asked, names[i], value) != 0) {
-            json_decref(asked);
-            return NULL;
+        if (value != NULL) {
+            sower_json_set(&asked, names[i], json_incref(value));
         }
     }
     return asked;

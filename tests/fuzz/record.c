@@ -1,6 +1,7 @@
 /* Lines of the ledger. Oracles: the quick reader and the one by JSON read the same record; what was read is
  * written as the same object again, and a line of the usual form as the same bytes; and the request of a
  * draw's record has the same record. */
+#include "../../proto/json.h"
 #include "../../proto/record_read.h"
 #include "../../proto/record_scan.h"
 #include "fuzz.h"
@@ -12,7 +13,7 @@ static void check_written_again(const char *text, size_t size, const struct sowe
     json_t *line = sower_record_json(record);
     json_t *given = json_loadb(text, size, 0, NULL);
     MUST(line != NULL && json_equal(line, given));
-    char *printed = json_dumps(line, JSON_COMPACT);
+    char *printed = sower_json_text(line, JSON_COMPACT);
     MUST(printed != NULL);
     MUST(!usual || (strlen(printed) == size && memcmp(printed, text, size) == 0));
     MUST(sower_record_read(given, &again, &problem) && memcmp(record, &again, sizeof again) == 0);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../../proto/json.h"
 #include "../../proto/answer.h"
 #include "../../proto/format.h"
 
@@ -35,7 +36,7 @@ static json_t *plan_of(const char *body)
 
 static void assert_text(json_t *json, const char *expected)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = sower_json_text(json, JSON_COMPACT | JSON_ENCODE_ANY);
     assert_non_null(text);
     assert_string_equal(text, expected);
     free(text);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "../../proto/json.h"
 #include "../../proto/head.h"
 
 #define TWICE(text) text text
@@ -42,7 +43,7 @@ static struct sower_head *signed_head(void)
 static char *json_text(const struct sower_head *head)
 {
     json_t *object = sower_head_json(head);
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = sower_json_text(object, JSON_COMPACT);
     assert_non_null(text);
     json_decref(object);
     return text;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../../proto/json.h"
 #include "../../proto/expression.h"
 #include "../../proto/manifest_read.h"
 #include "../../proto/recipes.h"
@@ -44,7 +45,7 @@ static void every_rule_of_every_recipe_can_be_read_and_taken_as_its_own(void **s
         char tensors[4000];
         snprintf(tensors, sizeof tensors, "[%s]", EVERYTHING);
         json_object_set_new(manifest, "tensors", json_loads(tensors, 0, NULL));
-        char *text = json_dumps(manifest, 0);
+        char *text = sower_json_text(manifest, 0);
         if (!sower_manifest_read(text, strlen(text), &by_rules, &problem)) {
             fail_msg("%s: %s", recipe->name, problem.sentence);
         }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "../../proto/json.h"
 #include "../../proto/record.h"
 
 static struct sower_request request_of(const char *body)
@@ -33,7 +34,7 @@ static struct sower_record record_of(const char *body)
 
 static void assert_json(json_t *json, const char *expected)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = sower_json_text(json, JSON_COMPACT);
     assert_non_null(text);
     assert_string_equal(text, expected);
     free(text);
@@ -182,7 +183,7 @@ static void a_line_regenerates_its_draw(void **state)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_int_equal(json_object_del(line, others[i]), 0);
     }
-    char *body = json_dumps(line, 0);
+    char *body = sower_json_text(line, 0);
     assert_non_null(body);
     struct sower_record again = record_of(body);
     assert_memory_equal(&again, &record, sizeof record);

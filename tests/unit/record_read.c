@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../proto/json.h"
 #include "../../proto/record_read.h"
 #include "../../proto/record_scan.h"
 
@@ -46,7 +47,7 @@ static void what_is_printed_reads_back_to_the_same_text(void **state)
             fail_msg("%s: %s", lines[i], problem.sentence);
         }
         json_t *json = sower_record_json(&record);
-        char *text = json_dumps(json, JSON_COMPACT);
+        char *text = sower_json_text(json, JSON_COMPACT);
         assert_non_null(text);
         assert_string_equal(text, lines[i]);
         free(text);

@@ -17,6 +17,7 @@
 #include "../../core/normal_table.h"
 #include "../../core/source.h"
 #include "../../core/stream.h"
+#include "../../proto/json.h"
 #include "../../proto/record.h"
 
 #define SEEDS_FILE "proto/vectors/seeds.json"
@@ -86,7 +87,7 @@ static json_t *draw_vector(const json_t *published)
     struct sower_problem problem = {.sentence = ""};
     struct sower_seed root = sower_seed_public_root();
     if (!sower_request_parse(fields, false, &root, &request, &problem)) {
-        fail_msg("%s: %s: %s", json_dumps(fields, 0), problem.field, problem.sentence);
+        fail_msg("%s: %s: %s", sower_json_text(fields, 0), problem.field, problem.sentence);
     }
     char canonical[SOWER_CANONICAL_MAX];
     sower_draw_canonical(&request.draw, canonical);
@@ -200,8 +201,8 @@ static void assert_same(const json_t *published, const json_t *computed, const c
     json_object_foreach((json_t *)computed, key, value)
     {
         if (!json_equal(json_object_get(published, key), value)) {
-            char *was = json_dumps(json_object_get(published, key), JSON_ENCODE_ANY);
-            char *is = json_dumps(value, JSON_ENCODE_ANY);
+            char *was = sower_json_text(json_object_get(published, key), JSON_ENCODE_ANY);
+            char *is = sower_json_text(value, JSON_ENCODE_ANY);
             fail_msg("%s, vector %zu: %s is published as %s, and here it is %s", path, index, key, was, is);
         }
     }
