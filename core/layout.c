@@ -43,8 +43,65 @@ static bool check_axes(sower_axes axes, size_t rank, const char *field, struct s
     return true;
 }
 
-bool sower_layout_check(const struct sower_layout *layout, size_t rank, struct sower_problem *problem)
+/* Multiplies the sizes of some axes; false when the product is beyond 2^64 - 1. */
+static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t *product)
 {
+    bool empty = false;
+    *product = 1;
+    for (size_t axis = 0; axis < shape->rank; axis++) {
+        empty = empty || ((axes & axis_bit(axis)) != 0 && shape->sizes[axis] == 0);
+    }
+    for (size_t axis = 0; axis < shape->rank && !empty; axis++) {
+        if ((axes & axis_bit(axis)) != 0 && __builtin_mul_overflow(*product, shape->sizes[axis], product)) {
+            return false;
+        }
+    }
+    *product = empty ? 0 : *product;
+    return true;
+}
+
+/* The fan of one side, its axes `own`: explicit if `given` is not 0, else what the shape comes to. */
+static bool fan(const struct sower_layout *layout, const struct sower_shape *shape, sower_axes own,
+                uint64_t given, uint64_t *fan)
+{
+    sower_axes in = sower_layout_in_axes(layout, shape->rank);
+    sower_axes out = sower_layout_out_axes(layout, shape->rank);
+    sower_axes all = (sower_axes)((1u << shape->rank) - 1);
+    sower_axes not_receptive = (sower_axes)(in | out | layout->batch_axes);
+    *fan = given;
+    if (given != 0) {
+        return true;
+    }
+    if (shape->rank == 1 && not_receptive == 0) {
+        *fan = shape->sizes[0];
+        return true;
+    }
+    return multiply(shape, (sower_axes)(all & ~(not_receptive & ~own)), fan);
+}
+
+static bool fan_in(const struct sower_layout *layout, const struct sower_shape *shape, uint64_t *value)
+{
+    return fan(layout, shape, sower_layout_in_axes(layout, shape->rank), layout->fan_in, value);
+}
+
+static bool fan_out(const struct sower_layout *layout, const struct sower_shape *shape, uint64_t *value)
+{
+    return fan(layout, shape, sower_layout_out_axes(layout, shape->rank), layout->fan_out, value);
+}
+
+static bool refuse_fan(const char *which, struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+                             "%s, a product of sizes of this shape, is beyond 2^64 - 1. Give %s, or smaller "
+                             "sizes.",
+                             which, which);
+}
+
+bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
+                        struct sower_problem *problem)
+{
+    const size_t rank = shape->rank;
+    uint64_t value;
     sower_axes in = sower_layout_in_axes(layout, rank);
     sower_axes out = sower_layout_out_axes(layout, rank);
     if (!check_axes(in, rank, "in_axis", problem) || !check_axes(out, rank, "out_axis", problem) ||
@@ -62,40 +119,16 @@ bool sower_layout_check(const struct sower_layout *layout, size_t rank, struct s
             problem, SOWER_PROBLEM_INVALID, layout->has_in_axes ? "in_axis" : "out_axis",
             "An axis is both an in axis and an out axis; name both in_axis and out_axis.");
     }
-    return true;
-}
-
-/* The product of the sizes of some axes. Only an empty tensor can have axes whose product overflows: it
- * saturates. */
-static uint64_t product(const struct sower_shape *shape, sower_axes axes)
-{
-    uint64_t result = 1;
-    for (size_t axis = 0; axis < shape->rank; axis++) {
-        if ((axes & axis_bit(axis)) != 0 && __builtin_mul_overflow(result, shape->sizes[axis], &result)) {
-            result = UINT64_MAX;
-        }
+    if (!fan_in(layout, shape, &value)) {
+        return refuse_fan("fan_in", problem);
     }
-    return result;
+    return fan_out(layout, shape, &value) || refuse_fan("fan_out", problem);
 }
 
 struct sower_fans sower_layout_fans(const struct sower_layout *layout, const struct sower_shape *shape)
 {
-    sower_axes in = sower_layout_in_axes(layout, shape->rank);
-    sower_axes out = sower_layout_out_axes(layout, shape->rank);
-    sower_axes all = (sower_axes)((1u << shape->rank) - 1);
     struct sower_fans fans;
-    if (shape->rank == 1 && in == 0 && out == 0 && layout->batch_axes == 0) {
-        fans.in = fans.out = shape->sizes[0];
-    } else {
-        sower_axes not_receptive = (sower_axes)(in | out | layout->batch_axes);
-        fans.in = product(shape, (sower_axes)(all & ~(not_receptive & ~in)));
-        fans.out = product(shape, (sower_axes)(all & ~(not_receptive & ~out)));
-    }
-    if (layout->fan_in != 0) {
-        fans.in = layout->fan_in;
-    }
-    if (layout->fan_out != 0) {
-        fans.out = layout->fan_out;
-    }
+    (void)fan_in(layout, shape, &fans.in); /* checked before */
+    (void)fan_out(layout, shape, &fans.out);
     return fans;
 }

@@ -329,7 +329,8 @@ static void count_layers(struct sower_manifest *manifest)
     }
 }
 
-/* The number of the tensor whose name has `part` in place of its own last part; false when there is none. */
+/* The number of the tensor, perhaps this one, whose name has `part` in place of this one's last part; false
+ * when there is none. */
 static bool find_beside(const struct asking *asking, const char *part, size_t length, size_t *found)
 {
     const struct reading *reading = asking->reading;
@@ -362,7 +363,7 @@ static bool beside(void *context, const char *name, size_t *rank)
 {
     const struct asking *asking = context;
     size_t found;
-    if (!find_beside(asking, name, strlen(name), &found)) {
+    if (!find_beside(asking, name, strlen(name), &found) || found == asking->tensor) {
         return false;
     }
     *rank = asking->reading->manifest->tensors[found].shape.rank;

@@ -22,6 +22,7 @@ static const struct sower_recipe_rule TORCH_DEFAULT[] = {
      .beside = "weight_hh_l0",
      .beside_rank = {2, 2},
      .init = "fan_uniform(fan_in=weight_hh_l0.fan_in)"},
+    {.name = "*weight_hh_l0", .rank = {2, 2}, .init = "fan_uniform(fan_in=weight_hh_l0.fan_in)"},
     {.name = "*weight", .rank = {1, 1}, .init = "ones"},
     {.name = "*bias", .beside = "weight", .beside_rank = {1, 1}, .init = "zeros"},
     {.name = "*bias", .beside = "weight", .beside_rank = {2, 5}, .init = "fan_uniform(fan_in=weight.fan_in)"},

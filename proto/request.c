@@ -447,7 +447,7 @@ static bool resolve(struct sower_request *request, const struct sower_seed *root
 {
     struct sower_draw *draw = &request->draw;
     if (!sower_shape_check(&draw->shape, draw->dtype, problem) ||
-        !sower_layout_check(&draw->layout, draw->shape.rank, problem) ||
+        !sower_layout_check(&draw->layout, &draw->shape, problem) ||
         !sower_plan_make(&draw->initializer, &draw->shape, draw->dtype, &draw->layout, &request->plan,
                          problem)) {
         return false;

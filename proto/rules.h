@@ -7,9 +7,9 @@
  * `match` is a glob on the name (glob.h), or an object whose conditions must all hold: `name`; `rank`, a
  * number or [least, greatest]; `dtype`, that which the tensor itself names (else the defaults' dtype, else
  * f32); `beside`, the last part of another tensor's name that must exist in the manifest (beside "fc.bias",
- * "weight" is "fc.weight"; parts are separated by "." or "/"), and `beside_rank`, that tensor's rank. The
- * other fields, those of a request that say what a tensor is, are what the rule gives: init, dtype, layout,
- * in_axis, out_axis, batch_axis, fan_in, fan_out. */
+ * "weight" is "fc.weight"; parts are separated by "." or "/"; a tensor is not beside itself), and
+ * `beside_rank`, that tensor's rank. The other fields, those of a request that say what a tensor is, are what
+ * the rule gives: init, dtype, layout, in_axis, out_axis, batch_axis, fan_in, fan_out. */
 #ifndef SOWER_PROTO_RULES_H
 #define SOWER_PROTO_RULES_H
 

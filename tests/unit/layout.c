@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -10,7 +11,7 @@
 static struct sower_fans fans_of(struct sower_layout layout, struct sower_shape shape)
 {
     struct sower_problem problem;
-    assert_true(sower_layout_check(&layout, shape.rank, &problem));
+    assert_true(sower_layout_check(&layout, &shape, &problem));
     return sower_layout_fans(&layout, &shape);
 }
 
@@ -78,14 +79,38 @@ static void axes_outside_or_used_twice_are_refused(void **state)
 {
     (void)state;
     struct sower_problem problem;
+    struct sower_shape square = {.rank = 2, .sizes = {3, 3}};
     struct sower_layout outside = {.has_in_axes = true, .in_axes = 1 << 2};
-    assert_false(sower_layout_check(&outside, 2, &problem));
+    assert_false(sower_layout_check(&outside, &square, &problem));
     assert_string_equal(problem.field, "in_axis");
     struct sower_layout twice = {.has_in_axes = true, .in_axes = 1 << 0};
-    assert_false(sower_layout_check(&twice, 2, &problem));
+    assert_false(sower_layout_check(&twice, &square, &problem));
     struct sower_layout batch = {.batch_axes = 1 << 0};
-    assert_false(sower_layout_check(&batch, 2, &problem));
+    assert_false(sower_layout_check(&batch, &square, &problem));
     assert_string_equal(problem.field, "batch_axis");
+}
+
+/* Of an empty tensor, whose other sizes may be anything. */
+static void a_fan_that_does_not_fit_is_refused_unless_it_is_given(void **state)
+{
+    (void)state;
+    struct sower_problem problem;
+    struct sower_layout layout = {.order = SOWER_LAYOUT_OI};
+    struct sower_shape fits = {.rank = 3, .sizes = {2, 0, INT64_MAX}};
+    struct sower_shape beyond = {.rank = 3, .sizes = {3, 0, INT64_MAX}};
+    struct sower_shape both = {.rank = 4, .sizes = {3, 3, INT64_MAX, 0}};
+    struct sower_fans fans = fans_of(layout, fits);
+    assert_int_equal(fans.in, 0);
+    assert_true(fans.out == UINT64_MAX - 1);
+    assert_false(sower_layout_check(&layout, &beyond, &problem));
+    assert_int_equal(problem.code, SOWER_PROBLEM_TOO_LARGE);
+    assert_string_equal(problem.field, "shape");
+    assert_non_null(strstr(problem.sentence, "fan_out"));
+    layout.fan_out = 7;
+    assert_int_equal(fans_of(layout, beyond).out, 7);
+    layout.fan_out = 0;
+    assert_int_equal(fans_of(layout, both).in, 0); /* a zero counts before any product */
+    assert_int_equal(fans_of(layout, both).out, 0);
 }
 
 int main(void)
@@ -97,6 +122,7 @@ int main(void)
         cmocka_unit_test(explicit_axes_follow_jax),
         cmocka_unit_test(explicit_fans_win),
         cmocka_unit_test(axes_outside_or_used_twice_are_refused),
+        cmocka_unit_test(a_fan_that_does_not_fit_is_refused_unless_it_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

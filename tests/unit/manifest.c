@@ -108,6 +108,20 @@ static void rules_match_by_rank_by_dtype_and_by_what_stands_beside(void **state)
     sower_manifest_free(&manifest);
 }
 
+static void a_tensor_is_not_beside_itself(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest =
+        good("{\"tensors\":[{\"name\":\"weight\",\"shape\":[2,2]},{\"name\":\"a.weight\",\"shape\":[2,3]},"
+             "{\"name\":\"a.bias\",\"shape\":[2]}],\"rules\":[{\"match\":{\"beside\":\"weight\"},\"init\":"
+             "\"constant(weight.fan_in)\"}],\"defaults\":{\"init\":\"constant(-2*weight.fan_out)\"}}");
+    static const double expected[] = {-4, -4, 3}; /* a formula may ask for the tensor's own fan */
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(manifest.tensors[i].initializer.values[0] == expected[i]);
+    }
+    sower_manifest_free(&manifest);
+}
+
 static void the_fan_beside_follows_the_layout_beside(void **state)
 {
     (void)state;
@@ -292,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_over_defaults),
         cmocka_unit_test(the_canonical_form_is_its_own),
         cmocka_unit_test(rules_match_by_rank_by_dtype_and_by_what_stands_beside),
+        cmocka_unit_test(a_tensor_is_not_beside_itself),
         cmocka_unit_test(the_fan_beside_follows_the_layout_beside),
         cmocka_unit_test(layers_are_counted_from_the_names_or_given),
         cmocka_unit_test(own_rules_come_before_those_of_the_recipe),

@@ -74,7 +74,7 @@ static void every_initializer_of_every_recipe_exists(void **state)
                 rank == 1   ? "[4]"
                 : rank == 2 ? "[4,4]"
                             : "[4,4,4,4]",
-                rule->init, rule->beside != NULL ? rule->beside : "other");
+                rule->init, rule->beside != NULL ? rule->beside : "weight_hh_l0");
             if (!sower_manifest_read(text, strlen(text), &manifest, &problem)) {
                 fail_msg("%s, %s: %s", recipe->name, rule->name, problem.sentence);
             }
@@ -90,6 +90,20 @@ static void assert_initializers(const char *recipe, const char *const expected[6
     for (size_t i = 0; i < 6; i++) {
         assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
         assert_string_equal(expression, expected[i]);
+    }
+    sower_manifest_free(&manifest);
+}
+
+static void all_of_an_lstm_follows_its_hidden_size(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest = read_with(
+        "torch_default", "{\"name\":\"rnn.weight_ih_l0\",\"shape\":[64,5]},{\"name\":\"rnn.weight_hh_l0\","
+                         "\"shape\":[64,16]},{\"name\":\"rnn.bias_hh_l0_reverse\",\"shape\":[64]}");
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_string_equal(expression, "fan_uniform(fan_in=16)");
     }
     sower_manifest_free(&manifest);
 }
@@ -128,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_of_every_recipe_can_be_read_and_taken_as_its_own),
         cmocka_unit_test(every_initializer_of_every_recipe_exists),
+        cmocka_unit_test(all_of_an_lstm_follows_its_hidden_size),
         cmocka_unit_test(recipes_give_what_their_code_does),
         cmocka_unit_test(a_mistyped_recipe_finds_its_neighbour),
     };
