@@ -1,4 +1,5 @@
-/* /healthz: the daemon runs. /readyz: it can also write its ledger, so that new draws are served. */
+/* /healthz: the daemon runs. /readyz: it can also write a draw to its ledger, as it has just tried (store.h:
+ * probe) or done, so that new draws are served. */
 #include "handlers.h"
 
 #include <stdlib.h>

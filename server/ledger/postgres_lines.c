@@ -5,6 +5,7 @@
 
 #include "postgres_schema.h"
 #include "postgres_statements.h"
+#include "store_records.h"
 
 enum { PAUSE_MILLISECONDS = 1000 }; /* after a wait that was in vain and as long at least */
 
@@ -401,11 +402,28 @@ bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, str
     return done && !lines->changed;
 }
 
+/* Queues a line and that it is taken back. */
+static bool queue_probe(struct sower_postgres_lines *lines, int64_t time, struct sower_problem *problem)
+{
+    const struct sower_append stands = lines->append;
+    struct sower_record record;
+    sower_store_probe_record(time, &record);
+    sower_postgres_queue_text(&lines->postgres, "SAVEPOINT probe", NULL);
+    if (!sower_postgres_lines_add(lines, &record, problem)) {
+        return false;
+    }
+    queue_added(lines);
+    sower_postgres_queue_text(&lines->postgres, "ROLLBACK TO SAVEPOINT probe", NULL);
+    lines->append = stands;
+    return true;
+}
+
+/* Then the last number is set to what it is, which is committed as any change is. */
 bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
                                 struct sower_problem *problem)
 {
     bool done = sower_postgres_lines_begin(lines, problem) && send_beginning(lines, problem) &&
-                sower_append_check(&lines->append, time, problem);
-    lines->changed = true; /* the last number is set to what it is, which is written as any change is */
+                queue_probe(lines, time, problem);
+    lines->changed = true;
     return sower_postgres_lines_end(lines, done, problem);
 }

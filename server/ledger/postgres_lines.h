@@ -77,7 +77,8 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
  * became of it: that is a failure, and the next look will tell. */
 bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem);
 
-/* A whole transaction that adds nothing and is as durable, where a line of this time could be added. */
+/* A whole transaction that adds a line of this time, takes it back, and is as durable as any. The row that was
+ * taken back stays in the table's file, as after every rollback, until autovacuum gives its place away. */
 bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
                                 struct sower_problem *problem);
 

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include "sqlite_lines.h"
+#include "sqlite_log.h"
 #include "sqlite_pages.h"
 #include "sqlite_schema.h"
 #include "sqlite_statement.h"
@@ -265,16 +266,31 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
     return done;
 }
 
+/* Brings all that a commit of one draw would write to the disk. A page more is changed than that needs, as
+ * the place of another draw in an index may need one. */
+static bool write_probe(struct sqlite_store *store, int64_t time, struct sower_problem *problem)
+{
+    struct sower_record record;
+    sower_store_probe_record(time, &record);
+    if (!sower_sqlite_lines_add(&store->lines, &record, problem) ||
+        !sower_sqlite_lines_end(&store->lines, problem) || !run(store, PROBE, problem)) {
+        return false;
+    }
+    int code = sower_sqlite_log_flush(store->writer);
+    return code == SQLITE_OK || sower_sqlite_fail_as(code, problem);
+}
+
 static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
 {
     struct sqlite_store *store = of(base);
-    if (begin_writing(store, problem) && sower_append_check(&store->lines.append, time, problem) &&
-        run(store, PROBE, problem) && run(store, COMMIT, problem)) {
-        store->store.chain_time = store->lines.append.time;
-        return true;
-    }
+    bool well = begin_writing(store, problem);
+    int64_t chain_time = store->lines.append.time;
+    well = well && write_probe(store, time, problem);
     roll_back(store);
-    return false;
+    if (well) {
+        base->chain_time = chain_time;
+    }
+    return well;
 }
 
 static bool last(struct sower_store *base, uint64_t *line, struct sower_problem *problem)

@@ -16,12 +16,20 @@ static bool rewrite_blocks(sqlite3_file *log, sqlite3_int64 size, unsigned char 
     return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
-bool sower_sqlite_log_rewrite(sqlite3 *database)
+/* The file, or NULL. */
+static sqlite3_file *log_of(sqlite3 *database)
 {
     sqlite3_file *log = NULL;
+    bool found = sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+                 log != NULL && log->pMethods != NULL;
+    return found ? log : NULL;
+}
+
+bool sower_sqlite_log_rewrite(sqlite3 *database)
+{
+    sqlite3_file *log = log_of(database);
     sqlite3_int64 size;
-    if (sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
-        log == NULL || log->pMethods == NULL || log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
+    if (log == NULL || log->pMethods->xFileSize(log, &size) != SQLITE_OK) {
         return false;
     }
     if (size == 0) {
@@ -31,4 +39,14 @@ bool sower_sqlite_log_rewrite(sqlite3 *database)
     bool done = block != NULL && rewrite_blocks(log, size, block);
     free(block);
     return done;
+}
+
+int sower_sqlite_log_flush(sqlite3 *database)
+{
+    sqlite3_file *log = log_of(database);
+    if (log == NULL) {
+        return SQLITE_CANTOPEN;
+    }
+    int code = sqlite3_db_cacheflush(database);
+    return code != SQLITE_OK ? code : log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }

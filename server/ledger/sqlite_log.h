@@ -16,4 +16,8 @@
  * when that fails. */
 bool sower_sqlite_log_rewrite(sqlite3 *database);
 
+/* Writes what a transaction has changed so far to the log, and flushes it, without a commit: nobody reads it,
+ * and the next transaction writes over it. SQLITE_OK, or SQLite's code of what failed. */
+int sower_sqlite_log_flush(sqlite3 *database);
+
 #endif

@@ -11,10 +11,15 @@ bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_probl
                              reason == 0 ? "" : ": ", reason == 0 ? "" : strerror(reason));
 }
 
-bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem)
+bool sower_sqlite_fail_as(int code, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The ledger cannot be used now: %s.",
-                             sqlite3_errstr(sqlite3_extended_errcode(database)));
+                             sqlite3_errstr(code));
+}
+
+bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem)
+{
+    return sower_sqlite_fail_as(sqlite3_extended_errcode(database), problem);
 }
 
 bool sower_sqlite_prepare(sqlite3 *database, const char *const *texts, size_t count,

@@ -19,6 +19,9 @@ bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_probl
 /* Says why the database failed, in SQLite's own words, which hold no paths; returns false. */
 bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem);
 
+/* The same for a code of SQLite's. */
+bool sower_sqlite_fail_as(int code, struct sower_problem *problem);
+
 /* Prepares `count` statements that stay; false when one of them cannot be. */
 bool sower_sqlite_prepare(sqlite3 *database, const char *const *texts, size_t count,
                           sqlite3_stmt **statements);

@@ -150,7 +150,7 @@ struct sower_store_methods {
                         struct sower_problem *problem);
     /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
     bool (*pin)(struct sower_store *store, struct sower_store_pin *pin, struct sower_problem *problem);
-    /* Makes a small durable write that adds no line: whether append would work at this time. */
+    /* Whether append would work at this time: writes a draw to the disk, as append does, and takes it back. */
     bool (*probe)(struct sower_store *store, int64_t time, struct sower_problem *problem);
 
     /* The greatest line number, 0 when the ledger is empty. */

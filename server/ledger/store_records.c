@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../../core/draw.h"
 #include "../../proto/record_read.h"
 
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
@@ -65,4 +66,19 @@ void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_reco
                                     .time = pin->time,
                                     .root_id = pin->root_id};
     memcpy(record->experiment, pin->experiment, strlen(pin->experiment) + 1);
+}
+
+void sower_store_probe_record(int64_t time, struct sower_record *record)
+{
+    *record = (struct sower_record){.kind = SOWER_RECORD_DRAW,
+                                    .time = time,
+                                    .spec = SOWER_SPEC,
+                                    .experiment = "sower probe",
+                                    .shape = "4096,4096",
+                                    .dtype = "f32",
+                                    .initializer = "truncated_normal(mean=0,std=0.02,low=-2,high=2)",
+                                    .layout = "oi"};
+    memset(record->name, 'w', 64);
+    memset(&record->draw, 0xff, sizeof record->draw);
+    memset(&record->seed, 0xff, sizeof record->seed);
 }

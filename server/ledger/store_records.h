@@ -27,6 +27,9 @@ void sower_store_trials_given(struct sower_store_trials *request, const struct s
  * problem (UNAVAILABLE) that names the line. */
 bool sower_store_record_check(const struct sower_record *record, struct sower_problem *problem);
 
+/* The record of a draw that nobody asks for, as long as most are: a probe writes it and takes it back. */
+void sower_store_probe_record(int64_t time, struct sower_record *record);
+
 /* The record of a request to pin or unpin. */
 void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record);
 

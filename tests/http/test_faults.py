@@ -10,6 +10,7 @@ import pytest
 
 from chain import check_chains
 from conftest import PATIENCE
+from disks import disk_of, fill
 from injected import faults  # noqa: F401
 from sow_programs import SOW
 from test_ledger import Locked, Moved, refused, refused_to_start
@@ -91,7 +92,9 @@ def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp
             answer = ask()
             assert refused(answer), what
             assert words in answer.problem()["detail"], (what, answer.body)
-        assert refused(daemon.get("/readyz")) and refused(daemon.get("/readyz"))
+        for _ in range(2):
+            answer = daemon.get("/readyz")
+            assert refused(answer) and words in answer.problem()["detail"]
         assert daemon.get("/healthz").status == 200
         assert daemon.get("/v1/tensor", **DRAW, name="known").headers["Sower-Ledger"] == "1"
         assert daemon.get("/v1/tensor", **DRAW, name="forgotten").headers["Sower-Ledger"] == "2", "looked up on disk"
@@ -205,21 +208,35 @@ def test_a_failed_write_back_loses_nothing(start, tmp_path, faults):  # noqa: F8
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of its own, of a megabyte."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", mounted], capture_output=True).returncode != 0:
-        pytest.skip("only root can mount, and not everywhere")
-    yield mounted
-    subprocess.run(["umount", "--lazy", mounted], check=True)
+    with disk_of(tmp_path / "small", "1M") as mounted:
+        yield mounted
+
+
+def test_a_daemon_that_says_it_is_ready_can_record_a_draw(start, tmp_path):
+    """Whatever room is left: page by page, around the size where the first draw no longer fits."""
+    ready, served = [], []
+    for pages in range(44, 72, 2):
+        with disk_of(tmp_path / f"{pages}", f"{4 * pages}k") as mounted:
+            try:
+                daemon = start(state=mounted / "state")
+            except AssertionError:  # not even an empty ledger fits
+                continue
+            for number in range(3):
+                ready.append(daemon.get("/readyz").status)
+                served.append(daemon.get("/v1/tensor", **DRAW, name=f"w{number}").status)
+                # A draw that was written a moment ago is answer enough to whether the next one would be.
+                assert ready[-1] == 503 or served[-1] == 200 or number > 0, (pages, ready, served)
+            if served[-1] == 503:
+                assert daemon.get("/readyz").status == 503 and "full" in daemon.get("/readyz").problem()["detail"]
+            assert len(daemon.ledger()) == served[-3:].count(200), "a probe adds no line"
+            daemon.stop()
+    assert 503 in ready and 200 in ready
 
 
 def test_a_disk_that_is_really_full_has_room_again(start, small_disk):
     daemon = start(state=small_disk / "state")
     daemon.get("/v1/tensor", **DRAW, name="known")
-    with open(small_disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
-        while True:
-            assert filler.write(bytes(4096)) > 0
+    fill(small_disk / "filler")
     refusals = [daemon.get("/v1/tensor", **DRAW, name=f"new-{n}") for n in range(3)]
     assert all(refused(answer) for answer in refusals) and "full" in refusals[0].problem()["detail"]
     assert refused(daemon.get("/readyz")) and daemon.get("/v1/tensor", **DRAW, name="known").status == 200

@@ -3,6 +3,7 @@ import concurrent.futures
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from chain import check_chains
 from conftest import PATIENCE, SOWERD, why_it_ended
+from disks import disk_of, fill
 from postgres import Postgres
 
 
@@ -420,3 +422,28 @@ def test_a_database_that_cannot_hold_a_ledger_is_refused_with_a_sentence(postgre
     assert "USER@HOST:PORT/DATABASE" in refused("postgresql://u:secret%@h/d")
     assert 'begins with "postgresq"' in refused("postgresq://u:secret@h/d")
     assert "read-only" in refused(postgres.url("postgres") + "&options=-cdefault_transaction_read_only%3Don")
+
+
+def test_a_daemon_whose_database_has_no_room_for_a_line_is_not_ready(postgres, start):
+    """The tables stand on a small disk of their own; there a commit that changes what is there still works when no line fits any more."""
+    with disk_of(postgres.directory / "small", "16M") as mounted:
+        shutil.chown(mounted, *(["postgres", "postgres"] if os.geteuid() == 0 else []))
+        mounted.chmod(0o700)
+        postgres.query("postgres", f"CREATE TABLESPACE small LOCATION '{mounted}'")
+        try:
+            postgres.query("postgres", "CREATE DATABASE small TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' TABLESPACE small")
+            daemon = start("--ledger", postgres.url("small"))
+            assert get(daemon, "w0").status == 200
+            fill(mounted / "filler")
+            refused_as = next(answer for answer in (get(daemon, f"w{number}") for number in range(1, 500)) if answer.status != 200)
+            assert refused_as.status == 503 and "full" in refused_as.problem()["detail"]
+            for _ in range(2):
+                answer = daemon.get("/readyz")
+                assert answer.status == 503 and "full" in answer.problem()["detail"]
+            (mounted / "filler").unlink()
+            assert daemon.get("/readyz").status == 200 and get(daemon, "later").status == 200
+            whole_ledger(daemon)
+            daemon.stop()
+        finally:
+            postgres.query("postgres", "DROP DATABASE IF EXISTS small WITH (FORCE)")
+            postgres.query("postgres", "DROP TABLESPACE small")
