@@ -178,9 +178,9 @@ static enum MHD_Result answer_no_more(struct sower_exchange *exchange)
     return MHD_NO;
 }
 
-bool sower_exchange_draining(const struct sower_exchange *exchange)
+bool sower_exchange_closes(const struct sower_exchange *exchange)
 {
-    return atomic_load_explicit(&exchange->server->draining, memory_order_relaxed);
+    return exchange->closes || atomic_load_explicit(&exchange->server->draining, memory_order_relaxed);
 }
 
 #define REQUEST_HEADER "Sower-Request"
@@ -209,7 +209,7 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
     if (response == NULL) {
         return MHD_NO;
     }
-    if (exchange->closes || sower_exchange_draining(exchange)) {
+    if (sower_exchange_closes(exchange)) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
     enum MHD_Result queued = sower_reply_again(exchange, status, response);

@@ -53,8 +53,7 @@ struct sower_exchange {
     size_t variable_size;
     uint64_t whole_size; /* bytes of the whole answer, for the Content-Range of a 416 */
 
-    bool query_taken; /* libmicrohttpd does not survive the query (library_guards.h), so it was not parsed */
-    bool closes;      /* the connection ends after the answer */
+    bool closes; /* the connection ends after the answer */
 
     bool complete; /* the request is all there; before, its sender may have left without our knowing */
 
@@ -74,7 +73,10 @@ struct sower_exchange {
     uint64_t bytes; /* of the answer's body, as far as they were made */
     void (*describe)(const void *state, struct sower_log_line *line);
 
-    bool short_target; /* `target` is the target as it came, query and all; otherwise it is too long */
+    const char *target_fault; /* a sentence; NULL: the target is well-formed */
+    size_t target_length;     /* as it came */
+    const char *authority;    /* the host that a target in absolute form names; NULL: one that is a path */
+    bool short_target;        /* `target` is the path and query as they came; otherwise they are too long */
     char target[];
 };
 
@@ -108,11 +110,13 @@ bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, stru
  * response has a Cache-Control of its own: only a draw's bytes never change (entity.h). */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
 
-/* Answers with a response that stays the caller's, who may send it again when the exchange has ended. While
- * the server is draining this is not for it: such an answer does not end its connection. */
+/* Whether the connection ends after the answer: as the exchange says, or since the server is draining. */
+bool sower_exchange_closes(const struct sower_exchange *exchange);
+
+/* Answers with a response that stays the caller's, who may send it again when the exchange has ended. Not for
+ * an answer after which the connection ends: nothing in it says so. */
 enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
                                   struct MHD_Response *response);
-bool sower_exchange_draining(const struct sower_exchange *exchange);
 enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
                                  char *text, size_t length);
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);

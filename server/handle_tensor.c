@@ -174,7 +174,7 @@ static enum MHD_Result reply_small(struct sower_exchange *exchange)
         add_headers(tensor, response);
     }
     /* What drifts may be refused the next time. */
-    if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_draining(exchange)) {
+    if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
         tensor->answer = sower_answers_make(exchange->server->answers, exchange->target,
                                             &tensor->request.draw, response, (size_t)exchange->bytes);
     }
@@ -348,7 +348,7 @@ static void describe_answer(const void *state, struct sower_log_line *line)
 /* Whether the answer depends on nothing but the target: it is the whole one, under no condition. */
 static bool target_says_all(const struct sower_exchange *exchange)
 {
-    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_draining(exchange) &&
+    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_closes(exchange) &&
            sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE) == NULL &&
            sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH) == NULL &&
            sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL;

@@ -13,6 +13,7 @@
 
 #include "connections.h"
 #include "exchange.h"
+#include "framing.h"
 #include "handlers.h"
 #include "library_guards.h"
 #include "../proto/number.h"
@@ -71,15 +72,6 @@ static enum MHD_Result refuse_body(struct sower_exchange *exchange)
     return sower_refuse_as(exchange, MHD_HTTP_CONTENT_TOO_LARGE, &problem);
 }
 
-static enum MHD_Result refuse_query(struct sower_exchange *exchange)
-{
-    struct sower_problem problem;
-    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "",
-                      "The last field of the query string has no value; it takes NAME=VALUE.");
-    exchange->closes = true;
-    return sower_refuse(exchange, &problem);
-}
-
 /* Where the variable part of a route's path stands in a target; NULL when the target is of another route. */
 static const char *variable_part(const char *path, const char *target, size_t *length)
 {
@@ -100,27 +92,35 @@ static void enter(const struct sower_exchange *exchange, enum sower_phase phase)
     }
 }
 
-/* libmicrohttpd calls this with the target as it came, query and all, when the request line is in. The path
- * that it hands over later is decoded, where a "/" of a name is one that separates and a NUL ends it: so
- * routes with a variable part are found here, and the part is decoded by itself. */
-static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
+/* An exchange that knows its target: the path and query, cut to SOWER_TARGET_MAX + 1, and the host of a
+ * target in absolute form behind it. NULL when memory has run out. */
+static struct sower_exchange *new_exchange(const char *target)
 {
-    const bool query_taken = sower_guard_target(target); /* also when memory has run out */
-    const size_t target_length = strnlen(target, SOWER_TARGET_MAX + 1);
-    struct sower_exchange *exchange = calloc(1, sizeof *exchange + target_length + 1);
+    size_t authority_length = 0;
+    const char *path = sower_framing_path(target),
+               *authority = sower_framing_authority(target, &authority_length);
+    const size_t path_length = strnlen(path, SOWER_TARGET_MAX + 1);
+    authority_length = authority_length <= SOWER_HOST_MAX ? authority_length : 0;
+    struct sower_exchange *exchange = calloc(1, sizeof *exchange + path_length + authority_length + 2);
     if (exchange == NULL) {
         return NULL;
     }
-    exchange->server = context;
-    exchange->connection = connection;
-    exchange->query_taken = query_taken;
-    exchange->short_target = target_length <= SOWER_TARGET_MAX;
-    exchange->link = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    enter(exchange, SOWER_PHASE_HEADERS);
-    memcpy(exchange->target, target, target_length);
+    memcpy(exchange->target, path, path_length);
+    if (authority != NULL) {
+        exchange->authority = memcpy(exchange->target + path_length + 1, authority, authority_length);
+    }
+    exchange->short_target = path_length <= SOWER_TARGET_MAX;
+    exchange->target_length = strlen(target);
+    exchange->target_fault = sower_framing_target_fault(target);
+    return exchange;
+}
+
+/* The route of a path and query, if it is one with a variable part, and that part decoded. */
+static void find_variable_route(struct sower_exchange *exchange, const char *path)
+{
     for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
         size_t length;
-        const char *part = variable_part(route->path, target, &length);
+        const char *part = variable_part(route->path, path, &length);
         if (part == NULL) {
             continue;
         }
@@ -129,7 +129,27 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
         if (exchange->variable != NULL) {
             exchange->variable_size = MHD_http_unescape(exchange->variable);
         }
-        break;
+        return;
+    }
+}
+
+/* libmicrohttpd calls this with the target as it came, query and all, when the request line is in. The path
+ * that it hands over later is decoded, where a "/" of a name is one that separates and a NUL ends it: so
+ * routes with a variable part are found here, and the part is decoded by itself. */
+static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct sower_exchange *exchange = new_exchange(target);
+    if (exchange != NULL) {
+        exchange->server = context;
+        exchange->connection = connection;
+        exchange->link =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+        enter(exchange, SOWER_PHASE_HEADERS);
+        find_variable_route(exchange, sower_framing_path(target));
+    }
+    /* Also when memory has run out. */
+    if (sower_guard_target(target) && exchange != NULL) {
+        exchange->target_fault = "The last field of the query string has no value; it takes NAME=VALUE.";
     }
     return exchange;
 }
@@ -172,6 +192,7 @@ static void copy_text(char *to, size_t size, const char *from)
 static bool begin(struct sower_exchange *exchange, const char *path, const char *method)
 {
     struct sower_server *server = exchange->server;
+    path = sower_framing_path(path);
     if (exchange->route != NULL && exchange->variable == NULL) {
         return false;
     }
@@ -197,6 +218,49 @@ static bool refused_unread(const struct sower_exchange *exchange)
            (length > exchange->body_max && sower_exchange_header(exchange, MHD_HTTP_HEADER_EXPECT) != NULL);
 }
 
+struct lines {
+    struct sower_framing framing;
+    struct sower_problem *problem;
+    bool sound;
+};
+
+static enum MHD_Result check_line(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_length, const char *value, size_t value_length)
+{
+    struct lines *lines = context;
+    (void)kind;
+    lines->sound =
+        sower_framing_line(&lines->framing, name, name_length, value, value_length, lines->problem);
+    return lines->sound ? MHD_YES : MHD_NO;
+}
+
+/* Whether the request is one that everybody on its way reads in the same way (framing.h). libmicrohttpd never
+ * shows how the chunks of a body were framed, so a connection ends after a request that has some. */
+static bool check_framing(struct sower_exchange *exchange, const char *path, const char *method,
+                          const char *version, struct sower_problem *problem)
+{
+    if (exchange->target_fault != NULL) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "%s", exchange->target_fault);
+    }
+    struct lines lines = {.problem = problem, .sound = true};
+    const bool in_place = strcmp(MHD_get_version(), SOWER_FRAMING_IN_PLACE) == 0;
+    const union MHD_ConnectionInfo *head =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (!sower_framing_begin(&lines.framing, method, in_place ? path : NULL, exchange->target_length, version,
+                             problem)) {
+        return false;
+    }
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, check_line, &lines);
+    exchange->closes = lines.framing.transfer_encodings > 0;
+    return lines.sound && sower_framing_end(&lines.framing, head->header_size, problem);
+}
+
+static enum MHD_Result refuse_framing(struct sower_exchange *exchange, const struct sower_problem *problem)
+{
+    exchange->closes = true;
+    return sower_refuse(exchange, problem);
+}
+
 /* libmicrohttpd calls this when the headers are in, for each piece of a body, when the request is complete,
  * and again when a suspended connection was resumed. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -204,7 +268,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **slot)
 {
     struct sower_exchange *exchange = *slot;
-    (void)context, (void)connection, (void)version;
+    struct sower_problem problem;
+    (void)context, (void)connection;
     if (exchange == NULL) {
         return MHD_NO; /* memory had run out */
     }
@@ -213,8 +278,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
             return MHD_NO;
         }
         enter(exchange, SOWER_PHASE_BODY);
-        if (exchange->query_taken) {
-            return refuse_query(exchange);
+        if (!check_framing(exchange, path, method, version, &problem)) {
+            return refuse_framing(exchange, &problem);
         }
         return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
     }

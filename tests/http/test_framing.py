@@ -1,0 +1,108 @@
+"""Requests that not everybody on their way would read in the same way are refused; those of unusual shape are not.
+
+On every version of libmicrohttpd, over raw sockets, and behind nginx and HAProxy.
+"""
+import json
+import re
+
+import pytest
+
+from shapes import CHUNKS, SHAPES, VALID, get
+
+# 405 and 404 are no refusals of a shape: they are answers of a route.
+REFUSALS = {400, 413, 414, 431, 501, 505}
+FOLLOWING = get(b"/following", b"Connection: close")
+
+
+def exchange(daemon, request):
+    """Everything that comes back until the daemon ends the connection; what it waits for longer ends in <open>."""
+    with daemon.socket() as connection:
+        received = b""
+        try:
+            connection.sendall(request)
+            connection.settimeout(1)
+            while piece := connection.recv(65536):
+                received += piece
+        except TimeoutError:
+            received += b"<open>"
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        return received
+
+
+def answers(received):
+    """The statuses of the answers in it."""
+    # libmicrohttpd 0.9.75 sends the head of some answers of its own twice, and then closes.
+    received = re.sub(rb"^(HTTP/1\.1 4.*?Connection: close\r\n.*?\r\n\r\n)\1<", rb"\1<", received, flags=re.S)
+    statuses = []
+    while match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", received, re.S):
+        length = re.search(rb"(?i)\ncontent-length: (\d+)", b"\n" + match[2])
+        received = received[match.end():][int(length[1]) if length else 0:]
+        statuses.append(int(match[1]))
+    return statuses if received == b"" else [*statuses, received]
+
+
+@pytest.fixture(scope="module")
+def framed(library, tmp_path_factory):
+    from conftest import Daemon
+
+    daemon = Daemon(tmp_path_factory.mktemp("framing") / "state", "--log-level", "error", environment=library)
+    yield daemon
+    assert daemon.stop() == 0, daemon.rest_of_log()
+
+
+def drawn(daemon):
+    return {line["name"] for line in daemon.ledger() if "name" in line}
+
+
+def test_a_request_that_can_be_read_in_two_ways_is_refused_and_nothing_follows(framed):
+    wrong, silent = {}, 0
+    for name, request in SHAPES.items():
+        statuses = answers(exchange(framed, request + FOLLOWING))
+        silent += not statuses
+        if len(statuses) > 1 or not set(statuses) <= REFUSALS:
+            wrong[name] = statuses
+    print(f"libmicrohttpd {framed.library}: of {len(SHAPES)} shapes {len(SHAPES) - silent - len(wrong)} refused, {silent} closed without a word, "
+          f"{len(wrong)} answered otherwise: {wrong}")
+    assert not wrong and len(SHAPES) >= 97
+    assert not drawn(framed) & {"-", "smuggled", *SHAPES}
+
+
+def test_after_a_body_in_chunks_nothing_more_is_answered(framed):
+    """How the chunks were framed is not to be seen, so that the connection ends, however they were."""
+    wrong = {}
+    for name, request in CHUNKS.items():
+        statuses = answers(exchange(framed, request + FOLLOWING))
+        if [status for status in statuses if status != b"<open>"][1:] or 404 in statuses:
+            wrong[name] = statuses
+    print(f"libmicrohttpd {framed.library}: {len(CHUNKS)} shapes of chunks, {len(wrong)} followed by another answer: {wrong}")
+    assert not wrong
+    assert "smuggled" not in drawn(framed)
+
+
+def test_a_valid_request_of_unusual_shape_is_answered_once_and_as_ever(framed):
+    wrong = {}
+    for name, (request, status) in VALID.items():
+        ends = b"Transfer-Encoding" in request or b"HTTP/1.0" in request
+        statuses = answers(exchange(framed, request + FOLLOWING))
+        if statuses != ([status] if ends else [status, 404]):
+            wrong[name] = statuses
+    print(f"libmicrohttpd {framed.library}: of {len(VALID)} valid requests {len(wrong)} answered otherwise: {wrong}")
+    assert not wrong
+    assert {name for name in VALID if name in ("plain", "absolute", "chunks", "escaped-path")} <= drawn(framed)
+
+
+@pytest.mark.parametrize("library", ["bookworm"], indirect=True)  # the others refuse most of them in words of their own
+@pytest.mark.parametrize("request_, field, words", [
+    (SHAPES["length-two"], "Content-Length", "more than once"), (SHAPES["coding-two"], "Transfer-Encoding", "more than once"),
+    (SHAPES["coding='cow'"], "Transfer-Encoding", "chunked"), (SHAPES["host-two"], "Host", "more than once"), (SHAPES["host='a b'"], "Host", "HOST:PORT"),
+    (SHAPES["name-40-inside"], "", "name is malformed"), (SHAPES["value-01-inside"], "", "header X has a control byte"),
+    (SHAPES["target='/v1/tensor%zz'"], "", "percent sign"), (SHAPES["target='/a#b'"], "", "no URL has"), (SHAPES["target='sower:80'"], "", "not a path"),
+    (SHAPES["target='http://sower:x/'"], "", "host in the request's target"), (SHAPES["method='\"GET\"'"], "", "method is malformed"),
+])
+def test_a_refusal_says_what_is_wrong_and_ends_the_connection(framed, request_, field, words):
+    head, body = exchange(framed, request_ + FOLLOWING).split(b"\r\n\r\n")
+    assert b"\r\nContent-Type: application/problem+json" in head
+    problem = json.loads(body)
+    assert problem["status"] == 400 and problem.get("param", "") == field and words in problem["detail"]
+    assert b"\r\nConnection: close" in head and b"\r\nCache-Control: no-store" in head
