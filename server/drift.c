@@ -20,23 +20,24 @@ enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *
 }
 
 /* A cache would go on answering when the experiment was pinned. */
-static void forbid_keeping(struct MHD_Response *response)
+static void forbid_keeping(struct MHD_Response **response)
 {
     char value[CACHE_CONTROL_MAX];
-    const char *earlier = MHD_get_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL);
+    const char *earlier =
+        *response == NULL ? NULL : MHD_get_response_header(*response, MHD_HTTP_HEADER_CACHE_CONTROL);
     if (earlier != NULL && strlen(earlier) < sizeof value) {
         memcpy(value, earlier, strlen(earlier) + 1);
-        MHD_del_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, value);
+        MHD_del_response_header(*response, MHD_HTTP_HEADER_CACHE_CONTROL, value);
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    sower_reply_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 }
 
-void sower_drift_add_header(struct MHD_Response *response, uint64_t line)
+void sower_drift_add_header(struct MHD_Response **response, uint64_t line)
 {
     char text[SOWER_NUMBER_MAX];
     if (line != 0) {
         sower_number_print(line, text);
-        MHD_add_response_header(response, "Sower-Drift", text);
+        sower_reply_header(response, "Sower-Drift", text);
         forbid_keeping(response);
     }
 }

@@ -13,6 +13,6 @@ enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *
 
 /* Adds the flag, Sower-Drift: the number of that line, and forbids caches to keep the answer. Nothing for
  * line 0. */
-void sower_drift_add_header(struct MHD_Response *response, uint64_t line);
+void sower_drift_add_header(struct MHD_Response **response, uint64_t line);
 
 #endif

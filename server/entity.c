@@ -18,22 +18,20 @@ void sower_entity_make(struct sower_entity *entity, struct sower_exchange *excha
 }
 
 static void add_cache_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
-                              struct MHD_Response *response)
+                              struct MHD_Response **response)
 {
     /* A draw never changes. Under a private root it is for those who may ask the daemon, not for shared
      * caches. */
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-                            exchange->server->private_root ? "private, max-age=31536000, immutable"
-                                                           : "public, max-age=31536000, immutable");
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, entity->etag);
+    sower_reply_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                       exchange->server->private_root ? "private, max-age=31536000, immutable"
+                                                      : "public, max-age=31536000, immutable");
+    sower_reply_header(response, MHD_HTTP_HEADER_ETAG, entity->etag);
 }
 
 static enum MHD_Result reply_not_modified(const struct sower_entity *entity, struct sower_exchange *exchange)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-    if (response != NULL) {
-        add_cache_headers(entity, exchange, response);
-    }
+    add_cache_headers(entity, exchange, &response);
     return sower_reply(exchange, MHD_HTTP_NOT_MODIFIED, response);
 }
 
@@ -82,17 +80,17 @@ bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exch
 }
 
 void sower_entity_add_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
-                              struct MHD_Response *response)
+                              struct MHD_Response **response)
 {
     char text[80];
     add_cache_headers(entity, exchange, response);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    sower_reply_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
     if (entity->part != SOWER_RANGE_PART) {
         return;
     }
     snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, entity->range.start,
              entity->range.start + entity->range.length - 1, exchange->whole_size);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
 }
 
 unsigned sower_entity_status(const struct sower_entity *entity)

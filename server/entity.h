@@ -27,7 +27,7 @@ bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exch
 
 /* Cache-Control, ETag, Accept-Ranges, and Content-Range for a part. */
 void sower_entity_add_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
-                              struct MHD_Response *response);
+                              struct MHD_Response **response);
 
 /* 200 or 206. */
 unsigned sower_entity_status(const struct sower_entity *entity);

@@ -82,7 +82,9 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
         }
         char *body = realloc(exchange->body, capacity);
         if (body == NULL) {
-            return false;
+            exchange->out_of_memory = true;
+            exchange->discarded += count;
+            return true;
         }
         exchange->body = body;
         exchange->body_capacity = capacity;
@@ -185,8 +187,39 @@ bool sower_exchange_closes(const struct sower_exchange *exchange)
 
 #define REQUEST_HEADER "Sower-Request"
 
-enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
-                                  struct MHD_Response *response)
+static const char UNAVAILABLE[] = "{\"type\": \"about:blank\", \"title\": \"Service Unavailable\", "
+                                  "\"status\": 503, \"detail\": \"Memory has run out; "
+                                  "try again later.\"}\n";
+
+struct MHD_Response *sower_reply_make_unavailable(void)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        sizeof UNAVAILABLE - 1, (void *)(uintptr_t)UNAVAILABLE, MHD_RESPMEM_PERSISTENT);
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/problem+json");
+    sower_reply_header(&response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    sower_reply_header(&response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return response;
+}
+
+enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange)
+{
+    exchange->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    exchange->bytes = exchange->method == SOWER_HEAD ? 0 : sizeof UNAVAILABLE - 1;
+    exchange->step = answer_no_more;
+    return MHD_queue_response(exchange->connection, exchange->status, exchange->server->unavailable);
+}
+
+void sower_reply_header(struct MHD_Response **response, const char *name, const char *value)
+{
+    if (*response != NULL && MHD_add_response_header(*response, name, value) != MHD_YES) {
+        MHD_destroy_response(*response);
+        *response = NULL;
+    }
+}
+
+/* The headers of every answer; of the earlier one if the response was sent before, only its id is changed. */
+static bool add_own_headers(const struct sower_exchange *exchange, struct MHD_Response *response)
 {
     char id[SOWER_REQUEST_ID_MAX];
     const char *earlier = MHD_get_response_header(response, REQUEST_HEADER);
@@ -195,9 +228,16 @@ enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned stat
         MHD_del_response_header(response, REQUEST_HEADER, id);
     }
     sower_number_id(exchange->id, id);
-    MHD_add_response_header(response, REQUEST_HEADER, id);
-    if (MHD_get_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL) == NULL) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    return MHD_add_response_header(response, REQUEST_HEADER, id) == MHD_YES &&
+           (MHD_get_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL) != NULL ||
+            MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES);
+}
+
+enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
+                                  struct MHD_Response *response)
+{
+    if (!add_own_headers(exchange, response)) {
+        return sower_reply_unavailable(exchange);
     }
     exchange->status = status;
     exchange->step = answer_no_more;
@@ -206,11 +246,11 @@ enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned stat
 
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response)
 {
-    if (response == NULL) {
-        return MHD_NO;
-    }
     if (sower_exchange_closes(exchange)) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+        sower_reply_header(&response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    if (response == NULL) {
+        return sower_reply_unavailable(exchange);
     }
     enum MHD_Result queued = sower_reply_again(exchange, status, response);
     MHD_destroy_response(response);
@@ -219,20 +259,20 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
 
 /* Headers that belong to a status. */
 static void add_status_headers(const struct sower_exchange *exchange, unsigned status,
-                               struct MHD_Response *response)
+                               struct MHD_Response **response)
 {
     char range[40], methods[SOWER_METHODS_SIZE];
     switch (status) {
     case MHD_HTTP_SERVICE_UNAVAILABLE:
-        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
+        sower_reply_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
         break;
     case MHD_HTTP_METHOD_NOT_ALLOWED:
         sower_method_list(exchange->allowed, ", ", methods);
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, methods);
+        sower_reply_header(response, MHD_HTTP_HEADER_ALLOW, methods);
         break;
     case MHD_HTTP_RANGE_NOT_SATISFIABLE:
         snprintf(range, sizeof range, "bytes */%" PRIu64, exchange->whole_size);
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+        sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range);
         break;
     default:
         break;
@@ -246,10 +286,9 @@ enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned statu
         text == NULL ? NULL : MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(text);
-        return MHD_NO;
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, media_type);
-    add_status_headers(exchange, status, response);
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, media_type);
+    add_status_headers(exchange, status, &response);
     exchange->bytes = exchange->method == SOWER_HEAD ? 0 : length;
     return sower_reply(exchange, status, response);
 }

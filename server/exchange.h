@@ -62,6 +62,7 @@ struct sower_exchange {
     uint64_t discarded;
     uint64_t body_burden; /* what the body takes beyond SOWER_REQUEST_BODY_MAX (burden.h) */
     bool crowded;         /* the body was discarded because there was no room for it */
+    bool out_of_memory;   /* it was discarded for a lack of memory */
 
     void *state; /* what the handler keeps between steps */
     void (*release)(void *state);
@@ -83,7 +84,7 @@ struct sower_exchange {
 /* Releases the body, once it was read. */
 void sower_exchange_body_free(struct sower_exchange *exchange);
 
-/* Adds bytes to the body; false when memory runs out or the client went beyond SOWER_DISCARD_MAX. */
+/* Adds bytes to the body, or discards them; false when the client went beyond SOWER_DISCARD_MAX. */
 bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);
 
 /* Suspends the exchange until sower_exchange_resume, which any thread may call, also before the handler that
@@ -112,6 +113,16 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
 
 /* Whether the connection ends after the answer: as the exchange says, or since the server is draining. */
 bool sower_exchange_closes(const struct sower_exchange *exchange);
+
+/* Adds a header. When memory runs out *response is released and becomes NULL, which later calls leave so: no
+ * answer leaves without one of its headers. */
+void sower_reply_header(struct MHD_Response **response, const char *name, const char *value);
+
+/* Answers that memory has run out, by the server's `unavailable`, which is made at the start by the function
+ * below: no memory is needed. It has no Sower-Request, since it is the answer of many, and ends the
+ * connection. */
+enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange);
+struct MHD_Response *sower_reply_make_unavailable(void);
 
 /* Answers with a response that stays the caller's, who may send it again when the exchange has ended. Not for
  * an answer after which the connection ends: nothing in it says so. */

@@ -195,7 +195,7 @@ enum MHD_Result sower_handle_experiments(struct sower_exchange *exchange)
     struct sower_problem problem;
     struct question *question = make(exchange, INT64_MAX);
     if (question == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     return read_fields(question, "before", 1, &problem)
                ? sower_work_read(&question->work, exchange, list_experiments, reply_list)
@@ -207,7 +207,7 @@ enum MHD_Result sower_handle_experiment(struct sower_exchange *exchange)
     struct sower_problem problem;
     struct question *question = make(exchange, 0);
     if (question == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     return sower_experiment_read(exchange->variable, exchange->variable_size, question->experiment,
                                  &problem) &&

@@ -86,7 +86,7 @@ enum MHD_Result sower_handle_head(struct sower_exchange *exchange)
     }
     struct heading *heading = calloc(1, sizeof *heading);
     if (heading == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     exchange->state = heading;
     exchange->release = free;

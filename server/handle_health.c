@@ -35,7 +35,7 @@ enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     if (probe == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     probe->wait.done = probed;
     probe->wait.wish = SOWER_LEDGER_PROBE;

@@ -110,9 +110,7 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     }
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_block, lines, NULL);
-    if (response != NULL) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
-    }
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     return sower_reply(exchange, MHD_HTTP_OK, response);
 }
 
@@ -182,7 +180,7 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
     struct lines *lines = calloc(1, sizeof *lines);
     if (lines == NULL) {
         json_decref(fields);
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     exchange->state = lines;
     exchange->release = release;

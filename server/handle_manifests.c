@@ -146,7 +146,7 @@ static enum MHD_Result start(struct sower_exchange *exchange, const char *const 
     struct sower_problem problem;
     struct keeping *keeping = calloc(1, sizeof *keeping);
     if (keeping == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     exchange->state = keeping;
     exchange->release = release;

@@ -90,20 +90,20 @@ static void describe(const void *state, struct sower_log_line *line)
     }
 }
 
-static void add_number(struct MHD_Response *response, const char *name, uint64_t number)
+static void add_number(struct MHD_Response **response, const char *name, uint64_t number)
 {
     char text[SOWER_NUMBER_MAX];
     sower_number_print(number, text);
-    MHD_add_response_header(response, name, text);
+    sower_reply_header(response, name, text);
 }
 
-static void add_headers(const struct answer *answer, struct MHD_Response *response)
+static void add_headers(const struct answer *answer, struct MHD_Response **response)
 {
     char text[SOWER_HEX_SIZE], warnings[WARNING_MAX];
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
     sower_entity_add_headers(&answer->entity, answer->work.exchange, response);
     sower_hex(answer->model.manifest.hash, text);
-    MHD_add_response_header(response, "Sower-Manifest", text);
+    sower_reply_header(response, "Sower-Manifest", text);
     add_number(response, "Sower-Tensors", answer->model.count);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     sower_drift_add_header(response, answer->rows.drift);
@@ -114,7 +114,7 @@ static void add_headers(const struct answer *answer, struct MHD_Response *respon
         }
     }
     if (warnings[0] != '\0') {
-        MHD_add_response_header(response, "Sower-Warning", warnings);
+        sower_reply_header(response, "Sower-Warning", warnings);
     }
 }
 
@@ -130,9 +130,7 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
         response = sower_model_stream_begin(&answer->stream, exchange, &answer->model, answer->entity.range,
                                             answer->any_heavy);
     }
-    if (response != NULL) {
-        add_headers(answer, response);
-    }
+    add_headers(answer, &response);
     return sower_reply(exchange, sower_entity_status(&answer->entity), response);
 }
 
@@ -180,7 +178,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     memcpy(answer->rows.manifest, answer->model.manifest.hash, sizeof answer->rows.manifest);
     sower_manifest_print(&answer->model.manifest, &answer->text);
     if (answer->text.failed) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     answer->rows.text = answer->text.text;
     answer->rows.length = answer->text.length;
@@ -282,7 +280,7 @@ enum MHD_Result sower_handle_model(struct sower_exchange *exchange)
     struct sower_problem problem;
     struct answer *answer = calloc(1, sizeof *answer);
     if (answer == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     exchange->state = answer;
     exchange->release = release;

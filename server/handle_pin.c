@@ -93,7 +93,7 @@ enum MHD_Result sower_handle_pin(struct sower_exchange *exchange)
     struct sower_problem problem;
     struct pinning *pinning = calloc(1, sizeof *pinning);
     if (pinning == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     exchange->state = pinning;
     exchange->release = free;

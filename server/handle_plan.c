@@ -79,7 +79,7 @@ enum MHD_Result sower_handle_plan(struct sower_exchange *exchange)
     json_t *fields;
     struct plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     plan->exchange = exchange;
     exchange->state = plan;

@@ -312,7 +312,7 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     }
     sower_buffer_text(text, "\n");
     if (text->failed) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     char *body = text->text;
     size_t length = text->length;
@@ -435,7 +435,7 @@ enum MHD_Result sower_handle_stats(struct sower_exchange *exchange)
     void *memory = aligned_alloc(SOWER_BYTES_ALIGNMENT, sizeof(struct stats));
     if (memory == NULL) {
         json_decref(fields);
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     struct stats *stats = memset(memory, 0, sizeof *stats);
     stats->fields = fields;

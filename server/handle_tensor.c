@@ -101,14 +101,14 @@ static void make_entity(struct tensor *tensor)
     sower_entity_make(&tensor->entity, tensor->exchange, tag, sower_bytes_size(&tensor->bytes));
 }
 
-static void add_number(struct MHD_Response *response, const char *name, uint64_t number)
+static void add_number(struct MHD_Response **response, const char *name, uint64_t number)
 {
     char text[SOWER_NUMBER_MAX];
     sower_number_print(number, text);
-    MHD_add_response_header(response, name, text);
+    sower_reply_header(response, name, text);
 }
 
-static void add_shape(struct MHD_Response *response, const struct sower_region *region)
+static void add_shape(struct MHD_Response **response, const struct sower_region *region)
 {
     char text[SOWER_RANK_MAX * SOWER_NUMBER_MAX];
     struct sower_shape shape = sower_region_shape(region);
@@ -120,28 +120,28 @@ static void add_shape(struct MHD_Response *response, const struct sower_region *
         length += sower_number_print(shape.sizes[axis], text + length);
     }
     /* A scalar has no sizes, and a header cannot be empty. */
-    MHD_add_response_header(response, "Sower-Shape", shape.rank == 0 ? "()" : text);
+    sower_reply_header(response, "Sower-Shape", shape.rank == 0 ? "()" : text);
 }
 
-static void add_headers(const struct tensor *tensor, struct MHD_Response *response)
+static void add_headers(const struct tensor *tensor, struct MHD_Response **response)
 {
     const struct sower_request *request = &tensor->request;
     char text[SOWER_HEX_SIZE];
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, sower_format_media_type(request->format));
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, sower_format_media_type(request->format));
     sower_entity_add_headers(&tensor->entity, tensor->exchange, response);
     sower_hex(request->seed.bytes, text);
-    MHD_add_response_header(response, "Sower-Seed", text);
+    sower_reply_header(response, "Sower-Seed", text);
     sower_hex(tensor->draw.bytes, text);
-    MHD_add_response_header(response, "Sower-Draw", text);
+    sower_reply_header(response, "Sower-Draw", text);
     add_number(response, "Sower-Ledger", tensor->line);
     sower_drift_add_header(response, tensor->drift);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     add_shape(response, &request->region);
-    MHD_add_response_header(response, "Sower-Dtype", sower_dtype_name(request->draw.dtype));
+    sower_reply_header(response, "Sower-Dtype", sower_dtype_name(request->draw.dtype));
     size_t length = sower_number_print(request->plan.fans.in, text);
     text[length] = ',';
     sower_number_print(request->plan.fans.out, text + length + 1);
-    MHD_add_response_header(response, "Sower-Fan", text);
+    sower_reply_header(response, "Sower-Fan", text);
 }
 
 static struct MHD_Response *make_small(struct tensor *tensor)
@@ -170,9 +170,7 @@ static enum MHD_Result reply_small(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     struct MHD_Response *response = make_small(tensor);
-    if (response != NULL) {
-        add_headers(tensor, response);
-    }
+    add_headers(tensor, &response);
     /* What drifts may be refused the next time. */
     if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
         tensor->answer = sower_answers_make(exchange->server->answers, exchange->target,
@@ -196,9 +194,7 @@ static struct MHD_Response *make_stream(struct tensor *tensor)
 static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
 {
     const struct tensor *tensor = exchange->state;
-    if (response != NULL) {
-        add_headers(tensor, response);
-    }
+    add_headers(tensor, &response);
     return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
 }
 
@@ -368,7 +364,7 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     }
     struct tensor *tensor = malloc(sizeof *tensor);
     if (tensor == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     if (!parse(exchange, tensor, &problem)) {
         free(tensor);

@@ -151,7 +151,7 @@ enum MHD_Result sower_handle_trials(struct sower_exchange *exchange)
     struct sower_problem problem;
     struct trials *trials = calloc(1, sizeof *trials);
     if (trials == NULL) {
-        return MHD_NO;
+        return sower_reply_unavailable(exchange);
     }
     trials->exchange = exchange;
     exchange->state = trials;

@@ -28,6 +28,9 @@ enum {
 _Static_assert((int)CONNECTION_MEMORY >= (int)SOWER_GUARD_MEMORY,
                "the guard against a fault of libmicrohttpd needs it");
 
+/* Of requests for whose exchange there was no memory. */
+static struct sower_exchange without;
+
 static uint64_t nanoseconds(void)
 {
     struct timespec now;
@@ -60,6 +63,9 @@ static enum MHD_Result refuse_method(struct sower_exchange *exchange)
 static enum MHD_Result refuse_body(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
+    if (exchange->out_of_memory) {
+        return sower_reply_unavailable(exchange);
+    }
     if (exchange->crowded) {
         sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
                           "Too many large models are under way; ask again in a moment.");
@@ -188,14 +194,11 @@ static void copy_text(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
-/* The headers are in. False when memory has run out. */
-static bool begin(struct sower_exchange *exchange, const char *path, const char *method)
+/* The headers are in. */
+static void begin(struct sower_exchange *exchange, const char *path, const char *method)
 {
     struct sower_server *server = exchange->server;
     path = sower_framing_path(path);
-    if (exchange->route != NULL && exchange->variable == NULL) {
-        return false;
-    }
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
     exchange->started = nanoseconds();
@@ -203,7 +206,9 @@ static bool begin(struct sower_exchange *exchange, const char *path, const char 
     copy_text(exchange->path, sizeof exchange->path, path);
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
     choose_step(exchange, path);
-    return true;
+    if (exchange->route != NULL && exchange->variable == NULL) {
+        exchange->step = sower_reply_unavailable; /* memory has run out */
+    }
 }
 
 /* A body that is announced to be hopelessly large, or whose sender waits for our word, is refused unread. */
@@ -261,6 +266,27 @@ static enum MHD_Result refuse_framing(struct sower_exchange *exchange, const str
     return sower_refuse(exchange, problem);
 }
 
+/* A request for whose exchange there was no memory: it is read to its end and answered that memory has run
+ * out. That its headers are in is noted by *slot, where this exchange stands for all of them. */
+static enum MHD_Result handle_without(struct sower_server *server, struct MHD_Connection *connection,
+                                      size_t *upload_size, void **slot)
+{
+    if (*slot == NULL) {
+        *slot = &without;
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (atomic_load(&server->draining)) {
+        return MHD_NO; /* libmicrohttpd may be asking again for what it drops */
+    }
+    sower_log_sentence(&server->log, SOWER_LOG_WARNING, "memory",
+                       "A request found no memory and was answered so.");
+    return MHD_queue_response(connection, MHD_HTTP_SERVICE_UNAVAILABLE, server->unavailable);
+}
+
 /* libmicrohttpd calls this when the headers are in, for each piece of a body, when the request is complete,
  * and again when a suspended connection was resumed. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -269,14 +295,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 {
     struct sower_exchange *exchange = *slot;
     struct sower_problem problem;
-    (void)context, (void)connection;
-    if (exchange == NULL) {
-        return MHD_NO; /* memory had run out */
+    if (exchange == NULL || exchange == &without) {
+        return handle_without(context, connection, upload_size, slot);
     }
     if (exchange->step == NULL) {
-        if (!begin(exchange, path, method)) {
-            return MHD_NO;
-        }
+        begin(exchange, path, method);
         enter(exchange, SOWER_PHASE_BODY);
         if (!check_framing(exchange, path, method, version, &problem)) {
             return refuse_framing(exchange, &problem);
@@ -342,10 +365,10 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     struct sower_server *server = context;
     struct sower_exchange *exchange = *slot;
     (void)connection;
-    if (exchange == NULL) {
+    *slot = NULL;
+    if (exchange == NULL || exchange == &without) {
         return;
     }
-    *slot = NULL;
     if (exchange->step != NULL) { /* otherwise the headers never came, or were none */
         log_exchange(exchange, code);
     }
@@ -453,6 +476,10 @@ bool sower_http_start(struct sower_server *server, struct sower_problem *problem
     if (!sower_connections_start(&server->connections, &limits)) {
         return refuse_start(problem);
     }
+    server->unavailable = sower_reply_make_unavailable();
+    if (server->unavailable == NULL) {
+        return refuse_start(problem);
+    }
     server->daemon = start_library(server);
     if (server->daemon == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
@@ -476,6 +503,7 @@ void sower_http_stop(struct sower_server *server)
 {
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
+    MHD_destroy_response(server->unavailable);
     close(server->acceptor.wake);
     sower_connections_stop(&server->connections);
 }

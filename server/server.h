@@ -19,6 +19,7 @@
 #include "ledger/writer.h"
 
 struct MHD_Daemon;
+struct MHD_Response;
 
 struct sower_server {
     const struct sower_options *options;
@@ -35,13 +36,14 @@ struct sower_server {
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;
-    uint64_t first_request;    /* a random number, so that request ids of different runs differ */
-    _Atomic uint64_t requests; /* begun so far */
-    _Atomic uint64_t active;   /* requests that are complete and whose answer is not */
-    _Atomic uint64_t streams;  /* answers that are being generated block by block */
-    _Atomic uint64_t burden;   /* bytes that large requests hold (burden.h) */
-    _Atomic bool draining;     /* no new connections; those that are open close after their answer */
-    int idle_event;            /* eventfd: told when the last exchange completes while draining */
+    struct MHD_Response *unavailable; /* the answer when memory has run out */
+    uint64_t first_request;           /* a random number, so that request ids of different runs differ */
+    _Atomic uint64_t requests;        /* begun so far */
+    _Atomic uint64_t active;          /* requests that are complete and whose answer is not */
+    _Atomic uint64_t streams;         /* answers that are being generated block by block */
+    _Atomic uint64_t burden;          /* bytes that large requests hold (burden.h) */
+    _Atomic bool draining;            /* no new connections; those that are open close after their answer */
+    int idle_event;                   /* eventfd: told when the last exchange completes while draining */
 };
 
 #endif
