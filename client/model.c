@@ -60,7 +60,7 @@ static bool receive(void *context, const void *bytes, size_t size)
     return true;
 }
 
-/* Asks for the header alone: size and entity tag. All draws are recorded then. */
+/* Asks for the header alone: size and entity tag, and whether a tensor drifts. Nothing is recorded yet. */
 static enum sow_exit ask_head(const struct fetch *fetch, struct http_answer *answer)
 {
     struct http_receiver receiver = {begin, receive, NULL, NULL};

@@ -118,7 +118,7 @@ static void add_headers(const struct answer *answer, struct MHD_Response **respo
     }
 }
 
-/* The draws are recorded: their bytes may leave. */
+/* The draws are recorded: their bytes may leave. Or only the headers are to. */
 static enum MHD_Result reply(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
@@ -159,12 +159,13 @@ static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
     if (rows->refused) {
         return sower_drift_refuse(exchange, sower_model_name(&answer->model, rows->drifting), rows->drift);
     }
-    if (rows->drift == 0) {
+    if (rows->drift == 0 && exchange->method != SOWER_HEAD) {
         sower_ledger_remember(exchange->server->ledger, &answer->id);
     }
     return reply(exchange);
 }
 
+/* Has the draws recorded; for HEAD, which records nothing, looked for. */
 static enum MHD_Result record(struct sower_exchange *exchange)
 {
     struct answer *answer = exchange->state;
@@ -183,7 +184,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     answer->rows.text = answer->text.text;
     answer->rows.length = answer->text.length;
     answer->wait.done = recorded;
-    answer->wait.wish = SOWER_LEDGER_MODEL;
+    answer->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
     answer->wait.model = &answer->rows;
     sower_exchange_suspend(exchange, answer_recorded);
     sower_ledger_submit(exchange->server->ledger, &answer->wait);

@@ -1,8 +1,9 @@
 /* /v1/tensor: one tensor, written down first, then generated into the connection's own buffer.
  *
  * The steps: read the request; look at its conditions and range; have the draw recorded, waiting suspended
- * unless it is known to be; open the source; answer. HEAD gets the headers of GET, the seed among them, so it
- * is recorded as well. What is refused (4xx) and what sends nothing new (304) is not. */
+ * unless it is known to be; open the source; answer. HEAD gets the headers of GET and records nothing, as it
+ * is safe (RFC 9110, 9.2.1): the draw is looked for instead. What is refused (4xx) and what sends nothing new
+ * (304) is not recorded either. */
 #include "handlers.h"
 
 #include <inttypes.h>
@@ -30,7 +31,7 @@ struct tensor {
     struct sower_exchange *exchange;
     struct sower_request request;
     struct sower_draw_id draw;
-    uint64_t line;  /* of the ledger; 0: not recorded yet */
+    uint64_t line;  /* of the ledger; 0: not recorded */
     uint64_t drift; /* the line that the draw drifts from; 0: it does not */
     struct sower_entity entity;
     struct sower_cost cost;
@@ -133,7 +134,9 @@ static void add_headers(const struct tensor *tensor, struct MHD_Response **respo
     sower_reply_header(response, "Sower-Seed", text);
     sower_hex(tensor->draw.bytes, text);
     sower_reply_header(response, "Sower-Draw", text);
-    add_number(response, "Sower-Ledger", tensor->line);
+    if (tensor->line != 0) {
+        add_number(response, "Sower-Ledger", tensor->line);
+    }
     sower_drift_add_header(response, tensor->drift);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     add_shape(response, &request->region);
@@ -263,7 +266,7 @@ static bool has_elements(const struct tensor *tensor)
     return range->length > 0 && range->start + range->length > tensor->bytes.body.prefix_size;
 }
 
-/* The draw is recorded: its bytes may leave. */
+/* The draw is recorded: its bytes may leave. Or only its headers are to. */
 static enum MHD_Result answer(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
@@ -307,7 +310,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     sower_record_of(&tensor->request, &tensor->recording.record);
     tensor->recording.strict = exchange->server->options->strict;
     tensor->wait.done = recorded;
-    tensor->wait.wish = SOWER_LEDGER_RECORD;
+    tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
     tensor->wait.draw = &tensor->recording;
     sower_exchange_suspend(exchange, answer_recorded);
     sower_ledger_submit(exchange->server->ledger, &tensor->wait);

@@ -122,6 +122,16 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
     settle(wait, well, &problem);
 }
 
+static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    struct sower_problem problem;
+    bool well = ledger->store->methods->find_model(ledger->store, wait->model, &problem);
+    if (!well) {
+        note_outcome(ledger, false, &problem);
+    }
+    settle(wait, well, &problem);
+}
+
 static void settle_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
@@ -265,6 +275,9 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
             break;
         case SOWER_LEDGER_MODEL:
             settle_model(ledger, wait);
+            break;
+        case SOWER_LEDGER_LOOK_MODEL:
+            settle_look(ledger, wait);
             break;
         case SOWER_LEDGER_PIN:
             settle_pin(ledger, wait);

@@ -26,12 +26,13 @@ struct sower_ledger;
 
 /* What somebody waits for. */
 enum sower_ledger_wish {
-    SOWER_LEDGER_RECORD, /* `draw` to be recorded */
-    SOWER_LEDGER_LOOK,   /* `draw` to be looked for: nothing is written */
-    SOWER_LEDGER_MODEL,  /* `model` to be recorded */
-    SOWER_LEDGER_TRIALS, /* `trials` to be given */
-    SOWER_LEDGER_PIN,    /* `pin` to be made so */
-    SOWER_LEDGER_PROBE,  /* an answer whether the ledger can be written */
+    SOWER_LEDGER_RECORD,     /* `draw` to be recorded */
+    SOWER_LEDGER_LOOK,       /* `draw` to be looked for: nothing is written */
+    SOWER_LEDGER_MODEL,      /* `model` to be recorded */
+    SOWER_LEDGER_LOOK_MODEL, /* `model` to be looked for: nothing is written */
+    SOWER_LEDGER_TRIALS,     /* `trials` to be given */
+    SOWER_LEDGER_PIN,        /* `pin` to be made so */
+    SOWER_LEDGER_PROBE,      /* an answer whether the ledger can be written */
 };
 
 /* One who waits. The owner fills `done`, `wish` and what that names; it must stay until `done` was called. */

@@ -99,17 +99,29 @@ static bool note_chunk(const struct chunk *chunk, struct sower_store_model *mode
     return found;
 }
 
-/* Whether all of a model is there; or one of its draws refused. For a new one the first look tells that it is
- * not. */
-static bool find_model(struct sower_postgres_lines *lines, struct sower_store_model *model,
-                       struct chunk *chunk, bool *found, struct sower_problem *problem)
+/* Whether all of a model is there; or one of its draws refused. Unless `all` draws are to be looked at, the
+ * first look tells of a new one that it is not. */
+static bool look_for_model(struct sower_postgres_lines *lines, struct sower_store_model *model, bool all,
+                           struct chunk *chunk, bool *found, struct sower_problem *problem)
 {
+    model->written = model->refused = false;
+    model->drift = 0;
     bool done = sower_postgres_lines_find_manifest(lines, model->manifest, found, problem);
-    for (size_t first = 0; done && *found && !model->refused && make_chunk(chunk, model, first);
+    for (size_t first = 0; done && (*found || all) && !model->refused && make_chunk(chunk, model, first);
          first += chunk->count) {
         done = sower_postgres_lines_find(lines, chunk->draws, chunk->count, problem);
-        *found = done && note_chunk(chunk, model);
+        *found = done && note_chunk(chunk, model) && *found;
     }
+    return done;
+}
+
+static bool find_model(struct sower_store *base, struct sower_store_model *model,
+                       struct sower_problem *problem)
+{
+    bool found;
+    struct chunk *chunk = new_chunk(model, problem);
+    bool done = chunk != NULL && look_for_model(&of(base)->lines, model, true, chunk, &found, problem);
+    free(chunk);
     return done;
 }
 
@@ -141,13 +153,11 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
 {
     struct sower_postgres_lines *lines = &of(base)->lines;
     bool found = false;
-    model->written = model->refused = false;
-    model->drift = 0;
     struct chunk *chunk = new_chunk(model, problem);
     if (chunk == NULL) {
         return false;
     }
-    bool done = find_model(lines, model, chunk, &found, problem);
+    bool done = look_for_model(lines, model, false, chunk, &found, problem);
     if (done && !found && !model->refused) {
         model->drift = 0;
         done = write_model(lines, model, chunk, problem);
@@ -313,6 +323,7 @@ static void close_store(struct sower_store *base)
 static const struct sower_store_methods methods = {
     .find = find,
     .append = append,
+    .find_model = find_model,
     .append_model = append_model,
     .find_trials = find_trials,
     .give_trials = give_trials,

@@ -142,21 +142,30 @@ static bool find_manifest(struct sqlite_store *store, const uint8_t hash[32], bo
     return done;
 }
 
-/* Whether all of a model is there; or one of its draws refused. For a new one the first look tells that it is
- * not. */
-static bool find_model(struct sqlite_store *store, struct sower_store_model *model, bool *found,
-                       struct sower_problem *problem)
+/* Whether all of a model is there; or one of its draws refused. Unless `all` draws are to be looked at, the
+ * first look tells of a new one that it is not. */
+static bool look_for_model(struct sqlite_store *store, struct sower_store_model *model, bool all, bool *found,
+                           struct sower_problem *problem)
 {
     struct sower_store_draw draw;
+    model->written = model->refused = false;
+    model->drift = 0;
     bool done = begin_reading(store, problem) && find_manifest(store, model->manifest, found, problem);
-    for (size_t n = 0; n < model->count && done && *found && !model->refused; n++) {
+    for (size_t n = 0; n < model->count && done && (*found || all) && !model->refused; n++) {
         sower_store_model_draw(model, n, &draw);
         done = sower_sqlite_lines_find(&store->lines, &draw, problem);
         sower_store_model_note(model, n, &draw);
-        *found = draw.outcome != SOWER_DRAW_NEW;
+        *found = *found && draw.outcome != SOWER_DRAW_NEW;
     }
     roll_back(store);
     return done;
+}
+
+static bool find_model(struct sower_store *base, struct sower_store_model *model,
+                       struct sower_problem *problem)
+{
+    bool found;
+    return look_for_model(of(base), model, true, &found, problem);
 }
 
 static bool insert_manifest(struct sqlite_store *store, const struct sower_store_model *model,
@@ -178,9 +187,7 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     struct sqlite_store *store = of(base);
     struct sower_store_draw draw;
     bool found;
-    model->written = model->refused = false;
-    model->drift = 0;
-    if (!find_model(store, model, &found, problem)) {
+    if (!look_for_model(store, model, false, &found, problem)) {
         return false;
     }
     if (found || model->refused) {
@@ -349,6 +356,7 @@ static void close_store(struct sower_store *base)
 static const struct sower_store_methods methods = {
     .find = find,
     .append = append,
+    .find_model = find_model,
     .append_model = append_model,
     .find_trials = find_trials,
     .give_trials = give_trials,

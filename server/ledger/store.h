@@ -136,6 +136,9 @@ struct sower_store_methods {
      * clock says; the line gets the time of the chain's last line if that is later (append.h). */
     bool (*append)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
+    /* Sets the outcome of a model, `written` aside, as append_model would, and writes nothing. */
+    bool (*find_model)(struct sower_store *store, struct sower_store_model *model,
+                       struct sower_problem *problem);
     /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
      * commit; writes nothing when all of it is there, or one is refused. */
     bool (*append_model)(struct sower_store *store, struct sower_store_model *model,

@@ -75,20 +75,6 @@ def test_curl_gets_and_posts_the_same(daemon, draw, tmp_path):
     assert got.read_bytes() == posted.read_bytes() == daemon.get("/v1/tensor", **draw).body
 
 
-def test_head_is_get_without_the_body(daemon, draw):
-    head = daemon.request("HEAD", daemon.url("/v1/tensor", **draw).split(daemon.address)[1])
-    got = daemon.get("/v1/tensor", **draw)
-    assert head.status == 200 and head.body == b""
-    for name in got.headers:
-        if name not in ("Date", "Sower-Request"):
-            assert head.headers[name] == got.headers[name], name
-
-
-def test_head_of_a_new_draw_records_it_for_it_tells_the_seed(daemon, draw):
-    head = daemon.request("HEAD", daemon.url("/v1/tensor", **draw).split(daemon.address)[1])
-    assert [str(line["ledger"]) for line in daemon.ledger(experiment=draw["experiment"])] == [head.headers["Sower-Ledger"]]
-
-
 def test_plan_records_nothing(daemon, draw):
     plan = daemon.get("/v1/plan", **draw)
     assert plan.status == 200 and plan.json()["name"] == "w"

@@ -274,9 +274,10 @@ static void fill(void *context, size_t n, struct sower_record *record)
                                   : make_drifting(drawn->first + (unsigned)n, drawn->variant);
 }
 
-static struct sower_store_model append_model(struct fixture *fixture, struct drawn drawn, size_t count,
-                                             uint8_t hash, bool strict)
+static struct sower_store_model ask_for_model(struct fixture *fixture, struct drawn drawn, size_t count,
+                                              uint8_t hash, bool strict, bool only_look)
 {
+    const struct sower_store_methods *methods = fixture->store->methods;
     struct sower_problem problem = {.sentence = ""};
     struct sower_store_model model = {.count = count,
                                       .fill = fill,
@@ -286,9 +287,24 @@ static struct sower_store_model append_model(struct fixture *fixture, struct dra
                                       .length = 14,
                                       .time = 1769860900000,
                                       .strict = strict};
-    bool done = fixture->store->methods->append_model(fixture->store, &model, &problem);
+    bool done = only_look ? methods->find_model(fixture->store, &model, &problem)
+                          : methods->append_model(fixture->store, &model, &problem);
     assert_string_equal(problem.sentence, "");
     assert_true(done);
+    return model;
+}
+
+static struct sower_store_model append_model(struct fixture *fixture, struct drawn drawn, size_t count,
+                                             uint8_t hash, bool strict)
+{
+    return ask_for_model(fixture, drawn, count, hash, strict, false);
+}
+
+static struct sower_store_model find_model(struct fixture *fixture, struct drawn drawn, size_t count,
+                                           uint8_t hash, bool strict)
+{
+    struct sower_store_model model = ask_for_model(fixture, drawn, count, hash, strict, true);
+    assert_false(model.written);
     return model;
 }
 
@@ -357,6 +373,24 @@ static void a_model_that_drifts_is_noted_or_refused_whole(void **state)
     model = append_model(fixture, (struct drawn){1499, 1}, 3, 1, true); /* it is there, and drifts */
     assert_true(model.refused && !model.written);
     assert_int_equal(check_chains(fixture), 4);
+}
+
+static void a_model_is_looked_for_without_a_write(void **state)
+{
+    struct fixture *fixture = *state;
+    append_one(fixture, make_record(1500), false);
+    struct sower_store_model model = find_model(fixture, (struct drawn){0, 0}, 2000, 1, true);
+    assert_true(!model.refused && model.drift == 0);
+    model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, false); /* behind many that are new */
+    assert_true(!model.refused && model.drift == 1 && model.drifting == 1500);
+    model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, true);
+    assert_true(model.refused && model.drift == 1 && model.drifting == 1500);
+    assert_false(keeps_manifest(fixture, 1));
+    assert_int_equal(last_line(fixture), 1);
+    assert_true(append_model(fixture, (struct drawn){0, 1}, 2000, 1, false).written);
+    model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, false);
+    assert_true(!model.refused && model.drift == 1 && model.drifting == 1500);
+    assert_int_equal(check_chains(fixture), 2001);
 }
 
 static void two_writers_on_one_ledger_have_a_chain_each(void **state)
@@ -499,7 +533,7 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
         test(a_strict_draw_that_drifts_is_refused_and_the_others_are_written),                               \
         test(a_model_is_written_once_with_its_manifest),                                                     \
         test(a_model_of_which_all_is_there_or_nothing_is_needed_keeps_its_manifest),                         \
-        test(a_model_that_drifts_is_noted_or_refused_whole),                                                 \
+        test(a_model_that_drifts_is_noted_or_refused_whole), test(a_model_is_looked_for_without_a_write),    \
         test(two_writers_on_one_ledger_have_a_chain_each),                                                   \
         test(writers_at_the_same_time_leave_no_gap_and_write_nothing_twice),                                 \
         test(a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits),                      \
