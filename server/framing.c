@@ -1,6 +1,7 @@
 #include "framing.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -220,6 +221,16 @@ static bool check_host(struct sower_framing *framing, const char *value, size_t 
            refuse(problem, "Host", "Host is malformed; it takes HOST or HOST:PORT.");
 }
 
+static bool has_control_byte(const char *value, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool sower_framing_line(struct sower_framing *framing, const char *name, size_t name_length,
                         const char *value, size_t value_length, struct sower_problem *problem)
 {
@@ -230,12 +241,11 @@ bool sower_framing_line(struct sower_framing *framing, const char *name, size_t 
         return refuse(problem, "",
                       "A header's name is malformed; it is one word, with the colon right behind it.");
     }
-    for (size_t i = 0; i < value_length; i++) {
-        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) {
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
-                                     "The header %.*s has a control byte; it takes text.",
-                                     (int)(name_length < 64 ? name_length : 64), name);
-        }
+    if (has_control_byte(value, value_length)) {
+        char header[sizeof problem->field];
+        snprintf(header, sizeof header, "%.*s", (int)name_length, name);
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, header,
+                                 "The header %s has a control byte; it takes text.", header);
     }
     while (value_length > 0 && is_blank(value[value_length - 1])) {
         value_length--;

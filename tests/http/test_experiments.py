@@ -179,10 +179,17 @@ def test_a_wrong_question_for_an_experiment_is_refused_by_field(daemon, query, p
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
-@pytest.mark.parametrize("name", ["", "%00", "a%00b", "%ff", "x" * 257, "%C3%BC" * 129], ids=lambda name: name[:12] or "empty")
+@pytest.mark.parametrize("name", ["", "%ff", "x" * 257, "%C3%BC" * 129], ids=lambda name: name[:12] or "empty")
 def test_what_is_no_name_of_an_experiment_is_refused(daemon, name):
     answer = daemon.get(f"/v1/experiments/{name}")
     assert answer.status == 400 and answer.problem()["param"] == "experiment"
+
+
+def test_no_name_of_an_experiment_has_a_nul_byte(daemon):
+    for name in ["%00", "a%00b"]:
+        assert daemon.get(f"/v1/experiments/{name}").status == 400
+        assert daemon.request("POST", f"/v1/experiments/{name}/trials").status == 400
+        assert daemon.request("POST", f"/v1/experiments/a/trials{name}").status == 400
 
 
 def test_experiments_are_for_reading(daemon):

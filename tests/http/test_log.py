@@ -42,7 +42,7 @@ def test_a_stream_that_was_cut_is_logged_with_the_bytes_that_were_made(start):
 
 def test_hostile_paths_and_methods_do_not_break_lines(start):
     daemon = start()
-    for path in ["/%0a%22%5c", "/%ff%fe%c3", "/" + "x" * 5000, "/%e2%82%ac", "/%00"]:
+    for path in ["/%0a%22%5c", "/%ff%fe%c3", "/" + "x" * 5000, "/%e2%82%ac"]:
         line = last_request(daemon, daemon.get(path))
         assert line["status"] == 404 and len(line["path"]) < 200
     assert last_request(daemon, daemon.request("x" * 3000, "/"))["status"] in (404, 405)
