@@ -46,16 +46,40 @@ static struct sower_blocks *of_wait(const struct sower_sources_wait *wait)
     return (struct sower_blocks *)((char *)wait - offsetof(struct sower_blocks, preparation));
 }
 
+static void made(struct sower_tasks *pieces)
+{
+    struct sower_blocks *blocks = (struct sower_blocks *)pieces;
+    if (pieces->refused) {
+        fail(blocks);
+        return;
+    }
+    sower_prepared_rest(*blocks->prepared);
+    blocks->rests = true;
+    /* From the resume on the stream is the connection's again, and may be gone. */
+    sower_exchange_resume(blocks->exchange);
+}
+
+/* Has the block made on the pool. */
+static void make_block(struct sower_blocks *blocks)
+{
+    blocks->pieces = (struct sower_tasks){.job.client = blocks->exchange->client,
+                                          .task = make_piece,
+                                          .work = blocks,
+                                          .count = (blocks->size + PIECE - 1) / PIECE,
+                                          .done = made};
+    sower_pool_submit_tasks(blocks->exchange->server->pool, &blocks->pieces);
+}
+
 static void prepared_again(struct sower_sources_wait *wait)
 {
     struct sower_blocks *blocks = of_wait(wait);
     *blocks->prepared = wait->prepared;
-    if (wait->prepared != NULL) {
-        blocks->bytes->source = sower_prepared_source(wait->prepared);
-    }
-    if (wait->prepared == NULL || !sower_pool_submit(blocks->exchange->server->pool, &blocks->job)) {
+    if (wait->prepared == NULL) {
         fail(blocks);
+        return;
     }
+    blocks->bytes->source = sower_prepared_source(wait->prepared);
+    make_block(blocks);
 }
 
 static bool has_left(const struct sower_sources_wait *wait)
@@ -75,24 +99,10 @@ static bool wake(struct sower_blocks *blocks)
     }
     struct sower_prepared *taken = *blocks->prepared;
     *blocks->prepared = NULL;
-    blocks->preparation = (struct sower_sources_wait){.done = prepared_again, .has_left = has_left};
+    blocks->preparation = (struct sower_sources_wait){
+        .done = prepared_again, .has_left = has_left, .client = blocks->exchange->client};
     sower_prepared_again(taken, &blocks->preparation);
     return false;
-}
-
-/* On the pool. */
-static void make_block(struct sower_job *job)
-{
-    struct sower_blocks *blocks = (struct sower_blocks *)job;
-    if (!wake(blocks)) {
-        return;
-    }
-    const struct sower_parallel parallel = sower_pool_parallel(blocks->exchange->server->pool);
-    parallel.run(parallel.executor, make_piece, blocks, (blocks->size + PIECE - 1) / PIECE);
-    sower_prepared_rest(*blocks->prepared);
-    blocks->rests = true;
-    /* From the resume on the stream is the connection's again, and may be gone. */
-    sower_exchange_resume(blocks->exchange);
 }
 
 /* Has the block at `start` made; libmicrohttpd asks again when the connection is resumed. */
@@ -101,10 +111,9 @@ static ssize_t order_block(struct sower_blocks *blocks, uint64_t start, uint64_t
     uint64_t left = stop - start;
     blocks->start = start;
     blocks->size = sower_blocks_up_to_edge(start, left < blocks->capacity ? (size_t)left : blocks->capacity);
-    blocks->job.run = make_block;
     MHD_suspend_connection(blocks->exchange->connection);
-    if (!sower_pool_submit(blocks->exchange->server->pool, &blocks->job)) {
-        fail(blocks);
+    if (wake(blocks)) {
+        make_block(blocks);
     }
     return 0;
 }

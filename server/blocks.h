@@ -15,7 +15,7 @@
 #include "sources.h"
 
 struct sower_blocks {
-    struct sower_job job; /* comes first: the pool hands a pointer to it back */
+    struct sower_tasks pieces; /* comes first: the pool hands a pointer to it back */
     struct sower_exchange *exchange;
     struct sower_bytes *bytes;        /* what is being read */
     struct sower_prepared **prepared; /* its source */

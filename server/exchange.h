@@ -44,6 +44,7 @@ struct sower_exchange {
     struct sower_server *server;
     struct MHD_Connection *connection;
     struct sower_connection *link; /* the registry's entry of the connection (connections.h), or NULL */
+    uint64_t client;               /* who asks (client.h) */
     uint64_t id;
     enum sower_method method;        /* 0: another one */
     sower_step *step;                /* called when the request is complete, and after each suspension */

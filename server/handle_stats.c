@@ -1,8 +1,8 @@
 /* /v1/stats: what the elements of a tensor, or of each tensor of a model, come to, and their digests.
  *
  * Nothing is sent of the elements and nothing is recorded. They are made on the compute pool while the
- * connection is suspended, some megabytes at a turn, so that other work gets its turns as well; heavy tensors
- * are prepared with those that are asked for (sources.h). */
+ * connection is suspended, for some milliseconds at a turn, so that other work gets its turns as well; heavy
+ * tensors are prepared with those that are asked for (sources.h). */
 #include "handlers.h"
 
 #include <inttypes.h>
@@ -25,9 +25,11 @@
 
 enum {
     BLOCK_ELEMENTS = 8192,
-    TURN_BYTES = 32 * 1024 * 1024,
+    TURN_MILLISECONDS = 50,
     DIGEST_SIZE = 32,
 };
+
+static const char STOPPING[] = "The daemon is stopping; ask again when it is back.";
 
 /* What one request may make: a minute or two. */
 static const uint64_t BYTES_MAX = UINT64_C(1) << 36;
@@ -44,7 +46,7 @@ struct stats {
     bool opened, heavy;
     struct sower_source source; /* of a light one */
     struct sower_sources_wait preparation;
-    time_t left; /* a second after its client was first seen to have left; 0: it has not */
+    int64_t left; /* when its client was first seen to have left, in milliseconds; 0: it has not */
     uint64_t at, elements;
     struct sower_statistics statistics;
     crypto_generichash_state digest;
@@ -186,14 +188,15 @@ static bool open_tensor(struct stats *stats, bool *waits)
         return stats->opened;
     }
     struct sower_draw_id draw = sower_draw_id(&stats->request.draw);
-    stats->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
+    stats->preparation =
+        (struct sower_sources_wait){.done = prepared, .has_left = has_left, .client = exchange->client};
     sower_sources_prepare(exchange->server->sources, &draw, &stats->request.plan, &stats->request.seed,
                           &stats->preparation);
     return false; /* from here on `prepared` may go on with it at any time, on another thread */
 }
 
-/* Makes and counts the next block; how many bytes it had, 0 after a problem. */
-static size_t count_block(struct stats *stats)
+/* Makes and counts the next block. False with a problem. */
+static bool count_block(struct stats *stats)
 {
     const enum sower_dtype dtype = stats->request.draw.dtype;
     const struct sower_source *source =
@@ -202,15 +205,14 @@ static size_t count_block(struct stats *stats)
     size_t count = left < BLOCK_ELEMENTS ? (size_t)left : BLOCK_ELEMENTS;
     size_t size = count * sower_dtype_size(dtype);
     if (!sower_source_read(source, &stats->request.region, stats->at, count, stats->block)) {
-        sower_problem_memory(&stats->work.problem);
-        return 0;
+        return sower_problem_memory(&stats->work.problem);
     }
     crypto_generichash_update(&stats->digest, stats->block, size);
     sower_dtype_swap_to_wire(dtype, stats->block, count); /* its own inverse: back to host order */
     sower_dtype_widen(dtype, stats->block, count, stats->values);
     sower_statistics_add(&stats->statistics, stats->values, count);
     stats->at += count;
-    return size;
+    return true;
 }
 
 static void end(struct stats *stats, bool done)
@@ -219,38 +221,49 @@ static void end(struct stats *stats, bool done)
     sower_exchange_resume(stats->work.exchange);
 }
 
-/* As those who wait for a preparation (sources.h), a client is taken for gone when it has looked so for a
- * second. */
-static bool is_gone(struct stats *stats)
+static int64_t milliseconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* As those who wait for a preparation (sources.h), a client is taken for gone when it has looked so for a
+ * second. */
+static bool is_gone(struct stats *stats, int64_t now)
+{
     if (!sower_exchange_has_left(stats->work.exchange)) {
         stats->left = 0;
     } else if (stats->left == 0) {
-        stats->left = now.tv_sec + 1;
+        stats->left = now;
     }
-    return stats->left != 0 && now.tv_sec > stats->left;
+    return stats->left != 0 && now - stats->left > 1000;
 }
 
-/* Has the next turn taken, unless nobody waits for it or the daemon is stopping. */
-static void go_on(struct stats *stats)
+/* Whether anybody waits for the next turn; otherwise it is the last. */
+static bool is_wanted(struct stats *stats, int64_t now)
 {
-    const struct sower_server *server = stats->work.exchange->server;
-    if (is_gone(stats)) {
-        sower_problem_set(
+    if (is_gone(stats, now)) {
+        return sower_problem_set(
             &stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
             "The connection was closed from the other side while the statistics were being made; "
             "keep it open until the answer has come.");
-        end(stats, false);
-        return;
     }
-    if (!atomic_load(&server->draining) && sower_pool_submit(server->pool, &stats->work.job)) {
-        return;
-    }
-    sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                      "The daemon is stopping; ask again when it is back.");
+    return !atomic_load(&stats->work.exchange->server->draining) ||
+           sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", STOPPING);
+}
+
+static void refuse(struct sower_job *job)
+{
+    struct stats *stats = (struct stats *)job;
+    sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", STOPPING);
     end(stats, false);
+}
+
+/* Has the next turn taken. */
+static void go_on(struct stats *stats)
+{
+    sower_pool_submit(stats->work.exchange->server->pool, &stats->work.job);
 }
 
 static void prepared(struct sower_sources_wait *wait)
@@ -265,34 +278,39 @@ static void prepared(struct sower_sources_wait *wait)
     end(stats, false);
 }
 
+/* Makes and counts blocks of the tensor at hand until it is through or the turn is over. False with a
+ * problem. */
+static bool count_blocks(struct stats *stats, int64_t over)
+{
+    while (stats->at < stats->elements && milliseconds() < over) {
+        if (!count_block(stats)) {
+            return false;
+        }
+    }
+    if (stats->at == stats->elements) {
+        finish_tensor(stats);
+    }
+    return true;
+}
+
 /* One turn, on the pool. */
 static void take_turn(struct sower_job *job)
 {
     struct stats *stats = (struct stats *)job;
-    for (size_t made = 0; stats->number < stats->count && made < TURN_BYTES;) {
+    int64_t now = milliseconds(), over = now + TURN_MILLISECONDS;
+    bool well = is_wanted(stats, now);
+    while (well && stats->number < stats->count && milliseconds() < over) {
         bool waits = false;
-        if (!stats->opened && !open_tensor(stats, &waits)) {
-            if (!waits) {
-                end(stats, false);
-            }
+        well = stats->opened || open_tensor(stats, &waits);
+        if (waits) {
             return;
         }
-        while (stats->at < stats->elements && made < TURN_BYTES) {
-            size_t size = count_block(stats);
-            if (size == 0) {
-                end(stats, false);
-                return;
-            }
-            made += size;
-        }
-        if (stats->at == stats->elements) {
-            finish_tensor(stats);
-        }
+        well = well && count_blocks(stats, over);
     }
-    if (stats->number < stats->count) {
+    if (well && stats->number < stats->count) {
         go_on(stats);
     } else {
-        end(stats, true);
+        end(stats, well);
     }
 }
 
@@ -414,7 +432,7 @@ static void begin(struct sower_job *job)
     struct stats *stats = (struct stats *)job;
     stats->of_model = json_object_get(stats->fields, "manifest") != NULL;
     crypto_generichash_init(&stats->digests, NULL, 0, DIGEST_SIZE);
-    if (!(stats->of_model ? read_model(stats) : read_tensor(stats))) {
+    if (!is_wanted(stats, milliseconds()) || !(stats->of_model ? read_model(stats) : read_tensor(stats))) {
         end(stats, false);
         return;
     }
@@ -440,7 +458,7 @@ enum MHD_Result sower_handle_stats(struct sower_exchange *exchange)
     struct stats *stats = memset(memory, 0, sizeof *stats);
     stats->fields = fields;
     stats->work.exchange = exchange;
-    stats->work.job.run = begin;
+    stats->work.job = (struct sower_job){.run = begin, .refuse = refuse, .client = exchange->client};
     exchange->state = stats;
     exchange->release = release;
     sower_exchange_suspend(exchange, reply);

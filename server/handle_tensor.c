@@ -238,7 +238,8 @@ static enum MHD_Result open_heavy(struct sower_exchange *exchange)
     if (tensor->prepared != NULL) {
         return answer_heavy(exchange);
     }
-    tensor->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
+    tensor->preparation =
+        (struct sower_sources_wait){.done = prepared, .has_left = has_left, .client = exchange->client};
     sower_exchange_suspend(exchange, answer_prepared);
     sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
                           &tensor->preparation);

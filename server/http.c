@@ -150,6 +150,7 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
         exchange->connection = connection;
         exchange->link =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+        exchange->client = exchange->link != NULL ? sower_connection_client(exchange->link) : 0;
         enter(exchange, SOWER_PHASE_HEADERS);
         find_variable_route(exchange, sower_framing_path(target));
     }

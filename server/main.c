@@ -26,7 +26,8 @@
 #include "server.h"
 
 enum {
-    READERS = 2, /* threads that read the ledger: a long page does not keep the others waiting */
+    LAST_ANSWERS = 1, /* second that refusals have to leave when all the rest is over */
+    READERS = 2,      /* threads that read the ledger: a long page does not keep the others waiting */
 };
 
 static bool choose_kernel(struct sower_problem *problem)
@@ -193,26 +194,35 @@ static void wait_for_signal(int signals)
     }
 }
 
-/* Waits until the last exchange is complete, or --drain-seconds. */
-static void wait_for_idle(const struct sower_server *server)
+/* Waits until the last exchange is complete, or for so long. */
+static bool is_idle_within(const struct sower_server *server, uint64_t seconds)
 {
     struct pollfd wanted = {.fd = server->idle_event, .events = POLLIN};
     int count;
     do {
-        count = poll(&wanted, 1, (int)(server->options->drain_seconds * 1000));
+        count = poll(&wanted, 1, (int)(seconds * 1000));
     } while (count < 0 && errno == EINTR);
+    return count > 0;
+}
+
+static void wait_for_idle(const struct sower_server *server)
+{
+    bool idle = is_idle_within(server, server->options->drain_seconds);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "drained",
-                       count > 0 ? "All exchanges are complete." : "Those that are not complete are cut.");
+                       idle ? "All exchanges are complete." : "Those that are not complete are cut.");
 }
 
 /* Ends what serves requests; sower_http_drain has been called. */
 static void wind_down(struct sower_server *server)
 {
-    /* Each of these resumes all that wait for it; only then may the connections go. */
+    /* Each of these refuses what waits for it, and ends after what it works on now; all are resumed then.
+     * Only when their answers have had a moment to leave may the connections go. */
     sower_ledger_stop(server->ledger);
     sower_sources_stop(server->sources);
     sower_pool_stop(server->pool);
+    sower_sources_finish(server->sources);
     sower_pool_stop(server->readers);
+    (void)is_idle_within(server, LAST_ANSWERS);
     sower_http_stop(server);
 }
 

@@ -60,7 +60,8 @@ static ssize_t order_source(struct sower_model_stream *stream)
 {
     struct sower_draw_id draw = sower_draw_id(&stream->request.draw);
     stream->asked = true;
-    stream->preparation = (struct sower_sources_wait){.done = prepared, .has_left = has_left};
+    stream->preparation = (struct sower_sources_wait){
+        .done = prepared, .has_left = has_left, .client = stream->exchange->client};
     MHD_suspend_connection(stream->exchange->connection);
     sower_sources_prepare(stream->exchange->server->sources, &draw, &stream->request.plan,
                           &stream->request.seed, &stream->preparation);
@@ -106,7 +107,7 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
             memcpy(buffer + made, model->header.text + at, count);
         } else if (stream->heavy) {
             return made > 0 ? (ssize_t)made : read_heavy(stream, at, stop < end ? stop : end, buffer, size);
-        } else if (!sower_together_read(stream->exchange->server, &stream->bytes,
+        } else if (!sower_together_read(stream->exchange->server, stream->exchange->client, &stream->bytes,
                                         at - model->tensors[stream->number].start, count,
                                         (uint8_t *)buffer + made)) {
             return MHD_CONTENT_READER_END_WITH_ERROR;

@@ -2,93 +2,162 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
-/* The tasks of one job, on the stack of the thread that runs it. */
-struct group {
-    sower_task *task;
-    void *work;
-    size_t next, count; /* tasks below `next` were taken */
-    size_t unfinished;
-    struct group *following;
+/* What serving costs at least, in nanoseconds: those whose work is shorter than that are served in turn. */
+static const uint64_t LEAST_COST = 50000;
+
+/* It goes when nothing of it is left and the others have caught up. */
+struct sower_share {
+    uint64_t client;
+    struct sower_job *first, **last;
+    uint64_t used;  /* nanoseconds */
+    size_t running; /* threads that serve it */
+    struct sower_share *next;
 };
 
 struct sower_pool {
-    pthread_mutex_t lock;  /* guards everything here and in the groups */
-    pthread_cond_t wake;   /* there is a job or a group */
-    pthread_cond_t finish; /* some group has no unfinished task */
-    struct sower_job *first, **last;
-    struct group *groups; /* those with tasks to take */
+    pthread_mutex_t lock;  /* guards everything here, the queues and what is the pool's own of tasks */
+    pthread_cond_t wake;   /* there is something to do, or the pool stops */
+    pthread_cond_t finish; /* some team's tasks have ended */
+    struct sower_share *shares;
+    struct sower_share common; /* of all for whose share there is no memory */
+    uint64_t clock;            /* the account of who was served last: where a newcomer's begins */
     bool stopping;
-    size_t running; /* jobs, which may still make groups */
     size_t thread_count, joined;
     pthread_t threads[];
 };
 
-/* Takes and runs one task of a group; the lock is held before and after. */
-static void run_task(struct sower_pool *pool, struct group *group)
+static bool is_tasks(const struct sower_job *job)
 {
-    size_t index = group->next++;
-    if (group->next == group->count) { /* nothing left to take: out of the list */
-        struct group **place = &pool->groups;
-        while (*place != group) {
-            place = &(*place)->following;
-        }
-        *place = group->following;
-    }
-    pthread_mutex_unlock(&pool->lock);
-    group->task(group->work, index);
-    pthread_mutex_lock(&pool->lock);
-    if (--group->unfinished == 0) {
-        pthread_cond_broadcast(&pool->finish);
-    }
+    return job->run == NULL;
 }
 
-static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
+static uint64_t cpu_time(void)
 {
-    struct sower_pool *pool = executor;
-    if (count == 0) {
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
+}
+
+static void open_share(struct sower_share *share, uint64_t client, uint64_t clock)
+{
+    *share = (struct sower_share){.client = client, .used = clock};
+    share->last = &share->first;
+}
+
+/* The share of a client, opened if need be. Those that are over are dropped on the way. */
+static struct sower_share *find_share(struct sower_pool *pool, uint64_t client)
+{
+    struct sower_share **place = &pool->shares;
+    while (*place != NULL) {
+        struct sower_share *share = *place;
+        if (share->client == client) {
+            return share;
+        }
+        if (share->first == NULL && share->running == 0 && share->used <= pool->clock) {
+            *place = share->next;
+            free(share);
+        } else {
+            place = &share->next;
+        }
+    }
+    struct sower_share *share = malloc(sizeof *share);
+    if (share == NULL) {
+        return &pool->common;
+    }
+    open_share(share, client, pool->clock);
+    *place = share;
+    return share;
+}
+
+static void put_last(struct sower_share *share, struct sower_job *job)
+{
+    job->next = NULL;
+    *share->last = job;
+    share->last = &job->next;
+}
+
+static struct sower_job *take_first(struct sower_share *share)
+{
+    struct sower_job *job = share->first;
+    share->first = job->next;
+    if (share->first == NULL) {
+        share->last = &share->first;
+    }
+    return job;
+}
+
+static struct sower_share *enqueue(struct sower_pool *pool, struct sower_job *job)
+{
+    struct sower_share *share = find_share(pool, job->client);
+    if (share->first == NULL && share->running == 0 && share->used < pool->clock) {
+        share->used = pool->clock; /* nothing is saved up */
+    }
+    put_last(share, job);
+    return share;
+}
+
+/* Who is served next: of those with something to do the one that has used least; NULL when there is none. */
+static struct sower_share *choose(struct sower_pool *pool)
+{
+    struct sower_share *chosen = pool->common.first != NULL ? &pool->common : NULL;
+    for (struct sower_share *share = pool->shares; share != NULL; share = share->next) {
+        if (share->first != NULL && (chosen == NULL || share->used < chosen->used)) {
+            chosen = share;
+        }
+    }
+    if (chosen != NULL && chosen->used > pool->clock) {
+        pool->clock = chosen->used;
+    }
+    return chosen;
+}
+
+/* One of the tasks has ended. The lock is held before and after; in between the tasks may go. */
+static void end_task(struct sower_pool *pool, struct sower_tasks *tasks)
+{
+    if (--tasks->unfinished > 0) {
         return;
     }
-    pthread_mutex_lock(&pool->lock);
-    struct group group = {task, work, 0, count, count, pool->groups};
-    pool->groups = &group;
-    for (size_t i = 1; i < count && i < pool->thread_count; i++) {
-        pthread_cond_signal(&pool->wake);
-    }
-    while (group.next < group.count) {
-        run_task(pool, &group);
-    }
-    while (group.unfinished > 0) {
-        pthread_cond_wait(&pool->finish, &pool->lock);
+    if (tasks->done == NULL) { /* its team waits */
+        pthread_cond_broadcast(&pool->finish);
+        return;
     }
     pthread_mutex_unlock(&pool->lock);
-}
-
-size_t sower_pool_threads(const struct sower_pool *pool)
-{
-    return pool->thread_count;
-}
-
-struct sower_parallel sower_pool_parallel(struct sower_pool *pool)
-{
-    return (struct sower_parallel){run_tasks, pool};
-}
-
-/* Takes the first job; the lock is held before and after. */
-static void run_job(struct sower_pool *pool)
-{
-    struct sower_job *job = pool->first;
-    pool->first = job->next;
-    if (pool->first == NULL) {
-        pool->last = &pool->first;
-    }
-    pool->running++;
-    pthread_mutex_unlock(&pool->lock);
-    job->run(job);
+    tasks->done(tasks);
     pthread_mutex_lock(&pool->lock);
-    if (--pool->running == 0 && pool->stopping) {
-        pthread_cond_broadcast(&pool->wake);
+}
+
+/* Runs the next task. The lock is held before and after. */
+static void run_task(struct sower_pool *pool, struct sower_tasks *tasks)
+{
+    size_t index = tasks->next++;
+    pthread_mutex_unlock(&pool->lock);
+    tasks->task(tasks->work, index);
+    pthread_mutex_lock(&pool->lock);
+    end_task(pool, tasks);
+}
+
+/* Serves a client once. The lock is held before and after. */
+static void serve(struct sower_pool *pool, struct sower_share *share)
+{
+    struct sower_job *job = take_first(share);
+    uint64_t begun = cpu_time();
+    share->running++;
+    if (is_tasks(job)) {
+        struct sower_tasks *tasks = (struct sower_tasks *)job;
+        if (tasks->next + 1 < tasks->count) {
+            put_last(share, job);
+        }
+        run_task(pool, tasks);
+    } else {
+        pthread_mutex_unlock(&pool->lock);
+        job->run(job);
+        pthread_mutex_lock(&pool->lock);
     }
+    uint64_t cost = cpu_time() - begun;
+    share->used += cost > LEAST_COST ? cost : LEAST_COST;
+    share->running--;
 }
 
 static void *work(void *context)
@@ -96,12 +165,10 @@ static void *work(void *context)
     struct sower_pool *pool = context;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        /* What was begun comes before what waits. */
-        if (pool->groups != NULL) {
-            run_task(pool, pool->groups);
-        } else if (pool->first != NULL) {
-            run_job(pool);
-        } else if (pool->stopping && pool->running == 0) {
+        struct sower_share *share = choose(pool);
+        if (share != NULL) {
+            serve(pool, share);
+        } else if (pool->stopping) {
             break;
         } else {
             pthread_cond_wait(&pool->wake, &pool->lock);
@@ -111,18 +178,91 @@ static void *work(void *context)
     return NULL;
 }
 
-bool sower_pool_submit(struct sower_pool *pool, struct sower_job *job)
+void sower_pool_submit(struct sower_pool *pool, struct sower_job *job)
 {
-    job->next = NULL;
     pthread_mutex_lock(&pool->lock);
     bool taken = !pool->stopping;
     if (taken) {
-        *pool->last = job;
-        pool->last = &job->next;
+        (void)enqueue(pool, job);
         pthread_cond_signal(&pool->wake);
     }
     pthread_mutex_unlock(&pool->lock);
-    return taken;
+    if (!taken) {
+        job->refuse(job);
+    }
+}
+
+/* The lock is held. */
+static void enqueue_tasks(struct sower_pool *pool, struct sower_tasks *tasks)
+{
+    tasks->job.run = NULL;
+    tasks->next = 0;
+    tasks->unfinished = tasks->count;
+    tasks->refused = false;
+    tasks->share = enqueue(pool, &tasks->job);
+    for (size_t i = 0; i < tasks->count && i < pool->thread_count; i++) {
+        pthread_cond_signal(&pool->wake);
+    }
+}
+
+void sower_pool_submit_tasks(struct sower_pool *pool, struct sower_tasks *tasks)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool taken = !pool->stopping;
+    if (taken) {
+        enqueue_tasks(pool, tasks);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!taken) {
+        tasks->refused = true;
+        tasks->done(tasks);
+    }
+}
+
+/* Takes tasks out of the queue, which holds them while there are some to take. */
+static void take_out(struct sower_tasks *tasks)
+{
+    struct sower_job **place = &tasks->share->first;
+    while (*place != &tasks->job) {
+        place = &(*place)->next;
+    }
+    *place = tasks->job.next;
+    if (*place == NULL) {
+        tasks->share->last = place;
+    }
+}
+
+static void run_team(void *executor, sower_task *task, void *work_of_tasks, size_t count)
+{
+    struct sower_team *team = executor;
+    struct sower_pool *pool = team->pool;
+    struct sower_tasks tasks = {
+        .job.client = team->client, .task = task, .work = work_of_tasks, .count = count};
+    if (count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    enqueue_tasks(pool, &tasks);
+    while ((team->joins || pool->stopping) && tasks.next < count) {
+        if (tasks.next + 1 == count) {
+            take_out(&tasks);
+        }
+        run_task(pool, &tasks);
+    }
+    while (tasks.unfinished > 0) {
+        pthread_cond_wait(&pool->finish, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct sower_parallel sower_team_parallel(struct sower_team *team)
+{
+    return (struct sower_parallel){run_team, team};
+}
+
+size_t sower_pool_threads(const struct sower_pool *pool)
+{
+    return pool->thread_count;
 }
 
 struct sower_pool *sower_pool_new(size_t threads)
@@ -131,7 +271,7 @@ struct sower_pool *sower_pool_new(size_t threads)
     if (pool == NULL) {
         return NULL;
     }
-    pool->last = &pool->first;
+    open_share(&pool->common, 0, 0);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->finish, NULL);
@@ -145,12 +285,57 @@ struct sower_pool *sower_pool_new(size_t threads)
     return pool;
 }
 
+/* Moves what nobody waits for on the spot from a queue to a list of what is refused. */
+static void refuse_queue(struct sower_share *share, struct sower_job **refused)
+{
+    struct sower_job *job = share->first;
+    share->first = NULL;
+    share->last = &share->first;
+    for (struct sower_job *next; job != NULL; job = next) {
+        struct sower_tasks *tasks = is_tasks(job) ? (struct sower_tasks *)job : NULL;
+        next = job->next;
+        if (tasks != NULL && tasks->done == NULL) { /* its team looks itself whether it goes on */
+            put_last(share, job);
+            continue;
+        }
+        if (tasks != NULL) {
+            tasks->unfinished -= tasks->count - tasks->next;
+            tasks->next = tasks->count;
+            tasks->refused = true;
+            if (tasks->unfinished > 0) {
+                continue; /* who ends the last one calls `done` */
+            }
+        }
+        job->next = *refused;
+        *refused = job;
+    }
+}
+
+static void refuse_all(struct sower_job *refused)
+{
+    while (refused != NULL) {
+        struct sower_job *job = refused;
+        refused = job->next;
+        if (is_tasks(job)) {
+            ((struct sower_tasks *)job)->done((struct sower_tasks *)job);
+        } else {
+            job->refuse(job);
+        }
+    }
+}
+
 void sower_pool_stop(struct sower_pool *pool)
 {
+    struct sower_job *refused = NULL;
     pthread_mutex_lock(&pool->lock);
     pool->stopping = true;
+    refuse_queue(&pool->common, &refused);
+    for (struct sower_share *share = pool->shares; share != NULL; share = share->next) {
+        refuse_queue(share, &refused);
+    }
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
+    refuse_all(refused);
     while (pool->joined < pool->thread_count) {
         pthread_join(pool->threads[pool->joined++], NULL);
     }
@@ -159,6 +344,11 @@ void sower_pool_stop(struct sower_pool *pool)
 void sower_pool_free(struct sower_pool *pool)
 {
     sower_pool_stop(pool);
+    while (pool->shares != NULL) {
+        struct sower_share *share = pool->shares;
+        pool->shares = share->next;
+        free(share);
+    }
     pthread_cond_destroy(&pool->finish);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);

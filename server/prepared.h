@@ -15,7 +15,7 @@
 
 enum sower_stage {
     SOWER_STAGE_WAITING,   /* for its turn */
-    SOWER_STAGE_PREPARING, /* on the pool */
+    SOWER_STAGE_PREPARING, /* it has memory, and a thread soon */
     SOWER_STAGE_READY,
     SOWER_STAGE_TAKEN, /* away: out of the list, kept only for those who still hold it */
 };
@@ -27,6 +27,9 @@ struct sower_prepared {
     struct sower_job job; /* comes first: the pool hands a pointer to it back */
     struct sower_sources *sources;
     struct sower_draw_id draw;
+    uint64_t client;          /* who asked first */
+    bool small;               /* needs neither much memory nor much time */
+    uint64_t turn;            /* when it was begun, counted in preparations; 0: not yet */
     uint64_t memory, scratch; /* bytes; scratch: only while PREPARING */
     enum sower_stage stage;
     _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */

@@ -13,17 +13,29 @@
 #include "ticker.h"
 
 enum {
-    TURNS_MAX = 256,    /* preparations that may wait for their turn */
-    SIGHTINGS_LEFT = 2, /* so that who has only closed its sending side gets what is soon done */
+    TURNS_MAX = 256,           /* preparations that may wait for their turn */
+    TURNS_OF_CLIENT_MAX = 128, /* of one client */
+    OTHERS = 8,                /* preparations under way beside those that one client may have */
+    RESERVE_PART = 128,        /* what part of the memory is left to small preparations */
+    SIGHTINGS_LEFT = 2,        /* so that who has only closed its sending side gets what is soon done */
 };
+
+static const double SMALL_SECONDS = 0.1;
 
 struct sower_sources {
     struct sower_pool *pool;
+    struct sower_pool
+        *preparers;       /* threads that wait for the pool, one for each preparation that is not small */
+    size_t preparing_max; /* such preparations of one client under way */
     uint64_t wait_seconds;
     struct sower_ticker ticker;
     bool ticks;
     pthread_mutex_t lock;  /* guards what follows */
     size_t turns;          /* how many are WAITING */
+    uint64_t begun;        /* how many were begun */
+    size_t preparing;      /* how many that are not small are under way, abandoned ones included */
+    bool held;             /* the turn is a client's for whose preparation there is no room */
+    uint64_t holder;       /* whose */
     _Atomic bool stopping; /* set under the lock; tasks look at it without */
     struct sower_prepared_list list;
 };
@@ -53,24 +65,85 @@ static struct sower_sources_wait *give_up(struct sower_sources *sources, struct 
 
 static void prepare(struct sower_job *job);
 
-/* Starts the preparations whose turn has come, in order of arrival. The lock is held. */
-static void start_turns(struct sower_sources *sources)
+static uint64_t need_of(const struct sower_prepared *entry)
 {
-    for (struct sower_prepared *entry = sources->list.oldest, *newer; entry != NULL; entry = newer) {
-        newer = entry->newer;
-        if (entry->stage != SOWER_STAGE_WAITING) {
+    return entry->memory + entry->scratch;
+}
+
+/* How many preparations of a client are under way, small ones too or not. */
+static size_t count_preparing(const struct sower_sources *sources, uint64_t client, bool small_too)
+{
+    size_t count = 0;
+    for (const struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {
+        count +=
+            entry->stage == SOWER_STAGE_PREPARING && entry->client == client && (small_too || !entry->small);
+    }
+    return count;
+}
+
+/* When the last preparation of a client was begun, as far as the cache remembers. */
+static uint64_t last_turn(const struct sower_sources *sources, uint64_t client)
+{
+    uint64_t last = 0;
+    for (const struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {
+        last = entry->client == client && entry->turn > last ? entry->turn : last;
+    }
+    return last;
+}
+
+/* Whose turn it is, or would be if nothing but small ones could begin; NULL when nobody waits. */
+static struct sower_prepared *next_turn(const struct sower_sources *sources, bool small_only)
+{
+    struct sower_prepared *next = NULL;
+    uint64_t least = UINT64_MAX;
+    for (struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {
+        if (entry->stage != SOWER_STAGE_WAITING || (small_only && !entry->small) ||
+            (!entry->small && count_preparing(sources, entry->client, false) >= sources->preparing_max)) {
             continue;
         }
-        if (!sower_prepared_make_room(&sources->list, entry->memory + entry->scratch)) {
-            return;
+        uint64_t last = last_turn(sources, entry->client);
+        if (last < least) {
+            least = last;
+            next = entry;
         }
-        newer = entry->newer; /* what was dropped may have been next */
-        entry->stage = SOWER_STAGE_PREPARING;
-        entry->job.run = prepare;
-        sources->list.memory += entry->memory + entry->scratch;
-        sources->turns--;
-        if (!sower_pool_submit(sources->pool, &entry->job)) {
-            return; /* the pool stops after the sources, so nothing is waiting then */
+    }
+    return next;
+}
+
+/* Whether a preparation can begin; what nobody uses makes room for it. */
+static bool has_room(struct sower_sources *sources, const struct sower_prepared *entry)
+{
+    const uint64_t limit = sources->list.limit, reserve = limit / RESERVE_PART, need = need_of(entry);
+    if (entry->small) {
+        return sower_prepared_make_room(&sources->list, need);
+    }
+    return sources->preparing < sower_pool_threads(sources->preparers) &&
+           sower_prepared_make_room(&sources->list, need <= limit - reserve ? need + reserve : need);
+}
+
+static void begin(struct sower_sources *sources, struct sower_prepared *entry)
+{
+    entry->stage = SOWER_STAGE_PREPARING;
+    entry->turn = ++sources->begun;
+    entry->job = (struct sower_job){.run = prepare, .refuse = prepare, .client = entry->client};
+    sources->list.memory += need_of(entry);
+    sources->turns--;
+    sources->preparing += !entry->small;
+    sower_pool_submit(entry->small ? sources->pool : sources->preparers, &entry->job);
+}
+
+/* Begins the preparations whose turn has come. The lock is held. */
+static void start_turns(struct sower_sources *sources)
+{
+    sources->held = false;
+    for (struct sower_prepared *entry; (entry = next_turn(sources, sources->held)) != NULL;) {
+        if (has_room(sources, entry)) {
+            begin(sources, entry);
+        } else if (sources->held) {
+            return;
+        } else {
+            sources->held = true;
+            sources->holder = entry->client;
         }
     }
 }
@@ -99,7 +172,8 @@ static void run_unless_given_up(void *context, size_t index)
 static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
 {
     const struct sower_prepared *entry = executor;
-    const struct sower_parallel parallel = sower_pool_parallel(entry->sources->pool);
+    struct sower_team team = {entry->sources->pool, entry->client, entry->small};
+    const struct sower_parallel parallel = sower_team_parallel(&team);
     struct tasks tasks = {entry, task, work};
     if (!given_up(entry)) {
         parallel.run(parallel.executor, run_unless_given_up, &tasks, count);
@@ -141,7 +215,8 @@ static bool open_source(struct sower_prepared *entry, struct sower_problem *prob
     return refuse_stopping(problem); /* when it was abandoned, nobody is told */
 }
 
-/* On the pool: opens the source and tells all who wait. */
+/* On a thread of the cache's, or for a small one of the pool's: opens the source and tells all who wait. It
+ * is also how a job is refused: when the pool stops, all are given up. */
 static void prepare(struct sower_job *job)
 {
     struct sower_prepared *entry = (struct sower_prepared *)job;
@@ -151,6 +226,7 @@ static void prepare(struct sower_job *job)
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
     sources->list.memory -= entry->scratch;
+    sources->preparing -= !entry->small;
     if (opened && !entry->abandoned) {
         entry->stage = SOWER_STAGE_READY;
         entry->waits = NULL;
@@ -178,7 +254,8 @@ struct sower_prepared *sower_sources_find(struct sower_sources *sources, const s
 }
 
 static struct sower_prepared *new_entry(struct sower_sources *sources, const struct sower_draw_id *draw,
-                                        const struct sower_plan *plan, const struct sower_seed *seed)
+                                        const struct sower_plan *plan, const struct sower_seed *seed,
+                                        uint64_t client)
 {
     struct sower_prepared *entry = calloc(1, sizeof *entry);
     if (entry == NULL) {
@@ -189,6 +266,8 @@ static struct sower_prepared *new_entry(struct sower_sources *sources, const str
     const struct sower_cost cost = sower_source_cost(plan);
     entry->memory = cost.memory;
     entry->scratch = sower_sources_need(sources, &cost) - cost.memory;
+    entry->client = client;
+    entry->small = need_of(entry) <= sources->list.limit / RESERVE_PART && cost.seconds < SMALL_SECONDS;
     entry->source.plan = *plan;
     entry->source.seed = *seed;
     sower_prepared_link(&sources->list, entry);
@@ -196,10 +275,19 @@ static struct sower_prepared *new_entry(struct sower_sources *sources, const str
     return entry;
 }
 
+static bool has_place(const struct sower_sources *sources, uint64_t client)
+{
+    size_t own = 0;
+    for (const struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {
+        own += entry->stage == SOWER_STAGE_WAITING && entry->client == client;
+    }
+    return sources->turns < TURNS_MAX && own < TURNS_OF_CLIENT_MAX;
+}
+
 /* The entry to wait for, found or made; NULL with a problem. The lock is held. */
 static struct sower_prepared *join(struct sower_sources *sources, const struct sower_draw_id *draw,
                                    const struct sower_plan *plan, const struct sower_seed *seed,
-                                   struct sower_problem *problem)
+                                   uint64_t client, struct sower_problem *problem)
 {
     if (sources->stopping) {
         refuse_stopping(problem);
@@ -210,10 +298,10 @@ static struct sower_prepared *join(struct sower_sources *sources, const struct s
         return entry;
     }
     const char *sentence = "The daemon is out of memory.";
-    if (sources->turns == TURNS_MAX) {
+    if (!has_place(sources, client)) {
         sentence = "Too many tensors wait to be prepared; ask again in a moment.";
     } else {
-        entry = new_entry(sources, draw, plan, seed);
+        entry = new_entry(sources, draw, plan, seed, client);
     }
     if (entry == NULL) {
         sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", sentence);
@@ -229,7 +317,7 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
     wait->next = NULL;
     wait->late = wait->sightings = 0;
     pthread_mutex_lock(&sources->lock);
-    struct sower_prepared *entry = join(sources, draw, plan, seed, &problem);
+    struct sower_prepared *entry = join(sources, draw, plan, seed, wait->client, &problem);
     bool waits = entry != NULL && entry->stage != SOWER_STAGE_READY;
     if (entry != NULL) {
         entry->users++;
@@ -311,16 +399,25 @@ struct refused {
     struct sower_sources_wait *left, *late;
 };
 
+/* Whether this second is one waited in vain. */
+static bool waits_in_vain(const struct sower_sources *sources, const struct sower_prepared *entry)
+{
+    return entry->stage == SOWER_STAGE_WAITING &&
+           (entry->small || (sources->held && sources->holder == entry->client)) &&
+           count_preparing(sources, entry->client, true) == 0;
+}
+
 /* Takes out of an entry's waits those whose time is over. */
 static void sort_out(const struct sower_sources *sources, struct sower_prepared *entry,
                      struct refused *refused)
 {
     struct sower_sources_wait **place = &entry->waits;
+    bool in_vain = waits_in_vain(sources, entry);
     while (*place != NULL) {
         struct sower_sources_wait *wait = *place;
         bool gone = wait->has_left != NULL && wait->has_left(wait);
         wait->sightings = gone ? wait->sightings + 1 : 0;
-        wait->late += entry->stage == SOWER_STAGE_WAITING;
+        wait->late += in_vain;
         struct sower_sources_wait **list = wait->sightings >= SIGHTINGS_LEFT    ? &refused->left
                                            : wait->late > sources->wait_seconds ? &refused->late
                                                                                 : NULL;
@@ -425,9 +522,12 @@ struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory
     sources->pool = pool;
     sources->list.limit = memory;
     sources->wait_seconds = wait_seconds;
+    size_t threads = sower_pool_threads(pool);
+    sources->preparing_max = threads > 1 ? threads : 2;
+    sources->preparers = sower_pool_new(sources->preparing_max + OTHERS);
     pthread_mutex_init(&sources->lock, NULL);
     sources->ticks = sower_ticker_start(&sources->ticker, tick, sources);
-    if (!sources->ticks) {
+    if (!sources->ticks || sources->preparers == NULL) {
         sower_sources_free(sources);
         return NULL;
     }
@@ -459,9 +559,17 @@ void sower_sources_stop(struct sower_sources *sources)
     tell(refused, NULL, &problem);
 }
 
+void sower_sources_finish(struct sower_sources *sources)
+{
+    sower_pool_stop(sources->preparers);
+}
+
 void sower_sources_free(struct sower_sources *sources)
 {
     stop_ticker(sources);
+    if (sources->preparers != NULL) {
+        sower_pool_free(sources->preparers);
+    }
     while (sources->list.newest != NULL) {
         struct sower_prepared *entry = sources->list.newest;
         sower_prepared_unlink(&sources->list, entry);

@@ -3,8 +3,21 @@
  * Opening the source of an orthogonal matrix takes long and leaves factors behind. They are made on the
  * compute pool, once for all who ask for the same draw at the same time or soon after, and kept while memory
  * allows: a tensor that is fetched in eight shards is prepared once. What is being read is never dropped;
- * what is not in use goes in the order of last use when the limit is reached; preparations that do not fit
- * now wait for their turn, and those who wait for them are refused when it does not come in time.
+ * what is not in use goes in the order of last use when the limit is reached.
+ *
+ * Preparations that do not fit now wait for their turn, which goes round the clients: the next one is of the
+ * client whose last one began longest ago, the oldest it has. While that does not fit, nothing but small
+ * preparations begins (which take little memory and less than a tenth of a second): for these a 128th of the
+ * memory is left free by the others. A client has no more preparations under way than the pool has threads
+ * (two on one thread), small ones aside, and the last places in the queue are kept for others: of 256 one
+ * client has 128 at most.
+ *
+ * A second counts as waited in vain for those whose client has the turn, and for small ones, and only while
+ * none of their client's preparations is under way: nobody loses time because others are served, or because
+ * others cannot be. Who has waited so for --wait-seconds is refused.
+ *
+ * A preparation that is not small has a thread of the cache's own, which waits while the pool works on its
+ * tasks: so it never holds up a thread of the pool for long, and shares the CPUs with all others.
  *
  * Factors whose readers are all slow are taken away for those who wait: a reader that rests between two
  * blocks, because its client takes no more of them, has them prepared again when it goes on.
@@ -35,10 +48,11 @@ struct sower_sources_wait {
     /* Called by any thread until then: whether it looks as if nobody took what will come. Must not block.
      * NULL stands for one who never leaves. Who looks so at two seconds in a row is refused. */
     bool (*has_left)(const struct sower_sources_wait *wait);
+    uint64_t client;                 /* who it is (client.h) */
     struct sower_prepared *prepared; /* the outcome, to be released; NULL with a problem */
     struct sower_problem problem;
     /* the cache's own */
-    uint64_t late;      /* for how many seconds its turn has not come */
+    uint64_t late;      /* for how many seconds it has waited in vain */
     unsigned sightings; /* for how many it looked gone */
     struct sower_sources_wait *next;
 };
@@ -54,6 +68,9 @@ void sower_sources_tick(struct sower_sources *sources);
 /* Refuses whoever waits and whoever comes later. What is being made is given up at the end of the tasks that
  * run now. */
 void sower_sources_stop(struct sower_sources *sources);
+
+/* Waits for the end of what is being made; after sower_sources_stop and before the pool goes. */
+void sower_sources_finish(struct sower_sources *sources);
 
 /* After the pool was stopped, and all that was given out was released. */
 void sower_sources_free(struct sower_sources *sources);

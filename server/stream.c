@@ -7,7 +7,8 @@ static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
     size = sower_blocks_up_to_edge(start, size);
-    if (!sower_together_read(stream->exchange->server, stream->bytes, start, size, (uint8_t *)buffer)) {
+    if (!sower_together_read(stream->exchange->server, stream->exchange->client, stream->bytes, start, size,
+                             (uint8_t *)buffer)) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     stream->exchange->bytes += size;

@@ -27,14 +27,15 @@ static bool cpus_to_spare(const struct sower_server *server)
     return 2 * streams <= sower_pool_threads(server->pool);
 }
 
-bool sower_together_read(const struct sower_server *server, const struct sower_bytes *bytes,
+bool sower_together_read(const struct sower_server *server, uint64_t client, const struct sower_bytes *bytes,
                          uint64_t position, size_t count, uint8_t *buffer)
 {
     if (count <= PIECE || !cpus_to_spare(server)) {
         return sower_bytes_read(bytes, position, count, buffer);
     }
     struct reading reading = {.bytes = bytes, .position = position, .count = count, .buffer = buffer};
-    const struct sower_parallel parallel = sower_pool_parallel(server->pool);
+    struct sower_team team = {server->pool, client, true};
+    const struct sower_parallel parallel = sower_team_parallel(&team);
     parallel.run(parallel.executor, read_piece, &reading, (count + PIECE - 1) / PIECE);
     return !atomic_load(&reading.failed);
 }

@@ -10,8 +10,9 @@
 #include "../proto/answer_bytes.h"
 #include "server.h"
 
-/* sower_bytes_read of a light tensor, with help while so few streams are active that CPUs are to spare. */
-bool sower_together_read(const struct sower_server *server, const struct sower_bytes *bytes,
+/* sower_bytes_read of a light tensor for a client, with help while so few streams are active that CPUs are to
+ * spare. */
+bool sower_together_read(const struct sower_server *server, uint64_t client, const struct sower_bytes *bytes,
                          uint64_t position, size_t count, uint8_t *buffer);
 
 #endif

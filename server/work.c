@@ -11,6 +11,14 @@ static void run(struct sower_job *job)
     sower_exchange_resume(work->exchange);
 }
 
+static void refuse(struct sower_job *job)
+{
+    struct sower_work *work = (struct sower_work *)job;
+    sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The daemon is stopping; ask again when it is back.");
+    sower_exchange_resume(work->exchange);
+}
+
 static enum MHD_Result start(struct sower_work *work, struct sower_exchange *exchange,
                              struct sower_pool *pool, void (*run_work)(struct sower_work *work),
                              sower_step *next)
@@ -18,14 +26,12 @@ static enum MHD_Result start(struct sower_work *work, struct sower_exchange *exc
     work->exchange = exchange;
     work->run = run_work;
     work->job.run = run;
+    work->job.refuse = refuse;
+    work->job.client = exchange->client;
     work->status = 0;
     work->done = false;
     sower_exchange_suspend(exchange, next);
-    if (!sower_pool_submit(pool, &work->job)) {
-        sower_problem_set(&work->problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                          "The daemon is stopping; ask again when it is back.");
-        sower_exchange_resume(exchange);
-    }
+    sower_pool_submit(pool, &work->job);
     return MHD_YES;
 }
 

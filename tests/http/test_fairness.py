@@ -1,11 +1,12 @@
 """Bounded time, and what one client may cost another: nobody waits long, whatever somebody else asks for."""
-import socket
+import json
+import signal
 import time
 
 import pytest
 
 from conftest import PATIENCE
-from loads import GREEDY, OTHER, Load, Other, allow_files, dribble, idle, orthogonal, statistics
+from loads import GREEDY, Load, Other, dribble, idle, orthogonal, statistics
 
 SMALL = 2  # seconds that a small request may take beside any load
 PROBE = 0.5  # and a probe
@@ -110,3 +111,31 @@ def test_a_reader_that_takes_nothing_is_cut_after_idle_seconds(start):
     with Load(daemon) as load:
         load.ask("/v1/tensor", **LARGE)
         assert daemon.wait_for(lambda line: line.get("path") == "/v1/tensor")["end"] == "timeout"
+
+
+HEAVY = {"statistics": (statistics, 64, ()), "orthogonal": (lambda load, count: orthogonal(load, count, 2048), 6, ("--cache-size", "100M"))}
+
+
+@pytest.mark.parametrize("cause", HEAVY)
+def test_heavy_work_of_one_client_does_not_keep_others_waiting_nor_the_end(start, cause):
+    load_with, count, options = HEAVY[cause]
+    daemon = start("--drain-seconds", "1", *options)
+    with Load(daemon) as load:
+        load_with(load, count)
+        assert_others_are_served(daemon)
+        begun = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - begun < 1 + 5
+
+
+def test_what_is_queued_is_answered_503_at_the_end(start):
+    daemon = start("--drain-seconds", "0")
+    with Load(daemon) as load:
+        statistics(load, 8)
+        assert Other(daemon).seconds("GET", "/healthz", {}) < SMALL
+        daemon.signal(signal.SIGTERM)
+        for connection in load.connections:
+            head, body = receive_all(connection).split(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in head
+            assert json.loads(body)["detail"] == "The daemon is stopping; ask again when it is back."
+        assert daemon.process.wait(timeout=PATIENCE) == 0

@@ -1,5 +1,6 @@
 """Tensors that take long to prepare (orthogonal): on the compute pool, once, while everything else goes on."""
 import concurrent.futures
+import http.client
 import random
 import signal
 import socket
@@ -7,7 +8,7 @@ import struct
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import PATIENCE, Answer
 
 
 def orthogonal(rows, columns, **more):
@@ -194,7 +195,9 @@ def test_who_waits_too_long_for_memory_gets_503(start):
         preparing.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         while daemon.figure("VmHWM") < before + 16 * 1024:
             pass
-        answer = daemon.get("/v1/tensor", **{**orthogonal(4000, 4000), "name": "other"})
+        other = http.client.HTTPConnection(daemon.host, daemon.port, timeout=PATIENCE, source_address=("127.0.0.2", 0))
+        other.request("GET", path_of(daemon, {**orthogonal(4000, 4000), "name": "other"}))
+        answer = Answer(other.getresponse())
         assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
 
 

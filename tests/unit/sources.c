@@ -107,6 +107,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
     set(&work.held, false);
     sower_sources_stop(fixture->sources);
+    sower_sources_finish(fixture->sources);
     sower_pool_free(fixture->pool);
     sower_sources_free(fixture->sources);
     free(fixture);

@@ -51,7 +51,7 @@ static void read_all(const struct sower_server *server, struct tensor *tensor, s
     memset(tensor->made, 0xa5, tensor->size);
     for (size_t at = 0; at < tensor->size; at += step) {
         size_t count = tensor->size - at < step ? tensor->size - at : step;
-        assert_true(sower_together_read(server, &tensor->bytes, at, count, tensor->made + at));
+        assert_true(sower_together_read(server, 1, &tensor->bytes, at, count, tensor->made + at));
     }
     assert_memory_equal(tensor->made, tensor->expected, tensor->size);
 }
@@ -98,7 +98,7 @@ static void a_busy_pool_is_not_waited_for(void **state)
     pthread_barrier_init(&let_go, NULL, THREADS + 1);
     for (size_t i = 0; i < THREADS; i++) {
         holdings[i] = (struct holding){{.run = hold}, &held, &let_go};
-        assert_true(sower_pool_submit(server.pool, &holdings[i].job));
+        sower_pool_submit(server.pool, &holdings[i].job);
     }
     pthread_barrier_wait(&held);
     struct tensor tensor;
@@ -133,7 +133,7 @@ static void *read_many_times(void *context)
 {
     struct reader *reader = context;
     for (size_t i = 0; i < 20; i++) {
-        (void)sower_together_read(reader->server, &reader->tensor.bytes, 0, reader->tensor.size,
+        (void)sower_together_read(reader->server, 1, &reader->tensor.bytes, 0, reader->tensor.size,
                                   reader->tensor.made);
     }
     return NULL;
