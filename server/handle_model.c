@@ -6,6 +6,7 @@
  * file is made while it is sent. */
 #include "handlers.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "../proto/record.h"
 #include "burden.h"
 #include "cost.h"
+#include "disposition.h"
 #include "drift.h"
 #include "entity.h"
 #include "manifests.h"
@@ -97,10 +99,19 @@ static void add_number(struct MHD_Response **response, const char *name, uint64_
     sower_reply_header(response, name, text);
 }
 
+static void add_file_name(struct MHD_Response **response, const struct sower_model *model)
+{
+    char end[SOWER_DISPOSITION_END_MAX], value[SOWER_DISPOSITION_SIZE];
+    snprintf(end, sizeof end, "-%" PRIu64 ".safetensors", model->draw.trial);
+    sower_disposition_print(model->draw.experiment, end, value);
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
+}
+
 static void add_headers(const struct answer *answer, struct MHD_Response **response)
 {
     char text[SOWER_HEX_SIZE], warnings[WARNING_MAX];
     sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
+    add_file_name(response, &answer->model);
     sower_entity_add_headers(&answer->entity, answer->work.exchange, response);
     sower_hex(answer->model.manifest.hash, text);
     sower_reply_header(response, "Sower-Manifest", text);

@@ -17,6 +17,7 @@
 #include "../proto/record.h"
 #include "answers.h"
 #include "cost.h"
+#include "disposition.h"
 #include "drift.h"
 #include "entity.h"
 #include "../proto/number.h"
@@ -124,11 +125,20 @@ static void add_shape(struct MHD_Response **response, const struct sower_region 
     sower_reply_header(response, "Sower-Shape", shape.rank == 0 ? "()" : text);
 }
 
+static void add_file_name(struct MHD_Response **response, const struct sower_request *request)
+{
+    char end[SOWER_DISPOSITION_END_MAX], value[SOWER_DISPOSITION_SIZE];
+    snprintf(end, sizeof end, ".%s", sower_format_name(request->format));
+    sower_disposition_print(request->draw.name, end, value);
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
+}
+
 static void add_headers(const struct tensor *tensor, struct MHD_Response **response)
 {
     const struct sower_request *request = &tensor->request;
     char text[SOWER_HEX_SIZE];
     sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, sower_format_media_type(request->format));
+    add_file_name(response, request);
     sower_entity_add_headers(&tensor->entity, tensor->exchange, response);
     sower_hex(request->seed.bytes, text);
     sower_reply_header(response, "Sower-Seed", text);
