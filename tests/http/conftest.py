@@ -7,6 +7,7 @@ import queue
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import urllib.parse
 
@@ -17,6 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))  # second_implementation
 SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sowerd")
 # How long anything that must happen may take before a test gives up: far beyond what a loaded machine needs.
 PATIENCE = 60

@@ -54,6 +54,7 @@ class Tensor:
     def __init__(self, shape, dtype, layout, fan_in, fan_out):
         self.shape, self.layout, self.dtype = shape, layout, DTYPES[dtype]
         self.form = F64 if dtype == "f64" else F32
+        self.fans = fan_in, fan_out
         self.fan_in, self.fan_out = float(fan_in), float(fan_out)
         self.n1, self.total = max(self.fan_in, 1.0), max(self.fan_in + self.fan_out, 1.0)
         self.count = 0 if 0 in shape else math.prod(shape)
@@ -291,6 +292,4 @@ def fans(shape, ins, outs, batches):
         return size, size
     field_size = math.prod(size for axis, size in enumerate(shape) if axis not in ins + outs + batches)
     fan_in, fan_out = (field_size * math.prod(shape[axis] for axis in axes) for axes in (ins, outs))
-    if max(fan_in, fan_out) >= 2 ** 64:
-        raise Refusal("shape", "a fan beyond 2^64")
     return fan_in, fan_out

@@ -43,14 +43,16 @@ class Format:
 
     def round(self, x):
         """A float rounded to this format. A negative number that rounds to zero becomes -0."""
-        if math.isinf(x) or x == 0:
-            return math.copysign(self.largest, x) if math.isinf(x) and self.saturates else x
+        if math.isinf(x) and self.saturates:
+            return math.copysign(self.largest, x)
+        if x == 0 or not math.isfinite(x):
+            return x
         return self.round_exact(*exact(x))
 
     def fma(self, a, b, c):
         """a * b + c with one rounding."""
-        if a == 0 or b == 0 or math.isinf(a) or math.isinf(b) or math.isinf(c):
-            return self.round(a * b + c)  # the product is exact
+        if a == 0 or b == 0 or not all(map(math.isfinite, (a, b, c))):
+            return self.round(a * b + c)  # no product to round
         (m, e), (n, f), (o, g) = exact(a), exact(b), exact(c)
         e += f
         low = min(e, g)

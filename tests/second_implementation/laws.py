@@ -24,13 +24,11 @@ class Constant:
 class Clamp:
     """Section 4, clamping: to the numbers of the format that lie between two doubles."""
 
-    def __init__(self, form, low, high, otherwise):
+    def __init__(self, form, low, high):
         self.low, self.high = form.round_up(low), form.round_down(high)
-        self.constant = form.round(otherwise) if self.low > self.high else None
+        self.empty = self.low > self.high
 
     def __call__(self, x):
-        if self.constant is not None:
-            return self.constant
         return self.low if x < self.low else self.high if x > self.high else x
 
 
@@ -43,7 +41,7 @@ class Uniform:
         self.parts = [self.half, self.middle]
         farthest = 1 - math.ldexp(1, -form.precision)
         self.least, self.greatest = (form.fma(c, self.half, self.middle) for c in (-farthest, farthest))
-        self.clamp = Clamp(form, low, math.nextafter(high, -math.inf), middle)
+        self.clamp = Clamp(form, low, math.nextafter(high, -math.inf))
 
     def element(self, word):
         kept = self.form.precision
@@ -77,7 +75,7 @@ class Truncated(Normal):
         if before == after == 0:
             self.first, self.span = 1, (1 << self.bits) - 2
         self.least, self.greatest = max(self.least, form.round(low)), min(self.greatest, form.round(high))
-        self.clamp = Clamp(form, low, high, mean)
+        self.clamp = Clamp(form, low, high)
 
     def element(self, word):
         inside = self.first + (word * self.span + self.span // 2 >> self.bits)
@@ -85,7 +83,10 @@ class Truncated(Normal):
 
 
 def uniform(form, low, high):
-    return Constant(form, low) if low == high else Uniform(form, low, high)
+    if low == high:
+        return Constant(form, low)
+    law = Uniform(form, low, high)
+    return Constant(form, law.middle) if law.clamp.empty else law
 
 
 def normal(form, mean, std):
@@ -93,8 +94,11 @@ def normal(form, mean, std):
 
 
 def truncated(form, mean, std, lower, upper, low, high):
-    return Constant(form, mean) if std == 0 else Truncated(form, mean, std, lower, upper, low, high)
+    if std == 0 or Clamp(form, low, high).empty:
+        return Constant(form, mean)
+    return Truncated(form, mean, std, lower, upper, low, high)
 
 
 def span32(lower, upper):
+    """How many of the 32-bit words lie between two bounds."""
     return 2 ** 32 - rank32(lower) - rank32(-upper)

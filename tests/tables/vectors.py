@@ -198,7 +198,9 @@ EDGES = [
     of([3], "constant(-0)"),
     of([3], "constant(-1e-50)"),
     of([3], "constant(-1e-10)", dtype="f8_e4m3"),
+    of([8], "uniform(-1e-46,-9.999999999999998e-47)"),
     of([8], "uniform(-1e-46,1e-46)"),
+    of([2, 4], "xavier_uniform(0)"),
     of([8], "uniform(-2e-46,1e-46)"),
     of([8], "normal(-1e-46,1e-46)"),
     of([8], "normal(0,1e-46)"),
@@ -250,6 +252,10 @@ EDGES = [
     *(of([12], f"truncated_normal(0,1,{bound},inf)", dtype="f64") for bound in FALLS),
     *(of([12], f"truncated_normal(0,1,-inf,{-bound})", dtype="f64") for bound in FALLS),
     of([12], f"truncated_normal(0,1,{FALLS[0]},{-FALLS[0]})"),
+    # bounds whose 64-bit rank lies halfway between two 32-bit ones, which takes the lower
+    of([12], "truncated_normal(0,1,-5.463062554389333,-4.154)"),
+    of([12], "truncated_normal(0,1,-5.461305379804235,-4.154)"),
+    of([12], "truncated_normal(0,1,4.154,5.29867170200711)"),
     # bounds far out, infinite, on one side; spans of 2^16 words and a few more
     of([12], "truncated_normal(0,1,-9.5,9.5)", dtype="f64"),
     of([12], "truncated_normal(0,1,-7,7)"),
