@@ -124,7 +124,7 @@ check: deps
 library-versions:
 	@tests/library_versions build/libmicrohttpd
 
-unit-tests: $(UNIT) $(BUILD)/tests/faults/faults.so
+unit-tests: $(UNIT) $(BUILD)/tests/faults/faults.so $(BUILD)/tests/faults/environment.so
 
 # Preloaded into daemons whose disk or clock is to fail.
 $(BUILD)/tests/faults/%.so: tests/faults/%.c

@@ -10,6 +10,7 @@
 
 #include "../core/draw.h"
 #include "../core/edit_distance.h"
+#include "../core/environment.h"
 #include "../proto/standard_files.h"
 #include "../proto/version.h"
 #include "cleanup.h"
@@ -114,6 +115,7 @@ static enum sow_exit run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    sower_environment_set(); /* every thread is started below, and inherits it */
     sower_standard_files_take();
     setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: a decimal point is a point */
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "edit_distance.h"
+#include "environment.h"
 #include "initializers/families.h"
 
 static const struct sower_entry *const FAMILIES[] = {
@@ -79,7 +80,7 @@ static void choices_domain(const struct sower_parameter *parameter, char *text, 
     }
 }
 
-void sower_catalogue_domain(const struct sower_parameter *parameter, char *text, size_t size)
+static void print_domain(const struct sower_parameter *parameter, char *text, size_t size)
 {
     if (parameter->kind == SOWER_PARAMETER_BOOLEAN) {
         snprintf(text, size, "true or false");
@@ -102,6 +103,13 @@ void sower_catalogue_domain(const struct sower_parameter *parameter, char *text,
     }
 }
 
+void sower_catalogue_domain(const struct sower_parameter *parameter, char *text, size_t size)
+{
+    const struct sower_environment found = sower_environment_enter();
+    print_domain(parameter, text, size);
+    sower_environment_leave(&found);
+}
+
 static bool inside(const struct sower_parameter *parameter, double value)
 {
     if (isnan(value) || (isinf(value) && !parameter->unbounded)) {
@@ -117,7 +125,11 @@ static bool inside(const struct sower_parameter *parameter, double value)
 bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_parameter *parameter,
                            double value, struct sower_problem *problem)
 {
-    if (inside(parameter, value)) {
+    const struct sower_environment found = sower_environment_enter();
+    const volatile double given = value;
+    bool good = inside(parameter, given);
+    sower_environment_leave(&found);
+    if (good) {
         return true;
     }
     char domain[160];

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "environment.h"
+
 static const struct {
     const char *name;
     size_t size;
@@ -108,14 +110,15 @@ static uint32_t narrow(const struct format *format, float value)
     }
     unsigned dropped = 23 - format->mantissa_bits;
     uint32_t rebias = 127u - ((1u << (format->exponent_bits - 1)) - 1u);
-    uint32_t result;
-    if (magnitude >= (rebias + 1) << 23) {
+    uint32_t exponent = magnitude >> 23;
+    uint32_t result = 0;
+    if (exponent > rebias) {
         result = shift_to_even(magnitude - (rebias << 23), dropped);
-    } else {
-        /* Below the smallest normal number the steps are even: adding a number whose last bit is worth one
-         * such step lets the addition itself round. */
-        uint32_t magic = (rebias + dropped + 1) << 23;
-        result = bits_of(float_of(magnitude) + float_of(magic)) - magic;
+    } else if (exponent + 24 > rebias + dropped) {
+        /* Below the smallest normal number the steps stay the same, so more bits are dropped, at most all 24.
+         * An f32 that is denormal itself is far below half a step. */
+        uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
+        result = shift_to_even(significand, dropped + 1 + rebias - exponent);
     }
     return sign | (result > format->largest ? format->overflow : result);
 }
@@ -190,11 +193,13 @@ static double widen_one(enum sower_dtype dtype, const unsigned char *element)
 
 void sower_dtype_widen(enum sower_dtype dtype, const void *elements, size_t count, double *values)
 {
+    const struct sower_environment found = sower_environment_enter();
     const unsigned char *element = elements;
     for (size_t i = 0; i < count; i++) {
         values[i] = widen_one(dtype, element);
         element += types[dtype].size;
     }
+    sower_environment_leave(&found);
 }
 
 void sower_dtype_store(enum sower_dtype dtype, float value, void *element)
@@ -227,10 +232,12 @@ void sower_dtype_narrow(enum sower_dtype dtype, const double *values, size_t cou
         memcpy(elements, values, count * sizeof *values);
         return;
     }
+    const struct sower_environment found = sower_environment_enter();
     for (size_t i = 0; i < count; i++) {
         sower_dtype_store(dtype, (float)values[i], element);
         element += types[dtype].size;
     }
+    sower_environment_leave(&found);
 }
 
 void sower_dtype_swap_to_wire(enum sower_dtype dtype, void *elements, size_t count)

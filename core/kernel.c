@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "environment.h"
 #include "kernels/kernels.h"
 
 const struct sower_kernel *const sower_kernels[] = {
@@ -49,5 +50,7 @@ void sower_fill(const struct sower_law *law, enum sower_dtype dtype, const struc
                 uint64_t first, size_t count, void *elements)
 {
     struct sower_runs run = {.first = first, .length = count, .stride = count, .count = 1};
+    const struct sower_environment found = sower_environment_enter();
     sower_kernel()->fill_runs(law, dtype, seed, &run, elements);
+    sower_environment_leave(&found);
 }

@@ -4,6 +4,8 @@
  * every other must give the same bits, and tests/unit/kernels.c checks that it does. The best that this CPU
  * can run is chosen once; a caller never knows which.
  *
+ * Kernels compute in the environment that they find (environment.h); sower_fill and source.h set it.
+ *
  * What a kernel fills are runs: `count` runs of `length` neighbouring elements, `stride` elements from the
  * start of one to the start of the next in the tensor, packed one after the other in memory. The rows of a
  * column slice are such runs; a kernel works on several at once, so short rows cost little more than their

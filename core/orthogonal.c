@@ -334,8 +334,8 @@ static bool solve_all(struct sower_orthogonal *factors, const struct sower_paral
     }
     for (; ok && batch->row < count; batch->row += groups * rows) {
         batch->groups = smaller(groups, parts(count - batch->row, rows));
-        parallel->run(parallel->executor, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
-        parallel->run(parallel->executor, keep_group, &product, batch->groups);
+        sower_parallel_run(parallel, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
+        sower_parallel_run(parallel, keep_group, &product, batch->groups);
     }
     sower_panels_buffer_free(batch->values, size);
     return ok;
@@ -441,12 +441,12 @@ bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, 
     for (; ok && batch->row < batch->end; batch->row += groups * rows) {
         batch->groups = smaller(groups, parts(batch->end - batch->row, rows));
         if (factors->tall) {
-            parallel->run(parallel->executor, make_group_of_vectors, batch, batch->groups);
+            sower_parallel_run(parallel, make_group_of_vectors, batch, batch->groups);
         } else {
-            parallel->run(parallel->executor, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
+            sower_parallel_run(parallel, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
         }
         product.values = values + (batch->row - row) * column_count;
-        parallel->run(parallel->executor, multiply, &product, parts(batch->groups, PRODUCT_GROUPS) * stripes);
+        sower_parallel_run(parallel, multiply, &product, parts(batch->groups, PRODUCT_GROUPS) * stripes);
     }
     sower_panels_buffer_free(batch->values, numbers * sizeof(double));
     sower_panels_buffer_free(batch->singles, numbers * sizeof(float));

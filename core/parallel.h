@@ -15,6 +15,10 @@ struct sower_parallel {
     void *executor;
 };
 
+/* As parallel->run, with every task in the contract's floating-point environment (environment.h): the threads
+ * are the caller's. */
+void sower_parallel_run(const struct sower_parallel *parallel, sower_task *task, void *work, size_t count);
+
 /* Runs the tasks one after the other on the calling thread. */
 extern const struct sower_parallel sower_parallel_none;
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "catalogue.h"
+#include "environment.h"
 
 static bool check_rank(const struct sower_entry *entry, const struct sower_shape *shape,
                        struct sower_problem *problem)
@@ -22,9 +23,9 @@ static bool check_rank(const struct sower_entry *entry, const struct sower_shape
                              entry->rank_minimum, entry->rank_maximum, shape->rank);
 }
 
-bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,
-                     enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
-                     struct sower_problem *problem)
+static bool make(const struct sower_initializer *initializer, const struct sower_shape *shape,
+                 enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
+                 struct sower_problem *problem)
 {
     if (!check_rank(initializer->entry, shape, problem)) {
         return false;
@@ -46,6 +47,16 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
         plan->values[i] = initializer->values[i];
     }
     return initializer->entry->resolve(plan->values, plan, problem);
+}
+
+bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,
+                     enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
+                     struct sower_problem *problem)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool made = make(initializer, shape, dtype, layout, plan, problem);
+    sower_environment_leave(&found);
+    return made;
 }
 
 bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "environment.h"
 #include "utf8.h"
 
 /* Replaces, in place, every byte that is not part of printable UTF-8. A sequence that vsnprintf cut in the
@@ -41,10 +42,12 @@ bool sower_problem_set(struct sower_problem *problem, enum sower_problem_code co
 {
     problem->code = code;
     snprintf(problem->field, sizeof problem->field, "%s", field);
+    const struct sower_environment found = sower_environment_enter();
     va_list arguments;
     va_start(arguments, sentence);
     vsnprintf(problem->sentence, sizeof problem->sentence, sentence, arguments);
     va_end(arguments);
+    sower_environment_leave(&found);
     drop_cut_sequence(problem->field);
     drop_cut_sequence(problem->sentence);
     make_printable(problem->field);

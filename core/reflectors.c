@@ -326,12 +326,11 @@ static void run_step(struct gram_step *step, const struct sower_parallel *parall
 {
     const struct sower_reflectors *reflectors = step->reflectors;
     if (!reflectors->across) {
-        parallel->run(parallel->executor, draw_down, step, step->end - step->begin);
+        sower_parallel_run(parallel, draw_down, step, step->end - step->begin);
     }
-    parallel->run(parallel->executor, reflectors->across ? pack_across : pack_down, step,
-                  packed_panels(step));
+    sower_parallel_run(parallel, reflectors->across ? pack_across : pack_down, step, packed_panels(step));
     size_t panels = sower_panels_count(&reflectors->gram);
-    parallel->run(parallel->executor, add_gram, step, (panels + TASK_PANELS - 1) / TASK_PANELS);
+    sower_parallel_run(parallel, add_gram, step, (panels + TASK_PANELS - 1) / TASK_PANELS);
 }
 
 static bool make_gram(struct sower_reflectors *reflectors, const struct sower_parallel *parallel)
@@ -374,7 +373,7 @@ bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sow
         if (!sower_panels_allocate(&reflectors->vectors)) {
             return false;
         }
-        parallel->run(parallel->executor, draw_across, reflectors, reflectors->count);
+        sower_parallel_run(parallel, draw_across, reflectors, reflectors->count);
     }
     return make_gram(reflectors, parallel);
 }

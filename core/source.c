@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "environment.h"
 #include "kernel.h"
 #include "structure.h"
 
@@ -10,7 +11,10 @@ struct sower_cost sower_source_cost(const struct sower_plan *plan)
     if (plan->structure == NULL || plan->structure->cost == NULL) {
         return (struct sower_cost){0};
     }
-    return plan->structure->cost(plan);
+    const struct sower_environment found = sower_environment_enter();
+    struct sower_cost cost = plan->structure->cost(plan);
+    sower_environment_leave(&found);
+    return cost;
 }
 
 bool sower_source_open(struct sower_source *source, const struct sower_plan *plan,
@@ -21,7 +25,9 @@ bool sower_source_open(struct sower_source *source, const struct sower_plan *pla
     if (sower_source_cost(plan).memory == 0) {
         return true;
     }
+    const struct sower_environment found = sower_environment_enter();
     source->factors = plan->structure->prepare(plan, seed, parallel);
+    sower_environment_leave(&found);
     if (source->factors == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                  "There is not enough memory to prepare this tensor now; try again later.");
@@ -39,8 +45,8 @@ static bool read_runs(const struct sower_source *source, const struct sower_runs
     return true;
 }
 
-bool sower_source_read(const struct sower_source *source, const struct sower_region *region, uint64_t first,
-                       size_t count, void *elements)
+static bool read_region(const struct sower_source *source, const struct sower_region *region, uint64_t first,
+                        size_t count, void *elements)
 {
     const enum sower_dtype dtype = source->plan.dtype;
     uint8_t *at = elements;
@@ -56,6 +62,15 @@ bool sower_source_read(const struct sower_source *source, const struct sower_reg
     }
     sower_dtype_swap_to_wire(dtype, elements, count);
     return true;
+}
+
+bool sower_source_read(const struct sower_source *source, const struct sower_region *region, uint64_t first,
+                       size_t count, void *elements)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool read = read_region(source, region, first, count, elements);
+    sower_environment_leave(&found);
+    return read;
 }
 
 void sower_source_close(struct sower_source *source)

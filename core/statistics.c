@@ -2,7 +2,9 @@
 
 #include <math.h>
 
-void sower_statistics_begin(struct sower_statistics *statistics, const struct sower_plan *plan)
+#include "environment.h"
+
+static void begin(struct sower_statistics *statistics, const struct sower_plan *plan)
 {
     *statistics = (struct sower_statistics){.low = plan->low, .high = plan->high};
     double mean = plan->mean_expected, reach = 4 * plan->std_expected;
@@ -33,11 +35,8 @@ static void count_in_bins(struct sower_statistics *statistics, const double *val
     }
 }
 
-void sower_statistics_add(struct sower_statistics *statistics, const double *values, size_t count)
+static void add(struct sower_statistics *statistics, const double *values, size_t count)
 {
-    if (count == 0) {
-        return;
-    }
     double sum = 0, squares = 0;
     double least = values[0], most = values[0];
     for (size_t i = 0; i < count; i++) {
@@ -59,7 +58,27 @@ void sower_statistics_add(struct sower_statistics *statistics, const double *val
     count_in_bins(statistics, values, count);
 }
 
+void sower_statistics_begin(struct sower_statistics *statistics, const struct sower_plan *plan)
+{
+    const struct sower_environment found = sower_environment_enter();
+    begin(statistics, plan);
+    sower_environment_leave(&found);
+}
+
+void sower_statistics_add(struct sower_statistics *statistics, const double *values, size_t count)
+{
+    if (count > 0) {
+        const struct sower_environment found = sower_environment_enter();
+        add(statistics, values, count);
+        sower_environment_leave(&found);
+    }
+}
+
 double sower_statistics_std(const struct sower_statistics *statistics)
 {
-    return statistics->count == 0 ? 0 : sqrt(statistics->squares / (double)statistics->count);
+    const struct sower_environment found = sower_environment_enter();
+    const volatile double std =
+        statistics->count == 0 ? 0 : sqrt(statistics->squares / (double)statistics->count);
+    sower_environment_leave(&found);
+    return std;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../core/edit_distance.h"
+#include "../core/environment.h"
 #include "text.h"
 
 /* An initializer while its parameters are being set. */
@@ -273,8 +274,8 @@ static bool parse_arguments(struct building *building, struct cursor *cursor)
     return take(cursor, ')') || refuse_here(cursor, "a comma or a closing parenthesis", building->problem);
 }
 
-bool sower_expression_parse(const char *text, size_t length, struct sower_initializer *initializer,
-                            struct sower_problem *problem)
+static bool parse(const char *text, size_t length, struct sower_initializer *initializer,
+                  struct sower_problem *problem)
 {
     struct building building = {.initializer = initializer, .problem = problem};
     struct cursor cursor = {.text = text, .length = length};
@@ -306,6 +307,15 @@ bool sower_expression_parse(const char *text, size_t length, struct sower_initia
     return finish(&building);
 }
 
+bool sower_expression_parse(const char *text, size_t length, struct sower_initializer *initializer,
+                            struct sower_problem *problem)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool good = parse(text, length, initializer, problem);
+    sower_environment_leave(&found);
+    return good;
+}
+
 /* A parameter's value in the object form: numbers and booleans as such; choices and infinities as strings. */
 static bool set_json(struct building *building, int index, const json_t *value)
 {
@@ -333,8 +343,8 @@ static bool set_json(struct building *building, int index, const json_t *value)
     return refuse_value(building, index, quote);
 }
 
-bool sower_expression_from_json(const json_t *object, struct sower_initializer *initializer,
-                                struct sower_problem *problem)
+static bool from_json(const json_t *object, struct sower_initializer *initializer,
+                      struct sower_problem *problem)
 {
     struct building building = {.initializer = initializer, .problem = problem};
     *initializer = (struct sower_initializer){0};
@@ -359,6 +369,15 @@ bool sower_expression_from_json(const json_t *object, struct sower_initializer *
         }
     }
     return finish(&building);
+}
+
+bool sower_expression_from_json(const json_t *object, struct sower_initializer *initializer,
+                                struct sower_problem *problem)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool good = from_json(object, initializer, problem);
+    sower_environment_leave(&found);
+    return good;
 }
 
 static void print_value(const struct sower_parameter *parameter, double value, char text[SOWER_REAL_SIZE])

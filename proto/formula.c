@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../core/environment.h"
 #include "number.h"
 #include "text.h"
 
@@ -220,8 +221,8 @@ static size_t argument_length(const char *text, size_t length)
     return end;
 }
 
-bool sower_formula_expand(const char *text, size_t length, const struct sower_formula_terms *terms,
-                          char plain[SOWER_EXPRESSION_MAX + 1], struct sower_problem *problem)
+static bool expand(const char *text, size_t length, const struct sower_formula_terms *terms,
+                   char plain[SOWER_EXPRESSION_MAX + 1], struct sower_problem *problem)
 {
     struct writing writing = {plain, 0};
     const char *open = memchr(text, '(', length);
@@ -244,4 +245,13 @@ bool sower_formula_expand(const char *text, size_t length, const struct sower_fo
         }
     }
     return true;
+}
+
+bool sower_formula_expand(const char *text, size_t length, const struct sower_formula_terms *terms,
+                          char plain[SOWER_EXPRESSION_MAX + 1], struct sower_problem *problem)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool good = expand(text, length, terms, plain, problem);
+    sower_environment_leave(&found);
+    return good;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/environment.h"
+
 /* The memory of one parse. It is freed when the parse is over and all its blocks are released. */
 struct arena {
     _Atomic size_t holders; /* its blocks, and the parse */
@@ -288,7 +290,9 @@ json_t *sower_json_load_within(uint64_t room, const char *text, size_t length, s
     atomic_init(&arena->holders, 1);
     struct parse parse = {.arena = arena};
     current = &parse;
+    const struct sower_environment found = sower_environment_enter();
     json_t *value = load(&parse, text, length, flags, error);
+    sower_environment_leave(&found);
     current = NULL;
     if (parse.arena != NULL) {
         leave(parse.arena);
@@ -349,9 +353,11 @@ static int add_text(const char *text, size_t length, void *context)
 
 void sower_json_print(const json_t *value, size_t flags, struct sower_buffer *buffer)
 {
+    const struct sower_environment found = sower_environment_enter();
     if (json_dump_callback(value, add_text, buffer, flags) != 0) {
         buffer->failed = true;
     }
+    sower_environment_leave(&found);
 }
 
 char *sower_json_text(const json_t *value, size_t flags)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/environment.h"
 #include "number.h"
 
 static bool is_digit(char character)
@@ -82,11 +83,14 @@ bool sower_text_real(const char *text, size_t length, double *value)
     }
     memcpy(copy, text, length);
     copy[length] = '\0';
+    const struct sower_environment found = sower_environment_enter();
     *value = strtod(copy, NULL);
-    return isfinite(*value);
+    const volatile bool finite = isfinite(*value);
+    sower_environment_leave(&found);
+    return finite;
 }
 
-void sower_text_print_real(double value, char text[SOWER_REAL_SIZE])
+static void print_real(double value, char text[SOWER_REAL_SIZE])
 {
     if (fabs(value) < 1e15 && value == floor(value)) { /* %g would write 100 as 1e+02 */
         text[0] = '-';
@@ -99,6 +103,14 @@ void sower_text_print_real(double value, char text[SOWER_REAL_SIZE])
             return;
         }
     }
+}
+
+void sower_text_print_real(double value, char text[SOWER_REAL_SIZE])
+{
+    const struct sower_environment found = sower_environment_enter();
+    const volatile double given = value;
+    print_real(given, text);
+    sower_environment_leave(&found);
 }
 
 void sower_text_quote(const char *text, size_t length, char quote[SOWER_QUOTE_SIZE])

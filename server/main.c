@@ -14,6 +14,7 @@
 #include <sodium.h>
 #include <systemd/sd-daemon.h>
 
+#include "../core/environment.h"
 #include "../core/kernel.h"
 #include "../core/tile.h"
 #include "../proto/rootkey.h"
@@ -302,6 +303,7 @@ int main(int argc, char **argv)
 {
     struct sower_options options;
     struct sower_problem problem;
+    sower_environment_set(); /* every thread is started below, and inherits it */
     sower_standard_files_take();
     switch (sower_options_read(argc, argv, &options, &problem)) {
     case SOWER_OPTIONS_DONE:

@@ -201,8 +201,8 @@ static void *sparse_prepare(const struct sower_plan *plan, const struct sower_se
     factors->seed = sower_seed_part(seed, "sower.sparse");
     struct preparation preparation = {.plan = plan, .factors = factors};
     if (zeros_per_column(plan) > 0) {
-        parallel->run(parallel->executor, select_panel, &preparation,
-                      (size_t)((blocks_per_row(plan) + PANEL_BLOCKS - 1) / PANEL_BLOCKS));
+        sower_parallel_run(parallel, select_panel, &preparation,
+                           (size_t)((blocks_per_row(plan) + PANEL_BLOCKS - 1) / PANEL_BLOCKS));
     }
     if (atomic_load(&preparation.failed)) {
         free(factors);

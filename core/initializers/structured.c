@@ -8,6 +8,15 @@
 /* The value of one element of the whole tensor. */
 typedef double element_value(const struct sower_plan *plan, uint64_t index);
 
+static void store(enum sower_dtype dtype, double value, uint8_t *element)
+{
+    if (dtype == SOWER_F64) {
+        memcpy(element, &value, sizeof value);
+    } else {
+        sower_dtype_store(dtype, (float)value, element);
+    }
+}
+
 static bool read_elements(const struct sower_source *source, const struct sower_runs *runs, void *elements,
                           element_value *value_of)
 {
@@ -21,7 +30,7 @@ static bool read_elements(const struct sower_source *source, const struct sower_
         for (uint64_t index = first; index < first + runs->length; index++, at += size) {
             double value = value_of(plan, index);
             if (value != 0) {
-                sower_dtype_narrow(plan->dtype, &value, 1, at);
+                store(plan->dtype, value, at);
             }
         }
     }

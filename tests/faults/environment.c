@@ -1,0 +1,21 @@
+/* Preloaded into a program (LD_PRELOAD): starts it in the floating-point environment that SOWER_ENVIRONMENT
+ * names, as a library would that was built with -ffast-math. The names are those of
+ * tests/unit/environments.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../unit/environments.h"
+
+__attribute__((constructor)) static void set(void)
+{
+    const char *name = getenv("SOWER_ENVIRONMENT");
+    for (size_t i = 0; name != NULL && i < ENVIRONMENTS; i++) {
+        if (strcmp(environments[i].name, name) == 0) {
+            environment_set(&environments[i]);
+            return;
+        }
+    }
+    fprintf(stderr, "SOWER_ENVIRONMENT names no environment\n");
+    _Exit(99);
+}
