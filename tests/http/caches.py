@@ -31,7 +31,7 @@ class Cache:
             pytest.skip(f"{self.program} is not installed (make deps-ci)")
         self.directory, self.port = pathlib.Path(directory), free_port()
         command, started = self.prepare(found, daemon)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         lines = []
         while not any(started in line for line in lines):
             lines.append(self.process.stdout.readline())

@@ -1,0 +1,126 @@
+"""No request, whatever its shape, brings a proxy and the daemon out of step: the next client gets its own answer.
+
+nginx, HAProxy and Varnish keep their connections to the daemon, so what one client's request leaves behind would be
+taken for the next client's.
+"""
+import json
+import os
+import socket
+
+import pytest
+
+from caches import Cache, Varnish
+from conftest import Daemon
+from shapes import CHUNKS, SHAPES, VALID
+
+
+class Nginx(Cache):
+    program = "nginx"
+    settings = ""
+
+    def prepare(self, found, daemon):
+        own = " ".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+        (self.directory / "nginx.conf").write_text(
+            f"""daemon off; pid {self.directory}/pid; error_log stderr notice; {'user root;' if os.geteuid() == 0 else ''}
+events {{}}
+http {{ access_log off; {own} upstream sower {{ server 127.0.0.1:{daemon.port}; keepalive 1; }}
+  server {{ listen 127.0.0.1:{self.port}; {self.settings}
+    location / {{ proxy_pass http://sower; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
+"""
+        )
+        return [found, "-p", str(self.directory), "-c", f"{self.directory}/nginx.conf"], "start worker process"
+
+
+class LenientNginx(Nginx):
+    """Hands on what it would hold back, and bodies as they come."""
+
+    settings = "ignore_invalid_headers off; underscores_in_headers on; proxy_request_buffering off; proxy_pass_request_headers on;"
+
+
+class HAProxy(Cache):
+    program = "haproxy"
+    settings = ""
+
+    def __init__(self, directory, daemon):
+        super().__init__(directory, daemon)
+        while True:  # it says that it is up before it listens
+            try:
+                return socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                assert self.process.poll() is None
+
+    def prepare(self, found, daemon):
+        (self.directory / "haproxy.cfg").write_text(
+            f"""global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 30s
+  timeout client 30s
+  timeout server 30s
+  http-reuse always
+frontend front
+  bind 127.0.0.1:{self.port}
+  {self.settings}
+  default_backend sower
+backend sower
+  server daemon 127.0.0.1:{daemon.port} pool-max-conn 1
+"""
+        )
+        return [found, "-d", "-f", f"{self.directory}/haproxy.cfg"], "Using epoll"
+
+
+class LenientHAProxy(HAProxy):
+    settings = "option accept-invalid-http-request"
+
+
+class PlainVarnish(Varnish):
+    """Its cache is no matter here: what it would keep is never asked for twice."""
+
+
+def send(proxy, request):
+    """Sends the request and waits for what comes of it; some make the proxy wait for more, until we leave."""
+    with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
+        connection.settimeout(0.2)
+        try:
+            connection.sendall(request)
+            connection.recv(65536)
+        except (TimeoutError, ConnectionResetError, BrokenPipeError):
+            pass
+
+
+def upstream_ports(daemon):
+    """The far ends of the daemon's connections."""
+    ports = set()
+    for line in open("/proc/net/tcp").readlines()[1:]:
+        _, local, remote, state = line.split()[:4]
+        if state == "01" and int(local.split(":")[1], 16) == daemon.port:
+            ports.add(remote)
+    return ports
+
+
+def assert_innocent(proxy, number, after):
+    answer = proxy.get(f"/innocent-{number}")
+    assert answer.status == 404 and f"/innocent-{number};" in answer.problem()["detail"], (after, answer.status, answer.body[:200])
+
+
+@pytest.mark.parametrize("kind", [Nginx, LenientNginx, HAProxy, LenientHAProxy, PlainVarnish], ids=lambda kind: kind.__name__)
+def test_no_shape_brings_a_proxy_out_of_step(library, kind, tmp_path):
+    daemon = Daemon(tmp_path / "state", environment=library)
+    proxy = kind(tmp_path, daemon)
+    try:
+        assert_innocent(proxy, 0, "nothing")
+        ports = upstream_ports(daemon)
+        assert_innocent(proxy, 1, "nothing")
+        assert ports == upstream_ports(daemon) and len(ports) == 1  # the same connection served both
+        shapes = {**SHAPES, **CHUNKS, **{name: request for name, (request, _) in VALID.items()}}
+        for number, (name, request) in enumerate(shapes.items(), 2):
+            send(proxy, request)
+            assert_innocent(proxy, number, name)
+    finally:
+        proxy.stop()
+        assert daemon.stop() == 0
+    paths = [line["path"] for line in map(json.loads, daemon.rest_of_log()) if line["event"] == "request"]
+    passed = [path for path in paths if not path.startswith("/innocent-")]
+    print(f"{kind.__name__}, libmicrohttpd {daemon.library}: {len(shapes)} shapes, {len(passed)} requests of them came to the daemon")
+    assert len(passed) >= 40
