@@ -38,6 +38,7 @@ enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
         return sower_reply_unavailable(exchange);
     }
     probe->wait.done = probed;
+    probe->wait.place.client = exchange->client;
     probe->wait.wish = SOWER_LEDGER_PROBE;
     probe->exchange = exchange;
     exchange->state = probe;

@@ -75,6 +75,7 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
     keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
     memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
     keeping->wait.done = kept;
+    keeping->wait.place.client = exchange->client;
     keeping->wait.wish = SOWER_LEDGER_MODEL;
     keeping->wait.model = &keeping->rows;
     sower_exchange_suspend(exchange, reply_kept);

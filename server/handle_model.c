@@ -195,6 +195,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     answer->rows.text = answer->text.text;
     answer->rows.length = answer->text.length;
     answer->wait.done = recorded;
+    answer->wait.place.client = exchange->client;
     answer->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
     answer->wait.model = &answer->rows;
     sower_exchange_suspend(exchange, answer_recorded);

@@ -71,6 +71,7 @@ static enum MHD_Result make(struct sower_exchange *exchange)
     struct pinning *pinning = exchange->state;
     pinning->pin.pinned = exchange->method == SOWER_PUT;
     pinning->wait.done = made;
+    pinning->wait.place.client = exchange->client;
     pinning->wait.wish = SOWER_LEDGER_PIN;
     pinning->wait.pin = &pinning->pin;
     sower_exchange_suspend(exchange, reply_made);

@@ -65,6 +65,7 @@ static enum MHD_Result look(struct sower_exchange *exchange)
     }
     plan->look.strict = exchange->server->options->strict;
     plan->wait.done = looked;
+    plan->wait.place.client = exchange->client;
     plan->wait.wish = SOWER_LEDGER_LOOK;
     plan->wait.draw = &plan->look;
     sower_exchange_suspend(exchange, reply);

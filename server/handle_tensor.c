@@ -321,6 +321,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     sower_record_of(&tensor->request, &tensor->recording.record);
     tensor->recording.strict = exchange->server->options->strict;
     tensor->wait.done = recorded;
+    tensor->wait.place.client = exchange->client;
     tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
     tensor->wait.draw = &tensor->recording;
     sower_exchange_suspend(exchange, answer_recorded);

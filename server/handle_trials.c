@@ -141,6 +141,7 @@ static enum MHD_Result submit(struct trials *trials)
     trials->wait.wish = SOWER_LEDGER_TRIALS;
     trials->wait.trials = &trials->given;
     trials->wait.done = given;
+    trials->wait.place.client = exchange->client;
     sower_exchange_suspend(exchange, reply);
     sower_ledger_submit(exchange->server->ledger, &trials->wait);
     return MHD_YES;

@@ -11,6 +11,7 @@
 enum {
     BATCH_MAX = 1024,          /* records in one transaction */
     PROBE_MILLISECONDS = 1000, /* a write that went well answers probes for so long */
+    WORK_MILLISECONDS = 5000,  /* no work should take longer */
     CLOCK_MILLISECONDS = 5000, /* a clock that lies behind the ledger by no more is not worth a word */
     MILLISECONDS_PER_SECOND = 1000,
 };
@@ -23,14 +24,17 @@ struct sower_ledger {
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
-    struct sower_ledger_wait *first, **last;
+    struct sower_rounds together, alone; /* those who share a transaction, and those who do not */
+    struct sower_rounds probes;          /* those who only ask */
     size_t waiting, queue;
     bool open, stopping; /* the thread runs in between */
+    bool failing;
+    struct sower_problem failure; /* why, while it is */
+    int64_t written;              /* when the store last wrote, on the monotonic clock */
+    int64_t working;              /* since when the thread is at work; 0: it is not */
 
     /* Of the ledger's thread alone. */
-    bool failing;
-    bool behind;     /* the clock is; the log says so */
-    int64_t written; /* when the store last wrote, on the monotonic clock */
+    bool behind; /* the clock is; the log says so */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_store_draw *draws[BATCH_MAX];
     struct sower_ledger_wait *asking[BATCH_MAX]; /* for trials */
@@ -81,34 +85,84 @@ static void note_clock(struct sower_ledger *ledger)
 /* Says in the log when the store begins to fail and when it works again, not every time. */
 static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
 {
+    pthread_mutex_lock(&ledger->lock);
+    bool changed = well == ledger->failing;
+    ledger->failing = !well;
+    ledger->working = 0;
     if (well) {
         ledger->written = milliseconds(CLOCK_MONOTONIC);
+    } else {
+        ledger->failure = *problem;
+    }
+    pthread_mutex_unlock(&ledger->lock);
+    if (well) {
         note_clock(ledger);
     }
-    if (well != ledger->failing) {
-        return;
-    }
-    ledger->failing = !well;
-    if (well) {
+    if (changed && well) {
         sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "ledger_recovered",
                            "The ledger can be written again.");
-    } else {
+    } else if (changed) {
         sower_log_sentence(ledger->log, SOWER_LOG_ERROR, "ledger_failed", problem->sentence);
     }
 }
 
-/* Settles one who asks whether the ledger can be written; a recent write is answer enough. */
-static void settle_probe(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+enum answer { YES, NO, UNKNOWN };
+
+/* Whether the ledger can be written, as far as that is known without trying. The lock is held. */
+static enum answer answer_probe(const struct sower_ledger *ledger, struct sower_problem *problem)
+{
+    int64_t now = milliseconds(CLOCK_MONOTONIC);
+    if (ledger->failing) {
+        *problem = ledger->failure;
+        return ledger->working != 0 ? NO : UNKNOWN;
+    }
+    if (ledger->written != 0 && now - ledger->written < PROBE_MILLISECONDS) {
+        return YES;
+    }
+    if (ledger->working == 0 || ledger->written == 0) {
+        return UNKNOWN;
+    }
+    sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The ledger has been at one write for more than %d seconds.",
+                      WORK_MILLISECONDS / MILLISECONDS_PER_SECOND);
+    return now - ledger->working < WORK_MILLISECONDS ? YES : NO;
+}
+
+/* The thread turns to the store. Who asks from here on is answered at once, and so are those who have asked
+ * since it last did. */
+static void begin_work(struct sower_ledger *ledger)
 {
     struct sower_problem problem;
-    bool recent = !ledger->failing && ledger->written != 0 &&
-                  milliseconds(CLOCK_MONOTONIC) - ledger->written < PROBE_MILLISECONDS;
-    bool well =
-        recent || ledger->store->methods->probe(ledger->store, milliseconds(CLOCK_REALTIME), &problem);
-    if (!recent) {
-        note_outcome(ledger, well, &problem);
+    pthread_mutex_lock(&ledger->lock);
+    ledger->working = milliseconds(CLOCK_MONOTONIC);
+    struct sower_rounds asking = {0};
+    enum answer answer = answer_probe(ledger, &problem);
+    if (answer != UNKNOWN) {
+        asking = ledger->probes;
+        ledger->probes = (struct sower_rounds){0};
     }
-    settle(wait, well, &problem);
+    pthread_mutex_unlock(&ledger->lock);
+    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(&asking)) != NULL;) {
+        settle(wait, answer == YES, &problem);
+    }
+}
+
+static void end_work(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    ledger->working = 0;
+    pthread_mutex_unlock(&ledger->lock);
+}
+
+/* Tries whether the ledger can be written, and tells all who ask. */
+static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *asking)
+{
+    struct sower_problem problem;
+    bool well = ledger->store->methods->probe(ledger->store, milliseconds(CLOCK_REALTIME), &problem);
+    note_outcome(ledger, well, &problem);
+    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(asking)) != NULL;) {
+        settle(wait, well, &problem);
+    }
 }
 
 static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
@@ -256,44 +310,32 @@ static bool settle_known(struct sower_ledger *ledger, struct sower_ledger_wait *
     return true;
 }
 
+/* What the thread has taken out of the queue. */
+struct batch {
+    struct sower_rounds together, probes;
+    struct sower_ledger_wait *alone;
+};
+
 /* Those whose draw needs no writing are settled first: they do not wait for a disk that may be failing. */
-static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list)
+static void work_off_together(struct sower_ledger *ledger, struct sower_rounds *together)
 {
     size_t count = 0, asking = 0;
-    while (list != NULL) {
-        struct sower_ledger_wait *wait = list;
-        list = wait->next;
-        switch (wait->wish) {
-        case SOWER_LEDGER_RECORD:
-        case SOWER_LEDGER_LOOK:
-            if (!settle_known(ledger, wait)) {
-                ledger->batch[count++] = wait;
-            }
-            break;
-        case SOWER_LEDGER_TRIALS:
+    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(together)) != NULL;) {
+        if (wait->wish == SOWER_LEDGER_TRIALS) {
             ledger->asking[asking++] = wait;
-            break;
-        case SOWER_LEDGER_MODEL:
-            settle_model(ledger, wait);
-            break;
-        case SOWER_LEDGER_LOOK_MODEL:
-            settle_look(ledger, wait);
-            break;
-        case SOWER_LEDGER_PIN:
-            settle_pin(ledger, wait);
-            break;
-        case SOWER_LEDGER_PROBE:
-            settle_probe(ledger, wait);
-            break;
+        } else if (!settle_known(ledger, wait)) {
+            ledger->batch[count++] = wait;
         }
     }
     if (count > 0) {
+        begin_work(ledger);
         count = look_up(ledger, count);
     }
     if (count > 0) {
         write_batch(ledger, count);
     }
     if (asking > 0) {
+        begin_work(ledger);
         asking = look_up_trials(ledger, asking);
     }
     if (asking > 0) {
@@ -301,34 +343,80 @@ static void work_off(struct sower_ledger *ledger, struct sower_ledger_wait *list
     }
 }
 
-/* Takes up to BATCH_MAX of those who wait, in order; NULL when the ledger stops and nobody waits. */
-static struct sower_ledger_wait *take_batch(struct sower_ledger *ledger)
+static void work_off_alone(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
+    begin_work(ledger);
+    switch (wait->wish) {
+    case SOWER_LEDGER_MODEL:
+        settle_model(ledger, wait);
+        break;
+    case SOWER_LEDGER_LOOK_MODEL:
+        settle_look(ledger, wait);
+        break;
+    default:
+        settle_pin(ledger, wait);
+        break;
+    }
+}
+
+static void work_off(struct sower_ledger *ledger, struct batch *batch)
+{
+    if (batch->probes.first != NULL) {
+        begin_work(ledger);
+        settle_probes(ledger, &batch->probes);
+    }
+    work_off_together(ledger, &batch->together);
+    if (batch->alone != NULL) {
+        work_off_alone(ledger, batch->alone);
+    }
+    end_work(ledger);
+}
+
+static struct sower_rounds *queue_of(struct sower_ledger *ledger, enum sower_ledger_wish wish)
+{
+    switch (wish) {
+    case SOWER_LEDGER_RECORD:
+    case SOWER_LEDGER_LOOK:
+    case SOWER_LEDGER_TRIALS:
+        return &ledger->together;
+    case SOWER_LEDGER_PROBE:
+        return &ledger->probes;
+    default:
+        return &ledger->alone;
+    }
+}
+
+/* Takes up to BATCH_MAX of those who share a transaction, one who does not, and all who only ask. False when
+ * the ledger stops. */
+static bool take_batch(struct sower_ledger *ledger, struct batch *batch)
+{
+    struct sower_ledger_wait *wait;
+    size_t count = 0;
+    *batch = (struct batch){0};
     pthread_mutex_lock(&ledger->lock);
-    while (ledger->first == NULL && !ledger->stopping) {
+    while (ledger->waiting == 0 && ledger->probes.first == NULL && !ledger->stopping) {
         pthread_cond_wait(&ledger->wake, &ledger->lock);
     }
-    struct sower_ledger_wait *list = ledger->first, **end = &ledger->first;
-    size_t count = 0;
-    while (count < BATCH_MAX && *end != NULL) {
-        end = &(*end)->next;
+    batch->probes = ledger->probes;
+    ledger->probes = (struct sower_rounds){0};
+    batch->alone = sower_rounds_take(&ledger->alone);
+    while (count < BATCH_MAX && (wait = sower_rounds_take(&ledger->together)) != NULL) {
+        wait->place.client = 0; /* within a batch the order is that of the queue */
+        sower_rounds_put(&batch->together, wait);
         count++;
     }
-    ledger->first = *end;
-    *end = NULL;
-    if (ledger->first == NULL) {
-        ledger->last = &ledger->first;
-    }
-    ledger->waiting -= count;
+    ledger->waiting -= count + (batch->alone != NULL);
+    bool goes_on = !ledger->stopping;
     pthread_mutex_unlock(&ledger->lock);
-    return count > 0 ? list : NULL;
+    return goes_on;
 }
 
 static void *run(void *context)
 {
     struct sower_ledger *ledger = context;
-    for (struct sower_ledger_wait *list; (list = take_batch(ledger)) != NULL;) {
-        work_off(ledger, list);
+    struct batch batch;
+    while (take_batch(ledger, &batch)) {
+        work_off(ledger, &batch);
     }
     return NULL;
 }
@@ -347,22 +435,40 @@ static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
     settle(wait, false, &problem);
 }
 
+/* Whether there is a place for one more in the queue. The lock is held. */
+static bool has_place(const struct sower_ledger *ledger, uint64_t client)
+{
+    size_t own = sower_rounds_count(&ledger->together, client) + sower_rounds_count(&ledger->alone, client);
+    return ledger->waiting < ledger->queue && own < (ledger->queue + 1) / 2;
+}
+
+/* Puts one into the queue, or a probe among the others. The lock is held. */
+static bool put(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+{
+    bool probes = wait->wish == SOWER_LEDGER_PROBE;
+    if (!ledger->open || ledger->stopping || (!probes && !has_place(ledger, wait->place.client))) {
+        return false;
+    }
+    sower_rounds_put(queue_of(ledger, wait->wish), wait);
+    ledger->waiting += !probes;
+    pthread_cond_signal(&ledger->wake);
+    return true;
+}
+
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
-    wait->next = NULL;
+    struct sower_problem problem;
+    enum answer answer = UNKNOWN;
     pthread_mutex_lock(&ledger->lock);
     bool open = ledger->open, stopping = ledger->stopping;
-    bool taken = open && !stopping && ledger->waiting < ledger->queue;
-    if (taken) {
-        *ledger->last = wait;
-        ledger->last = &wait->next;
-        ledger->waiting++;
-        if (ledger->waiting == 1) {
-            pthread_cond_signal(&ledger->wake);
-        }
+    if (wait->wish == SOWER_LEDGER_PROBE && open && !stopping) {
+        answer = answer_probe(ledger, &problem);
     }
+    bool taken = answer == UNKNOWN && put(ledger, wait);
     pthread_mutex_unlock(&ledger->lock);
-    if (!taken) {
+    if (answer != UNKNOWN) {
+        settle(wait, answer == YES, &problem);
+    } else if (!taken) {
         refuse(wait, open, stopping);
     }
 }
@@ -395,7 +501,6 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
     ledger->known = known;
     ledger->log = log;
     ledger->queue = queue;
-    ledger->last = &ledger->first;
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
     return ledger;
@@ -420,8 +525,16 @@ void sower_ledger_stop(struct sower_ledger *ledger)
     pthread_mutex_lock(&ledger->lock);
     bool runs = ledger->open && !ledger->stopping;
     ledger->stopping = true;
+    struct sower_rounds queues[] = {ledger->together, ledger->alone, ledger->probes};
+    ledger->together = ledger->alone = ledger->probes = (struct sower_rounds){0};
+    ledger->waiting = 0;
     pthread_cond_signal(&ledger->wake);
     pthread_mutex_unlock(&ledger->lock);
+    for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
+        for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(&queues[i])) != NULL;) {
+            refuse(wait, true, true);
+        }
+    }
     if (runs) {
         pthread_join(ledger->thread, NULL);
     }

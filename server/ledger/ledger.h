@@ -7,6 +7,11 @@
  * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. Trial
  * numbers are given out by the same thread, and those who wait for them share a commit of their own.
  *
+ * The queue goes round the clients (rounds.h), and one client has half of it at most. What needs a
+ * transaction of its own, a model or a pin, may take a second: of these the thread takes one at a time, and
+ * between two of them a batch of all the others. Who only asks whether the ledger can be written waits behind
+ * nobody: while the thread is at work the last outcome is the answer, for five seconds at most.
+ *
  * A draw drifts when an earlier one has the same root, experiment, trial and name, and thus the same seed,
  * but another shape, dtype, initializer or layout. The set in memory never holds a draw that drifts: whether
  * it is refused is for the store to say, each time. */
@@ -20,6 +25,7 @@
 #include "../../core/problem.h"
 #include "../../proto/record.h"
 #include "../log.h"
+#include "rounds.h"
 #include "store.h"
 
 struct sower_ledger;
@@ -46,9 +52,9 @@ struct sower_ledger_wait {
         struct sower_store_trials *trials;
         struct sower_store_pin *pin;
     };
-    bool well;                    /* the wish was heard; the outcome stands in what it names */
-    struct sower_problem problem; /* otherwise */
-    struct sower_ledger_wait *next;
+    bool well;                       /* the wish was heard; the outcome stands in what it names */
+    struct sower_problem problem;    /* otherwise */
+    struct sower_rounds_place place; /* `client` is the owner's to fill, too */
 };
 
 /* A ledger whose store is still being opened: all who come are refused (opening.h). `queue` draws may wait,
@@ -59,7 +65,8 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
  * run out. */
 bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
 
-/* Answers all who wait, refuses those who come later, and ends the thread. The ledger may still be asked. */
+/* Refuses those who wait and who come later, and ends the thread after what it works on. The ledger may still
+ * be asked. */
 void sower_ledger_stop(struct sower_ledger *ledger);
 
 /* Stops, closes the store and releases everything. */

@@ -255,10 +255,13 @@ static void done(struct sower_ledger_wait *wait)
     pthread_mutex_unlock(&client->lock);
 }
 
-/* Readies a client that wishes for something; what that names is filled by the caller. */
+/* Readies a client that wishes for something; what that names is filled by the caller. Nobody has asked
+ * before under its number. */
 static void ready(struct client *client, enum sower_ledger_wish wish)
 {
+    static uint64_t number;
     memset(client, 0, sizeof *client);
+    client->wait.place.client = number++;
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
@@ -478,21 +481,112 @@ static void a_probe_writes_and_says_whether_that_works(void **state)
     assert_int_equal(fixture->store.count, 0);
 }
 
-static void a_stopped_ledger_has_answered_all_and_refuses_more(void **state)
+static void *stop(void *ledger)
+{
+    sower_ledger_stop(ledger);
+    return NULL;
+}
+
+static void a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest(void **state)
 {
     struct fixture *fixture = *state;
-    struct client clients[10], late;
-    for (unsigned i = 0; i < 10; i++) {
-        submit(fixture, &clients[i], i);
+    struct client at_work, waiting[3], late;
+    pthread_t stopping;
+    set_blocked(&fixture->store, true);
+    submit(fixture, &at_work, 0);
+    wait_until_entered(&fixture->store, 1);
+    submit(fixture, &waiting[0], 1);
+    submit_pin(fixture, &waiting[1]);
+    submit_probe(fixture, &waiting[2]);
+    assert_int_equal(pthread_create(&stopping, NULL, stop, fixture->ledger), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(outcome(&waiting[i])); /* while the first is still being written */
     }
-    sower_ledger_stop(fixture->ledger);
-    for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(clients[i].times, 1);
-        assert_true(outcome(&clients[i]));
-    }
+    set_blocked(&fixture->store, false);
+    pthread_join(stopping, NULL);
+    assert_true(outcome(&at_work));
     submit(fixture, &late, 11);
     assert_int_equal(late.times, 1);
     assert_false(outcome(&late));
+}
+
+static void submit_for(struct fixture *fixture, struct client *client, enum sower_ledger_wish wish,
+                       uint64_t number)
+{
+    static unsigned draw = 100;
+    ready(client, wish);
+    client->wait.place.client = number;
+    memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
+    draw++;
+    if (wish == SOWER_LEDGER_PIN) {
+        client->wait.pin = &client->pin;
+    } else {
+        client->wait.draw = &client->draw;
+    }
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+/* Pins have a transaction each, and their lines are numbered in the order in which they were made. */
+static void what_stands_alone_is_served_round_the_clients_and_holds_up_no_draws(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client first, greedy[4], other, draw;
+    set_blocked(&fixture->store, true);
+    submit_for(fixture, &first, SOWER_LEDGER_RECORD, 1);
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        submit_for(fixture, &greedy[i], SOWER_LEDGER_PIN, 1);
+    }
+    submit_for(fixture, &other, SOWER_LEDGER_PIN, 2);
+    submit_for(fixture, &draw, SOWER_LEDGER_RECORD, 2);
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&greedy[3]));
+    assert_true(outcome(&other));
+    assert_true(outcome(&draw));
+    assert_int_equal(other.pin.ledger, 2);
+    assert_int_equal(greedy[3].pin.ledger, 5);
+    assert_int_equal(draw.draw.record.ledger, 2); /* the store counts draws apart from pins */
+}
+
+static void a_client_has_half_of_the_queue(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct client first, greedy[QUEUE / 2 + 1], other;
+    set_blocked(&fixture->store, true);
+    submit_for(fixture, &first, SOWER_LEDGER_RECORD, 1);
+    wait_until_entered(&fixture->store, 1);
+    for (unsigned i = 0; i <= QUEUE / 2; i++) {
+        submit_for(fixture, &greedy[i], SOWER_LEDGER_RECORD, 1);
+    }
+    assert_false(outcome(&greedy[QUEUE / 2]));
+    submit_for(fixture, &other, SOWER_LEDGER_RECORD, 2);
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&other));
+    assert_int_equal(other.draw.record.ledger, 3); /* after one of the other client's */
+}
+
+static void who_only_asks_whether_the_ledger_works_waits_for_nobody(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client, probe;
+    submit(fixture, &client, 1);
+    assert_true(outcome(&client));
+    set_blocked(&fixture->store, true);
+    submit(fixture, &client, 2);
+    wait_until_entered(&fixture->store, 2);
+    submit_probe(fixture, &probe);
+    assert_true(outcome(&probe)); /* as the last outcome was */
+    fixture->store.fails = true;
+    set_blocked(&fixture->store, false);
+    assert_false(outcome(&client));
+    set_blocked(&fixture->store, true);
+    submit(fixture, &client, 3);
+    wait_until_entered(&fixture->store, 3);
+    submit_probe(fixture, &probe);
+    assert_false(outcome(&probe));
+    assert_string_equal(probe.wait.problem.sentence, "The disk is full.");
+    set_blocked(&fixture->store, false);
+    assert_false(outcome(&client));
 }
 
 static void those_who_wait_for_trials_share_a_commit_and_get_a_number_each(void **state)
@@ -622,7 +716,10 @@ int main(void)
         TEST(looking_for_a_draw_writes_nothing),
         TEST(a_draw_that_drifts_is_never_remembered),
         TEST(a_store_that_fails_refuses_models_and_pins_until_it_works_again),
-        TEST(a_stopped_ledger_has_answered_all_and_refuses_more),
+        TEST(a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest),
+        TEST(what_stands_alone_is_served_round_the_clients_and_holds_up_no_draws),
+        TEST(a_client_has_half_of_the_queue),
+        TEST(who_only_asks_whether_the_ledger_works_waits_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
