@@ -1,5 +1,6 @@
 /* sowerd: starts the server, waits for a signal, and winds everything down in order. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -67,16 +69,28 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
                              "The daemon is out of memory or threads.");
 }
 
-/* As many open files as the connections need, if the hard limit allows. */
-static void raise_file_limit(const struct sower_options *options)
+/* As many open files as are wished for, if the hard limit allows; false when it does not allow those that all
+ * connections need. */
+static bool take_files(const struct sower_options *options, struct sower_problem *problem)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)sower_options_files(options);
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
-        return;
+    struct rlimit limit, raised;
+    const rlim_t wanted = (rlim_t)sower_options_files(options),
+                 needed = wanted - (rlim_t)options->connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return true; /* there is none to be known */
     }
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* with fewer files fewer connections are taken at a time */
+    raised = limit;
+    raised.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (limit.rlim_cur < wanted && setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+        limit = raised;
+    }
+    return limit.rlim_cur >= needed ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_INVALID, "--connections",
+               "--connections %" PRIu64 " needs %ju open files, and the limit is %ju. Raise it "
+               "(ulimit -n %ju, LimitNOFILE=%ju in a unit of systemd), or take fewer connections.",
+               options->connections, (uintmax_t)needed, (uintmax_t)limit.rlim_cur, (uintmax_t)needed,
+               (uintmax_t)needed);
 }
 
 /* A write to a closed connection, or beyond a limit on the size of files, is an error where it happens and
@@ -254,8 +268,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     if (!ignore_signals() || server->idle_event < 0) {
         return refuse_signals(problem);
     }
-    raise_file_limit(server->options);
-    if (!choose_kernel(problem) || !read_root(server, problem) ||
+    if (!take_files(server->options, problem) || !choose_kernel(problem) || !read_root(server, problem) ||
         !sower_options_state(server->options, state, sizeof state, problem) ||
         !sower_writer_open(state, &server->writer, problem)) {
         return false;
@@ -318,7 +331,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "sowerd: libsodium does not start.\n");
         return EXIT_FAILURE;
     }
+    umask(S_IRWXG | S_IRWXO); /* what the daemon makes is its own */
     struct sower_server server = {.options = &options, .log = {options.log_level, STDERR_FILENO}};
+    sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);
     release(&server);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../core/draw.h"
+#include "../core/edit_distance.h"
 #include "../proto/version.h"
 #include "connections.h"
 #include "directory.h"
@@ -228,10 +229,58 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
     return SOWER_OPTIONS_RUN;
 }
 
+/* Whether a variable is one of those that Kubernetes sets in every container for each service, here for one
+ * whose name begins with "sowerd": SOWERD_SERVICE_HOST, SOWERD_SERVICE_PORT, SOWERD_SERVICE_PORT_HTTP,
+ * SOWERD_PORT=tcp://…, SOWERD_PORT_7697_TCP, SOWERD_PORT_7697_TCP_ADDR. */
+static bool is_of_kubernetes(const char *name, const char *value)
+{
+    const char *port = strstr(name, "_PORT");
+    if (strstr(name, "_SERVICE_HOST") != NULL || strstr(name, "_SERVICE_PORT") != NULL) {
+        return true;
+    }
+    return port != NULL && (port[5] == '\0' ? strstr(value, "://") != NULL
+                                            : port[5] == '_' && isdigit((unsigned char)port[6]));
+}
+
+static void warn_of_variable(const struct sower_log *log, const char *name)
+{
+    enum { PREFIX = sizeof "SOWERD_" - 1 }; /* which all have: it makes no two of them alike */
+    char names[OPTION_COUNT][VARIABLE_SIZE], question[SOWER_QUESTION_SIZE], sentence[256];
+    struct sower_nearest nearest = {.name = name + PREFIX};
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        variable_name(&options_table[i], names[i]);
+        if (strcmp(names[i], name) == 0) {
+            return;
+        }
+        sower_nearest_try(&nearest, names[i] + PREFIX);
+    }
+    sower_nearest_question(nearest.found != NULL ? nearest.found - PREFIX : NULL, "", "", question);
+    snprintf(sentence, sizeof sentence, "The variable %.80s stands for no option and has no effect%s", name,
+             question);
+    sower_log_sentence(log, SOWER_LOG_WARNING, "unknown_variable", sentence);
+}
+
+void sower_options_warn(const struct sower_log *log)
+{
+    for (char **variable = environ; *variable != NULL; variable++) {
+        char name[128];
+        size_t length = strcspn(*variable, "=");
+        snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1),
+                 *variable);
+        if (strncmp(name, "SOWERD_", 7) == 0 && !is_of_kubernetes(name, *variable + length)) {
+            warn_of_variable(log, name);
+        }
+    }
+}
+
 uint64_t sower_options_files(const struct sower_options *options)
 {
-    enum { SPARE = 64 }; /* that are open besides connections */
-    return 2 * options->connections + SOWER_CONNECTIONS_RESERVE + SPARE;
+    enum {
+        SPARE = 64,
+        THREAD = 4
+    }; /* that are open besides connections: in all, and for each thread of theirs */
+    return 2 * options->connections + SOWER_CONNECTIONS_RESERVE + SPARE +
+           THREAD * sower_options_threads(options->threads);
 }
 
 uint64_t sower_options_threads(uint64_t given)
@@ -268,6 +317,15 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory %s cannot be made: %s.", path, strerror(errno));
     }
-    return S_ISDIR(status.st_mode) || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
-                                                        "The state directory %s is not a directory.", path);
+    if (!S_ISDIR(status.st_mode)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
+                                 "The state directory %s is not a directory.", path);
+    }
+    return (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_INVALID, "--state",
+               "Others may write to the state directory %s (mode %04o), and could put a ledger or "
+                             "a key of theirs in it. Take that from them (chmod go-w), or name a directory "
+                             "below it, which sowerd makes for itself.",
+                             path, (unsigned)status.st_mode & 07777U);
 }

@@ -45,6 +45,10 @@ enum sower_options_outcome { SOWER_OPTIONS_RUN, SOWER_OPTIONS_DONE, SOWER_OPTION
 enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
                                               struct sower_problem *problem);
 
+/* Warns in the log of variables that begin with SOWERD_ and are none of the table's: they have no effect. Those
+ * that Kubernetes sets for services are not meant. */
+void sower_options_warn(const struct sower_log *log);
+
 /* How many files may be open: one a connection, as many for those that stand in line (acceptor.h), and some
  * more. With fewer the line is shorter. */
 uint64_t sower_options_files(const struct sower_options *options);
@@ -54,7 +58,7 @@ uint64_t sower_options_threads(uint64_t given);
 
 /* The directory of the state: of the options, else the first of $STATE_DIRECTORY (systemd), else
  * $XDG_STATE_HOME/sower, else ~/.local/state/sower. It is made, with its parents, for the owner alone when it
- * does not exist. */
+ * does not exist; one that others may write to is refused. */
 bool sower_options_state(const struct sower_options *options, char *path, size_t size,
                          struct sower_problem *problem);
 

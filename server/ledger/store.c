@@ -4,12 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../private_file.h"
 #include "postgres.h"
 #include "sqlite.h"
 
 static bool has_scheme(const char *url, const char *scheme)
 {
     return strncmp(url, scheme, strlen(scheme)) == 0;
+}
+
+/* The file, and the two that belong to it while a daemon runs or after one was killed. */
+static void make_private(const char *path, const struct sower_log *log)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char file[PATH_MAX + 8];
+        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        sower_private_file(file, log);
+    }
 }
 
 static struct sower_store *open_sqlite(const char *named, const char *state,
@@ -23,6 +35,7 @@ static struct sower_store *open_sqlite(const char *named, const char *state,
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger's path is too long.");
         return NULL;
     }
+    make_private(path, log);
     return sower_ledger_sqlite_open(path, writer, log, problem);
 }
 

@@ -1,0 +1,112 @@
+"""A start that cannot work says so and ends; what looks like a mistake is warned of; what the daemon keeps is its own."""
+import re
+import signal
+import subprocess
+
+import pytest
+
+from conftest import PATIENCE, SOWERD, why_it_ended
+
+DRAW = dict(experiment="start", name="w", shape="3", init="normal")
+
+
+def shell(script):
+    """A command that runs the daemon behind a few words of shell."""
+    return ["sh", "-c", f'{script}; exec "$0" "$@"', SOWERD]
+
+
+def refused_behind(script, *options):
+    done = subprocess.run([*shell(script), "--listen", "127.0.0.1:0", *options], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1, done
+    return why_it_ended(done.stderr)
+
+
+@pytest.mark.parametrize("connections", [1024, 200])
+def test_too_few_files_for_the_connections_are_no_start(start, tmp_path, connections):
+    options = ["--connections", str(connections), "--threads", "2"]
+    said = refused_behind("ulimit -n 100", "--state", str(tmp_path / "state"), *options)
+    needed = int(re.search(r"--connections (\d+) needs (\d+) open files, and the limit is 100\.", said)[2])
+    assert needed > connections and f"ulimit -n {needed}" in said and f"LimitNOFILE={needed}" in said
+    assert f"the limit is {needed - 1}." in refused_behind(f"ulimit -n {needed - 1}", "--state", str(tmp_path / "state"), *options)
+    daemon = start(*options, state=tmp_path / "state", command=shell(f"ulimit -n {needed}"))
+    sockets = [daemon.connect() for _ in range(connections // 2)]  # a client's share
+    for connection in sockets:
+        connection.request("GET", "/healthz")
+    assert all(connection.getresponse().read() == b"ok\n" for connection in sockets)
+    for connection in sockets:
+        connection.close()
+
+
+def test_a_soft_limit_is_raised(start):
+    assert start(command=shell("ulimit -Sn 100")).get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o720, 0o775, 0o707, 0o777, 0o1777], ids=oct)
+def test_a_state_directory_that_others_may_write_is_no_start(tmp_path, mode):
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(mode)
+    said = refused_behind(":", "--state", str(state))
+    assert f"mode {mode:04o}" in said and "chmod go-w" in said
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755, 0o711], ids=oct)
+def test_a_state_directory_that_others_may_only_read_is_well(start, tmp_path, mode):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    assert start(state=tmp_path / "state").get("/readyz").status == 200
+
+
+def test_a_directory_below_one_that_others_may_write_is_made_for_the_daemon_alone(start, tmp_path):
+    tmp_path.chmod(0o777)
+    assert start(state=tmp_path / "own").get("/readyz").status == 200
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+
+
+def modes(directory):
+    return {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("umask", ["000", "022"])
+def test_files_of_the_state_are_their_owners_alone(start, umask):
+    daemon = start(command=shell(f"umask {umask}"))
+    daemon.get("/v1/tensor", **DRAW)
+    assert modes(daemon.state) == dict.fromkeys(["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "writer.key"], 0o600)
+
+
+def test_files_that_were_open_to_others_are_so_no_more(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    daemon.get("/v1/tensor", **DRAW)
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait(timeout=PATIENCE)
+    for name in ["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"]:
+        (tmp_path / "state" / name).chmod(0o664)
+    daemon = start(state=tmp_path / "state")
+    assert set(modes(daemon.state).values()) == {0o600}
+    said = [line["sentence"] for line in daemon.log if line["event"] == "file_mode"]
+    assert len(said) == 3 and all("mode 0664" in sentence for sentence in said)
+    daemon.stop()
+    assert not [line for line in start(state=tmp_path / "state").log if line["event"] == "file_mode"]
+
+
+def warnings(daemon):
+    return [line["sentence"] for line in daemon.log if line.get("event") == "unknown_variable"]
+
+
+@pytest.mark.parametrize("variable, nearest", [("SOWERD_LISTNE", "SOWERD_LISTEN"), ("SOWERD_ROOTKEY_FILE", "SOWERD_ROOT_KEY_FILE"),
+                                               ("SOWERD_LOGLEVEL", "SOWERD_LOG_LEVEL"), ("SOWERD_PORT", None), ("SOWERD_XYZZY", None), ("SOWERD_", None),
+                                               ("SOWERD_" + "X" * 5000, None)], ids=lambda name: str(name)[:20])
+def test_a_variable_that_stands_for_no_option_is_warned_of(start, variable, nearest):
+    daemon = start(environment={variable: "8080"})
+    [said] = warnings(daemon)
+    assert variable[:80] in said and said.endswith(f"; did you mean {nearest}?" if nearest else "has no effect.")
+
+
+def test_variables_of_kubernetes_and_those_of_options_are_not(start):
+    daemon = start(environment={
+        "SOWERD_SERVICE_HOST": "10.0.0.1", "SOWERD_SERVICE_PORT": "7697", "SOWERD_SERVICE_PORT_HTTP": "7697", "SOWERD_PORT": "tcp://10.0.0.1:7697",
+        "SOWERD_PORT_7697_TCP": "tcp://10.0.0.1:7697", "SOWERD_PORT_7697_TCP_PROTO": "tcp", "SOWERD_PORT_7697_TCP_PORT": "7697",
+        "SOWERD_PORT_7697_TCP_ADDR": "10.0.0.1", "SOWERD_BLUE_SERVICE_HOST": "10.0.0.2", "SOWERD_BLUE_PORT": "tcp://10.0.0.2:1",
+        "SOWERD_THREADS": "1", "SOWERDLY": "1"})
+    assert warnings(daemon) == []
