@@ -192,7 +192,7 @@ static enum sow_exit replay_draw(struct replay *replay, const struct sower_recor
     struct sower_problem problem;
     bool known;
     if (!sower_record_request(record, &replay->root, &request, &known, &problem)) {
-        if (problem.code == SOWER_PROBLEM_UNAVAILABLE) {
+        if (problem.code == SOWER_PROBLEM_MEMORY) {
             return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
         }
         print(replay, record, NULL, problem.sentence);

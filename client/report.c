@@ -93,7 +93,7 @@ static void tell_refusal(const struct options *options, const char *param, const
 
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem)
 {
-    if (problem->code == SOWER_PROBLEM_UNAVAILABLE) {
+    if (problem->code == SOWER_PROBLEM_UNAVAILABLE || problem->code == SOWER_PROBLEM_MEMORY) {
         return report_failure(options, "%s", problem->sentence);
     }
     tell_refusal(options, problem->field, problem->sentence);

@@ -57,5 +57,5 @@ bool sower_problem_set(struct sower_problem *problem, enum sower_problem_code co
 
 bool sower_problem_memory(struct sower_problem *problem)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out; try again later.");
+    return sower_problem_set(problem, SOWER_PROBLEM_MEMORY, "", "Memory has run out; try again later.");
 }

@@ -14,6 +14,7 @@ enum sower_problem_code {
     SOWER_PROBLEM_INVALID,     /* a field is missing, malformed, out of its domain, or unknown */
     SOWER_PROBLEM_TOO_LARGE,   /* well-formed, but beyond a limit */
     SOWER_PROBLEM_UNAVAILABLE, /* nothing wrong with the request: a resource here is missing for now */
+    SOWER_PROBLEM_MEMORY,      /* nothing wrong with the request: memory has run out */
 };
 
 struct sower_problem {

@@ -14,6 +14,7 @@ unsigned sower_answer_status(enum sower_problem_code code)
     case SOWER_PROBLEM_TOO_LARGE:
         return 413;
     case SOWER_PROBLEM_UNAVAILABLE:
+    case SOWER_PROBLEM_MEMORY:
         return 503;
     }
     return 500;
@@ -74,8 +75,8 @@ static json_t *region_json(const struct sower_region *region)
 {
     json_t *ranges = json_array();
     for (size_t axis = 0; ranges != NULL && axis < region->rank; axis++) {
-        sower_json_append(&ranges, json_pack("[I, I]", (json_int_t)region->start[axis],
-                                             (json_int_t)region->stop[axis]));
+        sower_json_append(
+            &ranges, json_pack("[I, I]", (json_int_t)region->start[axis], (json_int_t)region->stop[axis]));
     }
     return ranges;
 }

@@ -54,7 +54,7 @@ static bool refuse(struct reading *reading, const char *field, const char *sente
 static bool blame(struct reading *reading, const char *name)
 {
     struct sower_problem inner = *reading->problem;
-    return inner.code == SOWER_PROBLEM_UNAVAILABLE
+    return inner.code == SOWER_PROBLEM_UNAVAILABLE || inner.code == SOWER_PROBLEM_MEMORY
                ? false
                : sower_problem_set(reading->problem, inner.code, "tensors", "\"%.*s\": %s", NAME_SHOWN, name,
                                    inner.sentence);
@@ -464,7 +464,8 @@ static bool expand_init(struct reading *reading, size_t number, json_t *fields)
     }
     return sower_formula_expand(json_string_value(init), json_string_length(init), &terms, plain,
                                 reading->problem) &&
-           (json_object_set_new(fields, "init", json_string(plain)) == 0 || sower_problem_memory(reading->problem));
+           (json_object_set_new(fields, "init", json_string(plain)) == 0 ||
+            sower_problem_memory(reading->problem));
 }
 
 static bool resolve(struct reading *reading, size_t number)

@@ -39,6 +39,9 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
 {
     const struct plan *plan = exchange->state;
     const struct sower_record *record = &plan->look.record;
+    if (!plan->wait.well && plan->wait.problem.code == SOWER_PROBLEM_MEMORY) {
+        return sower_refuse(exchange, &plan->wait.problem);
+    }
     if (!plan->wait.well) {
         return sower_reply_json(exchange, MHD_HTTP_OK, sower_answer_plan(&plan->request));
     }

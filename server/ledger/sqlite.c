@@ -19,12 +19,22 @@ enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is wait
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                      "PRAGMA wal_autocheckpoint = 16000; PRAGMA cache_size = -16384;";
 
-enum statement { BEGIN_READING, BEGIN, COMMIT, PROBE, FIND_MANIFEST, INSERT_MANIFEST, STATEMENT_COUNT };
+enum statement {
+    BEGIN_READING,
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    PROBE,
+    FIND_MANIFEST,
+    INSERT_MANIFEST,
+    STATEMENT_COUNT
+};
 
 static const char *const statement_text[STATEMENT_COUNT] = {
     [BEGIN_READING] = "BEGIN",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
     [PROBE] = "UPDATE probe SET count = count + 1",
     [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
     [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -52,11 +62,12 @@ static bool run(struct sqlite_store *store, enum statement which, struct sower_p
     return done;
 }
 
-/* Ends the transaction, if there is one; nothing can be done about a rollback that fails. */
+/* Ends the transaction, if there is one. One that cannot be ended, for a lack of memory perhaps, is ended
+ * before the next one begins. */
 static void roll_back(struct sqlite_store *store)
 {
     if (!sqlite3_get_autocommit(store->writer)) {
-        sqlite3_exec(store->writer, "ROLLBACK", NULL, NULL, NULL);
+        (void)sower_sqlite_run(store->statements[ROLLBACK]);
     }
 }
 
@@ -76,11 +87,13 @@ static bool check_in_place(struct sqlite_store *store, struct sower_problem *pro
 static bool begin_reading(struct sqlite_store *store, struct sower_problem *problem)
 {
     sower_sqlite_lines_forget(&store->lines);
+    roll_back(store);
     return run(store, BEGIN_READING, problem);
 }
 
 static bool begin_writing(struct sqlite_store *store, struct sower_problem *problem)
 {
+    roll_back(store);
     return check_in_place(store, problem) && run(store, BEGIN, problem) &&
            sower_sqlite_lines_begin(&store->lines, problem);
 }

@@ -74,6 +74,7 @@ void sower_sqlite_lines_forget(struct sower_sqlite_lines *lines)
 static bool finish(struct sower_sqlite_lines *lines, enum statement which, bool done,
                    struct sower_problem *problem)
 {
+    done = done && sower_sqlite_has_memory(lines->statements[which]);
     if (!done) {
         sower_sqlite_fail(lines->database, problem);
     }

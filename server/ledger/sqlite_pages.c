@@ -50,10 +50,21 @@ void sower_sqlite_pages_close(struct sower_sqlite_pages *pages)
     pthread_mutex_destroy(&pages->lock);
 }
 
+/* Takes the lock, and ends a transaction that could not be ended before: what is read next must be as it is
+ * now. */
+static void begin(struct sower_sqlite_pages *pages)
+{
+    pthread_mutex_lock(&pages->lock);
+    if (!sqlite3_get_autocommit(pages->database)) {
+        (void)sower_sqlite_run(pages->statements[END]); /* nothing was written */
+    }
+}
+
 /* Finishes a statement and releases the lock; false with a problem unless all went well. */
 static bool finish(struct sower_sqlite_pages *pages, sqlite3_stmt *statement, bool done,
                    struct sower_problem *problem)
 {
+    done = done && sower_sqlite_has_memory(statement);
     if (!done) {
         sower_sqlite_fail(pages->database, problem);
     }
@@ -66,7 +77,7 @@ bool sower_sqlite_pages_last(struct sower_sqlite_pages *pages, uint64_t *line, s
 {
     sqlite3_stmt *statement = pages->statements[LAST];
     bool found;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = sower_sqlite_seek(statement, &found);
     *line = done && found ? sower_sqlite_read_number(statement, 0) : 0;
     return finish(pages, statement, done, problem);
@@ -153,14 +164,15 @@ bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sowe
     struct sower_record record;
     sqlite3_stmt *statement = NULL;
     bool found = true, whole = true;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = prepare_page(pages, page, &statement) && bind_page(statement, page);
     while (done && found) {
         done = sower_sqlite_seek(statement, &found);
         if (done && found) {
             read_record(statement, &record);
-            whole = sower_store_record_check(&record, problem);
-            found = whole && visit(context, &record);
+            done = sower_sqlite_has_memory(statement);
+            whole = !done || sower_store_record_check(&record, problem);
+            found = done && whole && visit(context, &record);
         }
     }
     if (!done) {
@@ -190,14 +202,15 @@ bool sower_sqlite_pages_experiments(struct sower_sqlite_pages *pages, uint64_t b
     struct sower_experiment experiment;
     sqlite3_stmt *statement = pages->statements[EXPERIMENTS];
     bool found = true;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done =
         sower_sqlite_bind_number(statement, 1, before) && sower_sqlite_bind_number(statement, 2, count);
     while (done && found) {
         done = sower_sqlite_seek(statement, &found);
         if (done && found) {
             read_experiment(statement, &experiment);
-            found = visit(context, &experiment);
+            done = sower_sqlite_has_memory(statement);
+            found = done && visit(context, &experiment);
         }
     }
     return finish(pages, statement, done, problem);
@@ -210,7 +223,7 @@ bool sower_sqlite_pages_experiment(struct sower_sqlite_pages *pages, const struc
     sqlite3_stmt *statement = pages->statements[EXPERIMENT];
     bool found = false;
     experiment->id = 0;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = sower_sqlite_bind_text(statement, 1, name) &&
                 sower_sqlite_bind_bytes(statement, 2, root_id->bytes) && sower_sqlite_seek(statement, &found);
     if (found) {
@@ -225,7 +238,7 @@ bool sower_sqlite_pages_trials(struct sower_sqlite_pages *pages, uint64_t experi
 {
     sqlite3_stmt *statement = pages->statements[TRIALS];
     bool found = true;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = sower_sqlite_bind_number(statement, 1, experiment) &&
                 sower_sqlite_bind_number(statement, 2, from) && sower_sqlite_bind_number(statement, 3, count);
     while (done && found) {
@@ -257,7 +270,8 @@ static bool read_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t 
             sower_sqlite_read_bytes(heads, 0, head.writer);
             head.sequence = sower_sqlite_read_number(heads, 1);
             sower_sqlite_read_bytes(heads, 2, head.link);
-            found = visit(context, &head);
+            done = sower_sqlite_has_memory(heads);
+            found = done && visit(context, &head);
         }
     }
     return done;
@@ -266,7 +280,7 @@ static bool read_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t 
 bool sower_sqlite_pages_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t *lines,
                               sower_visit_link *visit, void *context, struct sower_problem *problem)
 {
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = read_heads(pages, count, lines, visit, context);
     if (!done) {
         sower_sqlite_fail(pages->database, problem);
@@ -286,7 +300,7 @@ static char *copy_blob(sqlite3_stmt *statement, size_t *length)
     const void *blob = sqlite3_column_blob(statement, 0);
     *length = (size_t)sqlite3_column_bytes(statement, 0);
     char *copy = malloc(*length + 1); /* an empty one is no lack of memory */
-    if (copy != NULL && *length > 0) {
+    if (copy != NULL && blob != NULL) {
         memcpy(copy, blob, *length);
     }
     return copy;
@@ -298,13 +312,16 @@ bool sower_sqlite_pages_manifest(struct sower_sqlite_pages *pages, const uint8_t
     sqlite3_stmt *statement = pages->statements[MANIFEST];
     bool found = false, copied = true;
     *text = NULL;
-    pthread_mutex_lock(&pages->lock);
+    begin(pages);
     bool done = sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, &found);
     if (found) {
         *text = copy_blob(statement, length);
         copied = *text != NULL;
     }
-    return finish(pages, statement, done, problem) &&
-           (copied ||
-            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory."));
+    if (finish(pages, statement, done, problem) && (copied || sower_problem_memory(problem))) {
+        return true;
+    }
+    free(*text);
+    *text = NULL;
+    return false;
 }

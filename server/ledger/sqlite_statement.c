@@ -13,6 +13,9 @@ bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_probl
 
 bool sower_sqlite_fail_as(int code, struct sower_problem *problem)
 {
+    if (code == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM) {
+        return sower_problem_memory(problem);
+    }
     return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The ledger cannot be used now: %s.",
                              sqlite3_errstr(code));
 }
@@ -74,6 +77,11 @@ void sower_sqlite_read_text(sqlite3_stmt *statement, int column, char *text, siz
 uint64_t sower_sqlite_read_number(sqlite3_stmt *statement, int column)
 {
     return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+bool sower_sqlite_has_memory(sqlite3_stmt *statement)
+{
+    return sqlite3_errcode(sqlite3_db_handle(statement)) != SQLITE_NOMEM;
 }
 
 void sower_sqlite_finish(sqlite3_stmt *statement)

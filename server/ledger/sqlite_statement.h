@@ -16,7 +16,8 @@
  * Returns false. */
 bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_problem *problem);
 
-/* Says why the database failed, in SQLite's own words, which hold no paths; returns false. */
+/* Says why the database failed, in SQLite's own words, which hold no paths, or that memory ran out; returns
+ * false. */
 bool sower_sqlite_fail(sqlite3 *database, struct sower_problem *problem);
 
 /* The same for a code of SQLite's. */
@@ -35,6 +36,10 @@ void sower_sqlite_read_bytes(sqlite3_stmt *statement, int column, uint8_t bytes[
 /* What fits, and a NUL. */
 void sower_sqlite_read_text(sqlite3_stmt *statement, int column, char *text, size_t size);
 uint64_t sower_sqlite_read_number(sqlite3_stmt *statement, int column);
+
+/* Whether all columns that were read of a row were there: SQLite gives NULL for one that it has no memory
+ * for, and says so only when asked. To be asked before any other call. */
+bool sower_sqlite_has_memory(sqlite3_stmt *statement);
 
 /* Makes the statement ready for its next use, without what was bound. */
 void sower_sqlite_finish(sqlite3_stmt *statement);
