@@ -125,9 +125,9 @@ check: deps
 library-versions:
 	@tests/library_versions build/libmicrohttpd
 
-unit-tests: $(UNIT) $(BUILD)/tests/faults/faults.so $(BUILD)/tests/faults/environment.so
+unit-tests: $(UNIT) $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/faults/*.c))
 
-# Preloaded into daemons whose disk or clock is to fail.
+# Preloaded into programs whose disk, clock, memory or environment is to fail.
 $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl

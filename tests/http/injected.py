@@ -1,4 +1,4 @@
-"""Faults that are injected into a daemon: tests/faults/faults.c, preloaded."""
+"""Faults that are injected into a program by a library that is preloaded: tests/faults."""
 import mmap
 import os
 import pathlib
@@ -8,29 +8,48 @@ import pytest
 
 from conftest import SOWERD
 
-LIBRARY = pathlib.Path(SOWERD).parent / "tests/faults/faults.so"
-FIELDS = ["write_error", "sync_error", "clock", "kill_at", "changes", "failed", "hold"]
 
+class Injected:
+    """What goes wrong in a program that is started with `environment`; a field is set or read at any time."""
 
-class Faults:
-    """What goes wrong in a daemon that is started with `environment`; a field is set or read at any time."""
+    LIBRARY, VARIABLE, FIELDS = None, None, None
 
     def __init__(self, directory):
-        if not LIBRARY.exists():
-            pytest.skip(f"{LIBRARY} is not built")
-        path = pathlib.Path(directory) / "faults"
-        path.write_bytes(bytes(8 * len(FIELDS)))
+        library = pathlib.Path(SOWERD).parent / "tests/faults" / self.LIBRARY
+        if not library.exists():
+            pytest.skip(f"{library} is not built")
+        path = pathlib.Path(directory) / self.LIBRARY
+        path.write_bytes(bytes(8 * len(self.FIELDS)))
         with open(path, "r+b") as file:
-            object.__setattr__(self, "memory", mmap.mmap(file.fileno(), 8 * len(FIELDS)))
+            object.__setattr__(self, "memory", mmap.mmap(file.fileno(), 8 * len(self.FIELDS)))
         # The sanitizers' library wants to be first, and does its work behind this one as well.
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        object.__setattr__(self, "environment", {"LD_PRELOAD": str(LIBRARY), "SOWER_FAULTS": str(path), "ASAN_OPTIONS": sanitizer.lstrip(":")})
+        object.__setattr__(self, "environment", {"LD_PRELOAD": str(library), self.VARIABLE: str(path), "ASAN_OPTIONS": sanitizer.lstrip(":")})
 
     def __getattr__(self, field):
-        return struct.unpack_from("<q", self.memory, 8 * FIELDS.index(field))[0]
+        return struct.unpack_from("<q", self.memory, 8 * self.FIELDS.index(field))[0]
 
     def __setattr__(self, field, value):
-        struct.pack_into("<q", self.memory, 8 * FIELDS.index(field), value)
+        struct.pack_into("<q", self.memory, 8 * self.FIELDS.index(field), value)
+
+
+class Faults(Injected):
+    """Writes, flushes and the clock: tests/faults/faults.c."""
+
+    LIBRARY, VARIABLE = "faults.so", "SOWER_FAULTS"
+    FIELDS = ["write_error", "sync_error", "clock", "kill_at", "changes", "failed", "hold"]
+
+
+class Memory(Injected):
+    """Allocations: tests/faults/memory.c."""
+
+    LIBRARY, VARIABLE = "memory.so", "SOWER_MEMORY"
+    FIELDS = ["armed", "first", "last", "count", "failed", "held", "started"]
+
+    def arm(self, first, last):
+        """From now on the allocations with these numbers fail, counted from 1."""
+        self.first, self.last, self.count, self.failed = first, last, 0, 0
+        self.armed = 1
 
 
 @pytest.fixture

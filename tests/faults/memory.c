@@ -1,0 +1,180 @@
+/* Memory that runs out on request: preloaded into a program (LD_PRELOAD), it makes chosen allocations fail.
+ *
+ * Which ones stands in a small file that the test and the program both map (SOWER_MEMORY names it). While
+ * `armed` is set every allocation of the process is counted, in all its threads, and those numbered from
+ * `first` to `last` fail. The test's side of it is tests/http/injected.py. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct memory {
+    _Atomic int64_t armed;
+    _Atomic int64_t first, last; /* fail; 0: none */
+    _Atomic int64_t count;       /* allocations since the test set it to 0 */
+    _Atomic int64_t failed;      /* so many of them failed */
+    _Atomic int64_t held;        /* blocks that were allocated and not released, armed or not */
+    _Atomic int64_t started;     /* allocations until libcurl had started */
+};
+
+static struct memory own, *memory = &own; /* the program's until the file is mapped */
+
+/* What dlsym itself takes while the functions behind these are looked for; it is never released. */
+static alignas(max_align_t) char early[4096];
+static size_t early_used;
+
+static struct {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void (*free)(void *);
+} real;
+
+static bool is_early(const void *block)
+{
+    return (const char *)block >= early && (const char *)block < early + sizeof early;
+}
+
+static void *take_early(size_t size)
+{
+    size_t aligned = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+    if (aligned > sizeof early - early_used) {
+        abort();
+    }
+    early_used += aligned;
+    return early + early_used - aligned;
+}
+
+#define FIND(name) (*(void **)&real.name = dlsym(RTLD_NEXT, #name))
+
+/* False while it is under way, for what it allocates itself. */
+static bool find_real(void)
+{
+    static bool looking;
+    if (real.free != NULL) {
+        return true;
+    }
+    if (looking) {
+        return false;
+    }
+    looking = true;
+    FIND(malloc);
+    FIND(calloc);
+    FIND(realloc);
+    FIND(aligned_alloc);
+    FIND(posix_memalign);
+    FIND(free);
+    return true;
+}
+
+__attribute__((constructor)) static void map_memory(void)
+{
+    const char *path = getenv("SOWER_MEMORY");
+    int file = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        return;
+    }
+    void *mapped = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    memory = mapped == MAP_FAILED ? memory : mapped;
+}
+
+/* Counts an allocation; true when it is to fail. */
+static bool fails(void)
+{
+    if (memory->armed == 0) {
+        return false;
+    }
+    int64_t number = ++memory->count;
+    if (number < memory->first || number > memory->last) {
+        return false;
+    }
+    memory->failed++;
+    errno = ENOMEM;
+    return true;
+}
+
+static void *note(void *block)
+{
+    memory->held += block != NULL;
+    return block;
+}
+
+int curl_global_init(long flags);
+
+void *malloc(size_t size)
+{
+    if (!find_real()) {
+        return take_early(size);
+    }
+    return fails() ? NULL : note(real.malloc(size));
+}
+
+void *calloc(size_t count, size_t size)
+{
+    if (!find_real()) {
+        return take_early(count * size);
+    }
+    return fails() ? NULL : note(real.calloc(count, size));
+}
+
+void *realloc(void *block, size_t size)
+{
+    if (block == NULL) {
+        return malloc(size);
+    }
+    if (is_early(block)) {
+        abort();
+    }
+    if (size == 0) {
+        free(block);
+        return NULL;
+    }
+    return fails() ? NULL : real.realloc(block, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    find_real();
+    return fails() ? NULL : note(real.aligned_alloc(alignment, size));
+}
+
+int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    find_real();
+    if (fails()) {
+        return ENOMEM;
+    }
+    int error = real.posix_memalign(block, alignment, size);
+    memory->held += error == 0;
+    return error;
+}
+
+void free(void *block)
+{
+    if (block == NULL || is_early(block)) {
+        return;
+    }
+    find_real();
+    memory->held--;
+    real.free(block);
+}
+
+/* libcurl's, where the program has it. */
+int curl_global_init(long flags)
+{
+    int (*init)(long);
+    *(void **)&init = dlsym(RTLD_NEXT, "curl_global_init");
+    int code = init(flags);
+    memory->started = memory->count;
+    return code;
+}
