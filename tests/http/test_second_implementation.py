@@ -30,3 +30,40 @@ def test_elements_follow_from_the_contract(vector):
     if vector["elements"] > answers.WHOLE_UP_TO:
         answer["blake2b_256"] = vector["blake2b_256"]
     assert answer == vector
+
+
+def test_refusals():
+    for vector in load("refusals.json", "refusals"):
+        assert answers.refusal({name: vector[name] for name in ("request", "body", "query") if name in vector}) == vector
+
+
+def test_plans():
+    for vector in load("plans.json", "plans"):
+        assert answers.plan(vector["request"]) == vector
+
+
+def test_files():
+    for vector in load("files.json", "files"):
+        assert answers.file(vector["request"]) == vector
+
+
+def test_manifests():
+    for vector in load("manifests.json", "manifests"):
+        assert answers.manifest(vector["manifest"]) == vector
+
+
+def test_models_and_indexes():
+    for vector in load("models.json", "models"):
+        assert answers.model({name: vector[name] for name in ("manifest", "experiment", "trial", "tensors", "part", "shard") if name in vector}) == vector
+    for vector in load("models.json", "indexes"):
+        assert answers.index({name: vector[name] for name in ("manifest", "parts", "tensors") if name in vector}) == vector
+
+
+def test_lines_and_heads():
+    lines = load("ledger.json", "lines")
+    recorded = [(vector["line"]["writer"], {name: value for name, value in vector["line"].items() if name not in ("ledger", "writer", "sequence", "link")})
+                for vector in lines]
+    assert answers.lines(recorded) == lines
+    for vector in load("ledger.json", "heads"):
+        head = vector["head"]
+        assert answers.head(bytes.fromhex(vector["secret"]), head["time"], lines[:head["ledger"]]) == vector

@@ -12,11 +12,12 @@ import json
 import math
 import pathlib
 import sys
+import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1]))
 
-from second_implementation import answers, catalogue, floats, seeds  # noqa: E402
+from second_implementation import answers, catalogue, floats, ledger, seeds  # noqa: E402
 
 VECTORS = HERE.parents[2] / "proto" / "vectors"
 
@@ -335,6 +336,249 @@ EDGES = [
 ]
 
 
+GOOD = {"experiment": "vectors", "name": "w", "shape": [4, 6], "init": "normal"}
+QUERY = {"experiment": "vectors", "name": "w", "shape": "4,6", "init": "normal"}
+
+
+def wrong(**fields):
+    """A good request with some fields replaced; None takes a field away."""
+    return {"request": {name: value for name, value in {**GOOD, **fields}.items() if value is not None}}
+
+
+def wrong_query(**fields):
+    pairs = {name: value for name, value in {**QUERY, **fields}.items() if value is not None}
+    return {"query": "&".join(f"{name}={urllib.parse.quote(value, safe='')}" for name, value in pairs.items())}
+
+
+def wrong_init(*expressions, **fields):
+    return [wrong(init=expression, **fields) for expression in expressions]
+
+
+PLAIN_QUERY = wrong_query()["query"]
+REFUSALS = [
+    # fields that are missing, unknown, doubled, empty
+    *(wrong(**{name: None}) for name in GOOD),
+    wrong(nmae="w"),
+    wrong(Name="w"),
+    *({"query": PLAIN_QUERY + more} for more in ("&x=1", "&name=v", "&trial=0&trial=0", "&trial=", "&dtype=")),
+    {"query": "trial&" + PLAIN_QUERY},
+    {"query": PLAIN_QUERY.replace("name=w", "name=")},
+    {"body": json.dumps(GOOD)[:-1] + ',"name":"v"}'},
+    {"body": json.dumps(GOOD)[:-1] + ',"trial":1e999}'},
+    {"body": json.dumps(GOOD)[:-1] + ',"trial":18446744073709551616}'},
+    {"body": json.dumps(GOOD)[:-1]},
+    {"body": "[]"},
+    # texts
+    wrong(experiment="x" * 257),
+    wrong(name="é" * 257),
+    wrong(name=""),
+    wrong(name=7),
+    {"query": PLAIN_QUERY.replace("name=w", "name=%ff")},
+    {"query": PLAIN_QUERY.replace("name=w", "name=%ed%a0%80")},
+    {"query": PLAIN_QUERY.replace("name=w", "name=a%00b")},
+    {"body": json.dumps({**GOOD, "name": "a\0b"})},
+    wrong(name="__metadata__", format="safetensors"),
+    # numbers
+    *(wrong_query(trial=text) for text in ("-1", "-0", "+1", "01", "1.0", "1e3", " 1", "0x1", "9223372036854775808", "\uff11")),
+    *(wrong(trial=value) for value in (-1, 1.0, "1", True, [1])),
+    *(wrong(fan_in=value) for value in (0, -1, "3")),
+    wrong_query(fan_out="0"),
+    wrong(spec=2),
+    # shapes
+    *(wrong_query(shape=text) for text in ("4,", ",4", "4,,6", "-1", "4x6", "1,1,1,1,1,1,1,1,1", "9223372036854775808")),
+    *(wrong(shape=value) for value in (4, "4,6", [-1], [1.0], [[4]], [1] * 9)),
+    wrong(shape=[2 ** 36 + 1]),
+    wrong(shape=[2 ** 35 + 1], dtype="f64"),
+    wrong(shape=[2 ** 32, 2 ** 32]),
+    wrong(shape=[3, 0, 2 ** 63 - 1]),
+    # dtypes, layouts, formats, axes
+    *(wrong(dtype=text) for text in ("f31", "F32", "int32", "f8", 32)),
+    wrong(layout="OI"),
+    wrong(layout=""),
+    wrong(format="csv"),
+    *(wrong(in_axis=value) for value in (2, -3, [], [0, 0], [0, -2], "x", 0.0)),
+    wrong(out_axis=1),
+    wrong(in_axis=0),
+    wrong(batch_axis=0),
+    wrong(batch_axis=1, in_axis=1, out_axis=0),
+    wrong(shape=[], init="zeros", batch_axis=0),
+    # expressions
+    *wrong_init("", " ", "nromal", "Normal", "normal(", "normal)", "normal(0,1", "normal(0,1))", "normal(0,1)x", "normal 0", "(0,1)", "0",
+                "normal(0,,1)", "normal(,)", "normal(0,1,2)", "normal(sd=1)", "normal(std=1,std=1)", "normal(1,mean=1)", "normal(std=1,0)",
+                "normal(std=)", "normal(std==1)", "normal(std=1;mean=0)", "normal(std=x)", "normal(std='1')", "normal\t(0,1)", "normal(0,1)" + " " * 1024),
+    *wrong_init(*(f"constant({text})" for text in ("1.", ".", "e5", "1e", "1e+", "00", "01", "--1", "0x1p3", "1_0", "1e309", "-1e309", "1.7976931348623159e308", "inf",
+                                                    "-inf", "nan", "true", "1f", "infinity"))),
+    *wrong_init("wang_normal", "wang_normal(0)", "wang_normal(-1)", "wang_normal(1.0)", "wang_normal(1e3)", "wang_normal(+1)", "wang_normal(-0)",
+                "wang_normal(9007199254740993)", "wang_normal(9223372036854775808)", "siren_uniform(first=1)", "siren_uniform(first=True)", "siren_uniform(0)",
+                "kwon_normal", "kwon_normal(selu)", "kwon_normal(0)", "variance_scaling(mode=FAN_IN)", "kaiming_normal(mode=fan_avg)"),
+    *wrong_init({}, {"std": 1}, {"type": 1}, {"type": "normal(0,1)"}, {"type": "normal", "std": "1"}, {"type": "normal", "std": None}, {"type": "normal", "sd": 1},
+                {"type": "wang_normal", "layers": 1.0}, {"type": "wang_normal", "layers": 2 ** 53 + 1}, {"type": "siren_uniform", "first": 1},
+                {"type": "truncated_normal", "lower": "+inf"}, {"type": "constant", "value": "inf"}, ["normal"], 1),
+    # domains
+    *wrong_init("normal(std=-1)", "normal(std=-5e-324)", "trunc_normal(std=0)", "sparse", "sparse(-0.1)", "sparse(1.0000000000000002)", "orthogonal(-1)",
+                "variance_scaling(0)", "uniform(1,0)", "uniform(0.1,0.09999999999999999)"),
+    *wrong_init("truncated_normal(lower=2,upper=2)", "truncated_normal(lower=2,upper=-2)", "truncated_normal(2,0,1,1)", "trunc_normal(0,1,inf,inf)",
+                "truncated_normal(lower=inf,upper=inf)"),
+    # bounds that hold too few words: one less than 2^16, for f64 too
+    *wrong_init("truncated_normal(0,1,4.169571062244238,inf)", "truncated_normal(0,1,0,3.8247820300080745e-05)", "truncated_normal(0,1,40,41)"),
+    *wrong_init("truncated_normal(0,1,4.169571062244238,inf)", dtype="f64"),
+    # what a dtype cannot hold
+    *wrong_init("constant(65520)", "normal(0,20000)", "normal(3e+16,0)", "uniform(0,65521)", "uniform(-70000,70000)", "truncated_normal(0,40000,-2,2)", "identity(1e5)",
+                "orthogonal(65500)", "sparse(0.5,12000)", dtype="f16"),
+    *wrong_init("constant(3.4e+38)", "normal(0,1e+38)", dtype="bf16"),
+    *wrong_init("constant(3.4028235677973366e+38)", "normal(0,1e+38)", "uniform(-3.5e+38,3e+38)", "constant(1e+300)", "truncated_normal(0,1e+39)"),
+    *wrong_init("normal(0,1e+308)", "uniform(-1e+308,1e+308)", "truncated_normal(0,1e+308,-2,2)", dtype="f64"),
+    *wrong_init("constant(3.5e+38)", "normal(0,1e+38)", dtype="f8_e4m3"),
+    # ranks, and what an entry asks of a shape
+    *(wrong(init=init, shape=shape) for init, shape in (
+        ("xavier_normal", [4]), ("orthogonal", []), ("identity", [4]), ("identity", [4, 4, 4]), ("dirac", [4, 4]), ("dirac", [1] * 6), ("bilinear", [4, 4]), ("lstm_bias", [4, 4]),
+        ("lstm_bias", [6]), ("sparse(0.5)", [4]), ("delta_orthogonal", [2, 3, 3]), ("delta_orthogonal", [3, 3]), ("dirac(2)", [3, 2, 3]), ("dirac(8)", [4, 4, 3]),
+        ("sparse(0.5)", [2 ** 22 + 1, 2]))),
+    # slices and shards
+    *(wrong(slice=text) for text in ("", "1", "x:", ":,:,:", "0:2:1", "0:1.0", "-0:", "+1:", "01:", "0:9223372036854775808", "0:99999999999999999999", "0 :1", ":;:", 1)),
+    *(wrong(shard=text) for text in ("", "0", "0:1", "0:0/0", "0:2/2", "0:-1/2", "2:0/2", "-3:0/2", "0:0/2,0:1/2", "0:0/2,-2:1/2", "0/1:2", "0:0/2,", "0:0/99999999999999999999")),
+    wrong(slice="0:1", shard="0:0/2"),
+    wrong(shape=[], init="zeros", slice=":"),
+    # one problem of several: malformed and doubled fields, unknown ones, the fields in their order, what they come to
+    {"query": "x=1&" + PLAIN_QUERY + "&trial=-1&trial=0"},
+    {"query": "x=1&" + PLAIN_QUERY + "&trial=-1"},
+    wrong(spec=2, trial=-1, dtype="f31"),
+    wrong(shape=[2 ** 37], init="nromal"),
+    wrong(shape=[2 ** 37], spec=2),
+    wrong(shape=[2 ** 37], in_axis=0),
+    wrong(shape=[4], init="dirac(0)"),
+    wrong(shape=[4, 4], init="dirac(3)"),
+    wrong(in_axis=0, init="identity(1e39)"),
+]
+
+PLANS = [
+    GOOD,
+    *(of(shape, init, **more) for shape, init, more in CELLS.values()),
+    of([6], "he_normal"),
+    of([], "he_normal"),
+    of([0, 3], "glorot_uniform"),
+    of([2, 3, 4], "glorot_normal", layout="io"),
+    of([2, 3, 4], "he_uniform", in_axis=[0, 2], out_axis=1, dtype="bf16"),
+    of([2, 3, 4], "he_uniform", batch_axis=-1, fan_out=77),
+    of([2, 3, 4], "lecun_normal", in_axis=[1, 0], out_axis=2, fan_in=10),
+    of([4096, 1024], "kaiming_normal(a=2.23606797749979)", slice="-1:,:5", format="raw"),
+    of([4096, 1024], "kaiming_uniform(nonlinearity=relu)", shard="1:3/7", format="safetensors", dtype="f16"),
+    of([3], "constant(0.1)", trial=9223372036854775807),
+    of([3], "uniform(1e-05,123456789012345680)"),
+    of([3], "normal(-1e15,1e-300)"),
+    of([3], {"type": "truncated_normal", "lower": "-inf", "upper": "inf", "mean": 1e14, "std": 0.5}),
+    of([4, 4], "eye"),
+]
+
+FILES = [
+    *(of([3, 5], "zeros", dtype=dtype) for dtype in floats.DTYPES),
+    *(of(shape, "zeros") for shape in ([], [0], [7], [1, 1], [100000], [12, 34, 56], [1] * 8, [2 ** 31], [0, 9223372036854775807], [12345678901, 0, 123456789])),
+    of([40, 50], "zeros", slice="1:3,:7"),
+    of([2 ** 36], "zeros", dtype="f8_e4m3", slice="1:1234567890"),
+    of([5, 4], "zeros", shard="0:3/4"),
+    *(of([3, 5], "zeros", dtype=dtype, format="safetensors") for dtype in floats.DTYPES),
+    of([], "ones", format="safetensors"),
+    of([5, 0], "ones", format="safetensors"),
+    of([4, 6], "normal", slice="1:3,2:", format="safetensors", trial=12345678901234567),
+    {"experiment": 'a"b\\c/\n\u0001\u007fé日', "name": '\t"λ\\', "shape": [2], "init": "zeros", "format": "safetensors"},
+    of([2, 3], "normal", format="raw"),
+]
+
+TRANSFORMER = {
+    "defaults": {"init": "normal(std=0.02)", "dtype": "bf16"},
+    "rules": [
+        {"match": "*.bias", "init": "zeros"},
+        {"match": {"name": "*norm*", "rank": 1}, "init": "ones", "dtype": "f32"},
+        {"match": "*.out.weight", "init": "normal(std=0.02/sqrt(2*layers))"},
+        {"match": "nothing", "init": "ones"},
+    ],
+    "tensors": [
+        {"name": "embed.weight", "shape": [11, 8]},
+        {"name": "blocks.0.norm.weight", "shape": [8]},
+        {"name": "blocks.0.norm.bias", "shape": [8]},
+        {"name": "blocks.0.in.weight", "shape": [12, 8]},
+        {"name": "blocks.0.in.bias", "shape": [12]},
+        {"name": "blocks.0.out.weight", "shape": [8, 12]},
+        {"name": "blocks.1.out.weight", "shape": [8, 12], "layout": "io"},
+        {"name": "head.weight", "shape": [11, 8], "init": {"type": "orthogonal", "gain": 0.5}, "dtype": "f64"},
+    ],
+}
+MANIFESTS = [
+    {"tensors": [{"name": "w", "shape": [2, 3], "init": "he_normal"}]},
+    TRANSFORMER,
+    # every field of a tensor, spelt in other ways
+    {"tensors": [{"shape": [2, 3, 4], "name": "a/b", "init": " truncated_normal ( .5 , upper = inf )", "dtype": "float16", "layout": "io", "in_axis": [-1, 0], "out_axis": 1,
+                  "fan_in": 3, "fan_out": 4},
+                 {"name": "c", "shape": [2, 2], "init": "eye"},
+                 {"name": "d", "shape": [2, 3, 4], "init": "zeros()", "batch_axis": -1, "in_axis": 0, "out_axis": 1}]},
+    # names that need escapes, and shortest decimals
+    {"tensors": [{"name": 'q"\\\b\f\n\r\t\u0001\u001f\u007f/é日𝄞', "shape": [1], "init": "uniform(-1e-7,1e22)"},
+                 {"name": "e", "shape": [1], "init": "constant(123456789012345680)"},
+                 {"name": "f", "shape": [1], "init": "constant(999999999999999)"},
+                 {"name": "g", "shape": [1], "init": "constant(0.1)", "dtype": "double"},
+                 {"name": "h", "shape": [1], "init": "normal(5e-324,0.30000000000000004)"}]},
+    # precedence: the tensor, the rules in their order, the defaults; conditions; globs
+    {"layers": 7,
+     "defaults": {"init": "constant(1)", "dtype": "f16", "layout": "io"},
+     "rules": [{"match": "a?", "init": "constant(2)"},
+               {"match": "a[0-3x]", "init": "constant(3)", "dtype": "f64"},
+               {"match": "[!a]*", "init": "constant(layers)"},
+               {"match": {"rank": [2, 3]}, "layout": "oi", "fan_in": 9},
+               {"match": {"dtype": "half", "name": "*"}, "fan_out": 5},
+               {"match": "x\\*", "dtype": "f8_e5m2"}],
+     "tensors": [{"name": "a1", "shape": [2]}, {"name": "a12", "shape": [2]}, {"name": "ax", "shape": [2, 2], "dtype": "f32"}, {"name": "b", "shape": [1, 2, 3]},
+                 {"name": "x*", "shape": []}, {"name": "xy", "shape": []}, {"name": "日", "shape": [3], "init": "constant(-0)"}]},
+    # besides, and formulas with fans
+    {"rules": [{"match": {"beside": "weight", "beside_rank": [2, 5]}, "init": "fan_uniform(weight.fan_in)"},
+               {"match": {"beside": "weight"}, "init": "constant(weight.fan_out * 2 / 3)"},
+               {"match": "*weight", "init": "normal(std=1/sqrt(weight.fan_in), mean=0)"}],
+     "tensors": [{"name": "fc.weight", "shape": [6, 5]}, {"name": "fc.bias", "shape": [6]},
+                 {"name": "conv/weight", "shape": [4, 3, 2, 2], "layout": "oi"}, {"name": "conv/bias", "shape": [4]},
+                 {"name": "norm.weight", "shape": [5]}, {"name": "norm.bias", "shape": [5]}, {"name": "weight", "shape": [3, 9], "layout": "io"}]},
+    # the number of layers from block numbers
+    {"tensors": [{"name": "h.3.w", "shape": [2, 4], "init": "wang_normal(layers)"}, {"name": "h/11/5/w", "shape": [2, 4], "init": "wang_normal( layers * 2 )"},
+                 {"name": "v2.1234567890.w", "shape": [1], "init": "constant(sqrt(layers)*.5)"}]},
+]
+
+MODELS = [
+    {"manifest": MANIFESTS[0], "experiment": "vectors"},
+    {"manifest": TRANSFORMER, "experiment": "vectors", "trial": 3},
+    {"manifest": TRANSFORMER, "experiment": "vectors", "tensors": "blocks.*"},
+    *({"manifest": TRANSFORMER, "experiment": "vectors", "part": f"{k}/3"} for k in range(3)),
+    {"manifest": TRANSFORMER, "experiment": "vectors", "part": "6/40"},
+    *({"manifest": TRANSFORMER, "experiment": "vectors", "shard": f"0:{rank}/3"} for rank in range(3)),
+    {"manifest": TRANSFORMER, "experiment": "vectors", "shard": "1:1/2"},
+    {"manifest": TRANSFORMER, "experiment": "é \"日\"", "trial": 2 ** 63 - 1, "tensors": "*[!s]", "part": "1/2", "shard": "-1:0/3,0:1/2"},
+    {"manifest": MANIFESTS[4], "experiment": "vectors", "shard": "0:1/2"},
+]
+INDEXES = [
+    {"manifest": TRANSFORMER, "parts": 1},
+    {"manifest": TRANSFORMER, "parts": 4},
+    {"manifest": TRANSFORMER, "parts": 3, "tensors": "*weight"},
+]
+
+# Two daemons with these secret keys wrote into one ledger.
+SECRETS = [bytes(range(32)), bytes(range(100, 132))]
+
+
+def ledger_lines():
+    first, second = (ledger.public_key(secret).hex() for secret in SECRETS)
+    root = seeds.root_id(seeds.PUBLIC_ROOT).hex()
+    about = {"root": root, "experiment": 'exp "42"\n'}
+    drifted = {"experiment": "vectors", "name": "w", "shape": [3], "init": "normal(0,1)"}
+    return [
+        (first, answers.recorded_draw(GOOD, "2026-01-31T12:00:00.000Z")),
+        (first, answers.recorded_draw(drifted, "2026-01-31T12:00:00.001Z", drift=1)),
+        (second, answers.recorded_draw({**of([2, 3, 4], "he_uniform", in_axis=[0, 2], out_axis=1, fan_in=77, trial=2 ** 63 - 1), "name": "a\nb=1:λ"},
+                                       "2026-01-31T11:59:59.999Z", manifest=answers.manifest(MANIFESTS[0])["hash"])),
+        (first, {"time": "2026-02-28T23:59:59.999Z", "kind": "trials", **about, "trial": 0, "count": 1}),
+        (second, {"time": "2026-03-01T00:00:00.000Z", "kind": "trials", **about, "trial": 1, "count": 1000000, "key": "retry: 7"}),
+        (first, {"time": "2026-03-01T00:00:00.000Z", "kind": "pin", **about}),
+        (first, {"time": "9999-12-31T23:59:59.999Z", "kind": "unpin", **about}),
+        (second, answers.recorded_draw(of([], "zeros", dtype="f8_e4m3", layout="io", trial=1), "2028-02-29T00:00:00.000Z")),
+    ]
+
+
 def cells():
     for entry in catalogue.ENTRIES:
         shape, init, more = CELLS[entry.name]
@@ -368,6 +612,15 @@ def write(name, **lists):
 
 
 def main():
+    made = answers.lines(ledger_lines())
+    heads = [answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made), answers.head(SECRETS[1], "2026-06-01T00:00:00.000Z", made),
+             answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:2]), answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", [])]
+    write("refusals.json", refusals=list(map(answers.refusal, REFUSALS)))
+    write("plans.json", plans=list(map(answers.plan, PLANS)))
+    write("files.json", files=list(map(answers.file, FILES)))
+    write("manifests.json", manifests=list(map(answers.manifest, MANIFESTS)))
+    write("models.json", models=list(map(answers.model, MODELS)), indexes=list(map(answers.index, INDEXES)))
+    write("ledger.json", lines=made, heads=heads)
     write("seeds.json", seeds=[answers.seed(asked) for asked in SEEDS])
     for name, asked in (("draws.json", DRAWS), ("cells.json", cells()), ("edges.json", EDGES)):
         published = read(name, "draws")

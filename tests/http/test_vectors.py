@@ -1,0 +1,110 @@
+"""The published vectors (proto/vectors/), asked of the daemon: every answer is the one that the second implementation gave."""
+import hashlib
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+import sow_programs as sow
+
+VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors"
+# Larger answers are left to tests/unit/vectors.c, which makes every element of every vector.
+LARGEST = 1 << 20
+
+
+def load(name, key):
+    return json.loads((VECTORS / name).read_text())[key]
+
+
+def blake2b(data):
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
+def test_draws(daemon):
+    for name in ("draws.json", "cells.json", "edges.json"):
+        for vector in load(name, "draws"):
+            if vector["elements"] > LARGEST:
+                continue
+            answer = daemon.post("/v1/tensor", {**vector["request"], "format": "raw"})
+            assert answer.status == 200, (vector["request"], answer.body)
+            assert (answer.headers["Sower-Draw"], answer.headers["Sower-Seed"]) == (vector["draw"], vector["seed"]), vector["request"]
+            assert blake2b(answer.body) == vector["blake2b_256"], vector["request"]
+
+
+def test_refusals(daemon):
+    before = len(daemon.ledger())
+    for vector in load("refusals.json", "refusals"):
+        if "query" in vector:
+            answer = daemon.request("GET", f"/v1/tensor?{vector['query']}")
+        else:
+            answer = daemon.request("POST", "/v1/tensor", vector.get("body") or json.dumps(vector["request"]))
+        assert answer.status == vector["status"], (vector, answer.body)
+        assert answer.problem().get("param", "") == vector["param"], (vector, answer.body)
+    assert len(daemon.ledger()) == before
+
+
+def test_plans(daemon):
+    for vector in load("plans.json", "plans"):
+        plan = daemon.post("/v1/plan", vector["request"]).json()
+        assert {name: plan[name] for name in vector["plan"]} == vector["plan"], vector["request"]
+
+
+def test_files(daemon):
+    """Of an answer, which may have terabytes, only the bytes before the elements are fetched."""
+    for vector in load("files.json", "files"):
+        header = bytes.fromhex(vector["header"])
+        fields = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in vector["request"].items()}
+        answer = daemon.get("/v1/tensor", headers={"Range": f"bytes=0-{max(len(header), 1) - 1}"}, **fields)
+        assert answer.status == 206 and answer.headers["Content-Range"].endswith(f"/{vector['bytes']}"), (vector["request"], answer.body)
+        assert answer.body[:len(header)] == header, vector["request"]
+
+
+def test_manifests(daemon):
+    for vector in load("manifests.json", "manifests"):
+        kept = daemon.post("/v1/manifests", vector["manifest"])
+        assert kept.status == 200, kept.body
+        assert [kept.json()[name] for name in ("manifest", "tensors", "bytes")] == [vector["hash"], vector["tensors"], vector["bytes"]]
+        assert daemon.get("/v1/manifests", manifest=vector["hash"]).body.decode() == vector["canonical"] + "\n"
+
+
+def test_models(daemon):
+    for vector in load("models.json", "models"):
+        narrowed = {name: vector[name] for name in ("experiment", "trial", "tensors", "part", "shard") if name in vector}
+        known = daemon.post("/v1/manifests", vector["manifest"]).json()["manifest"]
+        answer = daemon.get("/v1/model", manifest=known, **narrowed)
+        assert answer.status == 200, answer.body
+        assert answer.body.hex().startswith(vector["header"]), narrowed
+        assert (len(answer.body), blake2b(answer.body)) == (vector["bytes"], vector["blake2b_256"]), narrowed
+        assert daemon.get("/v1/stats", manifest=known, **narrowed).json()["digest"] == vector["digest"], narrowed
+
+
+def test_indexes(daemon):
+    for vector in load("models.json", "indexes"):
+        known = daemon.post("/v1/manifests", vector["manifest"]).json()["manifest"]
+        narrowed = {name: vector[name] for name in ("parts", "tensors") if name in vector}
+        assert daemon.get("/v1/model/index", manifest=known, **narrowed).json() == vector["index"]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """The published lines, as an export has them."""
+    path = tmp_path / "ledger.ndjson"
+    path.write_text("".join(json.dumps(vector["line"], ensure_ascii=False) + "\n" for vector in load("ledger.json", "lines")))
+    return path
+
+
+def verify(path, head, tmp_path):
+    signed = tmp_path / "head.json"
+    signed.write_text(json.dumps(head))
+    command = [sow.SOW, "ledger", "verify", path, "--head", signed, "-w", head["writer"]]
+    return subprocess.run(command, env=sow.environment(), capture_output=True, text=True, timeout=sow.PATIENCE)
+
+
+def test_lines_and_heads(exported, tmp_path):
+    for vector in load("ledger.json", "heads"):
+        done = verify(exported, vector["head"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        signature = vector["head"]["signature"]
+        done = verify(exported, {**vector["head"], "signature": ("0" if signature[0] != "0" else "1") + signature[1:]}, tmp_path)
+        assert done.returncode != 0

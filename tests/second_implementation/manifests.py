@@ -1,0 +1,231 @@
+"""Section 14: manifests. Rules, globs and formulas come to a list of tensors, which has one canonical form."""
+import math
+import re
+
+from . import requests
+from .expressions import NUMBER, shortest
+from .formats import compact, count
+from .refusal import Refusal
+from .seeds import PUBLIC_ROOT, blake2b
+
+GIVEN = ("init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out")
+
+
+def refuse(why, param="tensors"):
+    raise Refusal(param, why)
+
+
+# Globs
+
+def elements(pattern):
+    """The elements of a glob: None for a star, else a function that says whether it takes a character."""
+    found, at = [], 0
+    while at < len(pattern):
+        letter = pattern[at]
+        at += 1
+        if letter == "*":
+            found.append(None)
+        elif letter == "?":
+            found.append(lambda c: True)
+        elif letter == "[":
+            taker, at = character_set(pattern, at)
+            found.append(taker)
+        else:
+            if letter == "\\":
+                if at == len(pattern):
+                    refuse("a pattern ends in a backslash")
+                letter = pattern[at]
+                at += 1
+            found.append(letter.__eq__)
+    return found
+
+
+def character_set(pattern, at):
+    negated = pattern[at:at + 1] == "!"
+    at += negated
+    ranges, first = [], at
+
+    def letter():
+        nonlocal at
+        at += pattern[at] == "\\" and at + 1 < len(pattern)
+        at += 1
+        return pattern[at - 1]
+
+    while at < len(pattern) and (pattern[at] != "]" or at == first):
+        low = high = letter()
+        if pattern[at:at + 1] == "-" and pattern[at + 1:at + 2] not in ("]", ""):
+            at += 1
+            high = letter()
+        ranges.append((low, high))
+    if at == len(pattern):
+        refuse("a pattern has a [ without a ]")
+    return (lambda c: any(low <= c <= high for low, high in ranges) != negated), at + 1
+
+
+def matches(pattern, name):
+    """Whether the glob matches the whole name."""
+    reached = {0}  # numbers of elements that the name so far may have taken
+    parts = elements(pattern)
+
+    def with_stars(places):
+        for place in sorted(places):
+            while place < len(parts) and parts[place] is None:
+                place += 1
+                places = places | {place}
+        return places
+
+    reached = with_stars(reached)
+    for c in name:
+        reached = with_stars({place if parts[place] is None else place + 1
+                              for place in reached if place < len(parts) and (parts[place] is None or parts[place](c))})
+    return len(parts) in reached
+
+
+# Names
+
+def beside(name, part):
+    """The name with this in place of its last part."""
+    return name[:max(name.rfind("."), name.rfind("/")) + 1] + part
+
+
+def block_number(name):
+    for part in re.split(r"[./]", name):
+        if re.fullmatch(r"[0-9]{1,9}", part):
+            return int(part)
+    return None
+
+
+class Manifest:
+    def __init__(self, body):
+        top = requests.read_object(body)
+        self.own = {tensor["name"]: tensor for tensor in top["tensors"]}
+        self.rules, self.defaults = top.get("rules", []), top.get("defaults", {})
+        numbers = [number for number in map(block_number, self.own) if number is not None]
+        self.layers = top.get("layers") or (max(numbers) + 1 if numbers else None)
+        self.matched = set()
+        self.tensors = [self.request({**fields, "init": self.expanded(name, fields)}) for name, fields in self.gathered()]
+        self.canonical = '{"tensors":[' + ",".join(compact(canonical_tensor(tensor)) for tensor in self.tensors) + "]}"
+        self.hash = blake2b(self.canonical.encode())
+
+    def gathered(self):
+        for name in self.own:
+            fields = self.fields(name)
+            if "init" not in fields:
+                refuse(f"nothing says how {name} is initialized")
+            yield name, fields
+
+    def fields(self, name):
+        """What is said of a tensor, by itself and for it."""
+        own = self.own[name]
+        fields = dict(own)
+        for number, rule in enumerate(self.rules):
+            if self.holds(rule["match"], name):
+                self.matched.add(number)
+                fields = {**rule, **fields}
+        fields.pop("match", None)
+        return {**self.defaults, **fields}
+
+    def holds(self, match, name):
+        if isinstance(match, str):
+            return matches(match, name)
+        own = self.own[name]
+        neighbour = self.own.get(beside(name, match.get("beside", "")))
+        dtype = requests.DTYPE_NAMES[own.get("dtype", self.defaults.get("dtype", "f32"))]
+        return ((matches(match["name"], name) if "name" in match else True)
+                and ranked(match.get("rank"), own)
+                and ("dtype" not in match or requests.DTYPE_NAMES[match["dtype"]] == dtype)
+                and ("beside" not in match or (neighbour is not None and neighbour is not own and ranked(match.get("beside_rank"), neighbour))))
+
+    def request(self, fields, experiment="-", trial=0, root=PUBLIC_ROOT):
+        return requests.Request({**fields, "experiment": experiment, "trial": trial}, requests.JsonReader(), root)
+
+    # Formulas
+
+    def expanded(self, name, fields):
+        """The initializer with numbers in place of its formulas."""
+        init = fields["init"]
+        if not isinstance(init, str) or "(" not in init:
+            return init
+        begin = init.index("(") + 1
+        text, depth, start = init[:begin], 0, begin
+        for at in range(begin, len(init)):
+            if depth == 0 and init[at] in ",)":
+                text += self.argument(init[start:at], name) + init[at]
+                start = at + 1
+            depth += (init[at] == "(") - (init[at] == ")")
+            if depth < 0:
+                return text + init[at + 1:]
+        return text
+
+    def argument(self, text, name):
+        before, equals, value = text.rpartition("=")
+        plain = value.strip(" ")
+        if not re.search(r"[*/(]", plain) and plain != "layers" and not re.search(r".\.fan_(in|out)$", plain):
+            return text
+        result = Formula(plain, lambda word: self.term(word, name)).value
+        return before + equals + (str(int(result)) if 0 <= result <= 2 ** 53 and result == math.floor(result) else shortest(result))
+
+    def term(self, word, name):
+        if word == "layers" and self.layers:
+            return float(self.layers)
+        part, dot, fan = word.rpartition(".")
+        neighbour = beside(name, part)
+        if fan not in ("fan_in", "fan_out") or neighbour not in self.own:
+            refuse(f"{word} is unknown")
+        request = self.request({**self.fields(neighbour), "init": "zeros"})
+        return float(max(request.draw.tensor.fans[fan == "fan_out"], 1))
+
+
+class Formula:
+    def __init__(self, text, term):
+        self.symbols = re.findall(r"[*/()]|[^*/() ]+", text)
+        self.term = term
+        self.value = self.product()
+        if self.symbols or not math.isfinite(self.value):
+            refuse("no formula")
+
+    def product(self):
+        value = self.factor()
+        while self.symbols and self.symbols[0] in "*/":
+            if self.symbols.pop(0) == "*":
+                value *= self.factor()
+            else:
+                value = quotient(value, self.factor())
+        return value
+
+    def factor(self):
+        symbol = self.symbols.pop(0) if self.symbols else refuse("a formula ends early")
+        if NUMBER.fullmatch(symbol):
+            return float(symbol)
+        if symbol != "sqrt":
+            return self.term(symbol)
+        if self.symbols[:1] != ["("]:
+            refuse("no parenthesis")
+        del self.symbols[0]
+        value = self.product()
+        if self.symbols[:1] != [")"]:
+            refuse("no parenthesis")
+        del self.symbols[0]
+        return math.sqrt(value) if value >= 0 else math.nan
+
+
+def quotient(a, b):
+    return a / b if b != 0 else math.nan if a == 0 else math.copysign(math.inf, a) * math.copysign(1, b)
+
+
+def ranked(wanted, tensor):
+    least, most = wanted if isinstance(wanted, list) else (0, 8) if wanted is None else (wanted, wanted)
+    return least <= len(tensor["shape"]) <= most
+
+
+def canonical_tensor(request):
+    """The members of a tensor in the canonical form, in their order."""
+    members = {"batch_axis": request.batch_axes, "dtype": request.dtype, "fan_in": request.fan_in, "fan_out": request.fan_out,
+               "in_axis": request.in_axes, "init": str(request.initializer), "layout": request.layout, "name": request.name,
+               "out_axis": request.out_axes, "shape": request.shape}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def size(request):
+    """The bytes of a whole tensor."""
+    return count(request.shape) * request.draw.tensor.dtype.size

@@ -1,0 +1,50 @@
+"""Section 15: the tensors of a manifest, or some of them, in one safetensors file."""
+from . import formats, manifests, requests
+from .seeds import PUBLIC_ROOT
+
+
+def chosen(manifest, tensors=None, part=None):
+    """The tensors that a glob takes and that are in a part."""
+    taken = [tensor for tensor in manifest.tensors if tensors is None or manifests.matches(tensors, tensor.name)]
+    if part is None:
+        return taken
+    k, n = (int(number) for number in part.split("/"))
+    total, before, kept = sum(map(manifests.size, taken)), 0, []
+    for tensor in taken:
+        place = min(before * n // total, n - 1) if total else 0
+        if place == k:
+            kept.append(tensor)
+        before += manifests.size(tensor)
+    return kept
+
+
+def region(shape, shard):
+    """What a shard leaves of a tensor: all of it where it lacks an axis."""
+    axes = [int(piece.split(":")[0]) for piece in shard.split(",")] if shard else []
+    if not axes or any(not -len(shape) <= axis < len(shape) for axis in axes):
+        return [(0, length) for length in shape]
+    return requests.sharded(shard, shape)
+
+
+class Model:
+    def __init__(self, manifest, experiment, trial=0, tensors=None, part=None, shard=None, root=PUBLIC_ROOT):
+        narrowed = {name: text for name, text in (("tensors", tensors), ("part", part), ("shard", shard)) if text is not None}
+        entries, self.elements, at = {}, [], 0
+        for tensor in chosen(manifest, tensors, part):
+            request = manifest.request({**manifests.canonical_tensor(tensor)}, experiment, trial, root)
+            request.region = region(request.shape, shard)
+            shape = [stop - start for start, stop in request.region]
+            data = request.bytes()
+            entries[tensor.name] = formats.entry(tensor.dtype, shape, at, at + len(data))
+            self.elements.append(data)
+            at += len(data)
+        about = formats.metadata(experiment, trial, root, manifest=manifest.hash.hex(), **narrowed)
+        self.header = formats.safetensors_header(about, entries)
+        self.file = self.header + b"".join(self.elements)
+
+
+def index(manifest, parts, tensors=None):
+    """The index of a model's parts."""
+    taken = chosen(manifest, tensors)
+    files = {tensor.name: f"model-{k + 1:05}-of-{parts:05}.safetensors" for k in range(parts) for tensor in chosen(manifest, tensors, f"{k}/{parts}")}
+    return {"metadata": {"total_size": sum(map(manifests.size, taken))}, "weight_map": {tensor.name: files[tensor.name] for tensor in taken}}
