@@ -75,7 +75,7 @@ $(BUILD)/%.o: %.c
 
 # Debian's packages, the same names in 12 and 13.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
-PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl postgresql
+PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
 # nginx and Varnish, which their packages start on ports 80 and 6081, and HAProxy are only for CI and bench; their tests are skipped

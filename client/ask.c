@@ -1,55 +1,76 @@
 #include "ask.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
 #include "../proto/json.h"
 #include "report.h"
 
+static const char JSON[] = "application/json";
+
+/* A text on its way. */
 struct body {
-    struct sower_buffer text;
+    struct sower_buffer *text;
     size_t most;
+    char fault[64 + HTTP_FIELD_SIZE]; /* why it was stopped: a clause for report_stranger */
 };
 
 static bool begin(void *context, const struct http_answer *answer)
 {
-    (void)context, (void)answer;
-    return true;
+    struct body *body = context;
+    body->text->length = 0; /* an answer that broke comes again from its start */
+    if (strncasecmp(answer->type, JSON, strlen(JSON)) != 0) {
+        snprintf(body->fault, sizeof body->fault, "not in JSON: its type is \"%s\"", answer->type);
+    } else if (answer->length > 0 && (uint64_t)answer->length > body->most) {
+        snprintf(body->fault, sizeof body->fault, "with more than %zu bytes", body->most);
+    }
+    return body->fault[0] == '\0';
 }
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
     struct body *body = context;
-    sower_buffer_bytes(&body->text, bytes, size);
-    return !body->text.failed && body->text.length <= body->most;
+    if (size > body->most - body->text->length) {
+        snprintf(body->fault, sizeof body->fault, "with more than %zu bytes", body->most);
+        return false;
+    }
+    sower_buffer_bytes(body->text, bytes, size);
+    return !body->text->failed;
 }
 
-json_t *ask_read(const struct options *options, const struct http_answer *answer,
-                 const struct sower_buffer *body, const char *wrong, enum sow_exit *result)
+enum sow_exit ask_text(const struct options *options, const struct http_question *question, size_t most,
+                       struct sower_buffer *text, struct http_answer *answer)
 {
-    json_error_t error;
-    json_t *object = body->failed ? NULL : sower_json_load(body->text, body->length, 0, &error);
-    if (json_is_object(object)) {
-        return object;
+    struct body body = {.text = text, .most = most};
+    struct http_receiver receiver = {begin, receive, NULL, &body, true};
+    enum http_end end = http_ask(options, question, &receiver, answer);
+    if (text->failed) {
+        return report_memory(options);
     }
-    bool memory = body->failed || (object == NULL && json_error_code(&error) == json_error_out_of_memory);
-    *result = memory ? report_memory(options) : report_stranger(options, answer, wrong);
-    json_decref(object);
-    return NULL;
+    return end == HTTP_DONE      ? SOW_DONE
+           : end == HTTP_STOPPED ? report_stranger(options, answer, body.fault)
+                                 : report_answer(options, answer);
 }
 
 json_t *ask_json(const struct options *options, const struct http_question *question, size_t most,
                  struct http_answer *answer, enum sow_exit *result)
 {
-    struct body body = {.most = most};
-    struct http_receiver receiver = {begin, receive, NULL, &body};
-    enum http_end end = http_ask(options, question, &receiver, answer);
-    static const char wrong[] = "not with an object in JSON";
+    struct sower_buffer text = {0};
+    json_error_t error;
     json_t *object = NULL;
-    if (end != HTTP_DONE && end != HTTP_STOPPED) {
-        *result = report_answer(options, answer);
-    } else if (end == HTTP_DONE || body.text.failed) {
-        object = ask_read(options, answer, &body.text, wrong, result);
-    } else {
-        *result = report_stranger(options, answer, wrong);
+    *result = ask_text(options, question, most, &text, answer);
+    if (*result == SOW_DONE) {
+        object = sower_json_load(text.text, text.length, JSON_REJECT_DUPLICATES, &error);
+        *result = object == NULL && json_error_code(&error) == json_error_out_of_memory
+                      ? report_memory(options)
+                  : !json_is_object(object) ? report_stranger(options, answer, "not with an object in JSON")
+                                            : SOW_DONE;
     }
-    sower_buffer_free(&body.text);
+    if (*result != SOW_DONE) {
+        json_decref(object);
+        object = NULL;
+    }
+    sower_buffer_free(&text);
     return object;
 }

@@ -1,4 +1,4 @@
-/* Answers in JSON: read whole, and told about when there is none. */
+/* Answers in JSON: read whole, up to a size that the caller knows, and told about when there is none. */
 #ifndef SOW_ASK_H
 #define SOW_ASK_H
 
@@ -9,15 +9,15 @@
 #include "../proto/buffer.h"
 #include "http.h"
 
-/* Asks and returns the object of the answer, of at most `most` bytes. NULL when the daemon refused, could not
- * be reached or answered something else, which has been told then; *result is the status to exit with. A
- * caller who misses something in the object may still report `answer`. */
+/* Asks, and adds the text of the answer to `text`, which is empty; it must be JSON by its media type and have
+ * at most `most` bytes. Anything else has been told. The caller releases the text in either case, and may
+ * still report `answer`. */
+enum sow_exit ask_text(const struct options *options, const struct http_question *question, size_t most,
+                       struct sower_buffer *text, struct http_answer *answer);
+
+/* The same for one object. NULL when there is none, which has been told then; *result is the status to exit
+ * with. */
 json_t *ask_json(const struct options *options, const struct http_question *question, size_t most,
                  struct http_answer *answer, enum sow_exit *result);
-
-/* The object in a body that has come, NULL as above: memory has run out, or the body is something else, which
- * `wrong` tells, a clause for report_stranger. */
-json_t *ask_read(const struct options *options, const struct http_answer *answer,
-                 const struct sower_buffer *body, const char *wrong, enum sow_exit *result);
 
 #endif

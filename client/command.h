@@ -9,13 +9,16 @@
 struct option_group;
 struct options;
 
-/* How sow ends. A request that is refused offline, by the daemon's own rules, ends as if the daemon had
- * refused it. */
+/* How sow ends; sow.1 has the same table. A request that is refused offline, by the daemon's own rules, ends
+ * as if the daemon had refused it. */
 enum sow_exit {
     SOW_DONE = 0,
-    SOW_REFUSED = 1,   /* the daemon answered, and said no; or what was checked does not fit */
+    SOW_REFUSED = 1,   /* the request was refused: asked again, it would be refused again. Or a ledger, or a
+                          tensor   of it, that verify or replay looked at does not fit */
     SOW_USAGE = 2,     /* the command line was wrong; nothing was asked */
-    SOW_TRANSPORT = 3, /* no daemon, a connection that was cut, or bytes that could not be written */
+    SOW_TRANSPORT = 3, /* it could not be done now, or not from here: no daemon, one that is busy, an answer
+                          that is not what it must be, a connection that broke, a file that could not be read
+                          or written, memory that ran out */
 };
 
 struct command {

@@ -112,7 +112,7 @@ static void pause_before(struct fetching *fetching, int attempt)
 static bool ask(struct stretch *stretch)
 {
     const struct download *download = stretch->fetching->download;
-    struct http_receiver receiver = {begin, receive, NULL, stretch};
+    struct http_receiver receiver = {begin, receive, NULL, stretch, false};
     char range[64];
     snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, atomic_load(&stretch->at), stretch->stop - 1);
     struct http_question question = {.path = download->path,
@@ -120,7 +120,7 @@ static bool ask(struct stretch *stretch)
                                      .pair_count = download->pair_count,
                                      .range = range,
                                      .etag = download->etag};
-    enum http_end end = http_ask(download->options, &question, &receiver, &stretch->answer);
+    enum http_end end = http_ask_once(download->options, &question, &receiver, &stretch->answer);
     return end == HTTP_DONE || end == HTTP_FAILED || (end == HTTP_REFUSED && stretch->answer.status >= 500);
 }
 

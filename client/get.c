@@ -112,18 +112,13 @@ static void summarize(const struct getting *getting, const struct http_answer *a
 static enum sow_exit transfer(struct getting *getting, const struct tensor_fields *fields)
 {
     const struct options *options = getting->options;
-    struct http_receiver receiver = {begin, receive, tick, getting};
+    struct http_receiver receiver = {begin, receive, tick, getting, false};
     struct http_answer answer;
-    json_t *body;
-    if (!tensor_json(fields, &body)) {
-        return report_memory(options);
-    }
     struct http_question question = {
-        .path = "/v1/tensor", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
+        .path = "/v1/tensor", .pairs = fields->pairs, .pair_count = fields->count};
     progress_begin(&getting->progress, options_value(options, "quiet") != NULL,
                    options_value(options, "progress") != NULL);
     enum http_end end = http_ask(options, &question, &receiver, &answer);
-    json_decref(body);
     if (end == HTTP_DONE) {
         progress_store(&getting->progress);
         getting->write_errno = output_finish(&getting->output) ? 0 : errno;
@@ -164,10 +159,15 @@ static enum sow_exit run(const struct options *options)
     if (getting.path != NULL && strcmp(getting.path, "-") == 0) {
         getting.path = NULL;
     }
+    struct sower_request request;
+    enum sow_exit result = tensor_request(options, &fields, &request);
+    if (result != SOW_DONE) {
+        return result;
+    }
     if (!output_open(&getting.output, getting.path)) {
         return options_error(options, "cannot write %s: %s.", getting.path, strerror(errno));
     }
-    enum sow_exit result = transfer(&getting, &fields);
+    result = transfer(&getting, &fields);
     output_discard(&getting.output);
     return result;
 }

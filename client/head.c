@@ -9,7 +9,7 @@
 
 #include "../proto/json.h"
 #include "../proto/record.h"
-#include "http.h"
+#include "ask.h"
 #include "output.h"
 #include "report.h"
 
@@ -26,35 +26,18 @@ static const struct option_group HEAD_OPTIONS = {"The head", HEAD};
 
 static const struct option_group *const GROUPS[] = {&HEAD_OPTIONS, &http_options, &options_common, NULL};
 
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    struct sower_buffer *body = context;
-    sower_buffer_bytes(body, bytes, size);
-    return !body->failed && body->length <= HEAD_TEXT_MAX;
-}
-
 enum sow_exit head_fetch(const struct options *options, struct sower_head *head)
 {
-    struct sower_buffer body = {0};
+    struct sower_buffer text = {0};
     struct sower_problem problem;
-    struct http_receiver receiver = {begin, receive, NULL, &body};
-    struct http_question question = {.path = "/v1/ledger/head"};
+    const struct http_question question = {.path = "/v1/ledger/head"};
     struct http_answer answer;
-    enum http_end end = http_ask(options, &question, &receiver, &answer);
-    enum sow_exit result = SOW_DONE;
-    if (end != HTTP_DONE && end != HTTP_STOPPED) {
-        result = report_answer(options, &answer);
-    } else if (end == HTTP_STOPPED || body.length == 0 ||
-               !sower_head_read_text(body.text, body.length, head, &problem)) {
+    enum sow_exit result = ask_text(options, &question, HEAD_TEXT_MAX, &text, &answer);
+    if (result == SOW_DONE &&
+        (text.length == 0 || !sower_head_read_text(text.text, text.length, head, &problem))) {
         result = report_stranger(options, &answer, "not with the head of a ledger");
     }
-    sower_buffer_free(&body);
+    sower_buffer_free(&text);
     return result;
 }
 

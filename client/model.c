@@ -63,7 +63,7 @@ static bool receive(void *context, const void *bytes, size_t size)
 /* Asks for the header alone: size and entity tag, and whether a tensor drifts. Nothing is recorded yet. */
 static enum sow_exit ask_head(const struct fetch *fetch, struct http_answer *answer)
 {
-    struct http_receiver receiver = {begin, receive, NULL, NULL};
+    struct http_receiver receiver = {begin, receive, NULL, NULL, false};
     struct http_question question = {.path = "/v1/model",
                                      .pairs = fetch->request.pairs,
                                      .pair_count = fetch->request.pair_count,

@@ -14,7 +14,6 @@
 #include "../proto/manifest_read.h"
 #include "../proto/text.h"
 #include "ask.h"
-#include "http.h"
 #include "like.h"
 #include "report.h"
 #include "root.h"
@@ -41,6 +40,9 @@ static const struct option_rule CHOICE[] = {
 
 const struct option_group model_options = {"The model", MODEL};
 const struct option_group model_options_choice = {"The part of it", CHOICE};
+
+/* A sentence for each of 256 rules that match nothing, of 400 bytes at most, each of six. */
+enum { ANSWER_SIZE_MAX = 1 << 20 };
 
 /* Reads the manifest's text as JSON. */
 static enum sow_exit parse_file(struct model_request *request, const char *path,
@@ -253,38 +255,18 @@ static void collect_pairs(struct model_request *request)
     }
 }
 
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    sower_buffer_bytes(context, bytes, size);
-    return true;
-}
-
 enum sow_exit model_request_store(const struct model_request *request)
 {
-    struct sower_buffer body = {0};
-    struct http_receiver receiver = {begin, receive, NULL, &body};
-    struct http_question question = {
+    const struct http_question question = {
         .path = "/v1/manifests", .text = request->text, .text_size = strlen(request->text)};
     struct http_answer answer;
-    enum sow_exit result = SOW_DONE;
-    if (http_ask(request->options, &question, &receiver, &answer) != HTTP_DONE) {
-        result = report_answer(request->options, &answer);
-    } else {
-        static const char wrong[] = "with another hash of the manifest";
-        json_t *json = ask_read(request->options, &answer, &body, wrong, &result);
-        const char *hash = json_string_value(json_object_get(json, "manifest"));
-        if (json != NULL && (hash == NULL || strcmp(hash, request->hash) != 0)) {
-            result = report_stranger(request->options, &answer, wrong);
-        }
-        json_decref(json);
+    enum sow_exit result;
+    json_t *json = ask_json(request->options, &question, ANSWER_SIZE_MAX, &answer, &result);
+    const char *hash = json_string_value(json_object_get(json, "manifest"));
+    if (json != NULL && (hash == NULL || strcmp(hash, request->hash) != 0)) {
+        result = report_stranger(request->options, &answer, "with another hash of the manifest");
     }
-    sower_buffer_free(&body);
+    json_decref(json);
     return result;
 }
 

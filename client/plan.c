@@ -2,13 +2,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "../proto/answer.h"
 #include "../proto/json.h"
 #include "../proto/request.h"
 #include "../proto/text.h"
-#include "http.h"
+#include "ask.h"
 #include "report.h"
 #include "root.h"
 #include "tensor.h"
@@ -29,55 +27,14 @@ static const struct option_group *const GROUPS[] = {
     &root_options,        &http_options,        &options_common,        NULL,
 };
 
-/* The body of the answer, as it comes. */
-struct planning {
-    char text[PLAN_SIZE_MAX];
-    size_t size;
-};
-
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    struct planning *planning = context;
-    if (size > PLAN_SIZE_MAX - planning->size) {
-        return false;
-    }
-    memcpy(planning->text + planning->size, bytes, size);
-    planning->size += size;
-    return true;
-}
-
 /* The daemon's plan as an object; NULL after telling why there is none. */
 static json_t *ask(const struct options *options, const struct tensor_fields *fields, enum sow_exit *result)
 {
-    struct planning planning = {.size = 0};
-    struct http_receiver receiver = {begin, receive, NULL, &planning};
+    const struct http_question question = {
+        .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count};
     struct http_answer answer;
-    json_t *body;
-    if (!tensor_json(fields, &body)) {
-        *result = report_memory(options);
-        return NULL;
-    }
-    struct http_question question = {
-        .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count, .body = body};
-    enum http_end end = http_ask(options, &question, &receiver, &answer);
-    json_decref(body);
-    if (end != HTTP_DONE && end != HTTP_STOPPED) {
-        *result = report_answer(options, &answer);
-        return NULL;
-    }
-    json_error_t error;
-    json_t *plan = end == HTTP_DONE ? sower_json_load(planning.text, planning.size, 0, &error) : NULL;
-    if (end == HTTP_DONE && plan == NULL && json_error_code(&error) == json_error_out_of_memory) {
-        *result = report_memory(options);
-        return NULL;
-    }
-    if (!json_is_string(json_object_get(plan, "draw"))) {
+    json_t *plan = ask_json(options, &question, PLAN_SIZE_MAX, &answer, result);
+    if (plan != NULL && !json_is_string(json_object_get(plan, "draw"))) {
         json_decref(plan);
         *result = report_stranger(options, &answer, "not with a plan");
         return NULL;
@@ -86,28 +43,13 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
 }
 
 /* The same without a daemon. */
-static json_t *derive(const struct options *options, const struct tensor_fields *fields,
+static json_t *derive(const struct options *options, const struct sower_request *request,
                       enum sow_exit *result)
 {
-    struct sower_seed root;
-    struct sower_request request;
-    struct sower_problem problem;
-    json_t *object = NULL, *plan = NULL;
-    if (!root_read(options, &root, &problem)) {
-        *result = options_error(options, "%s", problem.sentence);
-        return NULL;
+    json_t *plan = sower_answer_plan(request);
+    if (plan == NULL) {
+        *result = report_memory(options);
     }
-    if (sower_request_fields_from_pairs(fields->pairs, fields->count, &object, &problem) &&
-        sower_request_parse(object, true, &root, &request, &problem)) {
-        plan = sower_answer_plan(&request);
-        if (plan == NULL) {
-            *result = report_memory(options);
-        }
-    } else {
-        *result = report_problem(options, &problem);
-    }
-    json_decref(object);
-    sodium_memzero(&root, sizeof root);
     return plan;
 }
 
@@ -177,6 +119,7 @@ static void print_card(const json_t *plan)
 static enum sow_exit run(const struct options *options)
 {
     struct tensor_fields fields;
+    struct sower_request request;
     enum sow_exit result = SOW_DONE;
     bool offline = options_value(options, "offline") != NULL;
     if (!tensor_collect(options, &fields)) {
@@ -185,7 +128,11 @@ static enum sow_exit run(const struct options *options)
     if (!offline && options_value(options, "root-key-file") != NULL) {
         return options_error(options, "--root-key-file goes with --offline; a daemon has its own root.");
     }
-    json_t *plan = offline ? derive(options, &fields, &result) : ask(options, &fields, &result);
+    result = tensor_request(options, &fields, &request);
+    if (result != SOW_DONE) {
+        return result;
+    }
+    json_t *plan = offline ? derive(options, &request, &result) : ask(options, &fields, &result);
     if (plan == NULL) {
         return result;
     }

@@ -134,7 +134,7 @@ static bool receive(void *context, const void *bytes, size_t size)
 static enum records_end read_daemon(struct records *records)
 {
     struct export export;
-    struct http_receiver receiver = {begin_answer, receive, NULL, &export};
+    struct http_receiver receiver = {begin_answer, receive, NULL, &export, false};
     struct http_question question = {.path = "/v1/ledger"};
     struct http_answer answer;
     begin(&export, records);

@@ -105,7 +105,7 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
 {
     struct sower_record_fields fields;
     struct asking asking;
-    struct http_receiver receiver = {begin, receive, NULL, &asking};
+    struct http_receiver receiver = {begin, receive, NULL, &asking, false};
     struct http_answer answer;
     sower_record_fields(record, &fields);
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};

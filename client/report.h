@@ -16,6 +16,9 @@ enum sow_exit report_answer(const struct options *options, const struct http_ans
 enum sow_exit report_stranger(const struct options *options, const struct http_answer *answer,
                               const char *why);
 
+/* What is waited for, after an exchange that failed: one line. */
+void report_wait(const struct options *options, const struct http_answer *answer, double seconds);
+
 /* A request that was refused offline, or that could not be read for a lack of memory. */
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
 

@@ -4,9 +4,7 @@
 
 #include <jansson.h>
 
-#include "../proto/buffer.h"
 #include "ask.h"
-#include "http.h"
 #include "model_request.h"
 #include "report.h"
 #include "root.h"
@@ -14,6 +12,10 @@
 #include "terminal.h"
 
 enum { LABEL_COLUMNS = 14, NAME_COLUMNS = 40, DIGEST_COLUMNS = 17, BAR_COLUMNS = 50 };
+
+/* Of the answer: some figures, and for each tensor its figures and its name, of 512 bytes, each of six at
+ * most. */
+enum { ANSWER_SIZE_MAX = 65536, TENSOR_SIZE_MAX = 8192 };
 
 static const struct option_rule STATS[] = {
     {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes"},
@@ -37,34 +39,13 @@ static const struct option_group *const GROUPS[] = {
     &http_options,        &options_common,       NULL,
 };
 
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    sower_buffer_bytes(context, bytes, size);
-    return true;
-}
-
-/* Asks, and returns the answer, or NULL with *result set. */
+/* Asks, and returns the answer, or NULL with *result set. `tensors` is how many it is of. */
 static json_t *ask(const struct options *options, const struct sower_pair *pairs, size_t count,
-                   enum sow_exit *result)
+                   size_t tensors, enum sow_exit *result)
 {
-    struct sower_buffer body = {0};
-    struct http_receiver receiver = {begin, receive, NULL, &body};
-    struct http_question question = {.path = "/v1/stats", .pairs = pairs, .pair_count = count};
+    const struct http_question question = {.path = "/v1/stats", .pairs = pairs, .pair_count = count};
     struct http_answer answer;
-    json_t *json = NULL;
-    if (http_ask(options, &question, &receiver, &answer) != HTTP_DONE) {
-        *result = report_answer(options, &answer);
-    } else {
-        json = ask_read(options, &answer, &body, "not with statistics", result);
-    }
-    sower_buffer_free(&body);
-    return json;
+    return ask_json(options, &question, ANSWER_SIZE_MAX + tensors * TENSOR_SIZE_MAX, &answer, result);
 }
 
 static void print_row(const json_t *stats, const char *key)
@@ -159,7 +140,9 @@ static enum sow_exit run_model(const struct options *options)
     struct model_request request;
     enum sow_exit result = model_request_read(&request, options, false);
     result = result == SOW_DONE ? model_request_store(&request) : result;
-    json_t *stats = result == SOW_DONE ? ask(options, request.pairs, request.pair_count, &result) : NULL;
+    json_t *stats = result == SOW_DONE
+                        ? ask(options, request.pairs, request.pair_count, request.model.count, &result)
+                        : NULL;
     model_request_free(&request);
     return stats != NULL ? print(options, stats, true) : result;
 }
@@ -194,7 +177,12 @@ static enum sow_exit run(const struct options *options)
     if (!tensor_collect(options, &fields)) {
         return SOW_USAGE;
     }
-    json_t *stats = ask(options, fields.pairs, fields.count, &result);
+    struct sower_request request;
+    result = tensor_request(options, &fields, &request);
+    if (result != SOW_DONE) {
+        return result;
+    }
+    json_t *stats = ask(options, fields.pairs, fields.count, 1, &result);
     return stats != NULL ? print(options, stats, false) : result;
 }
 

@@ -1,11 +1,12 @@
 #include "tensor.h"
 
-#include <stdint.h>
 #include <string.h>
 
-#include "../core/utf8.h"
-#include "../proto/json.h"
-#include "../proto/text.h"
+#include <jansson.h>
+#include <sodium.h>
+
+#include "report.h"
+#include "root.h"
 
 static const struct option_rule DRAW[] = {
     {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes"},
@@ -39,30 +40,27 @@ const struct option_group tensor_options_draw = {"The draw", DRAW};
 const struct option_group tensor_options_fans = {"How inputs and outputs are counted", FANS};
 const struct option_group tensor_options_answer = {"The part and its form", ANSWER};
 
-enum json_form { JSON_TEXT, JSON_WHOLE, JSON_WHOLE_LIST };
-
 static const struct field {
     const char *option;
     const char *name;
-    enum json_form form;
     bool required;
 } FIELDS[] = {
-    {"experiment", "experiment", JSON_TEXT, true},
-    {"trial", "trial", JSON_WHOLE, false},
-    {"name", "name", JSON_TEXT, true},
-    {"shape", "shape", JSON_WHOLE_LIST, true},
-    {"init", "init", JSON_TEXT, true},
-    {"dtype", "dtype", JSON_TEXT, false},
-    {"spec", "spec", JSON_WHOLE, false},
-    {"layout", "layout", JSON_TEXT, false},
-    {"in-axis", "in_axis", JSON_WHOLE_LIST, false},
-    {"out-axis", "out_axis", JSON_WHOLE_LIST, false},
-    {"batch-axis", "batch_axis", JSON_WHOLE_LIST, false},
-    {"fan-in", "fan_in", JSON_WHOLE, false},
-    {"fan-out", "fan_out", JSON_WHOLE, false},
-    {"slice", "slice", JSON_TEXT, false},
-    {"shard", "shard", JSON_TEXT, false},
-    {"format", "format", JSON_TEXT, false},
+    {"experiment", "experiment", true},
+    {"trial", "trial", false},
+    {"name", "name", true},
+    {"shape", "shape", true},
+    {"init", "init", true},
+    {"dtype", "dtype", false},
+    {"spec", "spec", false},
+    {"layout", "layout", false},
+    {"in-axis", "in_axis", false},
+    {"out-axis", "out_axis", false},
+    {"batch-axis", "batch_axis", false},
+    {"fan-in", "fan_in", false},
+    {"fan-out", "fan_out", false},
+    {"slice", "slice", false},
+    {"shard", "shard", false},
+    {"format", "format", false},
 };
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
@@ -104,50 +102,21 @@ const char *tensor_option(const char *field)
     return found != NULL ? found->option : NULL;
 }
 
-/* A whole number, or as text what is none. */
-static json_t *whole_json(const char *text)
+enum sow_exit tensor_request(const struct options *options, const struct tensor_fields *fields,
+                             struct sower_request *request)
 {
-    int64_t number;
-    return sower_text_integer(text, strlen(text), &number) ? json_integer(number) : json_string(text);
-}
-
-/* The same for whole numbers that commas separate. */
-static json_t *whole_list_json(const char *text)
-{
-    json_t *list = json_array();
-    for (const char *at = text; *at != '\0';) {
-        size_t length = strcspn(at, ",");
-        int64_t number;
-        if (!sower_text_integer(at, length, &number)) {
-            json_decref(list);
-            return json_string(text);
-        }
-        sower_json_append(&list, json_integer(number));
-        at += length;
-        at += *at == ',';
+    struct sower_seed root;
+    struct sower_problem problem;
+    json_t *object = NULL;
+    enum sow_exit result = SOW_DONE;
+    if (!root_read(options, &root, &problem)) {
+        return options_error(options, "%s", problem.sentence);
     }
-    return list;
-}
-
-static json_t *value_json(enum json_form form, const char *value)
-{
-    return form == JSON_WHOLE        ? whole_json(value)
-           : form == JSON_WHOLE_LIST ? whole_list_json(value)
-                                     : json_string(value);
-}
-
-bool tensor_json(const struct tensor_fields *fields, json_t **json)
-{
-    *json = NULL;
-    for (size_t i = 0; i < fields->count; i++) {
-        if (!sower_utf8_check(fields->pairs[i].value, fields->pairs[i].value_length)) {
-            return true;
-        }
+    if (!sower_request_fields_from_pairs(fields->pairs, fields->count, &object, &problem) ||
+        !sower_request_parse(object, true, &root, request, &problem)) {
+        result = report_problem(options, &problem);
     }
-    *json = json_object();
-    for (size_t i = 0; i < fields->count; i++) {
-        const struct sower_pair *pair = &fields->pairs[i];
-        sower_json_set(json, pair->key, value_json(find_field(pair->key)->form, pair->value));
-    }
-    return *json != NULL;
+    json_decref(object);
+    sodium_memzero(&root, sizeof root);
+    return result;
 }

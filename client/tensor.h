@@ -1,16 +1,16 @@
 /* Tensor requests on the command line: the options that name a tensor, and the request they make.
  *
  * Each option stands for one field of the request (--in-axis for in_axis). Only what is missing is judged
- * here: what the values mean is for the one parser in proto to say, in the daemon or offline. */
+ * here: what the values mean is for the one parser in proto to say. It says it here before a daemon is asked,
+ * so that what must come is known. */
 #ifndef SOW_TENSOR_H
 #define SOW_TENSOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <jansson.h>
-
 #include "../proto/fields.h"
+#include "../proto/request.h"
 #include "options.h"
 
 enum { TENSOR_FIELD_MAX = 24 };
@@ -30,9 +30,10 @@ bool tensor_collect(const struct options *options, struct tensor_fields *fields)
 /* The option of a field, "in-axis" for "in_axis"; NULL for what is none. */
 const char *tensor_option(const char *field);
 
-/* The JSON form of the fields: whole numbers and lists of them as such where the field takes them, text that
- * is neither as it is, for the daemon to refuse in its own words. *json is NULL where a value is not UTF-8,
- * which JSON cannot hold. False when memory runs out. */
-bool tensor_json(const struct tensor_fields *fields, json_t **json);
+/* The request that the fields make, read here by the daemon's own rules, under the root of --root-key-file
+ * where the command has that option and it is given, else under the public root. What is wrong has been told.
+ * The caller wipes the request's seed where the root is private. */
+enum sow_exit tensor_request(const struct options *options, const struct tensor_fields *fields,
+                             struct sower_request *request);
 
 #endif

@@ -54,7 +54,8 @@ static json_t *ask(const struct options *options, const struct sower_trials_requ
         .path = sower_experiment_address("/v1/experiments/", request->experiment, "/trials", path),
         .text = text,
         .text_size = (size_t)size,
-        .idempotency_key = request->key[0] != '\0' ? request->key : NULL};
+        .idempotency_key = request->key[0] != '\0' ? request->key : NULL,
+        .once = request->key[0] == '\0'};
     json_t *given = ask_json(options, &question, ANSWER_SIZE_MAX, &answer, result);
     const json_t *trial = json_object_get(given, "trial");
     if (given != NULL &&

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import socket
 import struct
 import subprocess
 import termios
@@ -16,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOW = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sow"
 SEED, DRAW = "5b" * 32, "d7" * 32
 TENSOR = ["--experiment", "exp-42", "--name", "w", "--shape", "4,4", "--init", "he_normal"]
+NO_RETRY = ["--retry-seconds", "0"]
 PATIENCE = 60  # seconds until a test that hangs fails; nothing is measured by it
 
 
@@ -179,3 +181,56 @@ class Terminal:
             pass
         os.close(self.master)
         return self.text
+
+
+class RawServer:
+    """A TCP server on a free port: `speak` gets each connection, its number from 0, and the bytes of the request's head."""
+
+    def __init__(self, speak, context=None, peek=False):
+        """`context`: an ssl.SSLContext, for a server that speaks TLS; `peek`: the head is left to `speak`."""
+        self.speak, self.context, self.peek = speak, context, peek
+        self.count = 0
+        self.ended = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self._accept)
+        self.threads = []
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=[connection, self.count])
+            self.count += 1
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection, number):
+        with connection:
+            try:
+                connection.settimeout(PATIENCE)
+                if self.context:
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                head = b""
+                while not self.peek and b"\r\n\r\n" not in head and (block := connection.recv(65536)):
+                    head += block
+                if head or self.peek:
+                    self.speak(connection, number, head)
+                if self.context:
+                    connection.unwrap()
+            except OSError:
+                pass  # clients that leave are the subject of some tests
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in [self.thread, *self.threads]:
+            thread.join()

@@ -183,7 +183,7 @@ def test_a_line_that_the_daemon_refuses_differs_and_the_others_are_compared(star
     assert replay(path).returncode == 0, "nothing is refused here"
 
 
-@pytest.mark.parametrize("status, answer", [(1, sow.problem(400, "This is too much.", "shape")), (1, sow.problem(503, "Not now.")),
+@pytest.mark.parametrize("status, answer", [(1, sow.problem(400, "This is too much.", "shape")), (3, sow.problem(503, "Not now.")),
                                             (3, sow.page(409, "<p>No", "text/html"))], ids=["400", "503", "stranger"])
 def test_the_line_is_named_that_could_not_be_compared(drawn, export, status, answer):
     """After one that could."""
@@ -196,13 +196,13 @@ def test_the_line_is_named_that_could_not_be_compared(drawn, export, status, ans
         handler.wfile.write(bodies[3])
 
     with sow.StandIn(answer_later) as stand_in:
-        done = replay(export([lines[3], lines[4], lines[5]]), "--online", "--server", stand_in.address)
+        done = replay(export([lines[3], lines[4], lines[5]]), "--online", "--server", stand_in.address, *sow.NO_RETRY)
     assert done.returncode == status, done.stderr
     assert [row[3] for row in done.rows] == ["ok"] and "line 5 could not be compared" in done.stderr
 
 
 def test_a_daemon_that_cannot_be_reached_ends_it(drawn, export):
-    done = replay(export(drawn[0]), "--online", "--server", "http://127.0.0.1:1")
+    done = replay(export(drawn[0]), "--online", "--server", "http://127.0.0.1:1", *sow.NO_RETRY)
     assert done.returncode == 3 and done.rows == [] and "line 1 could not be compared" in done.stderr
 
 

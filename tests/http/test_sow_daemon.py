@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from sow_programs import PATIENCE, environment, run
+from sow_programs import NO_RETRY, PATIENCE, environment, run
 
 DRAW = ["-e", "exp-42", "-t", "7", "-n", "layers.0.weight", "-s", "64,48", "-i", "he_normal"]
 
@@ -112,5 +112,5 @@ def test_a_daemon_that_has_ended_cannot_be_reached(start):
     daemon = start()
     good(daemon.url(""), "ledger")
     daemon.stop()
-    done = sow(daemon.url(""), "ledger")
+    done = sow(daemon.url(""), "ledger", *NO_RETRY)
     assert done.returncode == 3 and daemon.url("") in done.stderr

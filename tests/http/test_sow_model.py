@@ -6,7 +6,7 @@ import struct
 import threading
 
 import pytest
-from sow_programs import PATIENCE, Terminal, environment, run
+from sow_programs import NO_RETRY, PATIENCE, Terminal, environment, run
 from sow_programs import start as start_sow
 
 MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "gpt2", "layers": 2,
@@ -158,7 +158,7 @@ def test_connections_that_are_cut_are_taken_up_again(daemon, manifest, tmp_path)
 
 def test_connections_that_bring_nothing_are_given_up_and_leave_no_file(daemon, manifest, tmp_path):
     with Breaking(daemon, 0) as between:
-        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out")
+        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", *NO_RETRY)
     assert done.returncode == 3 and "broke" in done.stderr, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 

@@ -1,0 +1,24 @@
+/* Addresses: where the daemon is, and what is asked of it, as URLs (libcurl's parser). */
+#ifndef SOW_ADDRESS_H
+#define SOW_ADDRESS_H
+
+#include <stddef.h>
+
+#include "../proto/fields.h"
+#include "options.h"
+
+enum { ADDRESS_SIZE = 512 };
+
+/* The server of the option --server, else of SOW_SERVER, else http://127.0.0.1:7697, without a slash at the
+ * end; the caller's, NULL where it is no address. `shown` gets its form for messages, without user and
+ * password. */
+char *address_of_server(const struct options *options, char shown[ADDRESS_SIZE]);
+
+/* base, path, "?key=value&…", with every byte escaped that has to be; the caller's, NULL when memory runs
+ * out. */
+char *address_of_question(const char *base, const char *path, const struct sower_pair *pairs, size_t count);
+
+/* `text`, which is taken over, with `more` behind it. NULL when memory runs out, or either is NULL. */
+char *address_join(char *text, const char *more);
+
+#endif
