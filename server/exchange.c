@@ -146,10 +146,37 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
+/* Adds the fields that libmicrohttpd was not given; `text` is a copy of them, which is decoded in place. */
+static void add_bare_pairs(struct pairs *pairs, char *text)
+{
+    enum MHD_Result more = MHD_YES;
+    while (more == MHD_YES && *text != '\0') {
+        const size_t length = strcspn(text, "&");
+        char *next = text + length + (text[length] == '&');
+        text[length] = '\0';
+        for (char *c = text; *c != '\0'; c++) {
+            *c = *c == '+' ? ' ' : *c;
+        }
+        more = add_pair(pairs, MHD_GET_ARGUMENT_KIND, text, MHD_http_unescape(text), NULL, 0);
+        text = next;
+    }
+}
+
+bool sower_exchange_has_query(const struct sower_exchange *exchange)
+{
+    return MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0 ||
+           (exchange->bare_fields != NULL && exchange->bare_fields[0] != '\0');
+}
+
 bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
 {
     struct pairs pairs = {.count = 0, .too_many = false};
+    char bare_fields[SOWER_TARGET_MAX + 1] = "";
     MHD_get_connection_values_n(exchange->connection, MHD_GET_ARGUMENT_KIND, add_pair, &pairs);
+    if (exchange->bare_fields != NULL) {
+        memcpy(bare_fields, exchange->bare_fields, strlen(exchange->bare_fields) + 1);
+    }
+    add_bare_pairs(&pairs, bare_fields);
     if (pairs.too_many) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                                  "The query string has more than %d fields, which is more than there are.",
@@ -163,7 +190,7 @@ bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, str
     if (exchange->method != SOWER_POST) {
         return sower_exchange_query(exchange, fields, problem);
     }
-    if (MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) > 0) {
+    if (sower_exchange_has_query(exchange)) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "",
             "A POST takes its fields from the JSON object in its body; it has a query string "

@@ -77,6 +77,8 @@ struct sower_exchange {
 
     const char *target_fault; /* a sentence; NULL: the target is well-formed */
     size_t target_length;     /* as it came */
+    const char *bare_fields;  /* of the query, at its end and without "=": not given to libmicrohttpd
+                                 (library_guards.h); as they came; NULL: none */
     const char *authority;    /* the host that a target in absolute form names; NULL: one that is a path */
     bool short_target;        /* `target` is the path and query as they came; otherwise they are too long */
     char target[];
@@ -103,6 +105,8 @@ const char *sower_exchange_header(const struct sower_exchange *exchange, const c
 /* The fields of the request, from the query string or, for a POST, from the JSON body. *fields is the
  * caller's. */
 bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
+
+bool sower_exchange_has_query(const struct sower_exchange *exchange);
 
 /* The fields of the query string alone. */
 bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);

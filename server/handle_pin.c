@@ -82,8 +82,7 @@ static enum MHD_Result make(struct sower_exchange *exchange)
 /* The path says all. */
 static bool check_alone(struct sower_exchange *exchange, struct sower_problem *problem)
 {
-    return (exchange->body_size == 0 &&
-            MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0) ||
+    return (exchange->body_size == 0 && !sower_exchange_has_query(exchange)) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                              "A pin takes neither fields nor a body: PUT pins the experiment in the path, "
                              "DELETE unpins it.");

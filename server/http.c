@@ -25,9 +25,6 @@ enum {
     CONNECTION_MEMORY = 116 * 1024,
 };
 
-_Static_assert((int)CONNECTION_MEMORY >= (int)SOWER_GUARD_MEMORY,
-               "the guard against a fault of libmicrohttpd needs it");
-
 /* Of requests for whose exchange there was no memory. */
 static struct sower_exchange without;
 
@@ -154,10 +151,13 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
         enter(exchange, SOWER_PHASE_HEADERS);
         find_variable_route(exchange, sower_framing_path(target));
     }
-    /* Also when memory has run out. */
-    if (sower_guard_target(target) && exchange != NULL) {
+    const size_t tail = sower_guard_tail(target);
+    if (exchange != NULL && exchange->short_target) {
+        exchange->bare_fields = exchange->target + strlen(exchange->target) - tail;
+    } else if (exchange != NULL && tail > 0) {
         exchange->target_fault = "The last field of the query string has no value; it takes NAME=VALUE.";
     }
+    sower_guard_cut(target, tail); /* also when memory has run out */
     return exchange;
 }
 

@@ -3,18 +3,30 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-bool sower_guard_target(const char *target)
+size_t sower_guard_tail(const char *target)
 {
     const char *query = strchr(target, '?');
-    if (query == NULL || strnlen(target, SOWER_GUARD_TARGET_MAX + 1) <= SOWER_GUARD_TARGET_MAX) {
-        return false;
+    if (query == NULL) {
+        return 0;
     }
-    const char *ampersand = strrchr(query, '&'), *last = ampersand != NULL ? ampersand : query;
-    if (strchr(last, '=') != NULL) {
-        return false;
+    const char *end = query + strlen(query), *tail = end;
+    for (const char *at = end; at > query; at--) {
+        if (at[-1] == '=') {
+            break;
+        }
+        if (at[-1] == '&' || at - 1 == query) {
+            tail = at;
+        }
     }
-    *(char *)(query + 1) = '\0'; /* const in the callback's type, but not the library's buffer itself */
-    return true;
+    return (size_t)(end - tail);
+}
+
+void sower_guard_cut(const char *target, size_t tail)
+{
+    if (tail > 0) {
+        *(char *)(target + strlen(target) - tail) =
+            '\0'; /* const in the callback's type, but not the buffer */
+    }
 }
 
 int epoll_wait(int epoll, struct epoll_event *events, int count, int timeout)

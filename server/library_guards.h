@@ -2,12 +2,13 @@
  *
  * A. Versions 1.0.0 to 1.0.8 (Debian 13 has 1.0.1): a request without any header line, whose query ends in a
  * field without "=", ends the process if it leaves less than 1,500 bytes of the connection's buffer: the
- * library then computes with the field's value, a null pointer. It parses the query right after its URI log
- * callback, which gets the target where it lies in the library's own buffer. So that callback calls
- * sower_guard_target, which takes the query away from such a target, and the request is refused as soon as it
- * is complete. No allocation can fail on the way. Others were tried: a header value that is set for the
- * connection while the path is decoded (MHD_OPTION_UNESCAPE_CALLBACK) needs memory of the connection, which
- * is scarce just then, and a call that the library documents for another place.
+ * library then computes with the field's value, a null pointer. Whatever stands before the target can fill
+ * the buffer (a long method, blanks), so the target may be short. The library parses the query right after
+ * its URI log callback, which gets the target where it lies in the library's own buffer. So that callback
+ * cuts such fields off, whatever the version, and keeps them for the exchange to add again; a long target is
+ * refused instead. No allocation of the library can fail on the way. Others were tried: a header value that
+ * is set for the connection while the path is decoded (MHD_OPTION_UNESCAPE_CALLBACK) needs memory of the
+ * connection, which is scarce just then, and a call that the library documents for another place.
  *
  * B. All versions known today (0.9.75 to 1.0.10): a worker asks epoll_wait for at most 128 events, and when
  * it gets 128 it asks again, with the full timeout, before it serves any of them. With exactly 128, 256, …
@@ -19,15 +20,12 @@
 #ifndef SOWER_SERVER_LIBRARY_GUARDS_H
 #define SOWER_SERVER_LIBRARY_GUARDS_H
 
-#include <stdbool.h>
+#include <stddef.h>
 
-/* A target up to this length cannot bring fault A about if a connection has this memory: a field takes at
- * least two bytes of the target, and 64 for the library's own entry. */
-enum { SOWER_GUARD_TARGET_MAX = 512, SOWER_GUARD_MEMORY = 33 * SOWER_GUARD_TARGET_MAX + 2048 };
+/* How many bytes at the end of a target are query fields without "=", with what separates them. */
+size_t sower_guard_tail(const char *target);
 
-/* For the URI log callback, with the target as it lies in the library's buffer. True if the query was taken
- * away, and the request is to be refused. This is independent of the version, so that a request has the same
- * answer everywhere: no route of ours takes such a query. */
-bool sower_guard_target(const char *target);
+/* Cuts so many bytes off a target that lies in the library's buffer. */
+void sower_guard_cut(const char *target, size_t tail);
 
 #endif

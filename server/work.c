@@ -55,7 +55,7 @@ enum MHD_Result sower_work_refuse(struct sower_work *work)
 
 bool sower_work_check_query(struct sower_exchange *exchange, struct sower_problem *problem)
 {
-    return MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0 ||
+    return !sower_exchange_has_query(exchange) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
                              "A POST takes the manifest in its body; it has a query string as well.");
 }

@@ -3,6 +3,7 @@ import contextlib
 import pathlib
 import selectors
 import signal
+import urllib.parse
 
 import pytest
 
@@ -22,28 +23,44 @@ def without_headers(length):
             yield f"GET /healthz?{query} HTTP/{version}\r\n\r\n".encode()
 
 
+def without_headers_but_long(length):
+    """The same, where what stands before the target fills the library's buffer."""
+    yield b"A" * length + b" /healthz?a HTTP/1.0\r\n\r\n"
+    yield b"GET" + b" " * length + b"/healthz?a=b&b HTTP/1.0\r\n\r\n"
+
+
 # The library's buffer is nearly full at about half of the connection's memory, 58 KB, and at all of it.
 LENGTHS = [*range(57_000, 60_000, 150), *range(116_000, 119_000, 300), 600, 1_100, 14_000, 30_000, 100_000]
 
 
 def test_no_request_without_headers_ends_the_daemon(start, library):
-    daemon = start(environment=library)
+    daemon = start("--header-seconds", "1", environment=library)  # for so long 0.9.75 keeps a request that it has no room for
     requests = [request for length in LENGTHS for request in without_headers(length)]
+    requests += [request for length in (116_900, 117_174, 117_300, 118_000) for request in without_headers_but_long(length)]
     assert len(requests) >= 150
     for request in requests:
         connection = daemon.socket()
         with contextlib.suppress(OSError):  # the daemon may have cut the connection already
             connection.sendall(request)
         received = receive_all(connection)
-        assert received == b"" or received.split(b" ")[1] in (b"400", b"414", b"431"), (request[:40], len(request), received[:80])
+        assert received == b"" or received.split(b" ")[1] in (b"200", b"400", b"405", b"414", b"431"), (request[:40], len(request), received[:80])
     assert daemon.get("/healthz").status == 200
 
 
 def test_a_long_query_whose_last_field_has_no_value_is_refused_and_says_so(start, library):
     daemon = start(environment=library)
-    answer = daemon.get("/healthz?" + "a" * 1000)
+    answer = daemon.get("/healthz?" + "a" * 2000)
     assert answer.status == 400 and "NAME=VALUE" in answer.problem()["detail"] and answer.headers["Connection"] == "close"
-    assert daemon.get("/healthz?" + "a" * 100).status == daemon.get("/healthz?a=" + "a" * 1000).status == 200
+    assert daemon.get("/healthz?" + "a" * 100).status == daemon.get("/healthz?a=" + "a" * 2000).status == 200
+
+
+@pytest.mark.parametrize("bare, named", [("trial", "trial"), ("trial&", "trial"), ("fan_in=2&tri%61l", "trial"), ("x+y", "x y"), ("trial=1&trial", "trial"), ("&", "")])
+def test_a_short_query_whose_last_field_has_no_value_is_read_as_any_other(start, library, draw, bare, named):
+    daemon = start(environment=library)
+    answer = daemon.get("/v1/tensor?" + urllib.parse.urlencode(draw) + "&" + bare)
+    assert answer.status == 400 and answer.problem().get("param", "") == named, answer.body
+    assert daemon.request("POST", "/v1/tensor?" + bare.split("&")[-1], body="{}").problem()["detail"].endswith("it has a query string as well.") or bare.endswith("&")
+    assert daemon.request("PUT", "/v1/experiments/e/pin?x").status == 400
 
 
 @pytest.mark.parametrize("clients", [127, 128, 129, 256, 384])
