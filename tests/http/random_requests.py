@@ -19,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from second_implementation import catalogue, requests  # noqa: E402
+from second_implementation import catalogue, formats, requests  # noqa: E402
 from second_implementation.floats import DTYPES  # noqa: E402
 from second_implementation.refusal import Refusal  # noqa: E402
 
@@ -240,7 +240,8 @@ class Maker:
         fields.update(self.part(shape))
         if self.chance(0.1):
             fields["spec"] = 1
-        fields["format"] = "raw"
+        if self.chance(0.95):
+            fields["format"] = self.rng.choice(("raw", "raw", "raw", "npy", "safetensors"))
         return fields
 
 
@@ -428,13 +429,13 @@ class Case:
             request = self.ask()
         except Refusal as refusal:
             return refusal.status, refusal.param, {}, None
-        if request.count > 64 * ELEMENTS or request.format != "raw":
+        if request.count > 64 * ELEMENTS:
             return None
         shape = [stop - start for start, stop in request.region]
         headers = {"Sower-Draw": request.draw.id.hex(), "Sower-Seed": request.draw.seed.hex(), "Sower-Dtype": request.dtype,
                    "Sower-Shape": ",".join(map(str, shape)) or "()", "Sower-Fan": f"{int(request.draw.tensor.fans[0])},{int(request.draw.tensor.fans[1])}"}
         self.cell = request.initializer.entry.name, request.dtype
-        return 200, "", headers, request.bytes()
+        return 200, "", headers, formats.header(request) + request.bytes()
 
     def curl(self, address):
         url = shlex.quote(f"http://{address}{self.path}")
@@ -458,7 +459,8 @@ def difference(expected, answer):
         if answer[2][name] != value:
             return f"{name}: expected {value}, answered {answer[2][name]}"
     if expected[0] == 200 and expected[3] != answer[3]:
-        return f"expected {expected[3][:64].hex()}, answered {answer[3][:64].hex()}"
+        at = next((n for n, (one, other) in enumerate(zip(expected[3], answer[3])) if one != other), min(len(expected[3]), len(answer[3])))
+        return f"from byte {at} on: expected {expected[3][at:at + 32].hex()}, answered {answer[3][at:at + 32].hex()}"
     return ""
 
 
