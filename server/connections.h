@@ -10,6 +10,8 @@
  *   BODY       --request-seconds until its body is
  *   ANSWERING  its time is ours; a reader that takes nothing is libmicrohttpd's to cut (--idle-seconds)
  *
+ * It closes as well what the other side has ended in the middle of a request.
+ *
  * There are places for `limit` connections, of which one client has at most `share`. For a newcomer beyond
  * that, the connection that waits longest (NEW, WAITING, HEADERS; for a second at least, as a request may be
  * on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full house.
@@ -92,8 +94,8 @@ uint64_t sower_connection_client(const struct sower_connection *connection);
 /* The connection is in this phase from now on. Costs no lock. */
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase);
 
-/* Shuts down what is late by now; the registry's thread calls it every second. `now` is in milliseconds, of
- * CLOCK_MONOTONIC. */
+/* Shuts down what is late or was ended by now; the registry's thread calls it every second. `now` is in
+ * milliseconds, of CLOCK_MONOTONIC. */
 void sower_connections_tick(struct sower_connections *connections, int64_t now);
 
 #endif

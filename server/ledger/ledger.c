@@ -1,6 +1,7 @@
 #include "ledger.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,7 +28,8 @@ struct sower_ledger {
     struct sower_rounds together, alone; /* those who share a transaction, and those who do not */
     struct sower_rounds probes;          /* those who only ask */
     size_t waiting, queue;
-    bool open, stopping; /* the thread runs in between */
+    bool open, stopping;   /* the thread runs in between */
+    _Atomic bool given_up; /* as `stopping`: the store looks at it while it is at a model */
     bool failing;
     struct sower_problem failure; /* why, while it is */
     int64_t written;              /* when the store last wrote, on the monotonic clock */
@@ -169,8 +171,9 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
 {
     struct sower_problem problem;
     wait->model->time = milliseconds(CLOCK_REALTIME);
+    wait->model->given_up = &ledger->given_up;
     bool well = ledger->store->methods->append_model(ledger->store, wait->model, &problem);
-    if (!well || wait->model->written) {
+    if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
         note_outcome(ledger, well, &problem);
     }
     settle(wait, well, &problem);
@@ -179,8 +182,9 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
 static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
+    wait->model->given_up = &ledger->given_up;
     bool well = ledger->store->methods->find_model(ledger->store, wait->model, &problem);
-    if (!well) {
+    if (!well && !atomic_load(&ledger->given_up)) {
         note_outcome(ledger, false, &problem);
     }
     settle(wait, well, &problem);
@@ -525,6 +529,7 @@ void sower_ledger_stop(struct sower_ledger *ledger)
     pthread_mutex_lock(&ledger->lock);
     bool runs = ledger->open && !ledger->stopping;
     ledger->stopping = true;
+    atomic_store(&ledger->given_up, true);
     struct sower_rounds queues[] = {ledger->together, ledger->alone, ledger->probes};
     ledger->together = ledger->alone = ledger->probes = (struct sower_rounds){0};
     ledger->waiting = 0;

@@ -109,7 +109,8 @@ static bool look_for_model(struct sower_postgres_lines *lines, struct sower_stor
     bool done = sower_postgres_lines_find_manifest(lines, model->manifest, found, problem);
     for (size_t first = 0; done && (*found || all) && !model->refused && make_chunk(chunk, model, first);
          first += chunk->count) {
-        done = sower_postgres_lines_find(lines, chunk->draws, chunk->count, problem);
+        done = sower_store_model_goes_on(model, problem) &&
+               sower_postgres_lines_find(lines, chunk->draws, chunk->count, problem);
         *found = done && note_chunk(chunk, model) && *found;
     }
     return done;
@@ -134,7 +135,8 @@ static bool write_model(struct sower_postgres_lines *lines, struct sower_store_m
     }
     for (size_t first = 0; done && !model->refused && make_chunk(chunk, model, first);
          first += chunk->count) {
-        done = sower_postgres_lines_find(lines, chunk->draws, chunk->count, problem) &&
+        done = sower_store_model_goes_on(model, problem) &&
+               sower_postgres_lines_find(lines, chunk->draws, chunk->count, problem) &&
                sower_postgres_lines_add_draws(lines, chunk->draws, chunk->count, problem);
         if (done) {
             (void)note_chunk(chunk, model);

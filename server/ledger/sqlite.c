@@ -166,7 +166,8 @@ static bool look_for_model(struct sqlite_store *store, struct sower_store_model 
     bool done = begin_reading(store, problem) && find_manifest(store, model->manifest, found, problem);
     for (size_t n = 0; n < model->count && done && (*found || all) && !model->refused; n++) {
         sower_store_model_draw(model, n, &draw);
-        done = sower_sqlite_lines_find(&store->lines, &draw, problem);
+        done = sower_store_model_goes_on(model, problem) &&
+               sower_sqlite_lines_find(&store->lines, &draw, problem);
         sower_store_model_note(model, n, &draw);
         *found = *found && draw.outcome != SOWER_DRAW_NEW;
     }
@@ -210,7 +211,7 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     bool done = begin_writing(store, problem) && insert_manifest(store, model, problem);
     for (size_t n = 0; n < model->count && done && !model->refused; n++) {
         sower_store_model_draw(model, n, &draw);
-        done = add(store, &draw, problem);
+        done = sower_store_model_goes_on(model, problem) && add(store, &draw, problem);
         sower_store_model_note(model, n, &draw);
     }
     if (done && model->refused) {

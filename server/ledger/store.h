@@ -50,6 +50,7 @@ struct sower_store_model {
     size_t length;
     int64_t time;
     bool strict;
+    const _Atomic bool *given_up; /* becomes true when nobody waits any more: then it fails; or NULL */
     /* The outcome. */
     bool written;    /* false when all of it was there already, or it was refused */
     bool refused;    /* one of its draws drifts, where that is not taken; nothing was written */
@@ -153,7 +154,8 @@ struct sower_store_methods {
                         struct sower_problem *problem);
     /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
     bool (*pin)(struct sower_store *store, struct sower_store_pin *pin, struct sower_problem *problem);
-    /* Whether append would work at this time: writes a draw to the disk, as append does, and takes it back. */
+    /* Whether append would work at this time: writes a draw to the disk, as append does, and takes it back.
+     */
     bool (*probe)(struct sower_store *store, int64_t time, struct sower_problem *problem);
 
     /* The greatest line number, 0 when the ledger is empty. */

@@ -1,6 +1,7 @@
 #include "store_records.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "../../core/draw.h"
@@ -14,6 +15,13 @@ void sower_store_model_draw(const struct sower_store_model *model, size_t n, str
     record->time = model->time;
     record->has_manifest = true;
     memcpy(record->manifest, model->manifest, sizeof record->manifest);
+}
+
+bool sower_store_model_goes_on(const struct sower_store_model *model, struct sower_problem *problem)
+{
+    return model->given_up == NULL || !atomic_load_explicit(model->given_up, memory_order_relaxed) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon is stopping; ask again when it is back.");
 }
 
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw)

@@ -11,6 +11,10 @@
 /* Makes the n-th draw of a model. */
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);
 
+/* Whether somebody still waits for the model; otherwise a problem. To be asked now and then while it is
+ * worked on: 100,000 draws take seconds. */
+bool sower_store_model_goes_on(const struct sower_store_model *model, struct sower_problem *problem);
+
 /* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused for it. */
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw);
 

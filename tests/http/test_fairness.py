@@ -1,6 +1,8 @@
 """Bounded time, and what one client may cost another: nobody waits long, whatever somebody else asks for."""
 import json
+import pathlib
 import signal
+import socket
 import time
 
 import pytest
@@ -50,6 +52,20 @@ def test_a_body_that_does_not_end_is_cut_after_request_seconds(start):
         connection = load.send("POST /v1/plan HTTP/1.1\nHost: x\nContent-Length: 1000\n\n")
         load.keep_sending()
         assert 1 < seconds_until_end(connection) < 8
+
+
+def test_requests_that_their_clients_cut_short_leave_no_connection_behind(start):
+    daemon = start("--header-seconds", "3600", "--idle-seconds", "3600")
+    files = pathlib.Path(f"/proc/{daemon.process.pid}/fd")
+    assert daemon.get("/healthz").status == 200
+    before = len(list(files.iterdir()))
+    for _ in range(20):
+        with daemon.socket() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end leaves with the bytes
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+    end = time.monotonic() + PATIENCE
+    while len(list(files.iterdir())) > before:
+        assert time.monotonic() < end
 
 
 @pytest.mark.parametrize("cause", [dribble, idle])

@@ -3,6 +3,7 @@
 #define SOWER_TESTS_STORE_CONTRACT_LINES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store_contract.h"
 
@@ -393,6 +394,36 @@ static void a_model_is_looked_for_without_a_write(void **state)
     assert_int_equal(check_chains(fixture), 2001);
 }
 
+/* Nobody waits any more when its 1,500th draw has been made. */
+static void fill_and_give_up(void *context, size_t n, struct sower_record *record)
+{
+    *record = make_record((unsigned)n);
+    if (n == 1500) {
+        atomic_store((_Atomic bool *)context, true);
+    }
+}
+
+static void a_model_that_nobody_waits_for_is_given_up_and_leaves_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    _Atomic bool given_up = false;
+    struct sower_problem problem;
+    struct sower_store_model model = {.count = 100000,
+                                      .fill = fill_and_give_up,
+                                      .context = &given_up,
+                                      .manifest = {1},
+                                      .text = "{\"tensors\":[]}",
+                                      .length = 14,
+                                      .time = 1769860900000,
+                                      .given_up = &given_up};
+    assert_false(fixture->store->methods->append_model(fixture->store, &model, &problem));
+    assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    assert_false(model.written || keeps_manifest(fixture, 1));
+    assert_int_equal(last_line(fixture), 0);
+    append(fixture, 0, 1);
+    assert_int_equal(check_chains(fixture), 1);
+}
+
 static void two_writers_on_one_ledger_have_a_chain_each(void **state)
 {
     struct fixture *fixture = *state;
@@ -534,6 +565,7 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
         test(a_model_is_written_once_with_its_manifest),                                                     \
         test(a_model_of_which_all_is_there_or_nothing_is_needed_keeps_its_manifest),                         \
         test(a_model_that_drifts_is_noted_or_refused_whole), test(a_model_is_looked_for_without_a_write),    \
+        test(a_model_that_nobody_waits_for_is_given_up_and_leaves_nothing),                                  \
         test(two_writers_on_one_ledger_have_a_chain_each),                                                   \
         test(writers_at_the_same_time_leave_no_gap_and_write_nothing_twice),                                 \
         test(a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits),                      \
