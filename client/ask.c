@@ -20,8 +20,9 @@ static bool begin(void *context, const struct http_answer *answer)
 {
     struct body *body = context;
     body->text->length = 0; /* an answer that broke comes again from its start */
-    if (strncasecmp(answer->type, JSON, strlen(JSON)) != 0) {
-        snprintf(body->fault, sizeof body->fault, "not in JSON: its type is \"%s\"", answer->type);
+    if (strncasecmp(answer->fields[HTTP_TYPE], JSON, strlen(JSON)) != 0) {
+        snprintf(body->fault, sizeof body->fault, "not in JSON: its type is \"%s\"",
+                 answer->fields[HTTP_TYPE]);
     } else if (answer->length > 0 && (uint64_t)answer->length > body->most) {
         snprintf(body->fault, sizeof body->fault, "with more than %zu bytes", body->most);
     }
@@ -43,7 +44,7 @@ enum sow_exit ask_text(const struct options *options, const struct http_question
                        struct sower_buffer *text, struct http_answer *answer)
 {
     struct body body = {.text = text, .most = most};
-    struct http_receiver receiver = {begin, receive, NULL, &body, true};
+    struct http_receiver receiver = {begin, receive, &body, true};
     enum http_end end = http_ask(options, question, &receiver, answer);
     if (text->failed) {
         return report_memory(options);

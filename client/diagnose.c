@@ -51,7 +51,7 @@ static bool answers_otherwise(const struct options *options, const struct http_a
 static bool is_complaint(const struct http_answer *answer)
 {
     return answer->end == HTTP_REFUSED && answer->status == BAD_REQUEST &&
-           strncasecmp(answer->type, "application/", strlen("application/")) != 0;
+           strncasecmp(answer->fields[HTTP_TYPE], "application/", strlen("application/")) != 0;
 }
 
 /* Whether an exchange that failed may have failed because the other side speaks TLS, or does not. */

@@ -1,34 +1,38 @@
-/* Downloads: a large answer fetched over several connections, each of which takes up again where it was cut.
+/* Downloads: the bytes of a tensor or a model, brought to an output and held against what they must be.
  *
- * Each connection fetches one stretch of the answer into its place in the file. One that breaks is asked
- * again from its last byte on, a few times, with growing pauses; the entity tag makes sure that it is still
- * the same answer. Where the output is no file there is one connection. */
+ * A large answer may come over several connections, each of which brings one stretch to its place in the
+ * file. The first one begins alone: its header is judged, and gives the entity tag by which all others ask
+ * for their part. A connection that breaks is taken up again from its last byte on, under the same tag; how
+ * often and for how long is the subject of retry.h. Where the output is no file there is one connection. */
 #ifndef SOW_DOWNLOAD_H
 #define SOW_DOWNLOAD_H
 
 #include "../proto/fields.h"
-#include "../proto/model.h"
+#include "expected.h"
 #include "http.h"
 #include "output.h"
 #include "progress.h"
 
 enum { DOWNLOAD_JOBS_MAX = 64 };
 
+_Static_assert((int)DOWNLOAD_JOBS_MAX <= (int)EXPECTED_SOURCES_MAX,
+               "every connection may be in a tensor of its own");
+
 struct download {
     const struct options *options;
     const char *path; /* of the question */
     const struct sower_pair *pairs;
     size_t pair_count;
-    const char *etag;
-    uint64_t size;
-    size_t jobs;                     /* 1 to DOWNLOAD_JOBS_MAX; 1 for an output that is no file */
-    const struct sower_model *model; /* which tensor is where, for the progress; NULL: not known */
-    struct output *output;           /* open */
-    struct progress *progress;       /* begun */
+    size_t jobs; /* 1 to DOWNLOAD_JOBS_MAX; 1 for an output that is no file */
+    struct expected *expected;
+    struct output *output;             /* open */
+    struct progress *progress;         /* begun */
+    struct http_answer first;          /* the first header that came */
+    char reason[EXPECTED_REASON_SIZE]; /* why another root than the assumed one may be the daemon's */
 };
 
-/* Fetches everything. *write_errno is set when bytes could not be written, which is the caller's to report;
- * everything else has been reported. */
-enum sow_exit download_run(const struct download *download, int *write_errno);
+/* Fetches everything and puts the output under its name. What goes wrong has been told. Where the daemon's
+ * root is another one than the public one, which was assumed, that is taken over into `expected`. */
+enum sow_exit download_run(struct download *download);
 
 #endif

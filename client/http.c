@@ -23,13 +23,28 @@ struct exchange {
     CURL *curl;
     const struct http_receiver *receiver;
     struct http_answer *answer;
-    bool begun, stopped, cut, head, ranged;
+    bool begun, stopped, cut, ranged;
     size_t header_size;         /* of all headers so far */
     double stall_seconds;       /* 0: no limit */
     double window_began;        /* when the bytes of the last HTTP_STALL_BYTES began to come */
     uint64_t window_at;         /* how many had come then */
     struct curl_slist *headers; /* of the question */
 };
+
+static const char *const FIELDS[HTTP_FIELD_COUNT] = {
+    [HTTP_TYPE] = "Content-Type",       [HTTP_ETAG] = "ETag",
+    [HTTP_RANGE] = "Content-Range",     [HTTP_LOCATION] = "Location",
+    [HTTP_SEED] = "Sower-Seed",         [HTTP_DRAW] = "Sower-Draw",
+    [HTTP_LEDGER] = "Sower-Ledger",     [HTTP_DRIFT] = "Sower-Drift",
+    [HTTP_SPEC] = "Sower-Spec",         [HTTP_SHAPE] = "Sower-Shape",
+    [HTTP_DTYPE] = "Sower-Dtype",       [HTTP_FAN] = "Sower-Fan",
+    [HTTP_MANIFEST] = "Sower-Manifest", [HTTP_TENSORS] = "Sower-Tensors",
+};
+
+const char *http_field_name(enum http_field field)
+{
+    return FIELDS[field];
+}
 
 static void copy_header(CURL *curl, const char *name, char field[HTTP_FIELD_SIZE])
 {
@@ -71,14 +86,9 @@ static bool begin(struct exchange *exchange)
     curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     answer->length = length;
     answer->retry_after = read_retry_after(exchange->curl);
-    copy_header(exchange->curl, "Content-Type", answer->type);
-    copy_header(exchange->curl, "ETag", answer->etag);
-    copy_header(exchange->curl, "Content-Range", answer->range);
-    copy_header(exchange->curl, "Location", answer->location);
-    copy_header(exchange->curl, "Sower-Seed", answer->seed);
-    copy_header(exchange->curl, "Sower-Draw", answer->draw);
-    copy_header(exchange->curl, "Sower-Ledger", answer->ledger);
-    copy_header(exchange->curl, "Sower-Drift", answer->drift);
+    for (enum http_field i = 0; i < HTTP_FIELD_COUNT; i++) {
+        copy_header(exchange->curl, FIELDS[i], answer->fields[i]);
+    }
     bool good = is_good(exchange);
     exchange->stopped = good && !exchange->receiver->begin(exchange->receiver->context, answer);
     return !exchange->stopped;
@@ -132,13 +142,9 @@ static size_t take_header(char *bytes, size_t unit, size_t count, void *context)
 static int take_tick(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
 {
     struct exchange *exchange = context;
-    const struct http_receiver *receiver = exchange->receiver;
     uint64_t moved = (uint64_t)now + (uint64_t)up_now;
     double time = retry_clock();
     (void)total, (void)up_total;
-    if (receiver->tick != NULL) {
-        receiver->tick(receiver->context);
-    }
     if (moved - exchange->window_at >= HTTP_STALL_BYTES) {
         exchange->window_at = moved;
         exchange->window_began = time;
@@ -191,16 +197,12 @@ static CURLcode set_question(struct exchange *exchange, const struct http_questi
     if (question->idempotency_key != NULL && code == CURLE_OK) {
         code = add_header(exchange, "Idempotency-Key", question->idempotency_key);
     }
-    if (question->head) {
-        exchange->head = true;
-        SET(NOBODY, 1L);
-    }
     exchange->ranged = question->range != NULL;
     if (question->range != NULL) {
         SET(RANGE, question->range);
     }
     if (question->etag != NULL && code == CURLE_OK) {
-        code = add_header(exchange, "If-Match", question->etag);
+        code = add_header(exchange, "If-Range", question->etag);
     }
     return code;
 }
@@ -273,7 +275,7 @@ static enum http_end judge(struct exchange *exchange, CURLcode code, const char 
     if (!is_good(exchange)) {
         return HTTP_REFUSED;
     }
-    if (!exchange->head && answer->length >= 0 && answer->received != (uint64_t)answer->length) {
+    if (answer->length >= 0 && answer->received != (uint64_t)answer->length) {
         return fail(answer, HTTP_CAUSE_BROKE, curl_easy_strerror(CURLE_PARTIAL_FILE));
     }
     return HTTP_DONE;

@@ -19,7 +19,7 @@
 #include "options.h"
 
 enum {
-    HTTP_FIELD_SIZE = 128,         /* of an answer's header field */
+    HTTP_FIELD_SIZE = 192,         /* of an answer's header field */
     HTTP_REASON_SIZE = 384,        /* of a transport error */
     HTTP_EXPLANATION_SIZE = 16384, /* of the body of a refusal; more is not read */
     HTTP_HEADERS_MAX = 65536,      /* bytes of all headers of an answer */
@@ -51,22 +51,40 @@ enum http_cause {
     HTTP_CAUSE_BROKE,       /* the connection broke */
 };
 
+/* The header fields of an answer that are looked at. */
+enum http_field {
+    HTTP_TYPE,
+    HTTP_ETAG,
+    HTTP_RANGE, /* Content-Range */
+    HTTP_LOCATION,
+    HTTP_SEED, /* Sower-Seed, and so on */
+    HTTP_DRAW,
+    HTTP_LEDGER,
+    HTTP_DRIFT,
+    HTTP_SPEC,
+    HTTP_SHAPE,
+    HTTP_DTYPE,
+    HTTP_FAN,
+    HTTP_MANIFEST,
+    HTTP_TENSORS,
+    HTTP_FIELD_COUNT,
+};
+
+/* "Content-Type". */
+const char *http_field_name(enum http_field field);
+
 struct http_answer {
     char address[ADDRESS_SIZE]; /* of the daemon, without user and password, for messages */
     enum http_end end;
-    enum http_cause cause;      /* of HTTP_FAILED; of HTTP_REFUSED only HTTP_CAUSE_TLS */
-    bool proxied;               /* something else than the daemon was asked for it, as *_proxy says */
-    long status;                /* 0: none came */
-    int64_t length;             /* Content-Length; -1: not given */
-    uint64_t received;          /* bytes of the body that the receiver got */
-    double retry_after;         /* seconds; negative: not given */
-    char type[HTTP_FIELD_SIZE]; /* Content-Type; these are empty where not given */
-    char etag[HTTP_FIELD_SIZE], range[HTTP_FIELD_SIZE],
-        location[HTTP_FIELD_SIZE];                                              /* Content-Range, Location */
-    char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE], ledger[HTTP_FIELD_SIZE], /* Sower-… */
-        drift[HTTP_FIELD_SIZE];
-    char reason[HTTP_REASON_SIZE];               /* why it failed */
-    char explanation[HTTP_EXPLANATION_SIZE + 1]; /* the body of a refusal */
+    enum http_cause cause; /* of HTTP_FAILED; of HTTP_REFUSED only HTTP_CAUSE_TLS */
+    bool proxied;          /* something else than the daemon was asked for it, as *_proxy says */
+    long status;           /* 0: none came */
+    int64_t length;        /* Content-Length; -1: not given */
+    uint64_t received;     /* bytes of the body that the receiver got */
+    double retry_after;    /* seconds; negative: not given */
+    char fields[HTTP_FIELD_COUNT][HTTP_FIELD_SIZE]; /* of the header; empty where not given */
+    char reason[HTTP_REASON_SIZE];                  /* why it failed */
+    char explanation[HTTP_EXPLANATION_SIZE + 1];    /* the body of a refusal */
     size_t explanation_size;
 };
 
@@ -75,8 +93,6 @@ struct http_receiver {
     /* The header has come; called before any byte, and for an empty body too. */
     bool (*begin)(void *context, const struct http_answer *answer);
     bool (*receive)(void *context, const void *bytes, size_t size);
-    /* Called now and then, at least every second, also while nothing comes; may be NULL. */
-    void (*tick)(void *context);
     void *context;
     bool restarts; /* `begin` may be called again, when an answer that broke comes once more from its start */
 };
@@ -91,9 +107,8 @@ struct http_question {
     size_t text_size;
     const char *idempotency_key; /* printable; the same request again is known by it; NULL: none */
     bool once;                   /* asked again, it would be done again: it is asked once */
-    bool head;                   /* only the header is wanted */
     const char *range;           /* "0-99": these bytes of the answer; NULL: all of it */
-    const char *etag;            /* of the answer that is meant, for a range; NULL: any */
+    const char *etag;            /* the range is of this answer, and all of another one is sent (If-Range) */
 };
 
 /* Asks the server of the options. Asks again, within --retry-seconds and after a note on stderr, for what may

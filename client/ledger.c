@@ -112,7 +112,7 @@ static bool begin(void *context, const struct http_answer *answer)
 {
     static const char TYPE[] = "application/x-ndjson";
     struct listing *listing = context;
-    if (strncmp(answer->type, TYPE, sizeof TYPE - 1) != 0) {
+    if (strncmp(answer->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0) {
         listing->fault = "not with lines of a ledger";
         return false;
     }
@@ -161,7 +161,7 @@ static enum sow_exit run(const struct options *options)
         .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
     };
     listing.lines = (struct lines){.take = print_line, .context = &listing};
-    struct http_receiver receiver = {begin, receive, NULL, &listing, false};
+    struct http_receiver receiver = {begin, receive, &listing, false};
     struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};
     struct http_answer answer;
     enum http_end end = http_ask(options, &question, &receiver, &answer);

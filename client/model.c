@@ -2,16 +2,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../proto/text.h"
 #include "download.h"
+#include "drift.h"
+#include "expected.h"
 #include "http.h"
 #include "model_request.h"
 #include "output.h"
 #include "progress.h"
-#include "recheck.h"
 #include "report.h"
 #include "root.h"
 #include "terminal.h"
@@ -39,8 +41,10 @@ struct fetch {
     const struct options *options;
     struct model_request request;
     const char *path; /* NULL: standard output */
+    struct expected expected;
     struct output output;
     struct progress progress;
+    struct download download;
 };
 
 static bool is_quiet(const struct fetch *fetch)
@@ -48,108 +52,45 @@ static bool is_quiet(const struct fetch *fetch)
     return options_value(fetch->options, "quiet") != NULL;
 }
 
-static bool begin(void *context, const struct http_answer *answer)
-{
-    (void)context, (void)answer;
-    return true;
-}
-
-static bool receive(void *context, const void *bytes, size_t size)
-{
-    (void)context, (void)bytes, (void)size;
-    return true;
-}
-
-/* Asks for the header alone: size and entity tag, and whether a tensor drifts. Nothing is recorded yet. */
-static enum sow_exit ask_head(const struct fetch *fetch, struct http_answer *answer)
-{
-    struct http_receiver receiver = {begin, receive, NULL, NULL, false};
-    struct http_question question = {.path = "/v1/model",
-                                     .pairs = fetch->request.pairs,
-                                     .pair_count = fetch->request.pair_count,
-                                     .head = true};
-    if (http_ask(fetch->options, &question, &receiver, answer) == HTTP_DONE && answer->length > 0 &&
-        *answer->etag != '\0') {
-        return SOW_DONE;
-    }
-    if (answer->end == HTTP_DONE) {
-        return report_stranger(fetch->options, answer, "without a Content-Length or an ETag");
-    }
-    if (answer->end == HTTP_REFUSED && answer->explanation_size == 0) {
-        /* A HEAD has no body to explain itself; the same question as a GET has. */
-        question.head = false;
-        http_ask(fetch->options, &question, &receiver, answer);
-    }
-    return report_answer(fetch->options, answer);
-}
-
-static void summarize(const struct fetch *fetch, uint64_t size)
+static void summarize(const struct fetch *fetch)
 {
     char bytes[TERMINAL_QUANTITY_SIZE], rate[TERMINAL_QUANTITY_SIZE];
-    double seconds = progress_seconds(&fetch->progress);
-    if (is_quiet(fetch) || !isatty(STDERR_FILENO)) {
+    double seconds = progress_seconds(&fetch->progress), size = (double)fetch->expected.size;
+    if (!isatty(STDERR_FILENO)) {
         return;
     }
-    fprintf(stderr, "%zu tensors, %s in %.2f s, %s/s  manifest %.12s…\n", fetch->request.model.count,
-            terminal_bytes((double)size, bytes), seconds,
-            terminal_bytes((double)size / (seconds > 0 ? seconds : 1e-9), rate), fetch->request.hash);
-}
-
-static enum sow_exit verify(struct fetch *fetch)
-{
-    struct sower_problem problem;
-    if (options_value(fetch->options, "verify") == NULL) {
-        return SOW_DONE;
-    }
-    progress_begin(&fetch->progress, is_quiet(fetch), options_value(fetch->options, "progress") != NULL);
-    return recheck_file(fetch->output.temporary[0] != '\0' ? fetch->output.temporary : fetch->path,
-                        &fetch->request.model, &fetch->progress, &problem)
-               ? SOW_DONE
-               : report_failure(fetch->options, "%s", problem.sentence);
+    fprintf(stderr, "%zu tensors, %s in %.2f s, %s/s  manifest %.12s…  ", fetch->request.model.count,
+            terminal_bytes(size, bytes), seconds, terminal_bytes(size / (seconds > 0 ? seconds : 1e-9), rate),
+            fetch->request.hash);
+    terminal_print(stderr, fetch->download.first.address);
+    fputc('\n', stderr);
 }
 
 /* Fetches the file into the output, which is open. */
 static enum sow_exit transfer(struct fetch *fetch, size_t jobs)
 {
-    struct http_answer head;
-    int write_errno = 0;
+    const struct options *options = fetch->options;
     enum sow_exit result = model_request_store(&fetch->request);
-    progress_begin(&fetch->progress, is_quiet(fetch), options_value(fetch->options, "progress") != NULL);
-    if (result != SOW_DONE || (result = ask_head(fetch, &head)) != SOW_DONE) {
+    if (result != SOW_DONE) {
         return result;
     }
-    bool known = (uint64_t)head.length == fetch->request.model.size;
-    const struct download download = {
-        .options = fetch->options,
-        .path = "/v1/model",
-        .pairs = fetch->request.pairs,
-        .pair_count = fetch->request.pair_count,
-        .etag = head.etag,
-        .size = (uint64_t)head.length,
-        .jobs = fetch->output.temporary[0] == '\0' ? 1 : jobs,
-        .model = known ? &fetch->request.model : NULL,
-        .output = &fetch->output,
-        .progress = &fetch->progress,
-    };
-    progress_expect(&fetch->progress, download.size);
-    result = download_run(&download, &write_errno);
-    progress_end(&fetch->progress);
-    if (result == SOW_DONE) {
-        result = verify(fetch);
+    expected_of_model(&fetch->expected, &fetch->request.model, root_is_given(options));
+    fetch->expected.derives = options_value(options, "verify") != NULL;
+    fetch->download = (struct download){.options = options,
+                                        .path = "/v1/model",
+                                        .pairs = fetch->request.pairs,
+                                        .pair_count = fetch->request.pair_count,
+                                        .jobs = fetch->output.temporary[0] == '\0' ? 1 : jobs,
+                                        .expected = &fetch->expected,
+                                        .output = &fetch->output,
+                                        .progress = &fetch->progress};
+    progress_begin(&fetch->progress, is_quiet(fetch), options_value(options, "progress") != NULL);
+    result = download_run(&fetch->download);
+    if (result == SOW_DONE && !is_quiet(fetch)) {
+        drift_report(options, &fetch->download.first, NULL, &fetch->request.model);
+        summarize(fetch);
     }
-    if (result == SOW_DONE && !output_finish(&fetch->output)) {
-        write_errno = errno;
-    }
-    if (write_errno != 0) {
-        output_discard(&fetch->output);
-        return report_unwritten(fetch->options, fetch->path, write_errno);
-    }
-    if (result == SOW_DONE) {
-        if (!is_quiet(fetch)) {
-            report_drift(fetch->options, &head, "a tensor of this model");
-        }
-        summarize(fetch, download.size);
-    }
+    expected_end(&fetch->expected);
     return result;
 }
 
@@ -185,23 +126,25 @@ static enum sow_exit fetch_model(struct fetch *fetch)
 
 static enum sow_exit run(const struct options *options)
 {
-    struct fetch fetch = {.options = options, .path = options_value(options, "output")};
-    bool to_stdout = fetch.path == NULL || strcmp(fetch.path, "-") == 0;
+    struct fetch *fetch = calloc(1, sizeof *fetch);
+    enum sow_exit result = SOW_USAGE;
+    if (fetch == NULL) {
+        return report_memory(options);
+    }
+    const char *path = options_value(options, "output");
+    fetch->options = options;
+    fetch->path = path == NULL || strcmp(path, "-") == 0 ? NULL : path;
     if (!model_request_given(options)) {
-        return options_error(options, "name the tensors: --manifest FILE or --like FILE.");
+        options_error(options, "name the tensors: --manifest FILE or --like FILE.");
+    } else if (is_quiet(fetch) && options_value(options, "progress") != NULL) {
+        options_error(options, "--quiet contradicts --progress.");
+    } else if (path == NULL && isatty(STDOUT_FILENO)) {
+        options_error(options, "a terminal cannot show a model: name a file with -o FILE.");
+    } else {
+        result = fetch_model(fetch);
+        model_request_free(&fetch->request);
     }
-    if (is_quiet(&fetch) && options_value(options, "progress") != NULL) {
-        return options_error(options, "--quiet contradicts --progress.");
-    }
-    if (fetch.path == NULL && isatty(STDOUT_FILENO)) {
-        return options_error(options, "a terminal cannot show a model: name a file with -o FILE.");
-    }
-    if (to_stdout && options_value(options, "verify") != NULL) {
-        return options_error(options, "--verify needs a file to look at: -o FILE.");
-    }
-    fetch.path = to_stdout ? NULL : fetch.path;
-    enum sow_exit result = fetch_model(&fetch);
-    model_request_free(&fetch.request);
+    free(fetch);
     return result;
 }
 

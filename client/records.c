@@ -122,7 +122,7 @@ static bool begin_answer(void *context, const struct http_answer *answer)
 {
     static const char TYPE[] = "application/x-ndjson";
     struct export *export = context;
-    export->stranger = strncmp(answer->type, TYPE, sizeof TYPE - 1) != 0;
+    export->stranger = strncmp(answer->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0;
     return !export->stranger;
 }
 
@@ -134,7 +134,7 @@ static bool receive(void *context, const void *bytes, size_t size)
 static enum records_end read_daemon(struct records *records)
 {
     struct export export;
-    struct http_receiver receiver = {begin_answer, receive, NULL, &export, false};
+    struct http_receiver receiver = {begin_answer, receive, &export, false};
     struct http_question question = {.path = "/v1/ledger"};
     struct http_answer answer;
     begin(&export, records);

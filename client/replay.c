@@ -50,8 +50,8 @@ struct asking {
 static bool begin(void *context, const struct http_answer *answer)
 {
     struct asking *asking = context;
-    memcpy(asking->seed, answer->seed, sizeof asking->seed);
-    memcpy(asking->draw, answer->draw, sizeof asking->draw);
+    memcpy(asking->seed, answer->fields[HTTP_SEED], sizeof asking->seed);
+    memcpy(asking->draw, answer->fields[HTTP_DRAW], sizeof asking->draw);
     crypto_generichash_init(&asking->state, NULL, 0, DERIVE_DIGEST_SIZE);
     return true;
 }
@@ -105,7 +105,7 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
 {
     struct sower_record_fields fields;
     struct asking asking;
-    struct http_receiver receiver = {begin, receive, NULL, &asking, false};
+    struct http_receiver receiver = {begin, receive, &asking, false};
     struct http_answer answer;
     sower_record_fields(record, &fields);
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};

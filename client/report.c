@@ -37,19 +37,6 @@ enum sow_exit report_memory(const struct options *options)
     return report_failure(options, "memory has run out.");
 }
 
-void report_drift(const struct options *options, const struct http_answer *answer, const char *what)
-{
-    char told[256 + HTTP_FIELD_SIZE];
-    if (*answer->drift == '\0') {
-        return;
-    }
-    snprintf(told, sizeof told,
-             "warning: %s has the experiment, trial and name of line %s of the ledger, and another shape, "
-             "dtype, initializer or layout.",
-             what, answer->drift);
-    say(options, told);
-}
-
 enum sow_exit report_unwritten(const struct options *options, const char *path, int reason)
 {
     if (reason == EPIPE) {
@@ -137,6 +124,13 @@ static void advise_address(const struct http_answer *answer)
           stderr);
 }
 
+enum sow_exit report_unfit(const struct options *options, const struct http_answer *answer, const char *why)
+{
+    report_failure(options, "%s answered, but %s: this is not what was asked for.", answer->address, why);
+    advise_address(answer);
+    return SOW_TRANSPORT;
+}
+
 enum sow_exit report_stranger(const struct options *options, const struct http_answer *answer,
                               const char *why)
 {
@@ -153,9 +147,9 @@ static enum sow_exit report_page(const struct options *options, const struct htt
         return report_scheme(options, answer);
     }
     find_title(answer, title);
-    if (*answer->location != '\0') {
+    if (*answer->fields[HTTP_LOCATION] != '\0') {
         snprintf(why, sizeof why, "with status %ld, that it has moved to %s", answer->status,
-                 answer->location);
+                 answer->fields[HTTP_LOCATION]);
     } else {
         snprintf(why, sizeof why, "with status %ld and no explanation of sowerd's%s%s%s", answer->status,
                  *title != '\0' ? ", but \"" : "", title, *title != '\0' ? "\"" : "");
@@ -186,7 +180,8 @@ static enum sow_exit report_refusal(const struct options *options, const struct 
     enum sow_exit result = SOW_REFUSED;
     if (problem == NULL && json_error_code(&error) == json_error_out_of_memory) {
         result = report_memory(options);
-    } else if (strncasecmp(answer->type, PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 || detail == NULL) {
+    } else if (strncasecmp(answer->fields[HTTP_TYPE], PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 ||
+               detail == NULL) {
         result = report_page(options, answer);
     } else if (answer->status >= 500 || answer->status == TOO_MANY_REQUESTS) {
         result = report_busy(options, answer, detail);

@@ -16,15 +16,14 @@ enum sow_exit report_answer(const struct options *options, const struct http_ans
 enum sow_exit report_stranger(const struct options *options, const struct http_answer *answer,
                               const char *why);
 
+/* An answer that may come from a sowerd and is not what was asked for; `why` is a clause. */
+enum sow_exit report_unfit(const struct options *options, const struct http_answer *answer, const char *why);
+
 /* What is waited for, after an exchange that failed: one line. */
 void report_wait(const struct options *options, const struct http_answer *answer, double seconds);
 
 /* A request that was refused offline, or that could not be read for a lack of memory. */
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
-
-/* One line of warning when the answer says that it drifts: `what` it brought ("this tensor") stood in the
- * ledger before as another one. */
-void report_drift(const struct options *options, const struct http_answer *answer, const char *what);
 
 /* Bytes that could not be written to the file at `path`, or to standard output for NULL. When that is a pipe
  * whose reader has left, the program ends by SIGPIPE, as every program of a pipeline does. */

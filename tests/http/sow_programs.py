@@ -1,6 +1,7 @@
 """What the tests of sow share: the program itself, and a stand-in for the daemon that misbehaves on request."""
 import ctypes
 import fcntl
+import functools
 import http.server
 import json
 import os
@@ -15,7 +16,7 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOW = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sow"
-SEED, DRAW = "5b" * 32, "d7" * 32
+SEED, DRAW = "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d", "d7" * 32
 TENSOR = ["--experiment", "exp-42", "--name", "w", "--shape", "4,4", "--init", "he_normal"]
 NO_RETRY = ["--retry-seconds", "0"]
 PATIENCE = 60  # seconds until a test that hangs fails; nothing is measured by it
@@ -87,15 +88,31 @@ def send_head(handler, status, headers):
     handler.wfile.flush()
 
 
-def tensor_head(length):
-    return {"Content-Type": "application/x-npy", "Content-Length": str(length), "Sower-Seed": SEED,
-            "Sower-Draw": DRAW, "Sower-Ledger": "17"}
+def raw(size):
+    """Options of a tensor whose answer has so many bytes; which ones is not looked at without --verify."""
+    return ["--experiment", "exp-42", "--name", "w", "--shape", str(size), "--init", "zeros", "--dtype", "f8_e5m2", "--format", "raw"]
 
 
-def tensor(body):
+@functools.lru_cache
+def plan_of(*arguments):
+    """What a tensor comes to, as sow itself derives it."""
+    return json.loads(run(["plan", "--offline", "--json", *arguments]).stdout)
+
+
+def tensor_head(length, arguments=None):
+    """The header of the answer for a tensor; without options for raw(length)."""
+    plan = plan_of(*(arguments or raw(length)))
+    kind = "application/x-npy" if plan["format"] == "npy" else "application/octet-stream"
+    return {"Content-Type": kind, "Content-Length": str(length), "ETag": f'"{plan["draw"][:32]}"', "Accept-Ranges": "bytes",
+            "Sower-Seed": plan["seed"], "Sower-Draw": plan["draw"], "Sower-Ledger": "17", "Sower-Spec": "1",
+            "Sower-Shape": ",".join(map(str, plan["slice_shape"])) or "()", "Sower-Dtype": plan["dtype"],
+            "Sower-Fan": f'{plan["fan_in"]},{plan["fan_out"]}'}
+
+
+def tensor(body, arguments=None):
     """Answers with these bytes as a tensor."""
     def answer(handler, _):
-        send_head(handler, 200, tensor_head(len(body)))
+        send_head(handler, 200, tensor_head(len(body), arguments))
         handler.wfile.write(body)
     return answer
 
@@ -234,3 +251,54 @@ class RawServer:
         self.listener.close()
         for thread in [self.thread, *self.threads]:
             thread.join()
+
+
+class Breaking:
+    """Passes questions on to the daemon, and cuts every answer with a model or a tensor off after some bytes."""
+
+    def __init__(self, daemon, limit, held=None):
+        """`held`: an event that is waited for in place of the cut; then the rest is sent."""
+        outer = self
+        self.cuts, self.limit = 0, limit
+        self.asked = []  # the headers of the questions that an answer with bytes came to
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                headers = {key: value for key, value in self.headers.items() if key in ("Range", "If-Range")}
+                answer = daemon.request(self.command, self.path, body=body, headers=headers)
+                self.send_response(answer.status)
+                for key, value in answer.headers.items():
+                    if key.startswith(("Content-", "ETag", "Sower-")):
+                        self.send_header(key, value)
+                self.end_headers()
+                bytes_come = self.path.startswith(("/v1/model?", "/v1/tensor?"))
+                cut = bytes_come and len(answer.body) > outer.limit
+                outer.asked += [headers] * bytes_come
+                self.wfile.write(answer.body[: outer.limit] if cut else answer.body)
+                if cut and held:
+                    self.wfile.flush()
+                    assert held.wait(PATIENCE)
+                    self.wfile.write(answer.body[outer.limit :])
+                outer.cuts += cut
+                self.close_connection = True
+
+            do_GET = do_POST = do_HEAD = handle_any
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.01])
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()

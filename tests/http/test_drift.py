@@ -5,7 +5,7 @@ import select
 import pytest
 
 from conftest import PATIENCE
-from sow_programs import StandIn, environment, run, send_head, tensor_head
+from sow_programs import StandIn, environment, raw, run, send_head, tensor_head
 from test_experiments import Unreadable
 
 FIELDS = dict(experiment="e", name="w", shape="2", init="zeros")
@@ -153,11 +153,11 @@ def test_sow_plan_shows_drift(start):
     assert json.loads(sow(daemon, "plan", "-j", *TENSOR, "-s", "3").stdout)["drift"] == 1
 
 
-def test_a_warning_cannot_speak_to_the_terminal():
+def test_a_drift_that_is_no_line_is_not_taken_and_cannot_speak_to_the_terminal():
     def answer(handler, _):
         send_head(handler, 200, {**tensor_head(4), "Sower-Drift": "\x1b[31m7"})
         handler.wfile.write(b"abcd")
 
     with StandIn(answer) as stand_in:
-        done = run(["get", *TENSOR, "-s", "1"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 0 and "\x1b" not in done.stderr and "7" in done.stderr
+        done = run(["get", *raw(4)], environment(SOW_SERVER=stand_in.address))
+    assert done.returncode == 3 and "\x1b" not in done.stderr and "Sower-Drift that names no earlier line" in done.stderr

@@ -8,14 +8,14 @@ import subprocess
 
 import pytest
 
-from sow_programs import NO_RETRY, PATIENCE, SEED, TENSOR, StandIn, Watch, environment, page, problem, run, send_head, \
-    slow_tensor, start, tensor, tensor_head
+from sow_programs import NO_RETRY, PATIENCE, SEED, TENSOR, StandIn, Watch, environment, page, plan_of, problem, raw, \
+    run, send_head, slow_tensor, start, tensor, tensor_head
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 
 
-def get(stand_in, *arguments, env=None):
-    return run(["get", *TENSOR, "--server", stand_in.address, *NO_RETRY, *arguments], env)
+def get(stand_in, *arguments, env=None, size=len(BODY)):
+    return run(["get", *raw(size), "--server", stand_in.address, *NO_RETRY, *arguments], env)
 
 
 def test_the_file_holds_the_body_and_nothing_stands_beside_it(tmp_path):
@@ -42,25 +42,26 @@ def test_a_pipe_gets_the_body(output):
 
 def test_an_empty_body_is_an_empty_file(tmp_path):
     with StandIn(tensor(b"")) as stand_in:
-        done = get(stand_in, "-o", tmp_path / "w.raw")
+        done = get(stand_in, "-o", tmp_path / "w.raw", size=0)
     assert done.returncode == 0 and (tmp_path / "w.raw").read_bytes() == b""
 
 
 def test_verbose_says_seed_draw_and_ledger_line_in_a_pipe(tmp_path):
     with StandIn(tensor(BODY)) as stand_in:
         done = get(stand_in, "--verbose", "-o", tmp_path / "w.npy")
-    assert SEED in done.stderr and "d7" * 32 in done.stderr and "ledger  17\n" in done.stderr
+    assert f"seed    {SEED}\n" in done.stderr and f"draw    {plan_of(*raw(len(BODY)))['draw']}\n" in done.stderr
+    assert "ledger  17\n" in done.stderr and f"server  {stand_in.address}\n" in done.stderr and "root    public\n" in done.stderr
 
 
-def test_a_short_query_is_a_get_with_every_byte_escaped(tmp_path):
-    arguments = ["--experiment", "a b&c=d", "--name", "größe/+%", "--shape", "8,4", "--init", "normal(std=0.02)",
-                 "--in-axis", "-1", "--fan-out", "3", "--slice", "-3:,:", "--trial", "7", "-o", tmp_path / "w"]
-    with StandIn(tensor(BODY)) as stand_in:
-        done = run(["get", *arguments, "--server", stand_in.address])
-    assert done.returncode == 0
+def test_a_query_is_a_get_with_every_byte_escaped(tmp_path):
+    arguments = ["--experiment", "a b&c=d", "--name", "größe/+%", "--shape", "8,4", "--init", "normal(std=0.02)", "--in-axis", "-1",
+                 "--fan-out", "3", "--slice", "-3:,:", "--trial", "7", "--format", "raw"]
+    with StandIn(tensor(bytes(48), arguments)) as stand_in:
+        done = run(["get", *arguments, "--server", stand_in.address, "-o", tmp_path / "w"])
+    assert done.returncode == 0, done.stderr
     assert stand_in.requests == [("GET", "/v1/tensor", {
         "experiment": "a b&c=d", "name": "größe/+%", "shape": "8,4", "init": "normal(std=0.02)", "in_axis": "-1",
-        "fan_out": "3", "slice": "-3:,:", "trial": "7"}, b"")]
+        "fan_out": "3", "slice": "-3:,:", "trial": "7", "format": "raw"}, b"")]
 
 
 # What goes wrong on the way
@@ -72,14 +73,16 @@ def cut(handler, _):
 
 
 def without_length(handler, _):
-    head = tensor_head(0)
+    head = tensor_head(len(BODY))
     del head["Content-Length"]
     send_head(handler, 200, {**head, "Connection": "close"})
     handler.wfile.write(BODY)
 
 
 def without_seed(handler, _):
-    send_head(handler, 200, {"Content-Length": str(len(BODY))})
+    head = tensor_head(len(BODY))
+    del head["Sower-Seed"]
+    send_head(handler, 200, head)
     handler.wfile.write(BODY)
 
 
@@ -90,7 +93,7 @@ def hang_up(handler, _):
 @pytest.mark.parametrize("fault, words", [
     (cut, "broke after 1000 of 1048576 bytes"),
     (without_length, "Content-Length"),
-    (without_seed, "no sowerd"),
+    (without_seed, "without a Sower-Seed"),
     (hang_up, "broke"),
     (page(502, "<html>bad gateway</html>", "text/html"), "no sowerd"),
     (page(404, "{}", "application/problem+json"), "no sowerd"),
@@ -164,14 +167,14 @@ def test_an_address_that_is_none_is_a_mistake_of_usage():
 
 def test_the_environment_names_the_daemon_and_the_option_wins():
     with StandIn(tensor(b"x")) as chosen, StandIn(tensor(b"y")) as other:
-        assert run(["get", *TENSOR], environment(SOW_SERVER=other.address)).stdout == b"y"
-        assert get(chosen, env=environment(SOW_SERVER=other.address)).stdout == b"x"
+        assert run(["get", *raw(1)], environment(SOW_SERVER=other.address)).stdout == b"y"
+        assert get(chosen, env=environment(SOW_SERVER=other.address), size=1).stdout == b"x"
 
 
 def test_the_daemon_may_stand_behind_a_path_and_without_a_scheme():
     with StandIn(tensor(b"x")) as stand_in:
-        assert run(["get", *TENSOR, "--server", stand_in.address + "/sower/"]).stdout == b"x"
-        assert run(["get", *TENSOR, "--server", stand_in.address[len("http://"):]]).stdout == b"x"
+        assert run(["get", *raw(1), "--server", stand_in.address + "/sower/"]).stdout == b"x"
+        assert run(["get", *raw(1), "--server", stand_in.address[len("http://"):]]).stdout == b"x"
     assert [path for _, path, _, _ in stand_in.requests] == ["/sower/v1/tensor", "/v1/tensor"]
 
 
@@ -179,7 +182,7 @@ def test_loopback_is_never_asked_through_a_proxy():
     holder, port = closed_port()
     with holder, StandIn(tensor(b"x")) as stand_in:
         proxy = environment(http_proxy=f"http://127.0.0.1:{port}", no_proxy="example.org")
-        assert get(stand_in, env=proxy).stdout == b"x"
+        assert get(stand_in, env=proxy, size=1).stdout == b"x"
 
 
 # Where the bytes go
@@ -189,7 +192,7 @@ def test_loopback_is_never_asked_through_a_proxy():
 def test_a_signal_removes_the_partial_file_and_ends_the_program_as_a_signal(tmp_path, number):
     watch = Watch(tmp_path)
     with StandIn(slow_tensor(BODY, BODY)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "w.npy"])
+        sow = start(["get", *raw(2 * len(BODY)), "--server", stand_in.address, "-o", tmp_path / "w.npy"])
         assert watch.wait_for_write(".part").startswith("w.npy.")
         sow.send_signal(number)
         assert sow.wait(PATIENCE) == -number
@@ -252,7 +255,7 @@ def test_a_file_that_is_replaced_hands_on_its_owner(tmp_path):
 def test_standard_output_by_its_name_is_appended_to_and_not_replaced(tmp_path, name):
     (tmp_path / "all").write_bytes(b"before ")
     with StandIn(tensor(BODY)) as stand_in, open(tmp_path / "all", "ab") as file:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", name], stdout=file)
+        sow = start(["get", *raw(len(BODY)), "--server", stand_in.address, "-o", name], stdout=file)
         assert sow.wait(PATIENCE) == 0
     assert (tmp_path / "all").read_bytes() == b"before " + BODY and os.listdir(tmp_path) == ["all"]
 
@@ -260,7 +263,7 @@ def test_standard_output_by_its_name_is_appended_to_and_not_replaced(tmp_path, n
 def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with StandIn(tensor(BODY)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "pipe"])
+        sow = start(["get", *raw(len(BODY)), "--server", stand_in.address, "-o", tmp_path / "pipe"])
         assert (tmp_path / "pipe").read_bytes() == BODY
         assert sow.wait(PATIENCE) == 0
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
@@ -274,7 +277,7 @@ def test_a_full_disk_is_said():
 
 def test_a_reader_that_leaves_ends_sow_silently():
     with StandIn(tensor(BODY * 8)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        sow = start(["get", *raw(8 * len(BODY)), "--server", stand_in.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert sow.stdout.read(1000) == BODY[:1000]
         sow.stdout.close()
         assert sow.stderr.read() == b"" and sow.wait(PATIENCE) == -signal.SIGPIPE

@@ -1,12 +1,11 @@
 """sow model, sow stats and sow recipes against the real daemon, and sow model against one that breaks off."""
 import hashlib
-import http.server
 import json
 import struct
 import threading
 
 import pytest
-from sow_programs import NO_RETRY, PATIENCE, Terminal, environment, run
+from sow_programs import PATIENCE, Breaking, Terminal, environment, run
 from sow_programs import start as start_sow
 
 MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "gpt2", "layers": 2,
@@ -46,7 +45,7 @@ def test_verify_takes_a_private_root_and_sees_another(start, manifest, tmp_path)
     done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "out", "--verify", "-k", key)
     assert done.returncode == 0, done.stderr
     done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "other", "--verify")
-    assert done.returncode == 3 and "is not what it must be" in done.stderr and not (tmp_path / "other").exists()
+    assert done.returncode == 3 and "--verify needs --root-key-file" in done.stderr and not (tmp_path / "other").exists()
 
 
 def test_standard_output_takes_a_model_too(daemon, manifest):
@@ -101,54 +100,6 @@ def test_warnings_and_refusals_are_told(daemon, tmp_path):
     assert sow(daemon, "model", "-m", path, "-i", "zeros", "-o", tmp_path / "no").returncode == 2
 
 
-class Breaking:
-    """Passes questions on to the daemon, and cuts every ranged answer off after some bytes."""
-
-    def __init__(self, daemon, limit, held=None):
-        """`held`: an event that is waited for in place of the cut; then the rest is sent."""
-        outer = self
-        self.cuts, self.limit = 0, limit
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {key: value for key, value in self.headers.items() if key in ("Range", "If-Match")}
-                answer = daemon.request(self.command, self.path, body=body, headers=headers)
-                self.send_response(answer.status)
-                for key in ("Content-Type", "Content-Length", "ETag", "Content-Range"):
-                    if answer.headers[key]:
-                        self.send_header(key, answer.headers[key])
-                self.end_headers()
-                cut = "Range" in headers and len(answer.body) > outer.limit
-                self.wfile.write(answer.body[: outer.limit] if cut else answer.body)
-                if cut and held:
-                    self.wfile.flush()
-                    assert held.wait(PATIENCE)
-                    self.wfile.write(answer.body[outer.limit :])
-                outer.cuts += cut
-                self.close_connection = True
-
-            do_GET = do_POST = do_HEAD = handle_any
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.01])
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 def test_connections_that_are_cut_are_taken_up_again(daemon, manifest, tmp_path):
     with Breaking(daemon, 300_000) as between:
         done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", "-j", "2", "--verify")
@@ -158,7 +109,7 @@ def test_connections_that_are_cut_are_taken_up_again(daemon, manifest, tmp_path)
 
 def test_connections_that_bring_nothing_are_given_up_and_leave_no_file(daemon, manifest, tmp_path):
     with Breaking(daemon, 0) as between:
-        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", *NO_RETRY)
+        done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", "--retry-seconds", "1")
     assert done.returncode == 3 and "broke" in done.stderr, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from sow_programs import DRAW, PATIENCE, SEED, TENSOR, StandIn, Terminal, environment, page, problem, run, send_head, \
+from sow_programs import DRAW, NO_RETRY, PATIENCE, SEED, StandIn, Terminal, environment, page, problem, raw, run, send_head, \
     slow_tensor, start, tensor, tensor_head
 
 HALF = bytes(1 << 20)
@@ -15,7 +15,7 @@ def bar_shown(arguments, env=None, columns=100):
     """Everything that a terminal shows while half of a tensor has come, and then the rest."""
     terminal = Terminal(columns)
     with StandIn(slow_tensor(HALF, HALF)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, *arguments], env, stderr=terminal.slave)
+        sow = start(["get", *raw(2 * len(HALF)), "--server", stand_in.address, *arguments], env, stderr=terminal.slave)
         terminal.leave_to_program()
         terminal.read_until(" 50%")
         stand_in.released.set()
@@ -33,7 +33,8 @@ def test_the_bar_shows_percent_bytes_rate_and_time_left(tmp_path):
 def test_the_bar_is_wiped_and_one_line_sums_up(tmp_path):
     text = bar_shown(["-o", tmp_path / "w.npy"])
     last = text[text.rindex(WIPE) + len(WIPE):]
-    assert re.fullmatch(r"2\.0 MiB in \d+\.\d\d s, \S+ \S+/s  seed 5b5b5b5b5b5b…  draw d7d7d7d7d7d7…  ledger line 17\r\n",
+    assert re.fullmatch(r"2\.0 MiB in \d+\.\d\d s, \S+ \S+/s  seed 5b8208dae656…  draw [0-9a-f]{12}…  ledger line 17  "
+                        r"http://127\.0\.0\.1:\d+\r\n",
                         last)
 
 
@@ -56,7 +57,7 @@ def test_a_locale_without_utf8_gets_a_bar_of_ascii(tmp_path):
 def test_quiet_shows_nothing_on_a_terminal(tmp_path):
     terminal = Terminal()
     with StandIn(tensor(HALF)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-q", "-o", tmp_path / "w.npy"],
+        sow = start(["get", *raw(len(HALF)), "--server", stand_in.address, "-q", "-o", tmp_path / "w.npy"],
                     stderr=terminal.slave)
         terminal.leave_to_program()
         assert terminal.read_all() == "" and sow.wait(PATIENCE) == 0
@@ -65,7 +66,7 @@ def test_quiet_shows_nothing_on_a_terminal(tmp_path):
 def test_a_terminal_that_cannot_move_its_cursor_gets_the_summary_alone(tmp_path):
     terminal = Terminal()
     with StandIn(tensor(HALF)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "w.npy"],
+        sow = start(["get", *raw(len(HALF)), "--server", stand_in.address, "-o", tmp_path / "w.npy"],
                     environment(TERM="dumb"), stderr=terminal.slave)
         terminal.leave_to_program()
         text = terminal.read_all()
@@ -75,7 +76,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_the_summary_alone(tmp_path)
 
 def test_progress_may_be_asked_for_in_a_pipe(tmp_path):
     with StandIn(tensor(HALF)) as stand_in:
-        done = run(["get", *TENSOR, "--server", stand_in.address, "--progress", "-o", tmp_path / "w.npy"])
+        done = run(["get", *raw(len(HALF)), "--server", stand_in.address, "--progress", "-o", tmp_path / "w.npy"])
     assert done.returncode == 0 and "\x1b" not in done.stderr and "\r" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("100%  1.0 MiB of 1.0 MiB")
 
@@ -88,7 +89,7 @@ def test_an_error_stands_on_a_line_of_its_own_after_the_bar(tmp_path):
 
     terminal = Terminal()
     with StandIn(cut) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "w.npy"], stderr=terminal.slave)
+        sow = start(["get", *raw(2 * len(HALF)), *NO_RETRY, "--server", stand_in.address, "-o", tmp_path / "w.npy"], stderr=terminal.slave)
         terminal.leave_to_program()
         terminal.read_until(" 50%")
         stand_in.released.set()
@@ -100,7 +101,7 @@ def test_an_error_stands_on_a_line_of_its_own_after_the_bar(tmp_path):
 def test_a_signal_wipes_the_bar(tmp_path):
     terminal = Terminal()
     with StandIn(slow_tensor(HALF, HALF)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address, "-o", tmp_path / "w.npy"], stderr=terminal.slave)
+        sow = start(["get", *raw(2 * len(HALF)), "--server", stand_in.address, "-o", tmp_path / "w.npy"], stderr=terminal.slave)
         terminal.leave_to_program()
         terminal.read_until(" 50%")
         sow.send_signal(signal.SIGINT)
@@ -111,7 +112,7 @@ def test_a_signal_wipes_the_bar(tmp_path):
 def test_a_tensor_is_not_poured_onto_a_terminal():
     terminal = Terminal()
     with StandIn(tensor(HALF)) as stand_in:
-        sow = start(["get", *TENSOR, "--server", stand_in.address], stdout=terminal.slave, stderr=terminal.slave)
+        sow = start(["get", *raw(len(HALF)), "--server", stand_in.address], stdout=terminal.slave, stderr=terminal.slave)
         terminal.leave_to_program()
         text = terminal.read_all()
         assert sow.wait(PATIENCE) == 2
