@@ -78,9 +78,9 @@ PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev li
 PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
-# nginx and Varnish, which their packages start on ports 80 and 6081, and HAProxy are only for CI and bench; their tests are skipped
-# without them.
-PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light varnish haproxy
+# nginx, Varnish and pgbouncer, which their packages start on ports 80, 6081 and 6432, and HAProxy are only for CI and bench; their
+# tests are skipped without them.
+PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light varnish haproxy pgbouncer
 
 # Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
 define install_packages

@@ -58,3 +58,8 @@ bool sower_directory_make(char *path)
     }
     return make_one(path);
 }
+
+const char *sower_directory_error(int error)
+{
+    return error == EROFS ? "its volume is mounted read-only; mount it for writing" : strerror(error);
+}

@@ -12,4 +12,7 @@ bool sower_directory_make(char *path);
 /* Flushes the names in a directory. False with errno. */
 bool sower_directory_sync(const char *path);
 
+/* What the system says of an error, for the end of a sentence; of a read-only volume also what to do. */
+const char *sower_directory_error(int error);
+
 #endif

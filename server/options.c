@@ -315,7 +315,8 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
     struct stat status;
     if (!sower_directory_make(path) || stat(path, &status) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
-                                 "The state directory %s cannot be made: %s.", path, strerror(errno));
+                                 "The state directory %s cannot be made: %s.", path,
+                                 sower_directory_error(errno));
     }
     if (!S_ISDIR(status.st_mode)) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
@@ -325,7 +326,7 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
            sower_problem_set(
                problem, SOWER_PROBLEM_INVALID, "--state",
                "Others may write to the state directory %s (mode %04o), and could put a ledger or "
-                             "a key of theirs in it. Take that from them (chmod go-w), or name a directory "
-                             "below it, which sowerd makes for itself.",
-                             path, (unsigned)status.st_mode & 07777U);
+               "a key of theirs in it. Take that from them (chmod go-w), or name a directory "
+               "below it, which sowerd makes for itself.",
+               path, (unsigned)status.st_mode & 07777U);
 }

@@ -5,6 +5,7 @@
 
 #include "postgres_lines.h"
 #include "postgres_pages.h"
+#include "postgres_pooler.h"
 #include "postgres_schema.h"
 #include "store_records.h"
 
@@ -343,15 +344,18 @@ static const struct sower_store_methods methods = {
 
 static bool refuse_open(const char *cause, struct sower_problem *problem)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger cannot be opened: %s.",
-                             cause);
+    size_t length = strlen(cause);
+    bool asks = length > 0 && cause[length - 1] == '?'; /* as libpq does, whether the server is running */
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger cannot be opened: %s%s",
+                             cause, asks ? "" : ".");
 }
 
 /* On a connection of its own: the others prepare statements that name what the schema has. */
 static bool make_schema(const char *url, struct sower_problem *problem)
 {
     struct sower_postgres postgres;
-    bool done = (sower_postgres_open(&postgres, url, NULL, 0) && sower_postgres_schema_check(&postgres)) ||
+    bool done = (sower_postgres_open(&postgres, url, NULL, 0) && sower_postgres_pooler_check(&postgres) &&
+                 sower_postgres_schema_check(&postgres)) ||
                 refuse_open(postgres.cause, problem);
     sower_postgres_close(&postgres);
     return done;

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include "sqlite_file.h"
 #include "sqlite_lines.h"
 #include "sqlite_log.h"
 #include "sqlite_pages.h"
@@ -439,6 +440,9 @@ static bool prepare(struct sqlite_store *store, const char *path, const uint8_t 
 struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
                                              const struct sower_log *log, struct sower_problem *problem)
 {
+    if (!sower_sqlite_file_check(path, problem)) {
+        return NULL;
+    }
     struct sqlite_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         sower_sqlite_refuse(NULL, path, problem);

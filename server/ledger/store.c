@@ -35,8 +35,11 @@ static struct sower_store *open_sqlite(const char *named, const char *state,
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger's path is too long.");
         return NULL;
     }
-    make_private(path, log);
-    return sower_ledger_sqlite_open(path, writer, log, problem);
+    struct sower_store *store = sower_ledger_sqlite_open(path, writer, log, problem);
+    if (store != NULL) { /* a file that is no ledger is left as it is */
+        make_private(path, log);
+    }
+    return store;
 }
 
 struct sower_store *sower_store_open(const char *url, const char *state,

@@ -20,7 +20,7 @@ _Static_assert((int)SOWER_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "of Ed25519"
 static bool refuse(const char *path, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
-                             "The writer's key %s cannot be made: %s.", path, strerror(errno));
+                             "The writer's key %s cannot be made: %s.", path, sower_directory_error(errno));
 }
 
 /* Writes a new key to a file of its own and links it to its place, so that nobody sees half a key, and of two

@@ -146,7 +146,7 @@ def why_it_ended(stderr):
     """The sentence with which a daemon ends that cannot start: the last line that it writes, behind those of its log."""
     *log, sentence = stderr.splitlines(keepends=True)
     assert all(json.loads(line)["event"] for line in log), stderr
-    assert sentence.startswith("sowerd: ") and sentence.endswith(".\n"), stderr
+    assert sentence.startswith("sowerd: ") and sentence.endswith((".\n", "?\n")), stderr
     return sentence
 
 

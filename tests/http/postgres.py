@@ -13,6 +13,7 @@ import pwd
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,31 @@ class Postgres:
         if self.process is not None and self.process.poll() is None:
             self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Pooler:
+    """A pgbouncer between daemons and a database of a cluster. It does not run as root either."""
+
+    def __init__(self, program, server, database, mode, *settings):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sower-pgb-", dir=server.directory))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"postgresql://sower@127.0.0.1:{port}/{database}"
+        (self.directory / "ini").write_text(
+            f"[databases]\n{database} = host={server.directory} user=sower\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            + "\n".join(["unix_socket_dir =", "auth_type = any", f"pool_mode = {mode}", *settings, ""]))
+        self.directory.chmod(0o755)
+        self.process = subprocess.Popen([*server.as_user, program, self.directory / "ini"], stderr=subprocess.PIPE, text=True)
+        log = []
+        while not any("process up" in line for line in log):  # it listens then
+            log.append(self.process.stderr.readline())
+            assert log[-1], log
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=PATIENCE)
 
 
 def main():

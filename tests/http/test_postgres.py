@@ -14,7 +14,7 @@ import pytest
 from chain import check_chains
 from conftest import PATIENCE, SOWERD, why_it_ended
 from disks import disk_of, fill
-from postgres import Postgres
+from postgres import Pooler, Postgres
 
 
 @pytest.fixture(scope="module")
@@ -422,6 +422,36 @@ def test_a_database_that_cannot_hold_a_ledger_is_refused_with_a_sentence(postgre
     assert "USER@HOST:PORT/DATABASE" in refused("postgresql://u:secret%@h/d")
     assert 'begins with "postgresq"' in refused("postgresq://u:secret@h/d")
     assert "read-only" in refused(postgres.url("postgres") + "&options=-cdefault_transaction_read_only%3Don")
+
+
+@pytest.fixture
+def pooler(postgres, database):
+    program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed (make deps-ci)")
+    started = []
+
+    def start_pooler(*settings):
+        started.append(Pooler(program, postgres, "ledger", *settings))
+        return started[-1].url
+
+    yield start_pooler
+    for one in started:
+        one.stop()
+
+
+@pytest.mark.parametrize("settings", [("transaction",), ("transaction", "server_round_robin = 1"), ("transaction", "default_pool_size = 1"),
+                                      ("transaction", "min_pool_size = 5"), ("statement",)], ids=str)
+def test_a_pooler_that_hands_out_no_sessions_is_named_at_start(pooler, settings):
+    said = refused(pooler(*settings))
+    assert "a pooler between hands out transactions" in said and "pool_mode = session" in said
+
+
+def test_a_pooler_that_hands_out_sessions_is_as_good_as_the_database(start, pooler):
+    url = pooler("session")
+    pair = [start("--ledger", url), start("--ledger", url)]
+    assert [get(daemon, "w").headers["Sower-Ledger"] for daemon in pair] == ["1", "1"]
+    assert all(daemon.get("/readyz").status == 200 for daemon in pair) and len(whole_ledger(pair[0])) == 1
 
 
 def test_a_daemon_whose_database_has_no_room_for_a_line_is_not_ready(postgres, start):

@@ -1,11 +1,15 @@
 """A start that cannot work says so and ends; what looks like a mistake is warned of; what the daemon keeps is its own."""
+import os
+import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
 from conftest import PATIENCE, SOWERD, why_it_ended
+from disks import disk_of
 
 DRAW = dict(experiment="start", name="w", shape="3", init="normal")
 
@@ -110,3 +114,72 @@ def test_variables_of_kubernetes_and_those_of_options_are_not(start):
         "SOWERD_PORT_7697_TCP_ADDR": "10.0.0.1", "SOWERD_BLUE_SERVICE_HOST": "10.0.0.2", "SOWERD_BLUE_PORT": "tcp://10.0.0.2:1",
         "SOWERD_THREADS": "1", "SOWERDLY": "1"})
     assert warnings(daemon) == []
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 12345\n", "git lfs pull"),
+    (b'{"ledger":1,"time":"2026-01-31T12:00:00.000Z"}\n', "sow ledger verify"), (b"\x28\xb5\x2f\xfd", "not a database of SQLite"),
+    (b"SQLite format 2", "not a database of SQLite"), (b"\0" * 8192, "not a database of SQLite"), (b"x", "not a database of SQLite")], ids=range(6))
+def test_a_file_that_is_not_a_ledger_is_left_alone_and_its_kind_named(tmp_path, content, words):
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    mode = path.stat().st_mode & 0o777
+    said = refused_behind(":", "--state", str(tmp_path))
+    assert said.startswith(f"sowerd: The ledger {path} cannot be opened: ") and words in said
+    assert path.read_bytes() == content and path.stat().st_mode & 0o777 == mode and not (tmp_path / "ledger.sqlite-wal").exists()
+
+
+def test_an_empty_file_becomes_a_ledger(start, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "ledger.sqlite").touch()
+    assert start(state=tmp_path / "state").get("/readyz").status == 200
+
+
+def test_what_is_not_a_file_is_no_ledger(tmp_path):
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a directory" in refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/directory")
+    assert "is not a file" in refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/pipe")
+    said = refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/none/ledger")
+    assert f"no file can be made in {tmp_path}/none: No such file or directory." in said
+
+
+@pytest.mark.parametrize("kept", [["writer.key", "ledger.sqlite"], ["writer.key"], []], ids=str)
+def test_a_read_only_volume_is_named_as_what_it_is(start, tmp_path, kept):
+    with disk_of(tmp_path / "volume", "1M") as mounted:
+        start(state=mounted / "state").stop()
+        for path in (mounted / "state").iterdir():
+            if path.name not in kept:
+                path.unlink()
+        subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+        said = refused_behind(":", "--state", str(mounted / "state"))
+        assert "mounted read-only; mount it for writing." in said
+        assert "mounted read-only" in refused_behind(":", "--state", str(mounted / "new"))
+        subprocess.run(["mount", "-o", "remount,rw", mounted], check=True)
+        assert start(state=mounted / "state").get("/readyz").status == 200
+
+
+def test_a_ledger_that_is_mounted_read_only_by_itself_is_named_too(start, tmp_path):
+    """As docker does with -v FILE:FILE:ro."""
+    state = tmp_path / "state"
+    start(state=state).stop()
+    ledger = str(state / "ledger.sqlite")
+    if os.geteuid() != 0 or subprocess.run(["mount", "--bind", ledger, ledger], capture_output=True).returncode != 0:
+        pytest.skip("only root can mount, and not everywhere")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", ledger], check=True)
+        assert f"The ledger {ledger} cannot be opened: its volume is mounted read-only" in refused_behind(":", "--state", str(state))
+    finally:
+        subprocess.run(["umount", ledger], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
+def test_a_ledger_of_another_user_is_named_with_both(start):
+    with tempfile.TemporaryDirectory(prefix="sower-user-", dir="/tmp") as directory:
+        pathlib.Path(directory).chmod(0o755)
+        state = pathlib.Path(directory) / "state"
+        start(state=state).stop()
+        for path in [state, state / "writer.key"]:
+            os.chown(path, 65534, 65534)
+        said = refused_behind('exec setpriv --reuid=65534 --clear-groups "$0" "$@"', "--state", str(state))
+    assert "the file belongs to user 0 (mode 0600), and sowerd, as user 65534, may not" in said
