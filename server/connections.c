@@ -9,7 +9,7 @@
 #include <time.h>
 
 enum {
-    GRACE = 1000,      /* milliseconds that nobody who waits makes way in: its request may be on its way */
+    GRACE = 500,       /* milliseconds that nobody who waits makes way in: its request may be on its way */
     BEGINNING = 60000, /* milliseconds after which one that has not begun will not begin */
     COARSE = 100,      /* the kernel's times of arrival are this exact and better */
     PHASE_BITS = 3,

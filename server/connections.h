@@ -13,9 +13,9 @@
  * It closes as well what the other side has ended in the middle of a request.
  *
  * There are places for `limit` connections, of which one client has at most `share`. For a newcomer beyond
- * that, the connection that waits longest (NEW, WAITING, HEADERS; for a second at least, as a request may be
- * on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full house.
- * When none can be closed, the newcomer is told to wait (acceptor.h).
+ * that, the connection that waits longest (NEW, WAITING, HEADERS; for half a second at least, as a request may
+ * be on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full
+ * house. When none can be closed, the newcomer is told to wait (acceptor.h).
  *
  * To close means to shut the socket down: libmicrohttpd sees that and closes the descriptor, which is its
  * own. It says so beforehand, so a descriptor that is in the registry is open and no other's, as long as the
