@@ -1,7 +1,7 @@
-"""Twelve thousand random requests get the same answer from the daemon as from the second implementation.
+"""Twelve thousand random requests, and some manifests, get the same answer from the daemon as from the second implementation.
 
-Each worker is a process of random_requests.py with a seed of its own, so that the requests are the same every time; a
-request that disagrees is printed as a command of curl. More of them: see there.
+Each worker is a process of random_requests.py or random_manifests.py with a fixed seed, so that the requests are the same
+every time; a request that disagrees is printed as a command of curl. More of them: see there.
 """
 import collections
 import json
@@ -12,19 +12,19 @@ import sys
 from second_implementation import catalogue, requests
 from second_implementation.floats import DTYPES
 
-PROGRAM = pathlib.Path(__file__).resolve().parent / "random_requests.py"
-WORKERS, EACH = 4, 3000
+HERE = pathlib.Path(__file__).resolve().parent
+WORKERS, EACH, MANIFESTS = 4, 3000, 800
 # What a request may be refused for, as (status, param).
 REFUSED = {f"400 {field}" for field in requests.FIELDS} | {"413 shape", "400 "}
 
 
-def ask(daemon, worker):
-    command = [sys.executable, PROGRAM, daemon.address, "--seed", f"fixed {worker}", "--count", str(EACH)]
+def ask(daemon, program, seed, count):
+    command = [sys.executable, HERE / program, daemon.address, "--seed", f"fixed {seed}", "--count", str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_random_requests_agree_and_reach_everything(daemon):
-    outputs = [worker.communicate()[0] for worker in [ask(daemon, number) for number in range(WORKERS)]]
+    outputs = [worker.communicate()[0] for worker in [ask(daemon, "random_requests.py", number, EACH) for number in range(WORKERS)]]
     sums = collections.defaultdict(collections.Counter)
     for output in outputs:
         last = output.splitlines()[-1]
@@ -35,3 +35,12 @@ def test_random_requests_agree_and_reach_everything(daemon):
     assert sums["counts"]["agree"] >= 10_000
     assert set(sums["cells"]) == {f"{entry.name} {dtype}" for entry in catalogue.ENTRIES for dtype in DTYPES}
     assert set(sums["refused"]) >= REFUSED
+
+
+def test_random_manifests_come_to_the_same_tensors(daemon):
+    output = ask(daemon, "random_manifests.py", 0, MANIFESTS).communicate()[0]
+    last = output.splitlines()[-1]
+    assert last.startswith("{"), output[-3000:]
+    counts = json.loads(last)
+    assert "differ" not in counts, output[:10000]
+    assert counts["kept"] > MANIFESTS / 2 and counts["refused"] > 0

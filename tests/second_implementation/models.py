@@ -1,5 +1,6 @@
 """Section 15: the tensors of a manifest, or some of them, in one safetensors file."""
 from . import formats, manifests, requests
+from .refusal import Refusal
 from .seeds import PUBLIC_ROOT
 
 
@@ -19,11 +20,11 @@ def chosen(manifest, tensors=None, part=None):
 
 
 def region(shape, shard):
-    """What a shard leaves of a tensor: all of it where it lacks an axis."""
-    axes = [int(piece.split(":")[0]) for piece in shard.split(",")] if shard else []
-    if not axes or any(not -len(shape) <= axis < len(shape) for axis in axes):
+    """What a shard leaves of a tensor: all of it where it lacks an axis, or where two that are named are the same."""
+    try:
+        return requests.sharded(shard, shape)
+    except Refusal:
         return [(0, length) for length in shape]
-    return requests.sharded(shard, shape)
 
 
 class Model:
@@ -32,7 +33,8 @@ class Model:
         entries, self.elements, at = {}, [], 0
         for tensor in chosen(manifest, tensors, part):
             request = manifest.request({**manifests.canonical_tensor(tensor)}, experiment, trial, root)
-            request.region = region(request.shape, shard)
+            if shard is not None:
+                request.region = region(request.shape, shard)
             shape = [stop - start for start, stop in request.region]
             data = request.bytes()
             entries[tensor.name] = formats.entry(tensor.dtype, shape, at, at + len(data))

@@ -548,6 +548,7 @@ MODELS = [
     {"manifest": TRANSFORMER, "experiment": "vectors", "part": "6/40"},
     *({"manifest": TRANSFORMER, "experiment": "vectors", "shard": f"0:{rank}/3"} for rank in range(3)),
     {"manifest": TRANSFORMER, "experiment": "vectors", "shard": "1:1/2"},
+    {"manifest": TRANSFORMER, "experiment": "vectors", "shard": "-1:0/2,1:1/2"},
     {"manifest": TRANSFORMER, "experiment": "é \"日\"", "trial": 2 ** 63 - 1, "tensors": "*[!s]", "part": "1/2", "shard": "-1:0/3,0:1/2"},
     {"manifest": MANIFESTS[4], "experiment": "vectors", "shard": "0:1/2"},
 ]
