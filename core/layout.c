@@ -43,7 +43,7 @@ static bool check_axes(sower_axes axes, size_t rank, const char *field, struct s
     return true;
 }
 
-/* Multiplies the sizes of some axes; false when the product is beyond 2^64 - 1. */
+/* Multiplies the sizes of some axes; false when the product is beyond 2^63 - 1. */
 static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t *product)
 {
     bool empty = false;
@@ -52,7 +52,8 @@ static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t 
         empty = empty || ((axes & axis_bit(axis)) != 0 && shape->sizes[axis] == 0);
     }
     for (size_t axis = 0; axis < shape->rank && !empty; axis++) {
-        if ((axes & axis_bit(axis)) != 0 && __builtin_mul_overflow(*product, shape->sizes[axis], product)) {
+        if ((axes & axis_bit(axis)) != 0 &&
+            (__builtin_mul_overflow(*product, shape->sizes[axis], product) || *product > SOWER_SIZE_MAX)) {
             return false;
         }
     }
@@ -92,7 +93,7 @@ static bool fan_out(const struct sower_layout *layout, const struct sower_shape 
 static bool refuse_fan(const char *which, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
-                             "%s, a product of sizes of this shape, is beyond 2^64 - 1. Give %s, or smaller "
+                             "%s, a product of sizes of this shape, is beyond 2^63 - 1. Give %s, or smaller "
                              "sizes.",
                              which, which);
 }

@@ -44,7 +44,7 @@ sower_axes sower_layout_in_axes(const struct sower_layout *layout, size_t rank);
 sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank);
 
 /* Refuses axes outside of the rank and axes in more than one set, naming "in_axis", "out_axis" or
- * "batch_axis", and a fan that is not explicit and beyond 2^64 - 1, naming "shape". Only an empty tensor can
+ * "batch_axis", and a fan that is not explicit and beyond 2^63 - 1, naming "shape". Only an empty tensor can
  * have one. */
 bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
                         struct sower_problem *problem);

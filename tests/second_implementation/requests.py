@@ -228,8 +228,8 @@ class Request:
         entry = self.initializer.entry
         fan_in, fan_out = fans(self.shape, *sets)
         fan_in, fan_out = self.fan_in or fan_in, self.fan_out or fan_out
-        if max(fan_in, fan_out) >= 2 ** 64:
-            raise Refusal("shape", "a fan has more than 64 bits", 413)
+        if max(fan_in, fan_out) >= 2 ** 63:
+            raise Refusal("shape", "a fan beyond 2^63 - 1", 413)
         if not entry.ranks[0] <= len(self.shape) <= entry.ranks[1]:
             raise Refusal("shape", f"{entry.name} takes other ranks")
         tensor = Tensor(self.shape, self.dtype, self.layout, fan_in, fan_out)

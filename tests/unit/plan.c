@@ -92,6 +92,51 @@ static void the_moments_of_a_one_sided_cut_are_right(void **state)
     assert_true(plan.low == 1 && isinf(plan.high));
 }
 
+/* Moments by quadrature of 40 digits (mpmath). */
+static void the_moments_of_any_cut_are_right_to_nine_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        double lower, upper, mean, std;
+    } cases[] = {
+        {1, 1.0001, 1.0000499991666249949, 0.000028867513447449256621},
+        {1.0, 1.00007, 1.0000349995916523823, 0.000020207259417515264047},
+        {-3e-05, 4e-05, 4.9999999979583345897e-6, 0.000020207259419986643402},
+        {-2, 2, -2.2878362339624426259e-48, 0.87962566103423975041},
+        {0, 0.4999999, 0.24483621667546793195, 0.14368142000002639707},
+        {0, 0.5, 0.24483626359552986052, 0.14368144845244259286},
+        {0, 0.5000001, 0.24483631051559054974, 0.14368147690485858577},
+        {3.5, 3.9, 3.6526160173560756058, 0.10926721090348673661},
+        {-3.9, -3.5, -3.6526160173560756058, 0.10926721090348673661},
+        {4, (double)INFINITY, 4.2256071444894710728, 0.21603897425562506861},
+        {4.1, 4.6, 4.2664104805698397091, 0.12889268710535006175},
+        {-0.2, 0.25, 0.02458096664123092189, 0.12946530238773999847},
+        {-(double)INFINITY, -3.5, -3.7513912648576997313, 0.2386063807849589015},
+        {-(double)INFINITY, (double)INFINITY, -5.3299820086688905828e-48, 1.0},
+        {1, (double)INFINITY, 1.5251352761609812091, 0.44620361447476956936},
+        {-5, 0.1, -0.73532938490742097745, 0.62108269294479483588},
+        {2, 2.3, 2.1340330932731581458, 0.085588270930638027545},
+        {3.9, 4.39, 4.0678097789597019008, 0.12800349980977966345},
+        {-0.001, 0.001, 0.0, 0.00057735023069960838041},
+        {-1.5, -1.1, -1.2828353792139696706, 0.1143970829985041492},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sower_initializer init = initializer("truncated_normal", "std", 3);
+        init.values[2] = cases[i].lower;
+        init.values[3] = cases[i].upper;
+        struct sower_plan plan;
+        struct sower_problem problem = {.sentence = ""};
+        if (!plan_of(init, SOWER_F32, &plan, &problem)) {
+            fail_msg("%s", problem.sentence);
+        }
+        if (!(fabs(plan.std_expected / 3 - cases[i].std) <= 1e-9 * cases[i].std) ||
+            !(fabs(plan.mean_expected / 3 - cases[i].mean) <= 1e-9 * cases[i].std)) {
+            fail_msg("%g to %g: %.17g and %.17g", cases[i].lower, cases[i].upper, plan.mean_expected / 3,
+                     plan.std_expected / 3);
+        }
+    }
+}
+
 static void an_empty_tensor_has_a_plan(void **state)
 {
     (void)state;
@@ -160,6 +205,7 @@ int main(void)
         cmocka_unit_test(sigma_and_limit_are_those_of_the_framework),
         cmocka_unit_test(the_expected_std_of_variance_scaling_is_the_one_asked_for),
         cmocka_unit_test(the_moments_of_a_one_sided_cut_are_right),
+        cmocka_unit_test(the_moments_of_any_cut_are_right_to_nine_digits),
         cmocka_unit_test(an_empty_tensor_has_a_plan),
         cmocka_unit_test(what_a_dtype_cannot_hold_is_refused),
         cmocka_unit_test(a_rank_that_the_initializer_does_not_take_is_refused),
