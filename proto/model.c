@@ -131,6 +131,11 @@ static struct sower_region region_of(const struct sower_model *model, const stru
     return region;
 }
 
+static bool refuse_pattern(struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
+}
+
 /* Fills tensors, their starts counted from the first. */
 static bool choose(struct sower_model *model, const struct sower_model_choice *choice,
                    struct sower_problem *problem)
@@ -143,7 +148,9 @@ static bool choose(struct sower_model *model, const struct sower_model_choice *c
     if (model->tensors == NULL) {
         return sower_problem_memory(problem);
     }
+    bool matched = false;
     while (step(&walk, &number, &part)) {
+        matched = true;
         if (part != choice->part) {
             continue;
         }
@@ -154,8 +161,7 @@ static bool choose(struct sower_model *model, const struct sower_model_choice *c
         at += sower_shape_count(&shape) * sower_dtype_size(tensor->dtype);
     }
     model->tensors[model->count] = (struct sower_model_tensor){at, 0};
-    return model->count > 0 || choice->parts > 0 ||
-           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
+    return matched || refuse_pattern(problem);
 }
 
 static void write_provenance(struct sower_model *model, const struct sower_model_choice *choice)
@@ -283,7 +289,9 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
     sower_buffer_text(buffer, "{\"metadata\":{\"total_size\":");
     sower_buffer_number(buffer, walk.size);
     sower_buffer_text(buffer, "},\"weight_map\":{");
+    bool matched = false;
     for (const char *separator = ""; step(&walk, &number, &part); separator = ",") {
+        matched = true;
         snprintf(file, sizeof file, "model-%05" PRIu64 "-of-%05" PRIu64 ".safetensors", part + 1, parts);
         sower_buffer_text(buffer, separator);
         sower_buffer_string(buffer, manifest->tensors[number].name);
@@ -291,6 +299,9 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
         sower_buffer_string(buffer, file);
     }
     sower_buffer_text(buffer, "}}\n");
+    if (!matched) {
+        return refuse_pattern(problem);
+    }
     return !buffer->failed ||
            sower_problem_memory(problem);
 }

@@ -140,6 +140,9 @@ static void the_index_names_the_part_of_every_tensor(void **state)
                                      "\"b\":\"model-00002-of-00002.safetensors\","
                                      "\"c\":\"model-00002-of-00002.safetensors\","
                                      "\"d\":\"model-00002-of-00002.safetensors\"}}\n");
+    buffer.length = 0;
+    assert_false(sower_model_index(&manifest, "x*", 2, &buffer, &problem));
+    assert_string_equal(problem.field, "tensors");
     sower_buffer_free(&buffer);
     sower_manifest_free(&manifest);
 }
@@ -151,10 +154,15 @@ static void what_cannot_be_chosen_is_refused(void **state)
         struct sower_model_choice choice;
         const char *asked, *field;
     } cases[] = {
-        {{.tensors = "x*"}, NULL, "tensors"},      {{.tensors = "["}, NULL, "tensors"},
-        {{.shard = "0:2/2"}, NULL, "shard"},       {{.shard = "8:0/2"}, NULL, "shard"},
-        {{.shard = "x"}, NULL, "shard"},           {{0}, "{}", "experiment"},
-        {{0}, "{\"experiment\":7}", "experiment"}, {{0}, "{\"experiment\":\"e\",\"trial\":-1}", "trial"},
+        {{.tensors = "x*"}, NULL, "tensors"},
+        {{.tensors = "["}, NULL, "tensors"},
+        {{.tensors = "x*", .part = 1, .parts = 3}, NULL, "tensors"},
+        {{.shard = "0:2/2"}, NULL, "shard"},
+        {{.shard = "8:0/2"}, NULL, "shard"},
+        {{.shard = "x"}, NULL, "shard"},
+        {{0}, "{}", "experiment"},
+        {{0}, "{\"experiment\":7}", "experiment"},
+        {{0}, "{\"experiment\":\"e\",\"trial\":-1}", "trial"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sower_model model;
