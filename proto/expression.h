@@ -31,9 +31,9 @@ bool sower_expression_parse(const char *text, size_t length, struct sower_initia
 bool sower_expression_from_json(const json_t *object, struct sower_initializer *initializer,
                                 struct sower_problem *problem);
 
-/* The canonical expression, every parameter named and in catalogue order, numbers in the shortest decimal
- * that reads back to the same double: `normal(mean=0,std=0.02)`. Writes at most `size` bytes with the NUL;
- * false when it does not fit. */
+/* The canonical expression, every parameter named and in catalogue order, reals as sower_text_print_real
+ * writes them: `normal(mean=0,std=0.02)`. Writes at most `size` bytes with the NUL; false when it does not
+ * fit. */
 bool sower_expression_print(const struct sower_initializer *initializer, char *text, size_t size);
 
 #endif

@@ -22,7 +22,8 @@ bool sower_text_integer(const char *text, size_t length, int64_t *value);
 enum { SOWER_REAL_TEXT_MAX = 1024 };
 bool sower_text_real(const char *text, size_t length, double *value);
 
-/* The shortest decimal that reads back to the same double: "0.05", "1e-05", "inf". */
+/* The decimal of the fewest digits that %g needs to read back to the same double: "0.05", "1e-05", "inf".
+ * (For 46 powers of two it has a digit more than the shortest.) */
 enum { SOWER_REAL_SIZE = 32 };
 void sower_text_print_real(double value, char text[SOWER_REAL_SIZE]);
 

@@ -268,12 +268,9 @@ static bool resolve_sparse(const double *values, struct sower_plan *plan, struct
                                  "sparse takes at most %d rows, this tensor has %llu.", ROWS_MAX,
                                  (unsigned long long)plan->shape.sizes[0]);
     }
-    if (!sower_plan_normal(plan, 0, values[1], problem)) {
-        return false;
-    }
     struct sower_shape keys = {.rank = 2,
                                .sizes = {plan->shape.sizes[0], blocks_per_row(plan) * KEYS_PER_BLOCK}};
-    if (!sower_shape_check(&keys, SOWER_F64, problem)) {
+    if (!sower_shape_check(&keys, SOWER_F64, problem) || !sower_plan_normal(plan, 0, values[1], problem)) {
         return false;
     }
     plan->structure = &SPARSE;

@@ -193,9 +193,9 @@ def sparse(p, t):
     rows, columns = t.shape
     if rows > 2 ** 22 and columns > 0:
         raise Refusal("shape", "too many rows", 413)
-    law = t.normal(0.0, p["std"])
     if t.count and rows * (-(-columns // 8) * 8) > 2 ** 35:
         raise Refusal("shape", "more keys than a stream has", 413)
+    law = t.normal(0.0, p["std"])
     return lambda seed: structures.Sparse(seed, t.shape, p["sparsity"], law)
 
 

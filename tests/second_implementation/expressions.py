@@ -147,7 +147,7 @@ def written(parameter, value):
 
 
 def shortest(x):
-    """Section 14: the shortest decimal that reads back, whole ones below 10^15 without point or exponent."""
+    """Section 14: as few digits as %g needs to read back, whole ones below 10^15 without point or exponent."""
     if math.isinf(x):
         return "inf" if x > 0 else "-inf"
     if abs(x) < 1e15 and x == math.floor(x):
