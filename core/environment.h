@@ -15,10 +15,10 @@
  * from computes in the environment that it finds: laws, the inverse normal CDF, kernels, tiles, reflectors.
  * What only moves bits does not need it.
  *
- * Entering costs two reads of registers, some ten cycles; they are written only where they differ. Leaving
- * puts everything back, the flags of exceptions included. Compilers may move arithmetic over a call, but not
- * what reads or writes memory that the call could see, nor another call: between entering and leaving stands
- * a call, or a value that is volatile. */
+ * Entering costs two reads of registers, and leaving a write as well where a flag was raised: some 30 ns
+ * together. Leaving puts everything back, the flags of exceptions included. Compilers may move arithmetic over
+ * a call, but not what reads or writes memory that the call could see, nor another call: between entering and
+ * leaving stands a call, or a value that is volatile. */
 #ifndef SOWER_CORE_ENVIRONMENT_H
 #define SOWER_CORE_ENVIRONMENT_H
 
