@@ -291,13 +291,13 @@ static void the_environments_are_hostile(void **state)
         uint64_t registers = environment_registers();
         if (environments[e].traps) {
             environment_restore();
-            assert_true(registers != normal || !HAS_SWITCHES);
+            assert_true(registers != normal || !HAS_TRAPS);
             continue;
         }
         const volatile double up = one / ten, down = -one / ten, half = tiny / 2;
         environment_restore();
         assert_int_equal(up != 0.1 || down != -0.1, environments[e].rounding != FE_TONEAREST);
-        assert_int_equal(half == 0, environments[e].flushes && HAS_SWITCHES);
+        assert_int_equal(half == 0, environments[e].flushes && HAS_FLUSH);
     }
 }
 

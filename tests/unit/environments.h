@@ -19,14 +19,17 @@ static const struct environment environments[] = {
     {"flush", FE_TONEAREST, 1, 0}, {"flush-upward", FE_UPWARD, 1, 0}, {"trap", FE_TONEAREST, 0, 1},
 };
 
-enum {
-    ENVIRONMENTS = sizeof environments / sizeof environments[0],
-#if defined(__x86_64__) || defined(__aarch64__)
-    HAS_SWITCHES = 1, /* for more than rounding */
+enum { ENVIRONMENTS = sizeof environments / sizeof environments[0] };
+
+/* What the machine can do besides rounding: flush denormals, and interrupt the program (few aarch64
+ * processors can). */
+#if defined(__x86_64__)
+enum { HAS_FLUSH = 1, HAS_TRAPS = 1 };
+#elif defined(__aarch64__)
+enum { HAS_FLUSH = 1, HAS_TRAPS = 0 };
 #else
-    HAS_SWITCHES = 0,
+enum { HAS_FLUSH = 0, HAS_TRAPS = 0 };
 #endif
-};
 
 #if defined(__x86_64__)
 
