@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # docker build -t sower .
 # docker run --stop-timeout 60 -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
+# Asked by another name than localhost or an address, for example as a service of Compose: -e SOWERD_HOSTS=sower
 ARG BASE=debian:13-slim
 
 FROM ${BASE} AS build

@@ -79,8 +79,9 @@ struct sower_exchange {
     size_t target_length;     /* as it came */
     const char *bare_fields;  /* of the query, at its end and without "=": not given to libmicrohttpd
                                  (library_guards.h); as they came; NULL: none */
-    const char *authority;    /* the host that a target in absolute form names; NULL: one that is a path */
-    bool short_target;        /* `target` is the path and query as they came; otherwise they are too long */
+    const char *host;         /* that a target in absolute form names, else Host; for the first call alone */
+    size_t host_length;
+    bool short_target; /* `target` is the path and query as they came; otherwise they are too long */
     char target[];
 };
 

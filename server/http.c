@@ -110,7 +110,8 @@ static struct sower_exchange *new_exchange(const char *target)
     }
     memcpy(exchange->target, path, path_length);
     if (authority != NULL) {
-        exchange->authority = memcpy(exchange->target + path_length + 1, authority, authority_length);
+        exchange->host = memcpy(exchange->target + path_length + 1, authority, authority_length);
+        exchange->host_length = authority_length;
     }
     exchange->short_target = path_length <= SOWER_TARGET_MAX;
     exchange->target_length = strlen(target);
@@ -258,7 +259,41 @@ static bool check_framing(struct sower_exchange *exchange, const char *path, con
     }
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, check_line, &lines);
     exchange->closes = lines.framing.transfer_encodings > 0;
+    if (exchange->host == NULL) {
+        exchange->host = lines.framing.host;
+        exchange->host_length = lines.framing.host_length;
+    }
     return lines.sound && sower_framing_end(&lines.framing, head->header_size, problem);
+}
+
+/* Whether the request is meant for this daemon and comes from no page of another site (hosts.h); probes are
+ * answered under any name. 0, or the status of a refusal, with a problem. */
+static unsigned check_host(const struct sower_exchange *exchange, struct sower_problem *problem)
+{
+    const struct sower_hosts *hosts = &exchange->server->hosts;
+    const char *host = exchange->host != NULL ? exchange->host : "";
+    if (exchange->step == sower_handle_healthz || exchange->step == sower_handle_readyz) {
+        return 0;
+    }
+    if (!sower_hosts_know(hosts, host, exchange->host_length)) {
+        sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "Host",
+            "The host %.*s is not a name of this daemon; --hosts lists names that it takes besides "
+            "localhost and addresses.",
+            (int)exchange->host_length, host);
+        return MHD_HTTP_MISDIRECTED_REQUEST;
+    }
+    if (sower_hosts_foreign(hosts, host, exchange->host_length, sower_exchange_header(exchange, "Origin"),
+                            sower_exchange_header(exchange, "Sec-Fetch-Site"),
+                            sower_exchange_header(exchange, "Sec-Fetch-Mode"),
+                            sower_exchange_header(exchange, "Sec-Fetch-Dest"))) {
+        sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "Origin",
+            "A page of another site is behind this request; pages of the host that is asked and of "
+            "the names in --hosts may ask.");
+        return MHD_HTTP_FORBIDDEN;
+    }
+    return 0;
 }
 
 static enum MHD_Result refuse_framing(struct sower_exchange *exchange, const struct sower_problem *problem)
@@ -288,6 +323,23 @@ static enum MHD_Result handle_without(struct sower_server *server, struct MHD_Co
     return MHD_queue_response(connection, MHD_HTTP_SERVICE_UNAVAILABLE, server->unavailable);
 }
 
+/* The request line and the headers have come in. */
+static enum MHD_Result receive_head(struct sower_exchange *exchange, const char *path, const char *method,
+                                    const char *version)
+{
+    struct sower_problem problem;
+    begin(exchange, path, method);
+    enter(exchange, SOWER_PHASE_BODY);
+    if (!check_framing(exchange, path, method, version, &problem)) {
+        return refuse_framing(exchange, &problem);
+    }
+    const unsigned status = check_host(exchange, &problem);
+    if (status != 0) {
+        return sower_refuse_as(exchange, status, &problem);
+    }
+    return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
+}
+
 /* libmicrohttpd calls this when the headers are in, for each piece of a body, when the request is complete,
  * and again when a suspended connection was resumed. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -295,17 +347,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **slot)
 {
     struct sower_exchange *exchange = *slot;
-    struct sower_problem problem;
     if (exchange == NULL || exchange == &without) {
         return handle_without(context, connection, upload_size, slot);
     }
     if (exchange->step == NULL) {
-        begin(exchange, path, method);
-        enter(exchange, SOWER_PHASE_BODY);
-        if (!check_framing(exchange, path, method, version, &problem)) {
-            return refuse_framing(exchange, &problem);
-        }
-        return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
+        return receive_head(exchange, path, method, version);
     }
     if (*upload_size > 0) {
         size_t count = *upload_size;
@@ -473,6 +519,8 @@ static size_t line_max(const struct sower_options *options)
 
 bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
 {
+    sower_hosts_init(&server->hosts, server->options->hosts, server->options->listen,
+                     strncmp(server->listener.address, "unix:", 5) == 0);
     const struct sower_connection_limits limits = connection_limits(server->options);
     if (!sower_connections_start(&server->connections, &limits)) {
         return refuse_start(problem);

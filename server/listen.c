@@ -118,17 +118,17 @@ static int inherited_socket(struct sower_problem *problem)
 
 static void print_address(int file, char address[SOWER_ADDRESS_MAX])
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     char host[80], port[16];
-    if (getsockname(file, (struct sockaddr *)&bound, &size) != 0 ||
-        getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        snprintf(address, SOWER_ADDRESS_MAX, "unknown");
-    } else if (bound.ss_family == AF_UNIX) {
-        snprintf(address, SOWER_ADDRESS_MAX, "unix:%s", port); /* getnameinfo gives the path as the service */
-    } else {
+    if (getsockname(file, (struct sockaddr *)&bound, &size) == 0 && bound.ss_family == AF_UNIX) {
+        const struct sockaddr_un *path = (const struct sockaddr_un *)&bound;
+        snprintf(address, SOWER_ADDRESS_MAX, "unix:%.*s", (int)sizeof path->sun_path, path->sun_path);
+    } else if (getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                           NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
         snprintf(address, SOWER_ADDRESS_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    } else {
+        snprintf(address, SOWER_ADDRESS_MAX, "unknown");
     }
 }
 

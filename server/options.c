@@ -14,6 +14,7 @@
 #include "../proto/version.h"
 #include "connections.h"
 #include "directory.h"
+#include "hosts.h"
 #include "listen.h"
 
 enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
@@ -29,6 +30,8 @@ static const struct option {
 #define AT(member) offsetof(struct sower_options, member)
     {"listen", TEXT, AT(listen), "127.0.0.1:7697", 0, 0, "ADDRESS",
      "address and port, [::1]:7697 for IPv6, port 0 for any free one"},
+    {"hosts", TEXT, AT(hosts), NULL, 0, 0, "NAMES",
+     "names that it is asked by, besides localhost, addresses and this machine's; any: all of them"},
     {"state", TEXT, AT(state), NULL, 0, 0, "DIRECTORY",
      "where the ledger is kept ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
     {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",
@@ -223,7 +226,8 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
         }
     }
     if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem) ||
-        !sower_listen_check(options->listen, problem)) {
+        !sower_listen_check(options->listen, problem) ||
+        (options->hosts != NULL && !sower_hosts_check(options->hosts, problem))) {
         return SOWER_OPTIONS_REFUSED;
     }
     return SOWER_OPTIONS_RUN;

@@ -14,10 +14,11 @@
 #include "log.h"
 
 struct sower_options {
-    const char *listen;        /* "127.0.0.1:7697", "[::1]:7697" */
-    const char *state;         /* directory; NULL: $STATE_DIRECTORY, else the user's */
-    const char *ledger;        /* URL; NULL: sqlite: in the state directory */
-    bool strict;               /* draws that drift are refused */
+    const char *listen; /* "127.0.0.1:7697", "[::1]:7697" */
+    const char *hosts;  /* names that the daemon is asked by, as hosts.h has them; NULL: no further ones */
+    const char *state;  /* directory; NULL: $STATE_DIRECTORY, else the user's */
+    const char *ledger; /* URL; NULL: sqlite: in the state directory */
+    bool strict;        /* draws that drift are refused */
     const char *root_key_file; /* NULL: the public root */
     uint64_t threads;          /* that serve connections; 0: one for each CPU */
     uint64_t compute_threads;  /* for heavy tensors, and to help with others; 0: one for each CPU */
@@ -45,8 +46,8 @@ enum sower_options_outcome { SOWER_OPTIONS_RUN, SOWER_OPTIONS_DONE, SOWER_OPTION
 enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
                                               struct sower_problem *problem);
 
-/* Warns in the log of variables that begin with SOWERD_ and are none of the table's: they have no effect. Those
- * that Kubernetes sets for services are not meant. */
+/* Warns in the log of variables that begin with SOWERD_ and are none of the table's: they have no effect.
+ * Those that Kubernetes sets for services are not meant. */
 void sower_options_warn(const struct sower_log *log);
 
 /* How many files may be open: one a connection, as many for those that stand in line (acceptor.h), and some

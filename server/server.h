@@ -11,6 +11,7 @@
 #include "answers.h"
 #include "connections.h"
 #include "ledger/ledger.h"
+#include "hosts.h"
 #include "listen.h"
 #include "log.h"
 #include "options.h"
@@ -33,6 +34,7 @@ struct sower_server {
     struct sower_sources *sources;
     struct sower_answers *answers;
     struct sower_listener listener;
+    struct sower_hosts hosts;
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;

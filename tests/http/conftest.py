@@ -47,9 +47,11 @@ class Answer:
 class Daemon:
     """A running sowerd. Its log is read as it comes."""
 
-    def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=(), until="ready"):
+    def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=(), until="ready",
+                 hosts="x,sower"):  # requests that tests write by hand name x; sower is an upstream's name in a proxy
         self.state = pathlib.Path(state)
         arguments = ["--listen", listen] if listen else []
+        arguments += ["--hosts", hosts] if hosts else []
         arguments += ["--state", str(state), *options]
         self.process = subprocess.Popen(
             (command or [SOWERD]) + arguments,
@@ -63,7 +65,7 @@ class Daemon:
         started = self.wait_for(lambda line: line.get("event") == until)
         self.address = started["address"]
         self.library = started["libmicrohttpd"]
-        host, port = self.address.rsplit(":", 1)
+        host, port = self.address.rsplit(":", 1) if not self.address.startswith("unix:") else ("", 0)
         self.host, self.port = host.strip("[]"), int(port)
 
     def _read_log(self):

@@ -46,7 +46,7 @@ def answers(received):
 def framed(library, tmp_path_factory):
     from conftest import Daemon
 
-    daemon = Daemon(tmp_path_factory.mktemp("framing") / "state", "--log-level", "error", environment=library)
+    daemon = Daemon(tmp_path_factory.mktemp("framing") / "state", "--hosts", "any", environment=library)
     yield daemon
     assert daemon.stop() == 0, daemon.rest_of_log()
 

@@ -106,7 +106,7 @@ def assert_innocent(proxy, number, after):
 
 @pytest.mark.parametrize("kind", [Nginx, LenientNginx, HAProxy, LenientHAProxy, PlainVarnish], ids=lambda kind: kind.__name__)
 def test_no_shape_brings_a_proxy_out_of_step(library, kind, tmp_path):
-    daemon = Daemon(tmp_path / "state", environment=library)
+    daemon = Daemon(tmp_path / "state", "--hosts", "any", environment=library)
     proxy = kind(tmp_path, daemon)
     try:
         assert_innocent(proxy, 0, "nothing")
