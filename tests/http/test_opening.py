@@ -5,6 +5,7 @@ import errno
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import subprocess
 
@@ -38,6 +39,21 @@ def test_it_lives_and_is_not_ready_until_the_ledger_is_open(opening):
     opening.release()
     opening.wait_for(lambda line: line.get("event") == "ready")
     assert opening.get("/readyz").status == 200
+
+
+def test_systemd_is_told_that_it_is_ready_when_it_is(start, tmp_path, faults):  # noqa: F811
+    make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
+    faults.hold = 1
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        daemon = start(state=tmp_path / "state", environment={**faults.environment, "NOTIFY_SOCKET": str(tmp_path / "notify")}, until="listening")
+        assert daemon.get("/healthz").status == 200
+        with pytest.raises(BlockingIOError):
+            receiver.recv(4096, socket.MSG_DONTWAIT)
+        faults.hold = 0
+        receiver.settimeout(PATIENCE)
+        assert receiver.recv(4096) == b"READY=1"
+        daemon.wait_for(lambda line: line.get("event") == "ready")
 
 
 def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(opening):
