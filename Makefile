@@ -6,6 +6,7 @@
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
 # make fuzz       every parser on made-up input, SECONDS=60 each
+# make fuzz-http  the same over HTTP, with each libmicrohttpd of make library-versions
 # make bench      the figures, as ratios against peers in the same run
 # make deps       install what the above need (apt)
 # make library-versions  libmicrohttpd of three releases of Debian, for the tests that meet each of them
@@ -189,6 +190,15 @@ fuzz-targets: $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ_TARGETS))
 fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang FUZZ=1 OPTIMIZE='-O1 -g' fuzz-targets
 	@tests/fuzz/run $(BUILD)/fuzz $(SECONDS) $(TARGETS)
+
+# libmicrohttpd's parser of HTTP through the daemon, SECONDS on each version that make library-versions has fetched.
+.PHONY: fuzz-http
+$(BUILD)/tests/fuzz/http/driver: $(BUILD)/tests/fuzz/http/driver.o $(BUILD)/tests/fuzz/http/script.o
+	$(CC) $(LDFLAGS) -o $@ $^
+
+fuzz-http: deps-build
+	@$(MAKE) --no-print-directory -s $(BUILD)/sowerd $(BUILD)/tests/fuzz/http/driver
+	@tests/fuzz/http/run $(BUILD) $(SECONDS) $(dir $(wildcard build/libmicrohttpd/*/version))
 
 PREFIX ?= /usr/local
 install: all
