@@ -52,6 +52,8 @@ struct listing {
     bool table;    /* else JSON lines */
     bool headed;   /* the experiment itself was shown, and the titles */
     uint64_t left; /* entries that --limit still allows */
+    int64_t trial; /* the last one that came; -1: none */
+    uint64_t page; /* where the next page starts, as the address of the last one said */
 };
 
 /* The experiment that was asked for, without what is a page of its trials. False when memory runs out. */
@@ -111,6 +113,63 @@ static bool print_page(struct listing *listing, json_t *answer, const json_t *en
     return true;
 }
 
+/* Whether an entry of a list is one. Trials come in their order. */
+static bool is_entry(struct listing *listing, const json_t *entry)
+{
+    const json_t *trial = json_object_get(entry, "trial"), *draws = json_object_get(entry, "draws");
+    if (!json_is_integer(draws) || json_integer_value(draws) < 0) {
+        return false;
+    }
+    if (listing->experiment == NULL) {
+        size_t length = json_string_length(json_object_get(entry, "experiment"));
+        return length > 0 && length <= SOWER_EXPERIMENT_MAX;
+    }
+    bool follows = json_is_integer(trial) && json_integer_value(trial) > listing->trial;
+    listing->trial = json_integer_value(trial);
+    return follows;
+}
+
+/* Whether the address of a next page is one. It is put behind the daemon's own and must not become a part of
+ * its name; and the pages must come to an end: of experiments they go down, of trials up. */
+static bool is_next(struct listing *listing, const char *address)
+{
+    static const char PATH[] = "/v1/experiments";
+    bool of_one = listing->experiment != NULL;
+    const char *query = address != NULL ? strrchr(address, '?') : NULL;
+    const char *mark = query != NULL ? strstr(query, of_one ? "from=" : "before=") : NULL;
+    if (mark == NULL || strncmp(address, PATH, strlen(PATH)) != 0) {
+        return false;
+    }
+    uint64_t number = strtoull(strchr(mark, '=') + 1, NULL, 10);
+    bool onward = of_one ? number > listing->page : number < listing->page;
+    listing->page = number;
+    return onward;
+}
+
+/* What is wrong with a page, a clause; NULL: nothing. */
+static const char *find_fault(struct listing *listing, const json_t *page)
+{
+    const json_t *entries = json_object_get(page, listing->list), *next = json_object_get(page, "next"),
+                 *entry;
+    const char *name = json_string_value(json_object_get(page, "experiment"));
+    size_t i;
+    if (!json_is_array(entries) || json_array_size(entries) > PAGE_ENTRIES) {
+        return "not with experiments";
+    }
+    if (listing->experiment != NULL && (name == NULL || strcmp(name, listing->experiment) != 0)) {
+        return "with another experiment than was asked for";
+    }
+    json_array_foreach(entries, i, entry)
+    {
+        if (!is_entry(listing, entry)) {
+            return "not with experiments";
+        }
+    }
+    return next == NULL || json_is_null(next) || is_next(listing, json_string_value(next))
+               ? NULL
+               : "with a next page that cannot be";
+}
+
 /* Asks for one page and shows it. *next is its successor's address, the caller's; NULL after the last one. */
 static enum sow_exit show_page(struct listing *listing, const char *address, char **next)
 {
@@ -118,18 +177,17 @@ static enum sow_exit show_page(struct listing *listing, const char *address, cha
     struct http_answer answer;
     const struct http_question question = {.path = address};
     json_t *page = ask_json(listing->options, &question, PAGE_SIZE_MAX, &answer, &result);
-    json_t *entries = json_incref(json_object_get(page, listing->list));
-    const char *address_of_next = json_string_value(json_object_get(page, "next"));
     *next = NULL;
     if (page == NULL) {
         return result;
     }
-    /* it is put behind the daemon's own address, and must not become a part of its name */
-    bool followed = address_of_next == NULL ||
-                    (strncmp(address_of_next, "/v1/", 4) == 0 && (*next = strdup(address_of_next)) != NULL);
-    if (!json_is_array(entries) || !followed) {
-        result = report_stranger(listing->options, &answer, "not with experiments");
-    } else if (!print_page(listing, page, entries)) {
+    const char *fault = find_fault(listing, page);
+    const char *following = json_string_value(json_object_get(page, "next"));
+    json_t *entries = json_incref(json_object_get(page, listing->list));
+    if (fault != NULL) {
+        result = report_stranger(listing->options, &answer, fault);
+    } else if ((following != NULL && (*next = strdup(following)) == NULL) ||
+               !print_page(listing, page, entries)) {
         result = report_memory(listing->options);
     }
     json_decref(entries);
@@ -184,6 +242,8 @@ static enum sow_exit run(const struct options *options)
         .column_count = one ? sizeof TRIAL_COLUMNS / sizeof TRIAL_COLUMNS[0]
                             : sizeof EXPERIMENT_COLUMNS / sizeof EXPERIMENT_COLUMNS[0],
         .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
+        .trial = -1,
+        .page = one ? 0 : UINT64_MAX,
     };
     if (!read_limit(options, &listing.left)) {
         return SOW_USAGE;

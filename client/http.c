@@ -52,6 +52,10 @@ static void copy_header(CURL *curl, const char *name, char field[HTTP_FIELD_SIZE
     if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
         snprintf(field, HTTP_FIELD_SIZE, "%s", header->value);
     }
+    for (size_t length = strlen(field); length > 0 && strchr(" \t\r\n", field[length - 1]) != NULL;
+         length--) {
+        field[length - 1] = '\0'; /* an empty value keeps the end of its line (libcurl 7.88) */
+    }
 }
 
 /* Retry-After in seconds: a number, or a date, which counts from the server's own clock where it tells that.

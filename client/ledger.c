@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "../proto/json.h"
+#include "../proto/text.h"
 #include "http.h"
 #include "lines.h"
 #include "report.h"
@@ -50,6 +51,7 @@ struct listing {
     bool table; /* else the lines as they are */
     bool titled;
     struct lines lines;
+    int64_t last, left; /* the number of the last line, and how many may still come */
     /* Why the receiver stopped: a clause for report_stranger, or a write that failed. */
     const char *fault;
     int write_errno;
@@ -89,12 +91,45 @@ static void print_row(struct listing *listing, json_t **line)
     table_row(COLUMNS, COLUMN_COUNT, *line);
 }
 
+/* A whole number among the options; -1: it is not given, or none, which the daemon refuses. */
+static int64_t number_of(const struct options *options, const char *name)
+{
+    const char *text = options_value(options, name);
+    int64_t number;
+    return text != NULL && sower_text_integer(text, strlen(text), &number) && number >= 0 ? number : -1;
+}
+
+/* Whether a member of a line is what the option of its name asks for. */
+static bool member_fits(const struct options *options, const json_t *line, const char *name)
+{
+    const char *wanted = options_value(options, name),
+               *found = json_string_value(json_object_get(line, name));
+    return wanted == NULL || (found != NULL && strcmp(found, wanted) == 0);
+}
+
+/* Whether a line is one, follows those before, and is one that was asked for. A line of trial numbers may
+ * begin before the trial that it is asked for by. */
+static bool is_wanted(struct listing *listing, const json_t *line)
+{
+    const struct options *options = listing->options;
+    const json_t *number = json_object_get(line, "ledger"), *kind = json_object_get(line, "kind");
+    const json_t *trial = json_object_get(line, "trial");
+    int64_t wanted = number_of(options, "trial");
+    bool is_draw = json_string_value(kind) == NULL || strcmp(json_string_value(kind), "draw") == 0;
+    bool follows = json_is_integer(number) && json_integer_value(number) > listing->last && listing->left > 0;
+    listing->last = json_integer_value(number);
+    listing->left--;
+    return follows && member_fits(options, line, "experiment") && member_fits(options, line, "name") &&
+           member_fits(options, line, "seed") && member_fits(options, line, "manifest") &&
+           (wanted < 0 || !is_draw || (json_is_integer(trial) && json_integer_value(trial) == wanted));
+}
+
 static bool print_line(void *context, const char *text, size_t size)
 {
     struct listing *listing = context;
     json_error_t error;
     json_t *line = sower_json_load(text, size, 0, &error);
-    bool good = json_is_integer(json_object_get(line, "ledger"));
+    bool good = json_is_object(line) && is_wanted(listing, line);
     listing->no_memory = line == NULL && json_error_code(&error) == json_error_out_of_memory;
     if (good && listing->table) {
         print_row(listing, &line);
@@ -102,7 +137,9 @@ static bool print_line(void *context, const char *text, size_t size)
         terminal_json(stdout, text, size);
         fputc('\n', stdout);
     } else if (!listing->no_memory) {
-        listing->fault = "not with lines of a ledger";
+        listing->fault = json_is_integer(json_object_get(line, "ledger"))
+                             ? "with a line that was not asked for"
+                             : "not with lines of a ledger";
     }
     json_decref(line);
     return good && !listing->no_memory;
@@ -160,6 +197,9 @@ static enum sow_exit run(const struct options *options)
         .options = options,
         .table = isatty(STDOUT_FILENO) && options_value(options, "json") == NULL,
     };
+    int64_t after = number_of(options, "after"), limit = number_of(options, "limit");
+    listing.last = after >= 0 ? after : 0;
+    listing.left = limit >= 0 ? limit : INT64_MAX;
     listing.lines = (struct lines){.take = print_line, .context = &listing};
     struct http_receiver receiver = {begin, receive, &listing, false};
     struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};

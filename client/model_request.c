@@ -14,6 +14,7 @@
 #include "../proto/manifest_read.h"
 #include "../proto/text.h"
 #include "ask.h"
+#include "figures.h"
 #include "like.h"
 #include "report.h"
 #include "root.h"
@@ -262,10 +263,16 @@ enum sow_exit model_request_store(const struct model_request *request)
     struct http_answer answer;
     enum sow_exit result;
     json_t *json = ask_json(request->options, &question, ANSWER_SIZE_MAX, &answer, &result);
-    const char *hash = json_string_value(json_object_get(json, "manifest"));
-    if (json != NULL && (hash == NULL || strcmp(hash, request->hash) != 0)) {
-        result = report_stranger(request->options, &answer, "with another hash of the manifest");
+    const struct sower_manifest *manifest = &request->model.manifest;
+    char reason[FIGURES_REASON_SIZE];
+    json_t *wanted = json_pack("{s:s, s:I, s:I}", "manifest", request->hash, "tensors",
+                               (json_int_t)manifest->count, "bytes", (json_int_t)manifest->size);
+    if (wanted == NULL) {
+        result = report_memory(request->options);
+    } else if (json != NULL && !figures_fit(json, wanted, reason)) {
+        result = report_unfit(request->options, &answer, reason);
     }
+    json_decref(wanted);
     json_decref(json);
     return result;
 }

@@ -4,6 +4,7 @@
 
 #include "../proto/experiment.h"
 #include "ask.h"
+#include "figures.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -31,6 +32,25 @@ static void print_sentence(const json_t *answer, bool pinned)
     }
 }
 
+/* Judges what the daemon says. */
+static enum sow_exit check(const struct options *options, const struct http_answer *answer, const char *name,
+                           bool pinned, const json_t *said)
+{
+    char reason[FIGURES_REASON_SIZE];
+    const json_t *line = json_object_get(said, "ledger");
+    json_t *wanted = json_pack("{s:s, s:b}", "experiment", name, "pinned", (int)pinned);
+    enum sow_exit result = SOW_DONE;
+    if (wanted == NULL) {
+        result = report_memory(options);
+    } else if (!figures_fit(said, wanted, reason)) {
+        result = report_unfit(options, answer, reason);
+    } else if (pinned ? !figures_is_line(line) : !figures_may_be_line(line)) {
+        result = report_unfit(options, answer, "without the line of the ledger that pinned it");
+    }
+    json_decref(wanted);
+    return result;
+}
+
 static enum sow_exit run(const struct options *options)
 {
     char path[SOWER_EXPERIMENT_ADDRESS_SIZE], name[SOWER_EXPERIMENT_MAX + 1];
@@ -48,14 +68,12 @@ static enum sow_exit run(const struct options *options)
         .path = sower_experiment_address("/v1/experiments/", name, "/pin", path),
         .method = pinned ? "PUT" : "DELETE"};
     json_t *said = ask_json(options, &question, ANSWER_SIZE_MAX, &answer, &result);
-    const json_t *outcome = json_object_get(said, "pinned");
-    if (said == NULL) {
+    result = said != NULL ? check(options, &answer, name, pinned, said) : result;
+    if (result != SOW_DONE) {
+        json_decref(said);
         return result;
     }
-    if (!json_is_boolean(outcome) || json_is_true(outcome) != pinned ||
-        !json_is_string(json_object_get(said, "experiment"))) {
-        result = report_stranger(options, &answer, "not with a pin");
-    } else if (options_value(options, "json") != NULL) {
+    if (options_value(options, "json") != NULL) {
         result = terminal_json_value(stdout, said) ? SOW_DONE : report_memory(options);
     } else {
         print_sentence(said, pinned);

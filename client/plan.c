@@ -2,11 +2,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "../proto/answer.h"
 #include "../proto/json.h"
 #include "../proto/request.h"
 #include "../proto/text.h"
 #include "ask.h"
+#include "figures.h"
 #include "report.h"
 #include "root.h"
 #include "tensor.h"
@@ -27,28 +30,56 @@ static const struct option_group *const GROUPS[] = {
     &root_options,        &http_options,        &options_common,        NULL,
 };
 
-/* The daemon's plan as an object; NULL after telling why there is none. */
-static json_t *ask(const struct options *options, const struct tensor_fields *fields, enum sow_exit *result)
-{
-    const struct http_question question = {
-        .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count};
-    struct http_answer answer;
-    json_t *plan = ask_json(options, &question, PLAN_SIZE_MAX, &answer, result);
-    if (plan != NULL && !json_is_string(json_object_get(plan, "draw"))) {
-        json_decref(plan);
-        *result = report_stranger(options, &answer, "not with a plan");
-        return NULL;
-    }
-    return plan;
-}
-
-/* The same without a daemon. */
+/* The plan as it is derived here, NULL after telling that memory has run out. */
 static json_t *derive(const struct options *options, const struct sower_request *request,
                       enum sow_exit *result)
 {
     json_t *plan = sower_answer_plan(request);
     if (plan == NULL) {
         *result = report_memory(options);
+    }
+    return plan;
+}
+
+/* The plan that must come. A daemon may have another root than the public one: its plan names it, and the
+ * draw id must follow from that; the seed cannot be judged. */
+static json_t *expect(const struct options *options, struct sower_request *request, const json_t *found,
+                      enum sow_exit *result)
+{
+    const json_t *root = json_object_get(found, "root");
+    struct sower_seed root_id = request->draw.root_id;
+    if (figures_is_hash(root) && figures_is_hash(json_object_get(found, "seed"))) {
+        sodium_hex2bin(request->draw.root_id.bytes, SOWER_SEED_SIZE, json_string_value(root),
+                       2 * SOWER_SEED_SIZE, NULL, NULL, NULL);
+    }
+    json_t *plan = derive(options, request, result);
+    if (plan != NULL && memcmp(&root_id, &request->draw.root_id, sizeof root_id) != 0) {
+        json_object_del(plan, "seed");
+    }
+    return plan;
+}
+
+/* The daemon's plan as an object, which fits what is known of it here; NULL after telling why there is none.
+ */
+static json_t *ask(const struct options *options, const struct tensor_fields *fields,
+                   struct sower_request *request, enum sow_exit *result)
+{
+    const struct http_question question = {
+        .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count};
+    char reason[FIGURES_REASON_SIZE];
+    struct http_answer answer;
+    json_t *plan = ask_json(options, &question, PLAN_SIZE_MAX, &answer, result);
+    json_t *wanted = plan != NULL ? expect(options, request, plan, result) : NULL;
+    if (wanted != NULL && !figures_fit(plan, wanted, reason)) {
+        *result = report_unfit(options, &answer, reason);
+    } else if (wanted != NULL && (!figures_may_be_line(json_object_get(plan, "ledger")) ||
+                                  !figures_may_be_line(json_object_get(plan, "drift")))) {
+        *result = report_unfit(options, &answer, "with a line of the ledger that is none");
+    }
+    json_decref(wanted);
+    if (*result != SOW_DONE) {
+        json_decref(plan);
+        plan = NULL;
     }
     return plan;
 }
@@ -132,7 +163,7 @@ static enum sow_exit run(const struct options *options)
     if (result != SOW_DONE) {
         return result;
     }
-    json_t *plan = offline ? derive(options, &request, &result) : ask(options, &fields, &result);
+    json_t *plan = offline ? derive(options, &request, &result) : ask(options, &fields, &request, &result);
     if (plan == NULL) {
         return result;
     }

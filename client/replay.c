@@ -44,6 +44,7 @@ struct replay {
 /* A daemon's answer, as it comes. */
 struct asking {
     char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE];
+    uint64_t size, left; /* bytes that must come, and that are still to come */
     crypto_generichash_state state;
 };
 
@@ -52,14 +53,19 @@ static bool begin(void *context, const struct http_answer *answer)
     struct asking *asking = context;
     memcpy(asking->seed, answer->fields[HTTP_SEED], sizeof asking->seed);
     memcpy(asking->draw, answer->fields[HTTP_DRAW], sizeof asking->draw);
+    asking->left = asking->size;
     crypto_generichash_init(&asking->state, NULL, 0, DERIVE_DIGEST_SIZE);
     return true;
 }
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
-    crypto_generichash_update(&((struct asking *)context)->state, bytes, size);
-    return true;
+    struct asking *asking = context;
+    bool fits = size <= asking->left;
+    asking->left -= fits ? size : 0;
+    crypto_generichash_update(&asking->state, bytes,
+                              size); /* what is too much makes another digest as well */
+    return fits;
 }
 
 /* Whether the daemon refuses this very draw (409), as a drifting one of an experiment that was pinned since:
@@ -100,11 +106,11 @@ static const char *find_difference(struct asking *asking, const struct sower_rec
 
 /* Asks the daemon for the draw. The sentence of `differs` says what is not the same; it stays as it is where
  * all is. */
-static enum sow_exit ask(const struct replay *replay, const struct sower_record *record,
+static enum sow_exit ask(const struct replay *replay, const struct sower_record *record, uint64_t size,
                          const uint8_t digest[DERIVE_DIGEST_SIZE], struct sower_problem *differs)
 {
     struct sower_record_fields fields;
-    struct asking asking;
+    struct asking asking = {.size = size};
     struct http_receiver receiver = {begin, receive, &asking, false};
     struct http_answer answer;
     sower_record_fields(record, &fields);
@@ -115,7 +121,7 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
     if (is_refused(replay, &answer, differs, &result)) {
         return result;
     }
-    if (end != HTTP_DONE) {
+    if (end != HTTP_DONE && end != HTTP_STOPPED) {
         report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
         return report_answer(replay->options, &answer);
     }
@@ -178,8 +184,10 @@ static enum sow_exit make(struct replay *replay, const struct sower_record *reco
     if (!made) {
         return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
     }
-    enum sow_exit result =
-        options_value(replay->options, "online") != NULL ? ask(replay, record, digest, &differs) : SOW_DONE;
+    uint64_t size = sower_shape_count(&request->draw.shape) * sower_dtype_size(request->draw.dtype);
+    enum sow_exit result = options_value(replay->options, "online") != NULL
+                               ? ask(replay, record, size, digest, &differs)
+                               : SOW_DONE;
     if (result == SOW_DONE) {
         print(replay, record, digest, differs.sentence[0] != '\0' ? differs.sentence : NULL);
     }

@@ -5,9 +5,12 @@
 
 #include "../proto/experiment.h"
 #include "../proto/fields.h"
+#include "../proto/record.h"
 #include "../proto/trials.h"
 #include "ask.h"
+#include "figures.h"
 #include "report.h"
+#include "root.h"
 #include "terminal.h"
 
 static const struct option_rule TRIAL[] = {
@@ -43,6 +46,58 @@ static bool read_options(const struct options *options, struct sower_trials_requ
     return read && (key == NULL || sower_trials_read_key(key, strlen(key), request, problem));
 }
 
+/* The seed of the first trial under the public root. */
+static void derive_seed(const struct sower_trials_request *request, uint64_t trial, char hex[SOWER_HEX_SIZE])
+{
+    struct sower_seed seed = sower_seed_public_root();
+    seed = sower_seed_experiment(&seed, request->experiment, strlen(request->experiment));
+    seed = sower_seed_trial(&seed, trial);
+    sower_hex(seed.bytes, hex);
+}
+
+/* Judges the seed: where it is not that of the public root, the daemon must have another one. */
+static enum sow_exit check_seed(const struct options *options, const struct sower_trials_request *request,
+                                const struct http_answer *answer, const json_t *given)
+{
+    const json_t *seed = json_object_get(given, "seed");
+    struct sower_seed root_id;
+    char hex[SOWER_HEX_SIZE];
+    bool is_private = false;
+    derive_seed(request, (uint64_t)json_integer_value(json_object_get(given, "trial")), hex);
+    if (figures_is_hash(seed) && strcmp(json_string_value(seed), hex) == 0) {
+        return SOW_DONE;
+    }
+    enum sow_exit result = figures_is_hash(seed) ? root_learn(options, &root_id, &is_private) : SOW_DONE;
+    return result == SOW_DONE && !is_private
+               ? report_unfit(options, answer, "with a seed that is not the trial's")
+               : result;
+}
+
+/* Judges what the daemon gave. */
+static enum sow_exit check(const struct options *options, const struct sower_trials_request *request,
+                           const struct http_answer *answer, const json_t *given)
+{
+    char reason[FIGURES_REASON_SIZE];
+    const json_t *trial = json_object_get(given, "trial");
+    json_t *wanted =
+        json_pack("{s:s, s:I}", "experiment", request->experiment, "count", (json_int_t)request->count);
+    bool fits = wanted != NULL && figures_fit(given, wanted, reason);
+    if (wanted == NULL) {
+        return report_memory(options);
+    }
+    json_decref(wanted);
+    if (!fits) {
+        return report_unfit(options, answer, reason);
+    }
+    if (!json_is_integer(trial) || json_integer_value(trial) < 0 ||
+        (uint64_t)json_integer_value(trial) > SOWER_TRIAL_MAX - (request->count - 1)) {
+        return report_unfit(options, answer, "with a trial that is none");
+    }
+    return figures_is_line(json_object_get(given, "ledger"))
+               ? check_seed(options, request, answer, given)
+               : report_unfit(options, answer, "without a line of the ledger");
+}
+
 /* Asks for the numbers; NULL when it is told why there are none. */
 static json_t *ask(const struct options *options, const struct sower_trials_request *request,
                    enum sow_exit *result)
@@ -57,11 +112,8 @@ static json_t *ask(const struct options *options, const struct sower_trials_requ
         .idempotency_key = request->key[0] != '\0' ? request->key : NULL,
         .once = request->key[0] == '\0'};
     json_t *given = ask_json(options, &question, ANSWER_SIZE_MAX, &answer, result);
-    const json_t *trial = json_object_get(given, "trial");
-    if (given != NULL &&
-        (!json_is_integer(trial) || json_integer_value(trial) < 0 ||
-         json_integer_value(json_object_get(given, "count")) != (json_int_t)request->count)) {
-        *result = report_stranger(options, &answer, "not with trials");
+    *result = given != NULL ? check(options, request, &answer, given) : *result;
+    if (*result != SOW_DONE) {
         json_decref(given);
         given = NULL;
     }

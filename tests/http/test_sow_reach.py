@@ -10,7 +10,7 @@ import pytest
 
 from sow_programs import NO_RETRY, PATIENCE, TENSOR, RawServer, StandIn, environment, page, problem, run, send_head, start
 
-GIVEN = {"experiment": "e", "trial": 7, "count": 1, "seed": "5b" * 32, "ledger": 12}
+GIVEN = {"experiment": "e", "trial": 7, "count": 1, "seed": run(["seed", "-e", "e", "-t", "7"]).stdout.decode().strip(), "ledger": 12}
 PINNED = page(200, json.dumps({"experiment": "e", "pinned": True, "ledger": 1}), "application/json")
 
 

@@ -351,7 +351,7 @@ def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
 def test_sow_takes_nothing_for_numbers_that_is_none(text):
     with StandIn(page(200, text, "application/json")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 3 and "no sowerd" in done.stderr and done.stdout == b""
+    assert done.returncode == 3 and stand_in.address + " answered, but " in done.stderr and done.stdout == b""
 
 
 def test_sow_tells_a_refusal_of_the_daemon(daemon):
@@ -360,7 +360,7 @@ def test_sow_tells_a_refusal_of_the_daemon(daemon):
     assert done.returncode == 1 and "another count" in done.stderr and done.stdout == b""
     with StandIn(problem(503, "The ledger cannot be used now.")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 1 and "Try again" in done.stderr and done.stdout == b""
+    assert done.returncode == 3 and "Ask again later" in done.stderr and done.stdout == b""
 
 
 def test_the_number_is_what_sow_get_takes(daemon, tmp_path):
