@@ -61,6 +61,8 @@ def chacha20_block(key, counter):
 
 
 class Stream:
+    KEPT = 4096  # blocks
+
     def __init__(self, seed):
         self.seed, self.blocks = seed, {}
 
@@ -68,5 +70,7 @@ class Stream:
         """The word of `size` bytes at byte size * index."""
         block, offset = divmod(index * size, 64)
         if block not in self.blocks:
+            if len(self.blocks) == self.KEPT:
+                self.blocks.clear()
             self.blocks[block] = chacha20_block(self.seed, block)
         return int.from_bytes(self.blocks[block][offset:offset + size], "little")
