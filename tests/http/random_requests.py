@@ -200,7 +200,7 @@ class Maker:
             left //= max(piece, 1)
             parts.append(f"{axis - len(shape) if self.chance(0.2) else axis}:{rank}/{count}")
         self.rng.shuffle(parts)
-        return ",".join(parts) or f"0:0/1"
+        return ",".join(parts) or "0:0/1"
 
     # Texts
 

@@ -16,6 +16,7 @@ It imports nothing of the project and needs Python's standard library only. Its 
     manifests     14           rules, globs, formulas, and the canonical form
     models        15           safetensors files
     ledger        12, 18       lines, links and signed heads
+    answers       -            what proto/vectors/ keeps of all this
 
 proto/vectors/ is made with it (tests/tables/vectors.py), and the C code is held against it by random requests
 (tests/http/test_random_requests.py).
