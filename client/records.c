@@ -8,6 +8,7 @@
 #include "http.h"
 #include "lines.h"
 #include "report.h"
+#include "terminal.h"
 
 enum { BLOCK_SIZE = 64 * 1024, MAGIC_SIZE = 16 };
 
@@ -26,6 +27,15 @@ struct export
 const char *records_name(const char *path)
 {
     return path == NULL ? "the daemon" : strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+void records_hint(const struct records *records, const char *path)
+{
+    if (records->lacks_log) {
+        fputs("If the file was copied while sowerd was running, the rest is in ", stderr);
+        terminal_print(stderr, path);
+        fputs("-wal: copy that file too.\n", stderr);
+    }
 }
 
 static bool take_line(void *context, const char *line, size_t size)
@@ -65,6 +75,30 @@ static enum records_end fail(struct records *records, const char *path, const ch
     return RECORDS_FAILED;
 }
 
+/* What a file is that is neither an export nor a database, and what to do about it; NULL: nothing known. */
+static const char *know_stranger(const char *head, size_t size)
+{
+    static const struct {
+        const char *begin, *what;
+    } known[] = {
+        {"version https://",
+         "it is a pointer that Git LFS left in place of the file; git lfs pull fetches it"},
+        {"\x1f\x8b", "it is compressed; gzip -dc FILE | sow ledger verify - reads it"},
+        {"\x28\xb5\x2f\xfd", "it is compressed; zstd -dc FILE | sow ledger verify - reads it"},
+        {"\xfd"
+         "7zXZ",
+         "it is compressed; xz -dc FILE | sow ledger verify - reads it"},
+        {"BZh", "it is compressed; bzip2 -dc FILE | sow ledger verify - reads it"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        size_t length = strlen(known[i].begin);
+        if (size >= length && memcmp(head, known[i].begin, length) == 0) {
+            return known[i].what;
+        }
+    }
+    return NULL;
+}
+
 /* Reads the rest of an export of which `head` has come. */
 static enum records_end read_export(struct records *records, FILE *file, const char *path, const char *head,
                                     size_t size)
@@ -92,11 +126,17 @@ static enum records_end read_stream(struct records *records, FILE *file, const c
     struct stat status;
     size_t size = fread(head, 1, sizeof head, file);
     if (ferror(file)) {
-        return fail(records, path, strerror(errno));
+        return fail(records, path,
+                    errno == EISDIR ? "it is a directory; name the file in it, such as ledger.sqlite"
+                                    : strerror(errno));
     }
     bool regular = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode);
     progress_begin(&records->progress, !regular, false);
     progress_expect(&records->progress, regular ? (uint64_t)status.st_size : 0);
+    const char *stranger = know_stranger(head, size);
+    if (stranger != NULL) {
+        return fail(records, path, stranger);
+    }
     if (size < sizeof head || memcmp(head, MAGIC, sizeof head) != 0) {
         return read_export(records, file, path, head, size);
     }
@@ -151,7 +191,7 @@ static enum records_end read_daemon(struct records *records)
 enum records_end records_read(struct records *records, const char *path)
 {
     records->count = 0;
-    records->is_database = false;
+    records->is_database = records->lacks_log = false;
     progress_begin(&records->progress, true, false);
     enum records_end end = path == NULL ? read_daemon(records) : read_file(records, path);
     progress_end(&records->progress);

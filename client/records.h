@@ -32,6 +32,7 @@ struct records {
     void *context;
     uint64_t count;   /* taken so far */
     bool is_database; /* they came from one */
+    bool lacks_log; /* which was written with a write-ahead log, and has none beside it: closed, or copied */
     struct sower_problem problem;
     enum sow_exit result;
     struct progress progress;
@@ -42,6 +43,9 @@ const char *records_name(const char *path);
 
 /* Reads them; `path` is NULL for the daemon. */
 enum records_end records_read(struct records *records, const char *path);
+
+/* Something is missing or does not fit: says where the rest may be, if the database lacks its log. */
+void records_hint(const struct records *records, const char *path);
 
 /* The part of it that reads a database (records_sqlite.c). */
 enum records_end records_read_database(struct records *records, const char *path);

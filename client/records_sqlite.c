@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "../proto/record_read.h"
 #include "bookkeeping.h"
+#include "pages.h"
 #include "report.h"
 
 enum {
@@ -39,6 +42,9 @@ struct database {
     sqlite3_stmt *statement;
     char whole[PATH_MAX]; /* the path without symbolic links */
     bool immutable;       /* it was opened as a file that nobody writes to */
+    bool unlocked;        /* it was opened with its log, and without locks or a file beside it */
+    struct stat log;      /* then: of the log, when it was opened */
+    uint64_t shown;       /* bytes of the progress that the check of the pages was */
     uint64_t last;        /* the greatest line number, for the progress */
     int column;           /* the next one to be read */
     struct sower_problem *problem;
@@ -194,8 +200,9 @@ static bool take_record(struct database *database)
     bool taken = records->take(records->context, &record);
     records->count += taken;
     if (records->count % PROGRESS_EVERY == 0 && database->last > 0) {
-        progress_update(&records->progress, (uint64_t)((double)records->progress.total *
-                                                       (double)records->count / (double)database->last));
+        double rest = (double)(records->progress.total - database->shown);
+        progress_update(&records->progress,
+                        database->shown + (uint64_t)(rest * (double)records->count / (double)database->last));
     }
     return taken;
 }
@@ -215,6 +222,7 @@ static enum records_end fail(struct database *database, const char *reason)
     progress_end(&records->progress);
     records->result =
         report_failure(records->options, "the database %s cannot be read: %s.", database->path, reason);
+    records_hint(records, database->path);
     return RECORDS_FAILED;
 }
 
@@ -262,6 +270,12 @@ static enum records_end check_schema(struct database *database)
     if (sqlite3_errcode(database->connection) != SQLITE_OK) {
         return fail(database, sqlite3_errmsg(database->connection));
     }
+    if (application == 0 && version == 0 && ask(database, "SELECT count(*) FROM sqlite_schema") == 0) {
+        return fail(database, database->records->lacks_log
+                                  ? "it has no tables yet: all that sowerd wrote is in its write-ahead log, "
+                                    "and that file is missing"
+                                  : "it is empty");
+    }
     if (application != APPLICATION_ID) {
         return fail(database, "it is of another program, no ledger");
     }
@@ -297,32 +311,98 @@ static void print_uri(const char *path, const char *how, char uri[URI_SIZE])
     snprintf(uri + length, URI_SIZE - length, "?%s", how);
 }
 
-/* Whether somebody has the database open: the write-ahead log is there from the first one who opens it until
- * the last one closes it. */
-static bool is_in_use(const char *path)
+/* The write-ahead log is there from the first one who opens the database until the last one closes it. */
+static bool find_log(const char *path, struct stat *status)
 {
     char log[PATH_MAX + 8];
     snprintf(log, sizeof log, "%s-wal", path);
-    return access(log, F_OK) == 0;
+    return stat(log, status) == 0;
 }
 
-/* A file in use, or one whose log is left over, is read as any reader does. One without a log is read as it
- * lies there, without making files beside it, so also where nothing may be written. */
-static enum records_end open_database(struct database *database)
+/* Whether the file says that it has a write-ahead log: the two version numbers of its header are 2. */
+static bool wants_log(const char *path)
+{
+    unsigned char header[20] = {0};
+    FILE *file = fopen(path, "rb");
+    bool wanted = file != NULL && fread(header, 1, sizeof header, file) == sizeof header && header[18] == 2 &&
+                  header[19] == 2;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return wanted;
+}
+
+static int open_as(struct database *database, const char *how)
 {
     char uri[URI_SIZE];
+    print_uri(database->whole, how, uri);
+    int result = sqlite3_open_v2(uri, &database->connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+    if (result == SQLITE_OK) {
+        sqlite3_busy_timeout(database->connection, 1000);
+        sqlite3_db_config(database->connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    }
+    return result;
+}
+
+/* Whether SQLite is not able to make the file that it needs beside the log, as on a read-only volume. */
+static bool lacks_place(struct database *database)
+{
+    int result = sqlite3_exec(database->connection, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+    return (result & 0xff) == SQLITE_CANTOPEN || (result & 0xff) == SQLITE_READONLY;
+}
+
+/* A file in use, or one whose log is left over, is read as any reader does; where nothing may be written
+ * beside it, without locks, which is safe unless the log changes meanwhile. A file without a log is read as
+ * it lies there. */
+static enum records_end open_database(struct database *database)
+{
     if (realpath(database->path, database->whole) == NULL) {
         return fail(database, strerror(errno));
     }
-    database->immutable = !is_in_use(database->whole);
-    print_uri(database->whole, database->immutable ? "mode=ro&immutable=1" : "mode=ro", uri);
-    if (sqlite3_open_v2(uri, &database->connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) !=
-        SQLITE_OK) {
+    database->immutable = !find_log(database->whole, &database->log);
+    database->records->lacks_log = database->immutable && wants_log(database->whole);
+    int result = open_as(database, database->immutable ? "mode=ro&immutable=1" : "mode=ro");
+    if (result == SQLITE_OK && !database->immutable && lacks_place(database)) {
+        sqlite3_close(database->connection);
+        database->unlocked = true;
+        result = open_as(database, "mode=ro&vfs=unix-none");
+        if (result == SQLITE_OK) {
+            result = sqlite3_exec(database->connection, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+        }
+    }
+    return result == SQLITE_OK ? RECORDS_DONE : fail(database, sqlite3_errmsg(database->connection));
+}
+
+/* Whether somebody wrote who could not be kept out. */
+static bool was_written(const struct database *database)
+{
+    struct stat log;
+    if (database->immutable) {
+        return find_log(database->whole, &log);
+    }
+    return database->unlocked && (!find_log(database->whole, &log) || log.st_size != database->log.st_size ||
+                                  log.st_mtim.tv_sec != database->log.st_mtim.tv_sec ||
+                                  log.st_mtim.tv_nsec != database->log.st_mtim.tv_nsec);
+}
+
+static enum records_end check_pages(struct database *database)
+{
+    struct records *records = database->records;
+    char finding[PAGES_SIZE];
+    database->shown = records->progress.total / 2;
+    int found =
+        pages_check(database->connection, database->last, &records->progress, database->shown, finding);
+    if (found == SQLITE_DONE) {
+        return RECORDS_DONE;
+    }
+    if (found != SQLITE_ROW) {
         return fail(database, sqlite3_errmsg(database->connection));
     }
-    sqlite3_busy_timeout(database->connection, 1000);
-    sqlite3_db_config(database->connection, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return RECORDS_DONE;
+    progress_end(&records->progress);
+    report_failure(records->options, "the database %s is damaged: %s.", database->path, finding);
+    records_hint(records, database->path);
+    records->result = SOW_REFUSED;
+    return RECORDS_FAILED;
 }
 
 static enum records_end check_bookkeeping(struct database *database)
@@ -340,22 +420,24 @@ static enum records_end check_bookkeeping(struct database *database)
     report_failure(records->options,
                    "the lines of %s fit, but what it keeps of %s is not what they say: it was changed.",
                    database->path, finding);
+    records_hint(records, database->path);
     records->result = SOW_REFUSED;
     return RECORDS_FAILED;
 }
 
+/* Only who wants the ends of chains wants all of it checked. */
 static enum records_end read_all(struct database *database)
 {
+    const bool whole = database->records->take_end != NULL;
     enum records_end end = check_schema(database);
-    if (end == RECORDS_DONE && ask(database, "SELECT coalesce(max(ledger), 0) FROM line") > 0) {
-        database->last = (uint64_t)ask(database, "SELECT coalesce(max(ledger), 0) FROM line");
+    if (end == RECORDS_DONE) {
+        int64_t last = ask(database, "SELECT coalesce(max(ledger), 0) FROM line");
+        database->last = last > 0 ? (uint64_t)last : 0;
     }
+    end = end == RECORDS_DONE && whole ? check_pages(database) : end;
     end = end == RECORDS_DONE ? read_rows(database, LINES, take_record) : end;
-    if (end == RECORDS_DONE && database->records->take_end != NULL) {
-        end = read_rows(database, ENDS, take_end);
-        end = end == RECORDS_DONE ? check_bookkeeping(database) : end;
-    }
-    return end;
+    end = end == RECORDS_DONE && whole ? read_rows(database, ENDS, take_end) : end;
+    return end == RECORDS_DONE && whole ? check_bookkeeping(database) : end;
 }
 
 enum records_end records_read_database(struct records *records, const char *path)
@@ -369,7 +451,7 @@ enum records_end records_read_database(struct records *records, const char *path
                   : fail(&database, sqlite3_errmsg(database.connection));
     }
     sqlite3_close(database.connection);
-    if (end != RECORDS_FAILED && database.immutable && is_in_use(database.whole)) {
+    if (end != RECORDS_FAILED && was_written(&database)) {
         end = fail(&database, "a daemon has opened it meanwhile; ask again");
     }
     return end;

@@ -104,6 +104,7 @@ static enum sow_exit report_misfit(const struct verification *verification, cons
               "verified; export the whole: sow ledger > ledger.ndjson\n",
               stderr);
     }
+    records_hint(records, verification->path);
     return SOW_REFUSED;
 }
 
@@ -126,7 +127,10 @@ static void print_chain(void *context, const struct audit_chain *chain)
 static enum sow_exit print(const struct verification *verification)
 {
     const struct audit *audit = &verification->audit;
-    printf("lines   %" PRIu64 ", all as they were written\nchains  %zu\n", audit->lines, audit->chain_count);
+    printf("lines   %" PRIu64 ", %s\nchains  %zu\n", audit->lines,
+           audit->lines > 0 ? "all as they were written"
+                            : "it is empty, as a ledger without draws is and an export that failed",
+           audit->chain_count);
     if (audit->foreign > 0) {
         printf("seeds   %" PRIu64 " of %" PRIu64
                " not judged: they are of another root (--root-key-file FILE)\n",

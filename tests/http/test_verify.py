@@ -1,10 +1,16 @@
 """sow ledger head and sow ledger verify: whatever is done to a ledger afterwards is found, and the first line that does not fit is named."""
+import bz2
 import copy
+import gzip
 import json
+import lzma
+import os
 import pathlib
+import random
 import re
 import shutil
 import sqlite3
+import subprocess
 import threading
 
 import pytest
@@ -457,6 +463,131 @@ def test_a_damaged_database_is_no_whole_ledger(kept, tmp_path):
     path = tmp_path / "damaged.sqlite"
     path.write_bytes(kept["database"].read_bytes()[:8192])
     assert verify(path).returncode == 3
+
+
+def free_pages(path):
+    """The pages of the free list that hold nothing: its leaves (SQLite's file format, 1.5)."""
+    file = path.read_bytes()
+    number = lambda at: int.from_bytes(file[at:at + 4], "big")
+    trunk, leaves = number(32), set()
+    while trunk != 0:
+        start = (trunk - 1) * 4096
+        leaves |= {number(start + 8 + 4 * leaf) for leaf in range(number(start + 4))}
+        trunk = number(start)
+    return leaves
+
+
+def test_damage_to_any_page_is_found(start, tmp_path):
+    """Tables, indices of several pages, texts that go on in other pages, and the list of free pages."""
+    daemon = start(state=tmp_path / "state")
+    tensors = [{"name": f"{'block.' * 40}{n}", "shape": [1], "init": "zeros"} for n in range(120)]
+    assert daemon.post("/v1/model", {"experiment": "model", "tensors": tensors}).status == 200
+    for number in range(20):
+        draw(daemon, number)
+    assert take(daemon, "e0", key="a key") == [0] and daemon.stop() == 0
+    whole = daemon.state / "ledger.sqlite"
+    with sqlite3.connect(whole) as connection:
+        connection.executescript("CREATE TABLE filler (x); INSERT INTO filler VALUES (zeroblob(20000)); DROP TABLE filler; PRAGMA journal_mode = delete;")
+    connection.close()
+    assert verify(whole).returncode == 0
+    file, unused, path = whole.read_bytes(), free_pages(whole), tmp_path / "damaged.sqlite"
+    pages = range(1, len(file) // 4096 + 1)
+    assert len(pages) > 40 and 3 <= len(unused) < 10
+    for page in pages:
+        garbage = random.Random(page).randbytes(4096)
+        path.write_bytes(file[:(page - 1) * 4096] + garbage + file[page * 4096:])
+        done = verify(path)
+        assert (done.returncode == 0) == (page in unused), (page, done)
+        assert page in unused or done.stdout == b""
+        assert page in unused or page == 1 or "is damaged: " in done.stderr or "malformed" in done.stderr, (page, done.stderr)
+
+
+def test_an_index_that_lacks_an_entry_is_found(database):
+    path = database("PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = replace(sql, ' WHERE name IS NOT NULL', ' WHERE name = 1') WHERE name = 'line_name'")
+    done = verify(path)
+    assert done.returncode == 1 and "is damaged: " in done.stderr and done.stdout == b""
+
+
+def test_a_file_that_was_copied_without_its_log_is_told_as_such(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    shutil.copy(daemon.state / "ledger.sqlite", tmp_path / "early.sqlite")
+    draw(daemon, 0)
+    head = head_of(daemon, tmp_path / "head.json")
+    done = verify(tmp_path / "early.sqlite")
+    assert done.returncode == 3 and "all that sowerd wrote is in its write-ahead log, and that file is missing" in done.stderr
+    assert f"the rest is in {tmp_path / 'early.sqlite'}-wal: copy that file too" in done.stderr and "another program" not in done.stderr
+    with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:  # what a daemon does by itself now and then
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    draw(daemon, 1)
+    shutil.copy(daemon.state / "ledger.sqlite", tmp_path / "late.sqlite")
+    head_of(daemon, head)
+    done = verify(tmp_path / "late.sqlite", "--head", head)
+    assert_named(done, 2, "missing")
+    assert f"the rest is in {tmp_path / 'late.sqlite'}-wal" in done.stderr
+    shutil.copy(daemon.state / "ledger.sqlite-wal", tmp_path / "late.sqlite-wal")
+    assert verify(tmp_path / "late.sqlite", "--head", head).returncode == 0
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A place where nothing can be written, also not by root, and a way to run sow there."""
+    place = tmp_path / "volume"
+    place.mkdir()
+
+    def run(*arguments):
+        for path in [*place.iterdir(), place]:
+            path.chmod(0o555)
+        user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.getuid() == 0 else []
+        for path in [place, *place.parents]:
+            if os.getuid() == 0 and path.stat().st_uid == 0 and path != place:
+                path.chmod(path.stat().st_mode | 0o011)
+        return subprocess.run([*user, sow.SOW, *arguments], capture_output=True, text=True, timeout=sow.PATIENCE, env=sow.environment())
+
+    yield place, run
+    place.chmod(0o755)
+
+
+def test_a_ledger_on_a_read_only_volume_is_read_with_its_log_and_without(kept, start, tmp_path, read_only):
+    place, run = read_only
+    daemon = start(state=tmp_path / "state")
+    for number in range(3):
+        draw(daemon, number)
+    shutil.copy(kept["database"], place / "closed.sqlite")
+    for suffix in ["", "-wal"]:
+        shutil.copy(daemon.state / f"ledger.sqlite{suffix}", place / f"open.sqlite{suffix}")
+    names = sorted(path.name for path in place.iterdir())
+    for name, lines in [("closed.sqlite", LINES), ("open.sqlite", 3)]:
+        done = run("ledger", "verify", place / name)
+        assert done.returncode == 0 and f"lines   {lines}," in done.stdout, done.stderr
+    assert sorted(path.name for path in place.iterdir()) == names
+
+
+COMPRESSORS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": lambda text: bytes.fromhex("28b52ffd") + text}
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_a_compressed_export_is_told_as_such(export, lines, tmp_path, name):
+    packed = tmp_path / "packed"
+    packed.write_bytes(COMPRESSORS[name](export(lines).read_bytes()))
+    done = verify(packed)
+    assert done.returncode == 3 and f"it is compressed; {name} -dc FILE | sow ledger verify - reads it" in done.stderr
+
+
+def test_what_stands_in_place_of_a_ledger_is_told_by_its_name(tmp_path):
+    pointer = tmp_path / "ledger.ndjson"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "4d" * 32 + "\nsize 12345\n")
+    done = verify(pointer)
+    assert done.returncode == 3 and "Git LFS" in done.stderr and "git lfs pull" in done.stderr
+    done = verify(tmp_path)
+    assert done.returncode == 3 and "it is a directory; name the file in it" in done.stderr
+    (tmp_path / "empty").write_text("")
+    done = verify(tmp_path / "empty")
+    assert done.returncode == 0 and b"lines   0, it is empty" in done.stdout and b"as they were written" not in done.stdout
+    with sqlite3.connect(tmp_path / "no.sqlite") as connection:
+        connection.executescript("CREATE TABLE a (b); DROP TABLE a;")
+    connection.close()
+    done = verify(tmp_path / "no.sqlite")
+    assert done.returncode == 3 and "it is empty" in done.stderr
 
 
 def test_a_ledger_under_a_private_root_is_judged_as_far_as_the_key_is_here(start, tmp_path):
