@@ -127,7 +127,7 @@ bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_p
 {
     const struct sower_environment found = sower_environment_enter();
     const volatile double given = value;
-    bool good = inside(parameter, given);
+    const volatile bool good = inside(parameter, given);
     sower_environment_leave(&found);
     if (good) {
         return true;

@@ -398,7 +398,7 @@ static void print_value(const struct sower_parameter *parameter, double value, c
     }
 }
 
-bool sower_expression_print(const struct sower_initializer *initializer, char *text, size_t size)
+static bool print(const struct sower_initializer *initializer, char *text, size_t size)
 {
     const struct sower_parameter *parameters = initializer->entry->parameters;
     int written = snprintf(text, size, "%s", initializer->entry->name);
@@ -418,4 +418,12 @@ bool sower_expression_print(const struct sower_initializer *initializer, char *t
         length += (size_t)written;
     }
     return length < size;
+}
+
+bool sower_expression_print(const struct sower_initializer *initializer, char *text, size_t size)
+{
+    const struct sower_environment found = sower_environment_enter();
+    bool fits = print(initializer, text, size);
+    sower_environment_leave(&found);
+    return fits;
 }
