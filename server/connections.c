@@ -19,6 +19,7 @@ enum {
 struct sower_connection {
     struct sower_connection *next, **place;
     uint64_t client;
+    void *work; /* for the thread that serves it alone */
     int file;
     /* guarded by the lock */
     bool begun;            /* its descriptor may be touched */
@@ -51,6 +52,16 @@ static bool makes_way(int64_t state)
 uint64_t sower_connection_client(const struct sower_connection *connection)
 {
     return connection->client;
+}
+
+void sower_connection_set_work(struct sower_connection *connection, void *work)
+{
+    connection->work = work;
+}
+
+void *sower_connection_work(const struct sower_connection *connection)
+{
+    return connection->work;
 }
 
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase)

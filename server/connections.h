@@ -13,8 +13,8 @@
  * It closes as well what the other side has ended in the middle of a request.
  *
  * There are places for `limit` connections, of which one client has at most `share`. For a newcomer beyond
- * that, the connection that waits longest (NEW, WAITING, HEADERS; for half a second at least, as a request may
- * be on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full
+ * that, the connection that waits longest (NEW, WAITING, HEADERS; for half a second at least, as a request
+ * may be on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full
  * house. When none can be closed, the newcomer is told to wait (acceptor.h).
  *
  * To close means to shut the socket down: libmicrohttpd sees that and closes the descriptor, which is its
@@ -90,6 +90,11 @@ struct sower_connection *sower_connection_begin(struct sower_connections *connec
 void sower_connection_end(struct sower_connections *connections, struct sower_connection *connection);
 
 uint64_t sower_connection_client(const struct sower_connection *connection);
+
+/* What was begun on the connection and has not ended; NULL, as at first: nothing. For the thread that serves
+ * it. */
+void sower_connection_set_work(struct sower_connection *connection, void *work);
+void *sower_connection_work(const struct sower_connection *connection);
 
 /* The connection is in this phase from now on. Costs no lock. */
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase);

@@ -148,13 +148,17 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
         exchange->connection = connection;
         exchange->link =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-        exchange->client = exchange->link != NULL ? sower_connection_client(exchange->link) : 0;
+        if (exchange->link != NULL) {
+            exchange->client = sower_connection_client(exchange->link);
+            sower_connection_set_work(exchange->link, exchange);
+        }
         enter(exchange, SOWER_PHASE_HEADERS);
         find_variable_route(exchange, sower_framing_path(target));
     }
     const size_t tail = sower_guard_tail(target);
     if (exchange != NULL && exchange->short_target) {
-        exchange->bare_fields = exchange->target + strlen(exchange->target) - tail;
+        exchange->bare_fields =
+            exchange->target + strlen(exchange->target) - sower_guard_tail(exchange->target);
     } else if (exchange != NULL && tail > 0) {
         exchange->target_fault = "The last field of the query string has no value; it takes NAME=VALUE.";
     }
@@ -406,15 +410,11 @@ static void tell_if_idle(struct sower_server *server)
     }
 }
 
-static void complete(void *context, struct MHD_Connection *connection, void **slot,
-                     enum MHD_RequestTerminationCode code)
+static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
-    struct sower_server *server = context;
-    struct sower_exchange *exchange = *slot;
-    (void)connection;
-    *slot = NULL;
-    if (exchange == NULL || exchange == &without) {
-        return;
+    struct sower_server *server = exchange->server;
+    if (exchange->link != NULL) {
+        sower_connection_set_work(exchange->link, NULL);
     }
     if (exchange->step != NULL) { /* otherwise the headers never came, or were none */
         log_exchange(exchange, code);
@@ -430,6 +430,27 @@ static void complete(void *context, struct MHD_Connection *connection, void **sl
     free(exchange->variable);
     free(exchange);
     tell_if_idle(server);
+}
+
+static void complete(void *context, struct MHD_Connection *connection, void **slot,
+                     enum MHD_RequestTerminationCode code)
+{
+    struct sower_exchange *exchange = *slot;
+    (void)context, (void)connection;
+    *slot = NULL;
+    if (exchange != NULL && exchange != &without) {
+        end_exchange(exchange, code);
+    }
+}
+
+/* libmicrohttpd does not always say that a request has ended: not for one that it refuses twice (a chunk
+ * extension that is too long, in 1.0.1), or for whose refusal it has no memory. */
+static void end_what_was_begun(const struct sower_connection *link)
+{
+    struct sower_exchange *exchange = sower_connection_work(link);
+    if (exchange != NULL) {
+        end_exchange(exchange, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    }
 }
 
 __attribute__((format(printf, 2, 0))) static void log_library(void *context, const char *format,
@@ -451,6 +472,7 @@ static void note_connection(void *context, struct MHD_Connection *connection, vo
         int file = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         *slot = sower_connection_begin(&server->connections, file);
     } else if (*slot != NULL) {
+        end_what_was_begun(*slot);
         sower_connection_end(&server->connections, *slot);
         sower_acceptor_closed(&server->acceptor);
     }
