@@ -1,11 +1,14 @@
 /* What the daemon reads beside requests; the first byte of an input chooses. Oracles:
  *   ranges   a reading by the C library's own functions
  *   tags     a list that is made of tags holds exactly those
+ *   names    a suggested file name is harmless, and its two forms are one name
  *   options  a value means the same on the command line and in the environment, and a size the same with its
  *            unit and without */
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "../../core/utf8.h"
+#include "../../server/disposition.h"
 #include "../../server/options.h"
 #include "../../server/range.h"
 #include "fuzz.h"
@@ -113,10 +116,12 @@ static bool read_option(const char *variable, char *argument, struct sower_optio
 {
     char *variables[] = {(char *)(uintptr_t)variable, NULL};
     char *arguments[] = {"sowerd", argument, NULL};
+    char **kept = environ; /* libraries read it when the program ends */
     struct sower_problem problem;
     environ = variables;
     enum sower_options_outcome outcome =
         sower_options_read(argument != NULL ? 2 : 1, arguments, options, &problem);
+    environ = kept;
     if (outcome == SOWER_OPTIONS_REFUSED) {
         check_refusal(&problem);
     }
@@ -166,12 +171,53 @@ static void check_options(const uint8_t *bytes, size_t size)
     }
 }
 
+/* Takes a part that must be there. */
+static const char *behind(const char *text, const char *part)
+{
+    MUST(strncmp(text, part, strlen(part)) == 0);
+    return text + strlen(part);
+}
+
+/* Reads %XX, and returns the length of what it stands for. */
+static size_t decode(const char *encoded, char *text)
+{
+    size_t length = 0;
+    for (; *encoded != '\0'; encoded++) {
+        unsigned byte = (unsigned char)*encoded;
+        if (*encoded == '%') {
+            MUST(sscanf(encoded, "%%%2X", &byte) == 1);
+            encoded += 2;
+        }
+        text[length++] = (char)byte;
+    }
+    text[length] = '\0';
+    return length;
+}
+
+static void check_name(const uint8_t *bytes, size_t size)
+{
+    char name[TEXT_MAX], value[SOWER_DISPOSITION_SIZE], decoded[SOWER_DISPOSITION_SIZE];
+    sower_disposition_print(copy_text(bytes, size, name), "-1.npy", value);
+    const char *plain = behind(value, "attachment; filename=\"");
+    const char *end = strchr(plain, '"');
+    MUST(end != NULL && end - plain <= SOWER_DISPOSITION_NAME_MAX + 6 && strncmp(end - 6, "-1.npy", 6) == 0);
+    size_t length = decode(behind(end, "\"; filename*=UTF-8''"), decoded);
+    MUST(length <= SOWER_DISPOSITION_NAME_MAX + 6 && sower_utf8_check(decoded, length));
+    MUST(strpbrk(decoded, "\"\\/:*?<>|%") == NULL && strchr(".~ ", decoded[0]) == NULL);
+    for (const char *at = decoded; *at != '\0'; at += sower_utf8_length(at, strlen(at))) {
+        MUST((unsigned char)*at >= ' ' && *at != 127);
+        MUST(plain < end && *plain == ((unsigned char)*at < 128 ? *at : '_'));
+        plain++;
+    }
+    MUST(plain == end);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static void (*const checks[])(const uint8_t *bytes, size_t size) = {check_range, check_tags,
-                                                                        check_options};
+                                                                        check_options, check_name};
     if (size > 0) {
-        checks[bytes[0] % 3](bytes + 1, size - 1);
+        checks[bytes[0] % 4](bytes + 1, size - 1);
     }
     return 0;
 }
