@@ -57,8 +57,8 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
 {
     const struct sower_options *options = server->options;
     server->ledger = sower_ledger_new((size_t)options->queue, (size_t)options->known_draws, &server->log);
-    server->readers = sower_pool_new(READERS);
-    server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads));
+    server->readers = sower_pool_new(READERS, false);
+    server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads), true);
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }

@@ -5,7 +5,7 @@
 #include <time.h>
 
 /* What serving costs at least, in nanoseconds: those whose work is shorter than that are served in turn. */
-static const uint64_t LEAST_COST = 50000;
+static const uint64_t LEAST_COST = 1000000;
 
 /* It goes when nothing of it is left and the others have caught up. */
 struct sower_share {
@@ -17,13 +17,17 @@ struct sower_share {
 };
 
 struct sower_pool {
-    pthread_mutex_t lock;  /* guards everything here, the queues and what is the pool's own of tasks */
-    pthread_cond_t wake;   /* there is something to do, or the pool stops */
+    pthread_mutex_t lock; /* guards everything here, the queues and what is the pool's own of tasks */
+    pthread_cond_t wake;  /* there is something to do, or the pool stops */
+    pthread_cond_t spare_wake;
     pthread_cond_t finish; /* some team's tasks have ended */
     struct sower_share *shares;
     struct sower_share common; /* of all for whose share there is no memory */
     uint64_t clock;            /* the account of who was served last: where a newcomer's begins */
     bool stopping;
+    size_t busy; /* threads that serve somebody, the spare one not counted */
+    bool has_spare;
+    pthread_t spare;
     size_t thread_count, joined;
     pthread_t threads[];
 };
@@ -98,12 +102,28 @@ static struct sower_share *enqueue(struct sower_pool *pool, struct sower_job *jo
     return share;
 }
 
-/* Who is served next: of those with something to do the one that has used least; NULL when there is none. */
-static struct sower_share *choose(struct sower_pool *pool)
+static bool can_serve(const struct sower_pool *pool, const struct sower_share *share, bool spare)
 {
-    struct sower_share *chosen = pool->common.first != NULL ? &pool->common : NULL;
+    return share->first != NULL && (!spare || (pool->busy == pool->thread_count && share->running == 0));
+}
+
+static void wake_spare(struct sower_pool *pool)
+{
+    bool any = can_serve(pool, &pool->common, true);
+    for (const struct sower_share *share = pool->shares; share != NULL && !any; share = share->next) {
+        any = can_serve(pool, share, true);
+    }
+    if (any) {
+        pthread_cond_signal(&pool->spare_wake);
+    }
+}
+
+/* Who is served next: of those with something to do the one that has used least; NULL when there is none. */
+static struct sower_share *choose(struct sower_pool *pool, bool spare)
+{
+    struct sower_share *chosen = can_serve(pool, &pool->common, spare) ? &pool->common : NULL;
     for (struct sower_share *share = pool->shares; share != NULL; share = share->next) {
-        if (share->first != NULL && (chosen == NULL || share->used < chosen->used)) {
+        if (can_serve(pool, share, spare) && (chosen == NULL || share->used < chosen->used)) {
             chosen = share;
         }
     }
@@ -139,11 +159,13 @@ static void run_task(struct sower_pool *pool, struct sower_tasks *tasks)
 }
 
 /* Serves a client once. The lock is held before and after. */
-static void serve(struct sower_pool *pool, struct sower_share *share)
+static void serve(struct sower_pool *pool, struct sower_share *share, bool spare)
 {
     struct sower_job *job = take_first(share);
     uint64_t begun = cpu_time();
     share->running++;
+    pool->busy += !spare;
+    wake_spare(pool);
     if (is_tasks(job)) {
         struct sower_tasks *tasks = (struct sower_tasks *)job;
         if (tasks->next + 1 < tasks->count) {
@@ -158,23 +180,34 @@ static void serve(struct sower_pool *pool, struct sower_share *share)
     uint64_t cost = cpu_time() - begun;
     share->used += cost > LEAST_COST ? cost : LEAST_COST;
     share->running--;
+    pool->busy -= !spare;
 }
 
-static void *work(void *context)
+static void work_until_stopped(struct sower_pool *pool, bool spare)
 {
-    struct sower_pool *pool = context;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        struct sower_share *share = choose(pool);
+        struct sower_share *share = choose(pool, spare);
         if (share != NULL) {
-            serve(pool, share);
+            serve(pool, share, spare);
         } else if (pool->stopping) {
             break;
         } else {
-            pthread_cond_wait(&pool->wake, &pool->lock);
+            pthread_cond_wait(spare ? &pool->spare_wake : &pool->wake, &pool->lock);
         }
     }
     pthread_mutex_unlock(&pool->lock);
+}
+
+static void *work(void *pool)
+{
+    work_until_stopped(pool, false);
+    return NULL;
+}
+
+static void *work_as_spare(void *pool)
+{
+    work_until_stopped(pool, true);
     return NULL;
 }
 
@@ -185,6 +218,7 @@ void sower_pool_submit(struct sower_pool *pool, struct sower_job *job)
     if (taken) {
         (void)enqueue(pool, job);
         pthread_cond_signal(&pool->wake);
+        wake_spare(pool);
     }
     pthread_mutex_unlock(&pool->lock);
     if (!taken) {
@@ -203,6 +237,7 @@ static void enqueue_tasks(struct sower_pool *pool, struct sower_tasks *tasks)
     for (size_t i = 0; i < tasks->count && i < pool->thread_count; i++) {
         pthread_cond_signal(&pool->wake);
     }
+    wake_spare(pool);
 }
 
 void sower_pool_submit_tasks(struct sower_pool *pool, struct sower_tasks *tasks)
@@ -265,7 +300,12 @@ size_t sower_pool_threads(const struct sower_pool *pool)
     return pool->thread_count;
 }
 
-struct sower_pool *sower_pool_new(size_t threads)
+size_t sower_pool_at_most(const struct sower_pool *pool)
+{
+    return pool->thread_count + pool->has_spare;
+}
+
+struct sower_pool *sower_pool_new(size_t threads, bool spare)
 {
     struct sower_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
     if (pool == NULL) {
@@ -274,6 +314,7 @@ struct sower_pool *sower_pool_new(size_t threads)
     open_share(&pool->common, 0, 0);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->spare_wake, NULL);
     pthread_cond_init(&pool->finish, NULL);
     while (pool->thread_count < threads) {
         if (pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) != 0) {
@@ -281,6 +322,11 @@ struct sower_pool *sower_pool_new(size_t threads)
             return NULL;
         }
         pool->thread_count++;
+    }
+    pool->has_spare = spare && pthread_create(&pool->spare, NULL, work_as_spare, pool) == 0;
+    if (spare && !pool->has_spare) {
+        sower_pool_free(pool);
+        return NULL;
     }
     return pool;
 }
@@ -334,11 +380,16 @@ void sower_pool_stop(struct sower_pool *pool)
         refuse_queue(share, &refused);
     }
     pthread_cond_broadcast(&pool->wake);
+    pthread_cond_broadcast(&pool->spare_wake);
     pthread_mutex_unlock(&pool->lock);
     refuse_all(refused);
     while (pool->joined < pool->thread_count) {
         pthread_join(pool->threads[pool->joined++], NULL);
     }
+    if (pool->has_spare) {
+        pthread_join(pool->spare, NULL);
+    }
+    pool->has_spare = false;
 }
 
 void sower_pool_free(struct sower_pool *pool)
@@ -350,6 +401,7 @@ void sower_pool_free(struct sower_pool *pool)
         free(share);
     }
     pthread_cond_destroy(&pool->finish);
+    pthread_cond_destroy(&pool->spare_wake);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

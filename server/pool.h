@@ -8,7 +8,11 @@
  * one job or one task: so each gets its share of the CPUs, however much another has asked for, and what one
  * has not used while it asked for nothing is not saved up. Within a client's queue jobs come in order; tasks
  * give way to what stands behind them after each piece. A running piece is not interrupted: pieces should not
- * take longer than some tens of milliseconds, and long work goes back into the queue between two of them. */
+ * take longer than some tens of milliseconds, and long work goes back into the queue between two of them.
+ *
+ * Some work cannot be cut (a manifest of 100,000 tensors takes a second to read). While all threads are at
+ * work, a spare one serves a client for whom none of them works, so that nobody has to wait until others'
+ * work ends. */
 #ifndef SOWER_SERVER_POOL_H
 #define SOWER_SERVER_POOL_H
 
@@ -43,13 +47,15 @@ struct sower_tasks {
     struct sower_share *share;
 };
 
-/* NULL when memory or threads run out. */
-struct sower_pool *sower_pool_new(size_t threads);
+/* With a spare thread beside the others, or without. NULL when memory or threads run out. */
+struct sower_pool *sower_pool_new(size_t threads, bool spare);
 
 void sower_pool_submit(struct sower_pool *pool, struct sower_job *job);
 void sower_pool_submit_tasks(struct sower_pool *pool, struct sower_tasks *tasks);
 
+/* How many threads it has, and how many pieces run at a time at most: the spare one counts as well. */
 size_t sower_pool_threads(const struct sower_pool *pool);
+size_t sower_pool_at_most(const struct sower_pool *pool);
 
 /* Somebody who has tasks run and waits for them. */
 struct sower_team {

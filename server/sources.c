@@ -383,7 +383,7 @@ uint64_t sower_sources_need(const struct sower_sources *sources, const struct so
 {
     uint64_t need = cost->memory;
     if (__builtin_add_overflow(need, cost->scratch, &need) ||
-        __builtin_add_overflow(need, cost->scratch_of_thread * sower_pool_threads(sources->pool), &need)) {
+        __builtin_add_overflow(need, cost->scratch_of_thread * sower_pool_at_most(sources->pool), &need)) {
         return UINT64_MAX;
     }
     return need;
@@ -524,7 +524,7 @@ struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory
     sources->wait_seconds = wait_seconds;
     size_t threads = sower_pool_threads(pool);
     sources->preparing_max = threads > 1 ? threads : 2;
-    sources->preparers = sower_pool_new(sources->preparing_max + OTHERS);
+    sources->preparers = sower_pool_new(sources->preparing_max + OTHERS, false);
     pthread_mutex_init(&sources->lock, NULL);
     sources->ticks = sower_ticker_start(&sources->ticker, tick, sources);
     if (!sources->ticks || sources->preparers == NULL) {

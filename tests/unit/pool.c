@@ -39,7 +39,7 @@ static void every_job_runs_once(void **state)
     static struct counting_job jobs[JOBS];
     for (size_t threads = 1; threads <= 4; threads++) {
         _Atomic unsigned finished = 0;
-        struct sower_pool *pool = sower_pool_new(threads);
+        struct sower_pool *pool = sower_pool_new(threads, false);
         for (size_t i = 0; i < JOBS; i++) {
             jobs[i].job = (struct sower_job){.run = count_job, .client = i % 3};
             jobs[i].finished = &finished;
@@ -56,7 +56,7 @@ static void a_stopped_pool_refuses_jobs_and_tasks(void **state)
     (void)state;
     _Atomic unsigned refused = 0;
     struct counting_job job = {.job.refuse = count_job, .finished = &refused};
-    struct sower_pool *pool = sower_pool_new(2);
+    struct sower_pool *pool = sower_pool_new(2, false);
     sower_pool_stop(pool);
     sower_pool_submit(pool, &job.job);
     assert_int_equal(refused, 1);
@@ -79,7 +79,7 @@ static void hold(struct sower_job *job)
 
 static void hold_pool(struct held_pool *held)
 {
-    held->pool = sower_pool_new(1);
+    held->pool = sower_pool_new(1, false);
     held->job = (struct sower_job){.run = hold, .client = UINT64_MAX};
     pthread_barrier_init(&held->barrier, NULL, 2);
     sower_pool_submit(held->pool, &held->job);
@@ -165,6 +165,36 @@ static void who_has_used_less_time_is_served_first(void **state)
         jobs[i].run = serve_long;
     }
     assert_string_equal(order_of(&held, 10), "abbbbbbbaa");
+}
+
+/* All threads but the spare one are at jobs of one client, which end when another's has run. */
+static void a_client_for_whom_nobody_works_does_not_wait_for_others(void **state)
+{
+    (void)state;
+    enum { THREADS = 2 };
+    _Atomic unsigned own = 0, others = 0;
+    struct held_pool held[THREADS];
+    struct sower_pool *pool = sower_pool_new(THREADS, true);
+    for (size_t i = 0; i < THREADS; i++) {
+        held[i].job = (struct sower_job){.run = hold, .client = 'a'};
+        pthread_barrier_init(&held[i].barrier, NULL, 2);
+        sower_pool_submit(pool, &held[i].job);
+        pthread_barrier_wait(&held[i].barrier);
+    }
+    struct counting_job more = {.job = {.run = count_job, .client = 'a'}, .finished = &own};
+    struct counting_job other = {.job = {.run = count_job, .client = 'b'}, .finished = &others};
+    sower_pool_submit(pool, &more.job);
+    sower_pool_submit(pool, &other.job);
+    wait_until(&others, 1);
+    assert_int_equal(own, 0); /* the spare thread is not for those who have threads */
+    for (size_t i = 0; i < THREADS; i++) {
+        let_go(&held[i]);
+    }
+    wait_until(&own, 1);
+    sower_pool_free(pool);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_barrier_destroy(&held[i].barrier);
+    }
 }
 
 /* Submits itself again, as work in slices does, and beside it one of another client. */
@@ -304,7 +334,7 @@ static void every_task_of_every_job_runs_once(void **state)
     static struct counting_job jobs[20];
     for (size_t threads = 1; threads <= 4; threads++) {
         _Atomic unsigned finished = 0;
-        struct sower_pool *pool = sower_pool_new(threads);
+        struct sower_pool *pool = sower_pool_new(threads, false);
         for (size_t i = 0; i < 20; i++) {
             jobs[i] = (struct counting_job){.job.run = run_tasks, .pool = pool, .finished = &finished};
             sower_pool_submit(pool, &jobs[i].job);
@@ -340,7 +370,7 @@ static void idle_threads_help_with_a_jobs_tasks(void **state)
 {
     (void)state;
     _Atomic unsigned finished = 0;
-    struct sower_pool *pool = sower_pool_new(2);
+    struct sower_pool *pool = sower_pool_new(2, false);
     struct meeting meeting = {.job = {.job.run = run_meeting, .pool = pool, .finished = &finished}};
     pthread_barrier_init(&meeting.barrier, NULL, 2);
     sower_pool_submit(pool, &meeting.job.job);
@@ -355,7 +385,7 @@ static void idle_threads_help_a_thread_that_is_not_the_pools(void **state)
 {
     (void)state;
     _Atomic unsigned finished = 0;
-    struct sower_pool *pool = sower_pool_new(2);
+    struct sower_pool *pool = sower_pool_new(2, false);
     struct meeting meeting = {.job = {.pool = pool, .finished = &finished}};
     pthread_barrier_init(&meeting.barrier, NULL, 2);
     run_meeting(&meeting.job.job);
@@ -368,7 +398,7 @@ static void idle_threads_help_a_thread_that_is_not_the_pools(void **state)
 static void a_caller_that_does_not_join_waits_for_all_tasks(void **state)
 {
     (void)state;
-    struct sower_pool *pool = sower_pool_new(2);
+    struct sower_pool *pool = sower_pool_new(2, false);
     struct meeting meeting = {.job = {.pool = pool}};
     struct sower_team team = {pool, 1, false};
     pthread_barrier_init(&meeting.barrier, NULL, 2);
@@ -389,6 +419,7 @@ int main(void)
         cmocka_unit_test(clients_are_served_in_turn_and_their_jobs_in_order),
         cmocka_unit_test(who_has_used_less_time_is_served_first),
         cmocka_unit_test(work_in_slices_gets_its_turns),
+        cmocka_unit_test(a_client_for_whom_nobody_works_does_not_wait_for_others),
         cmocka_unit_test(tasks_give_way_after_each),
         cmocka_unit_test(stopping_refuses_what_has_not_begun),
         cmocka_unit_test(a_caller_that_does_not_join_waits_for_all_tasks),

@@ -94,7 +94,7 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->pool = sower_pool_new(4);
+    fixture->pool = sower_pool_new(4, false);
     fixture->sources = sower_sources_new(fixture->pool, LIMIT, PATIENCE);
     work.held = work.fails = false;
     work.tasks = work.started = work.made = work.released = 0;

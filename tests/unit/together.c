@@ -61,7 +61,7 @@ static void what_is_read_together_is_what_one_reads_alone(void **state)
     (void)state;
     static const size_t steps[] = {1 << 16, (1 << 16) + 1, 100003, 1 << 20, 2 << 20, SIZE_MAX};
     static const enum sower_dtype dtypes[] = {SOWER_F64, SOWER_F32, SOWER_BF16, SOWER_F8_E5M2};
-    struct sower_server server = {.pool = sower_pool_new(THREADS), .streams = 1};
+    struct sower_server server = {.pool = sower_pool_new(THREADS, false), .streams = 1};
     for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
         for (enum sower_format format = SOWER_FORMAT_NPY; format <= SOWER_FORMAT_RAW; format++) {
             struct tensor tensor;
@@ -91,7 +91,7 @@ static void hold(struct sower_job *job)
 static void a_busy_pool_is_not_waited_for(void **state)
 {
     (void)state;
-    struct sower_server server = {.pool = sower_pool_new(THREADS), .streams = 1};
+    struct sower_server server = {.pool = sower_pool_new(THREADS, false), .streams = 1};
     pthread_barrier_t held, let_go;
     struct holding holdings[THREADS];
     pthread_barrier_init(&held, NULL, THREADS + 1);
@@ -114,7 +114,7 @@ static void a_busy_pool_is_not_waited_for(void **state)
 static void streams_go_on_when_the_pool_has_stopped(void **state)
 {
     (void)state;
-    struct sower_server server = {.pool = sower_pool_new(THREADS), .streams = 1};
+    struct sower_server server = {.pool = sower_pool_new(THREADS, false), .streams = 1};
     struct tensor tensor;
     open_tensor(&tensor, SOWER_F32, SOWER_FORMAT_RAW);
     sower_pool_stop(server.pool);
@@ -142,7 +142,7 @@ static void *read_many_times(void *context)
 static void several_streams_share_the_pool(void **state)
 {
     (void)state;
-    struct sower_server server = {.pool = sower_pool_new(THREADS), .streams = THREADS / 2};
+    struct sower_server server = {.pool = sower_pool_new(THREADS, false), .streams = THREADS / 2};
     struct reader readers[THREADS];
     for (size_t i = 0; i < THREADS; i++) {
         readers[i].server = &server;
