@@ -1,7 +1,8 @@
 """Requests of unusual shape, for the tests of framing: what a client may send, must not send, and how it ends.
 
-SHAPES has those that must be refused, CHUNKS those whose chunks are malformed, VALID those that are allowed. Each is a
-name and bytes; a tensor that an accepted one draws has the shape's name.
+SHAPES has those that must be refused, HIDDEN those of them that one version of the library hides, CHUNKS those whose
+chunks are malformed, VALID those that are allowed. Each is a name and bytes; a tensor that an accepted one draws has the
+shape's name.
 """
 import json
 
@@ -219,6 +220,17 @@ def valid():
     yield "options", b"OPTIONS * HTTP/1.1\r\nHost: sower\r\n\r\n", 404
 
 
+def hidden():
+    """A NUL byte and a bare line feed in place of a line end: nothing shows them in libmicrohttpd 0.9.75."""
+    head, body = sized("-", b"X: a", b"Y: b").split(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    for place in range(1, len(lines)):
+        yield f"hidden-{place}", b"\r\n".join(lines[:place]) + b"\x00\n" + b"\r\n".join(lines[place:]) + b"\r\n\r\n" + body
+    yield "hidden-end", get(tensor("-"))[:-2] + b"\x00\n" + SECOND
+    yield "hidden-end-then-length", get(tensor("-"))[:-2] + b"\x00\nContent-Length: %d\r\n\r\n" % len(SECOND) + SECOND
+
+
 SHAPES = dict(shape for part in (lengths, codings, names, values, line_ends, hosts, targets) for shape in part())
 CHUNKS = dict(chunks())
+HIDDEN = dict(hidden())
 VALID = {name: (request, status) for name, request, status in valid()}

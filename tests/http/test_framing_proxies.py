@@ -11,7 +11,7 @@ import pytest
 
 from caches import Cache, Varnish
 from conftest import Daemon
-from shapes import CHUNKS, SHAPES, VALID
+from shapes import CHUNKS, HIDDEN, SHAPES, VALID
 
 
 class Nginx(Cache):
@@ -113,7 +113,7 @@ def test_no_shape_brings_a_proxy_out_of_step(library, kind, tmp_path):
         ports = upstream_ports(daemon)
         assert_innocent(proxy, 1, "nothing")
         assert ports == upstream_ports(daemon) and len(ports) == 1  # the same connection served both
-        shapes = {**SHAPES, **CHUNKS, **{name: request for name, (request, _) in VALID.items()}}
+        shapes = {**SHAPES, **HIDDEN, **CHUNKS, **{name: request for name, (request, _) in VALID.items()}}
         for number, (name, request) in enumerate(shapes.items(), 2):
             send(proxy, request)
             assert_innocent(proxy, number, name)
