@@ -232,9 +232,9 @@ class RawServer:
                 if self.context:
                     connection = self.context.wrap_socket(connection, server_side=True)
                 head = b""
-                while not self.peek and b"\r\n\r\n" not in head and (block := connection.recv(65536)):
+                while not self.peek and b"\r\n\r\n" not in head and head[:1] != b"\x16" and (block := connection.recv(65536)):
                     head += block
-                if head or self.peek:
+                if self.peek or b"\r\n\r\n" in head:
                     self.speak(connection, number, head)
                 if self.context:
                     connection.unwrap()
