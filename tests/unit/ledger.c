@@ -698,10 +698,36 @@ static void a_store_that_fails_refuses_models_and_pins_until_it_works_again(void
     assert_int_equal(fixture->store.probes, 1);
 }
 
+static void a_ledger_that_is_not_open_yet_refuses_all_who_come(void **state)
+{
+    struct fixture *fixture = *state, unopened = {.log = fixture->log};
+    struct client clients[6];
+    struct sower_problem problem;
+    uint64_t line;
+    unopened.ledger = sower_ledger_new(QUEUE, 64, &unopened.log);
+    assert_non_null(unopened.ledger);
+    submit(&unopened, &clients[0], 1);
+    submit_draw(&unopened, &clients[1], SOWER_LEDGER_LOOK, 1, false);
+    submit_probe(&unopened, &clients[2]);
+    submit_trials(&unopened, &clients[3], 1, "");
+    submit_model(&unopened, &clients[4]);
+    submit_pin(&unopened, &clients[5]);
+    for (size_t i = 0; i < 6; i++) {
+        assert_false(outcome(&clients[i]));
+        assert_int_equal(clients[i].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+        assert_non_null(strstr(clients[i].wait.problem.sentence, "being opened"));
+    }
+    struct sower_store *store = sower_ledger_store(unopened.ledger);
+    assert_false(store->methods->last(store, &line, &problem));
+    assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
+    sower_ledger_free(unopened.ledger); /* a start that failed */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_ledger_that_is_not_open_yet_refuses_all_who_come),
         TEST(a_new_draw_is_written_and_then_known),
         TEST(a_recorded_draw_is_not_written_again),
         TEST(a_draw_that_memory_forgot_is_looked_up_and_not_written),
