@@ -589,7 +589,7 @@ static void running_out_of_memory_is_a_problem_and_leaks_nothing(void **state)
         done = sower_request_fields_from_pairs(pairs, 3, &fields, &problem);
         json_set_alloc_funcs(malloc, free);
         json_decref(fields);
-        assert_true(done || (fields == NULL && problem.code == SOWER_PROBLEM_UNAVAILABLE));
+        assert_true(done || (fields == NULL && problem.code == SOWER_PROBLEM_MEMORY));
     }
 }
 
