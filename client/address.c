@@ -58,34 +58,64 @@ static void drop_last_slashes(char *url)
     }
 }
 
-char *address_of_server(const struct options *options, char shown[ADDRESS_SIZE])
+/* A copy of the URL, or NULL. */
+static char *copy_url(CURLU *url, CURLUcode *code)
+{
+    char *text = NULL, *copy = NULL;
+    *code = curl_url_get(url, CURLUPART_URL, &text, 0);
+    if (*code == CURLUE_OK) {
+        drop_last_slashes(text);
+        copy = strdup(text);
+        *code = copy == NULL ? CURLUE_OUT_OF_MEMORY : CURLUE_OK;
+    }
+    curl_free(text);
+    return copy;
+}
+
+/* Whether the URL has neither a query nor a fragment. */
+static CURLUcode check_place(CURLU *url)
+{
+    char *part = NULL;
+    CURLUcode code = curl_url_get(url, CURLUPART_QUERY, &part, 0);
+    if (code == CURLUE_NO_QUERY) {
+        code = curl_url_get(url, CURLUPART_FRAGMENT, &part, 0);
+    }
+    curl_free(part);
+    return code == CURLUE_NO_FRAGMENT ? CURLUE_OK : code == CURLUE_OK ? CURLUE_BAD_QUERY : code;
+}
+
+/* The form for messages, of which user and password are no part. */
+static CURLUcode show(CURLU *url, char shown[ADDRESS_SIZE])
+{
+    CURLUcode code = curl_url_set(url, CURLUPART_USER, NULL, 0);
+    code = code == CURLUE_OK ? curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) : code;
+    char *plain = code == CURLUE_OK ? copy_url(url, &code) : NULL;
+    snprintf(shown, ADDRESS_SIZE, "%s", plain != NULL ? plain : "the daemon");
+    free(plain);
+    return code;
+}
+
+bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE])
 {
     const char *server = server_of(options);
-    char *part = NULL, *base = NULL;
     CURLU *url = curl_url();
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
+    *base = NULL;
     snprintf(shown, ADDRESS_SIZE, "%s", server);
-    if (url == NULL || curl_url_set(url, CURLUPART_URL, server, CURLU_GUESS_SCHEME) != CURLUE_OK) {
-        goto out;
+    if (url != NULL) {
+        code = curl_url_set(url, CURLUPART_URL, server, CURLU_GUESS_SCHEME);
+        code = code == CURLUE_OK ? check_place(url) : code;
     }
-    if (curl_url_get(url, CURLUPART_QUERY, &part, 0) != CURLUE_NO_QUERY ||
-        curl_url_get(url, CURLUPART_FRAGMENT, &part, 0) != CURLUE_NO_FRAGMENT) {
-        goto out;
+    if (code == CURLUE_OK) {
+        *base = copy_url(url, &code);
     }
-    if (curl_url_get(url, CURLUPART_URL, &part, 0) != CURLUE_OK) {
-        goto out;
+    if (code == CURLUE_OK) {
+        code = show(url, shown);
     }
-    drop_last_slashes(part);
-    base = strdup(part);
-    curl_free(part);
-    part = NULL;
-    curl_url_set(url, CURLUPART_USER, NULL, 0);
-    curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
-    if (curl_url_get(url, CURLUPART_URL, &part, 0) == CURLUE_OK) {
-        drop_last_slashes(part);
-        snprintf(shown, ADDRESS_SIZE, "%s", part);
-    }
-out:
-    curl_free(part);
     curl_url_cleanup(url);
-    return base;
+    if (code != CURLUE_OK) {
+        free(*base);
+        *base = NULL;
+    }
+    return code != CURLUE_OUT_OF_MEMORY;
 }

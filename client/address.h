@@ -2,6 +2,7 @@
 #ifndef SOW_ADDRESS_H
 #define SOW_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../proto/fields.h"
@@ -10,9 +11,9 @@
 enum { ADDRESS_SIZE = 512 };
 
 /* The server of the option --server, else of SOW_SERVER, else http://127.0.0.1:7697, without a slash at the
- * end; the caller's, NULL where it is no address. `shown` gets its form for messages, without user and
- * password. */
-char *address_of_server(const struct options *options, char shown[ADDRESS_SIZE]);
+ * end; *base is the caller's, NULL where it is no address. `shown` gets its form for messages, without user
+ * and password. False when memory runs out. */
+bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE]);
 
 /* base, path, "?key=value&…", with every byte escaped that has to be; the caller's, NULL when memory runs
  * out. */

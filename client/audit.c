@@ -153,8 +153,10 @@ static bool check_draw(struct audit *audit, const struct sower_record *record, s
     struct sower_problem reason;
     bool known;
     if (!sower_judge_draw(&audit->judge, record, &known, &reason)) {
-        return refuse(problem, "line %" PRIu64 " is not true, though its link fits: %s", record->ledger,
-                      reason.sentence);
+        return reason.code == SOWER_PROBLEM_MEMORY
+                   ? sower_problem_memory(problem)
+                   : refuse(problem, "line %" PRIu64 " is not true, though its link fits: %s", record->ledger,
+                            reason.sentence);
     }
     audit->draws++;
     audit->foreign += !known;
@@ -168,7 +170,7 @@ bool audit_line(struct audit *audit, const struct sower_record *record, struct s
     }
     struct audit_chain *chain = chain_of(audit, record);
     if (chain == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "memory has run out.");
+        return sower_problem_memory(problem);
     }
     bool fits = check_sequence(chain, record, problem) && check_link(chain, record, problem);
     for (size_t i = 0; i < audit->head_count && fits; i++) {

@@ -40,12 +40,19 @@ static const char *const queries[] = {
     " WHERE l.sequence = w.sequence AND l.time <> w.time LIMIT 1",
 };
 
+/* SQLITE_NOMEM when a column of the row could not be had for a lack of memory; otherwise the code given. */
+static int memory_or(sqlite3_stmt *statement, int code)
+{
+    return sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM ? SQLITE_NOMEM : code;
+}
+
 static int look(sqlite3 *database, const char *query, char finding[BOOKKEEPING_SIZE])
 {
     sqlite3_stmt *statement = NULL;
     int step = sqlite3_prepare_v2(database, query, -1, &statement, NULL);
     if (step == SQLITE_OK && (step = sqlite3_step(statement)) == SQLITE_ROW) {
         const unsigned char *text = sqlite3_column_text(statement, 0);
+        step = memory_or(statement, step);
         snprintf(finding, BOOKKEEPING_SIZE, "%s", text == NULL ? "a row without a name" : (const char *)text);
     }
     sqlite3_finalize(statement);
@@ -53,13 +60,26 @@ static int look(sqlite3 *database, const char *query, char finding[BOOKKEEPING_S
 }
 
 /* Whether the manifest that a row holds has another hash than its own. */
-static bool is_another(sqlite3_stmt *row)
+static bool is_another(const void *kept, int kept_size, const void *text, int size)
 {
     unsigned char hash[crypto_generichash_BYTES];
-    const void *kept = sqlite3_column_blob(row, 0);
-    const void *text = sqlite3_column_blob(row, 1);
-    crypto_generichash(hash, sizeof hash, text, (unsigned long long)sqlite3_column_bytes(row, 1), NULL, 0);
-    return sqlite3_column_bytes(row, 0) != (int)sizeof hash || memcmp(kept, hash, sizeof hash) != 0;
+    crypto_generichash(hash, sizeof hash, text, (unsigned long long)size, NULL, 0);
+    return kept_size != (int)sizeof hash || memcmp(kept, hash, sizeof hash) != 0;
+}
+
+/* SQLITE_ROW with a finding when the manifest of a row is not its hash's, SQLITE_OK when it is, or a failure.
+ */
+static int look_at_manifest(sqlite3_stmt *row, char finding[BOOKKEEPING_SIZE])
+{
+    const void *kept = sqlite3_column_blob(row, 0), *text = sqlite3_column_blob(row, 1);
+    const unsigned char *name = sqlite3_column_text(row, 2);
+    int code = memory_or(row, SQLITE_OK);
+    if (code != SQLITE_OK ||
+        !is_another(kept, sqlite3_column_bytes(row, 0), text, sqlite3_column_bytes(row, 1))) {
+        return code;
+    }
+    snprintf(finding, BOOKKEEPING_SIZE, "manifest %s (its text has another hash)", (const char *)name);
+    return SQLITE_ROW;
 }
 
 static int look_at_manifests(sqlite3 *database, char finding[BOOKKEEPING_SIZE])
@@ -68,12 +88,7 @@ static int look_at_manifests(sqlite3 *database, char finding[BOOKKEEPING_SIZE])
     int step = sqlite3_prepare_v2(database, "SELECT hash, text, lower(hex(hash)) FROM manifest", -1,
                                   &statement, NULL);
     while (step == SQLITE_OK && (step = sqlite3_step(statement)) == SQLITE_ROW) {
-        if (is_another(statement)) {
-            snprintf(finding, BOOKKEEPING_SIZE, "manifest %s (its text has another hash)",
-                     (const char *)sqlite3_column_text(statement, 2));
-            break;
-        }
-        step = SQLITE_OK;
+        step = look_at_manifest(statement, finding);
     }
     sqlite3_finalize(statement);
     return step;

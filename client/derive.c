@@ -38,7 +38,7 @@ static bool read_elements(struct derivation *derivation, uint64_t count, size_t 
         size_t elements = (size_t)(count - first < at_once ? count - first : at_once);
         good =
             sower_source_read(&derivation->source, &derivation->region, first, elements, derivation->block) ||
-            sower_problem_set(derivation->problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+            sower_problem_memory(derivation->problem);
         if (good) {
             crypto_generichash_update(&derivation->state, derivation->block, elements * size);
             good = write_bytes(derivation, derivation->block, elements * size);
@@ -56,7 +56,7 @@ static bool make(struct derivation *derivation, const struct sower_request *requ
     crypto_generichash_init(&derivation->state, NULL, 0, DERIVE_DIGEST_SIZE);
     derivation->block = aligned_alloc(BLOCK_ALIGNMENT, BLOCK_SIZE);
     if (derivation->block == NULL) {
-        return sower_problem_set(derivation->problem, SOWER_PROBLEM_UNAVAILABLE, "", "Memory has run out.");
+        return sower_problem_memory(derivation->problem);
     }
     bool made = write_bytes(derivation, body.prefix, body.prefix_size) &&
                 read_elements(derivation, sower_shape_count(&request->draw.shape),

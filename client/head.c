@@ -2,6 +2,7 @@
 #include "head.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,10 @@ enum sow_exit head_fetch(const struct options *options, struct sower_head *head)
     const struct http_question question = {.path = "/v1/ledger/head"};
     struct http_answer answer;
     enum sow_exit result = ask_text(options, &question, HEAD_TEXT_MAX, &text, &answer);
-    if (result == SOW_DONE &&
-        (text.length == 0 || !sower_head_read_text(text.text, text.length, head, &problem))) {
-        result = report_stranger(options, &answer, "not with the head of a ledger");
+    if (result == SOW_DONE && !sower_head_read_text(text.text, text.length, head, &problem)) {
+        result = problem.code == SOWER_PROBLEM_MEMORY
+                     ? report_memory(options)
+                     : report_stranger(options, &answer, "not with the head of a ledger");
     }
     sower_buffer_free(&text);
     return result;
@@ -44,20 +46,21 @@ enum sow_exit head_fetch(const struct options *options, struct sower_head *head)
 enum sow_exit head_read(const struct options *options, const char *path, struct sower_head *head)
 {
     struct sower_problem problem;
-    char *text = malloc(HEAD_TEXT_MAX);
-    FILE *file = fopen(path, "rb");
+    struct sower_buffer text = {0};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
     enum sow_exit result = SOW_DONE;
-    size_t size = text != NULL && file != NULL ? fread(text, 1, HEAD_TEXT_MAX, file) : 0;
-    if (text == NULL || file == NULL || ferror(file)) {
+    if (file < 0 || !sower_buffer_read(&text, file, HEAD_TEXT_MAX)) {
         result = report_failure(options, "the head %s cannot be read: %s.", path, strerror(errno));
-    } else if (!sower_head_read_text(text, size, head, &problem)) {
+    } else if (text.failed) {
+        result = report_memory(options);
+    } else if (!sower_head_read_text(text.text, text.length, head, &problem)) {
         report_failure(options, "%s is no head of a ledger. %s", path, problem.sentence);
-        result = SOW_REFUSED;
+        result = problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
     }
-    if (file != NULL) {
-        fclose(file);
+    if (file >= 0) {
+        close(file);
     }
-    free(text);
+    sower_buffer_free(&text);
     return result;
 }
 
@@ -72,20 +75,24 @@ bool head_check_writer(const struct options *options)
     return false;
 }
 
-bool head_is_trusted(const struct options *options, const struct sower_head *head, const char *wanted,
-                     const char *name)
+enum sow_exit head_trust(const struct options *options, const struct sower_head *head, const char *wanted,
+                         const char *name)
 {
+    struct sower_problem problem;
     char writer[SOWER_HEX_SIZE];
     sower_hex(head->writer, writer);
-    if (!sower_head_is_signed(head)) {
+    if (!sower_head_check_signature(head, &problem)) {
+        if (problem.code == SOWER_PROBLEM_MEMORY) {
+            return report_memory(options);
+        }
         report_failure(options, "%s is not signed by its writer, %s: it was changed.", name, writer);
-        return false;
+        return SOW_REFUSED;
     }
     if (wanted != NULL && strcmp(wanted, writer) != 0) {
         report_failure(options, "%s is signed by %s, and not by the writer that is wanted.", name, writer);
-        return false;
+        return SOW_REFUSED;
     }
-    return true;
+    return SOW_DONE;
 }
 
 static void print(const struct sower_head *head)
@@ -140,9 +147,7 @@ static enum sow_exit run(const struct options *options)
     }
     enum sow_exit result = head_fetch(options, head);
     const char *wanted = options_value(options, "writer");
-    if (result == SOW_DONE && !head_is_trusted(options, head, wanted, "the daemon's head")) {
-        result = SOW_REFUSED;
-    }
+    result = result == SOW_DONE ? head_trust(options, head, wanted, "the daemon's head") : result;
     if (result == SOW_DONE && for_people) {
         print(head);
     } else if (result == SOW_DONE) {

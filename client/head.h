@@ -11,10 +11,10 @@ enum sow_exit head_fetch(const struct options *options, struct sower_head *head)
 /* Reads a file. What goes wrong has been told; SOW_REFUSED when it holds no head. */
 enum sow_exit head_read(const struct options *options, const char *path, struct sower_head *head);
 
-/* Whether it is signed, and by the writer that is wanted, 64 hex digits, or by any for NULL; otherwise that
- * has been told, under the head's name. */
-bool head_is_trusted(const struct options *options, const struct sower_head *head, const char *wanted,
-                     const char *name);
+/* SOW_DONE when it is signed, and by the writer that is wanted, 64 hex digits, or by any for NULL; otherwise
+ * what is wrong has been told, under the head's name. */
+enum sow_exit head_trust(const struct options *options, const struct sower_head *head, const char *wanted,
+                         const char *name);
 
 /* Whether --writer, if it is given, is a key; otherwise that has been told. */
 bool head_check_writer(const struct options *options);

@@ -29,6 +29,9 @@ struct exchange {
     double window_began;        /* when the bytes of the last HTTP_STALL_BYTES began to come */
     uint64_t window_at;         /* how many had come then */
     struct curl_slist *headers; /* of the question */
+    char *url;
+    const char *query; /* the part of the URL from its "?" on; NULL: it has none */
+    bool no_query;     /* libcurl left it out */
 };
 
 static const char *const FIELDS[HTTP_FIELD_COUNT] = {
@@ -115,7 +118,7 @@ static size_t take_block(char *bytes, size_t unit, size_t count, void *context)
     struct exchange *exchange = context;
     struct http_answer *answer = exchange->answer;
     (void)unit; /* always 1 */
-    if (!exchange->begun && !begin(exchange)) {
+    if (exchange->no_query || (!exchange->begun && !begin(exchange))) {
         return CURL_WRITEFUNC_ERROR;
     }
     if (!is_good(exchange)) {
@@ -156,6 +159,19 @@ static int take_tick(void *context, curl_off_t total, curl_off_t now, curl_off_t
     return exchange->stall_seconds > 0 && time - exchange->window_began > exchange->stall_seconds;
 }
 
+/* libcurl's function for what goes over the connection. When it has no memory for the query, libcurl (7.88)
+ * asks without it, and says nothing: that is another question, whose answer nobody wants. */
+static int look_at_request(CURL *curl, curl_infotype kind, char *bytes, size_t size, void *context)
+{
+    struct exchange *exchange = context;
+    (void)curl;
+    bool to_proxy = size > sizeof "CONNECT" && strncmp(bytes, "CONNECT ", sizeof "CONNECT") == 0;
+    if (kind == CURLINFO_HEADER_OUT && !to_proxy && exchange->query != NULL) {
+        exchange->no_query = memmem(bytes, size, exchange->query, strlen(exchange->query)) == NULL;
+    }
+    return 0;
+}
+
 /* Sets options one after another, until one of them fails. */
 #define SET(option, value)                                                                                   \
     (code = code == CURLE_OK ? curl_easy_setopt(exchange->curl, CURLOPT_##option, value) : code)
@@ -170,6 +186,9 @@ static CURLcode set_receiving(struct exchange *exchange)
     SET(XFERINFOFUNCTION, take_tick);
     SET(XFERINFODATA, exchange);
     SET(NOPROGRESS, 0L);
+    SET(DEBUGFUNCTION, look_at_request);
+    SET(DEBUGDATA, exchange);
+    SET(VERBOSE, 1L); /* without it that function is not called */
     SET(BUFFERSIZE, (long)BLOCK_SIZE);
     SET(HTTP09_ALLOWED, 1L); /* so that the first bytes of something else are seen */
     return code;
@@ -220,7 +239,8 @@ static CURLcode set_up(struct exchange *exchange, const struct options *options,
     code = code == CURLE_OK ? reach_set(exchange->curl, options, url) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
     code = code == CURLE_OK ? set_question(exchange, question) : code;
-    free(url);
+    exchange->url = url;
+    exchange->query = url != NULL ? strchr(url, '?') : NULL;
     return code;
 }
 
@@ -258,6 +278,9 @@ static enum http_cause find_cause(CURLcode code)
 static enum http_end judge(struct exchange *exchange, CURLcode code, const char *detail)
 {
     struct http_answer *answer = exchange->answer;
+    if (exchange->no_query) {
+        return fail(answer, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
+    }
     if (code == CURLE_OK && !exchange->begun) {
         begin(exchange);
     }
@@ -308,6 +331,7 @@ static enum http_end ask(const struct options *options, const struct http_questi
     }
     curl_easy_cleanup(exchange->curl);
     curl_slist_free_all(exchange->headers);
+    free(exchange->url);
     return answer->end;
 }
 
@@ -317,9 +341,12 @@ enum http_end http_ask_once(const struct options *options, const struct http_que
     struct exchange exchange = {.receiver = receiver, .answer = answer};
     *answer = (struct http_answer){.length = -1, .retry_after = -1};
     const char *fault = reach_check(options);
-    char *base = fault == NULL ? address_of_server(options, answer->address) : NULL;
+    char *base;
     if (fault != NULL) {
         return misuse(answer, fault);
+    }
+    if (!address_of_server(options, &base, answer->address)) {
+        return answer->end = fail(answer, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
     }
     if (base == NULL) {
         return misuse(answer, "it is no address of a daemon; one looks like http://127.0.0.1:7697.");

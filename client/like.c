@@ -18,14 +18,21 @@ static bool fail(const char *path, struct sower_problem *problem)
                              errno != 0 ? strerror(errno) : "it is cut short");
 }
 
-static bool read_bytes(FILE *file, const char *path, void *bytes, size_t size, struct sower_problem *problem)
+static bool read_bytes(int file, const char *path, void *bytes, size_t size, struct sower_problem *problem)
 {
+    char *at = bytes;
+    ssize_t count = 1;
     errno = 0;
-    return fread(bytes, 1, size, file) == size || fail(path, problem);
+    while (size > 0 && (count > 0 || (count < 0 && errno == EINTR))) {
+        count = read(file, at, size);
+        at += count > 0 ? count : 0;
+        size -= count > 0 ? (size_t)count : 0;
+    }
+    return size == 0 || fail(path, problem);
 }
 
 /* The header of an open file of `size` bytes. */
-static bool read_header(FILE *file, const char *path, uint64_t size, struct sower_buffer *tensors,
+static bool read_header(int file, const char *path, uint64_t size, struct sower_buffer *tensors,
                         json_t *left_out, struct sower_problem *problem)
 {
     uint8_t bytes[SOWER_SAFETENSORS_LENGTH_SIZE] = {0};
@@ -49,16 +56,13 @@ static bool read_file(const char *path, struct sower_buffer *tensors, json_t *le
                       struct sower_problem *problem)
 {
     struct stat status;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fstat(fileno(file), &status) != 0) {
-        fail(path, problem);
-        if (file != NULL) {
-            fclose(file);
-        }
-        return false;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool read = file >= 0 && fstat(file, &status) == 0
+                    ? read_header(file, path, (uint64_t)status.st_size, tensors, left_out, problem)
+                    : fail(path, problem);
+    if (file >= 0) {
+        close(file);
     }
-    bool read = read_header(file, path, (uint64_t)status.st_size, tensors, left_out, problem);
-    fclose(file);
     return read;
 }
 
@@ -129,7 +133,7 @@ static json_t *load(const char *path, struct sower_problem *problem)
     json_t *json = NULL;
     json_error_t error;
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || !sower_buffer_read(&text, file)) {
+    if (file < 0 || !sower_buffer_read(&text, file, SIZE_MAX)) {
         fail(path, problem);
         goto out;
     }

@@ -76,7 +76,7 @@ static enum sow_exit read_file(struct model_request *request)
     bool from_stdin = strcmp(path, "-") == 0;
     int file = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     enum sow_exit result =
-        file >= 0 && sower_buffer_read(&text, file)
+        file >= 0 && sower_buffer_read(&text, file, SIZE_MAX)
             ? parse_file(request, path, &text)
             : options_error(request->options, "%s cannot be read: %s.", path, strerror(errno));
     if (!from_stdin && file >= 0) {

@@ -1,8 +1,10 @@
 #include "records.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../proto/record_read.h"
 #include "http.h"
@@ -99,38 +101,54 @@ static const char *know_stranger(const char *head, size_t size)
     return NULL;
 }
 
+/* As read(2), which may be interrupted. */
+static ssize_t read_some(int file, void *bytes, size_t size)
+{
+    ssize_t count;
+    do {
+        count = read(file, bytes, size);
+    } while (count < 0 && errno == EINTR);
+    return count;
+}
+
 /* Reads the rest of an export of which `head` has come. */
-static enum records_end read_export(struct records *records, FILE *file, const char *path, const char *head,
+static enum records_end read_export(struct records *records, int file, const char *path, const char *head,
                                     size_t size)
 {
     struct export export;
     char block[BLOCK_SIZE];
     uint64_t done = size;
+    ssize_t count = 0;
     begin(&export, records);
     bool going = lines_feed(&export.lines, head, size);
-    while (going && (size = fread(block, 1, sizeof block, file)) > 0) {
-        going = lines_feed(&export.lines, block, size);
-        done += size;
+    while (going && (count = read_some(file, block, sizeof block)) > 0) {
+        going = lines_feed(&export.lines, block, (size_t)count);
+        done += (size_t)count;
         progress_update(&records->progress, done);
     }
-    if (ferror(file)) {
+    if (going && count < 0) {
         return fail(records, path, strerror(errno));
     }
     going = going && lines_end(&export.lines);
     return finish(&export, going);
 }
 
-static enum records_end read_stream(struct records *records, FILE *file, const char *path)
+static enum records_end read_stream(struct records *records, int file, const char *path)
 {
     char head[MAGIC_SIZE];
     struct stat status;
-    size_t size = fread(head, 1, sizeof head, file);
-    if (ferror(file)) {
+    size_t size = 0;
+    ssize_t count = 1;
+    while (size < sizeof head && count > 0) {
+        count = read_some(file, head + size, sizeof head - size);
+        size += count > 0 ? (size_t)count : 0;
+    }
+    if (count < 0) {
         return fail(records, path,
                     errno == EISDIR ? "it is a directory; name the file in it, such as ledger.sqlite"
                                     : strerror(errno));
     }
-    bool regular = fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode);
+    bool regular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
     progress_begin(&records->progress, !regular, false);
     progress_expect(&records->progress, regular ? (uint64_t)status.st_size : 0);
     const char *stranger = know_stranger(head, size);
@@ -147,13 +165,13 @@ static enum records_end read_stream(struct records *records, FILE *file, const c
 static enum records_end read_file(struct records *records, const char *path)
 {
     bool is_input = strcmp(path, "-") == 0;
-    FILE *file = is_input ? stdin : fopen(path, "rb");
-    if (file == NULL) {
+    int file = is_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
         return fail(records, path, strerror(errno));
     }
     enum records_end end = read_stream(records, file, path);
     if (!is_input) {
-        fclose(file);
+        close(file);
     }
     return end;
 }

@@ -2,6 +2,7 @@
 #include "records.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ struct database {
     uint64_t shown;       /* bytes of the progress that the check of the pages was */
     uint64_t last;        /* the greatest line number, for the progress */
     int column;           /* the next one to be read */
+    int code;             /* SQLite's, of a question that was not answered; 0: all were */
     struct sower_problem *problem;
 };
 
@@ -238,9 +240,12 @@ static enum records_end read_rows(struct database *database, const char *query,
             going = take(database);
         }
     }
-    enum records_end end = !going && database->problem->sentence[0] != '\0' ? RECORDS_WRONG
-                           : !going                                         ? RECORDS_STOPPED
-                           : step == SQLITE_DONE                            ? RECORDS_DONE
+    /* Of a column that SQLite has no memory for it says so only when asked. */
+    enum records_end end = !going && sqlite3_errcode(database->connection) == SQLITE_NOMEM
+                               ? fail(database, sqlite3_errstr(SQLITE_NOMEM))
+                           : !going && database->problem->sentence[0] != '\0' ? RECORDS_WRONG
+                           : !going                                           ? RECORDS_STOPPED
+                           : step == SQLITE_DONE                              ? RECORDS_DONE
                                                  : fail(database, sqlite3_errmsg(database->connection));
     sqlite3_finalize(database->statement);
     database->statement = NULL;
@@ -252,10 +257,11 @@ static int64_t ask(struct database *database, const char *query)
 {
     sqlite3_stmt *statement = NULL;
     int64_t answer = -1;
-    if (sqlite3_prepare_v2(database->connection, query, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
+    int code = sqlite3_prepare_v2(database->connection, query, -1, &statement, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         answer = sqlite3_column_int64(statement, 0);
     }
+    database->code = code == SQLITE_ROW || code == SQLITE_DONE ? database->code : code;
     sqlite3_finalize(statement);
     return answer;
 }
@@ -267,8 +273,8 @@ static enum records_end check_schema(struct database *database)
     int64_t application = ask(database, "PRAGMA application_id");
     int64_t version = ask(database, "PRAGMA user_version");
     /* Both may be negative, in a file that somebody changed. */
-    if (sqlite3_errcode(database->connection) != SQLITE_OK) {
-        return fail(database, sqlite3_errmsg(database->connection));
+    if (database->code != SQLITE_OK) {
+        return fail(database, sqlite3_errstr(database->code));
     }
     if (application == 0 && version == 0 && ask(database, "SELECT count(*) FROM sqlite_schema") == 0) {
         return fail(database, database->records->lacks_log
@@ -295,7 +301,8 @@ static enum records_end check_schema(struct database *database)
     }
     if (ask(database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
                       " AND name IN ('line', 'experiment', 'trial', 'writer', 'manifest')") != 5) {
-        return fail(database, "its tables are missing");
+        return fail(database,
+                    database->code != SQLITE_OK ? sqlite3_errstr(database->code) : "its tables are missing");
     }
     return RECORDS_DONE;
 }
@@ -323,11 +330,11 @@ static bool find_log(const char *path, struct stat *status)
 static bool wants_log(const char *path)
 {
     unsigned char header[20] = {0};
-    FILE *file = fopen(path, "rb");
-    bool wanted = file != NULL && fread(header, 1, sizeof header, file) == sizeof header && header[18] == 2 &&
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool wanted = file >= 0 && pread(file, header, sizeof header, 0) == sizeof header && header[18] == 2 &&
                   header[19] == 2;
-    if (file != NULL) {
-        fclose(file);
+    if (file >= 0) {
+        close(file);
     }
     return wanted;
 }

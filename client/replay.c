@@ -239,7 +239,7 @@ static enum sow_exit replay_all(struct replay *replay, const char *path)
     if (end == RECORDS_WRONG) {
         report_failure(replay->options, "%s: line %" PRIu64 " is none of a ledger. %s", records_name(path),
                        records.count + 1, records.problem.sentence);
-        return SOW_REFUSED;
+        return records.problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
     }
     if (replay->line != 0 && end == RECORDS_DONE) {
         report_failure(replay->options, "%s has no line %" PRIu64 ".", records_name(path), replay->line);

@@ -71,10 +71,8 @@ static enum sow_exit add_head(struct verification *verification, const char *pat
     kept->name = path != NULL ? path : "the daemon's head";
     enum sow_exit result =
         path != NULL ? head_read(options, path, &kept->head) : head_fetch(options, &kept->head);
-    return result == SOW_DONE &&
-                   !head_is_trusted(options, &kept->head, wanted_writer(options, path), kept->name)
-               ? SOW_REFUSED
-               : result;
+    return result == SOW_DONE ? head_trust(options, &kept->head, wanted_writer(options, path), kept->name)
+                              : result;
 }
 
 /* The heads that were kept; where the daemon is asked for its ledger, its own before that as well. */
@@ -99,6 +97,9 @@ static enum sow_exit report_misfit(const struct verification *verification, cons
     } else {
         report_failure(verification->options, "%s: %s", name, verification->problem.sentence);
     }
+    if (verification->problem.code == SOWER_PROBLEM_MEMORY) {
+        return SOW_TRANSPORT;
+    }
     if (audit->sought != 0 && verification->found == 0 && !records->is_database) {
         fputs("A part of a ledger, as --experiment, --after and other narrowing options give it, cannot be "
               "verified; export the whole: sow ledger > ledger.ndjson\n",
@@ -112,7 +113,7 @@ static enum sow_exit report_wrong(const struct verification *verification, const
 {
     report_failure(verification->options, "%s: line %" PRIu64 " is none of a ledger. %s",
                    records_name(verification->path), records->count + 1, records->problem.sentence);
-    return SOW_REFUSED;
+    return records->problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
 }
 
 static void print_chain(void *context, const struct audit_chain *chain)

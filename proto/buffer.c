@@ -110,12 +110,14 @@ void sower_buffer_shape(struct sower_buffer *buffer, const struct sower_shape *s
     sower_buffer_text(buffer, "]");
 }
 
-bool sower_buffer_read(struct sower_buffer *buffer, int file)
+bool sower_buffer_read(struct sower_buffer *buffer, int file, size_t most)
 {
     ssize_t count = 1;
-    while (count > 0 && reserve(buffer, CAPACITY_FIRST)) {
-        count = read(file, buffer->text + buffer->length, buffer->capacity - buffer->length);
+    while (count > 0 && most > 0 && reserve(buffer, 1)) {
+        size_t room = buffer->capacity - buffer->length;
+        count = read(file, buffer->text + buffer->length, room < most ? room : most);
         buffer->length += count > 0 ? (size_t)count : 0;
+        most -= count > 0 ? (size_t)count : 0;
         count = count < 0 && errno == EINTR ? 1 : count;
     }
     return count >= 0;

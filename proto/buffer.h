@@ -33,9 +33,9 @@ void sower_buffer_string(struct sower_buffer *buffer, const char *text);
 /* [32,16] */
 void sower_buffer_shape(struct sower_buffer *buffer, const struct sower_shape *shape);
 
-/* Appends what is left of an open file. False with errno when it cannot be read; memory that runs out is the
- * buffer's matter. */
-bool sower_buffer_read(struct sower_buffer *buffer, int file);
+/* Appends what is left of an open file, up to `most` bytes. False with errno when it cannot be read; memory
+ * that runs out is the buffer's matter. */
+bool sower_buffer_read(struct sower_buffer *buffer, int file, size_t most);
 
 void sower_buffer_free(struct sower_buffer *buffer);
 

@@ -147,13 +147,16 @@ bool sower_head_read_text(const char *text, size_t length, struct sower_head *he
     return read;
 }
 
-bool sower_head_is_signed(const struct sower_head *head)
+bool sower_head_check_signature(const struct sower_head *head, struct sower_problem *problem)
 {
     struct sower_buffer text = {0};
     sower_head_text(head, &text);
-    bool is_signed =
-        !text.failed && crypto_sign_verify_detached(head->signature, (const unsigned char *)text.text,
-                                                    text.length, head->writer) == 0;
+    bool is_signed = text.failed
+                         ? sower_problem_memory(problem)
+                         : crypto_sign_verify_detached(head->signature, (const unsigned char *)text.text,
+                                                       text.length, head->writer) == 0 ||
+                               sower_problem_set(problem, SOWER_PROBLEM_INVALID, "signature",
+                                                 "It is not signed by its writer: it was changed.");
     sower_buffer_free(&text);
     return is_signed;
 }

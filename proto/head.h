@@ -56,8 +56,8 @@ bool sower_head_read(const json_t *object, struct sower_head *head, struct sower
 bool sower_head_read_text(const char *text, size_t length, struct sower_head *head,
                           struct sower_problem *problem);
 
-/* Whether `writer` signed it. False as well when memory runs out. */
-bool sower_head_is_signed(const struct sower_head *head);
+/* Whether `writer` signed it. False with a problem that says that it did not, or that memory ran out. */
+bool sower_head_check_signature(const struct sower_head *head, struct sower_problem *problem);
 
 /* Whether it names every chain: then each of its lines is in one of them. */
 bool sower_head_is_whole(const struct sower_head *head);

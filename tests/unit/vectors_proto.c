@@ -62,7 +62,7 @@ static void assert_text(const json_t *vector, const char *key, const char *found
     const char *published = text_of(vector, key);
     if (published == NULL || strcmp(published, found) != 0) {
         fail_msg("%s is published as %s, and here it is %s: %s", key, published, found,
-                 json_dumps(vector, JSON_COMPACT));
+                 sower_json_text(vector, JSON_COMPACT));
     }
 }
 
@@ -82,7 +82,7 @@ static struct sower_request request_of(const json_t *vector)
     struct sower_seed root = sower_seed_public_root();
     const json_t *fields = json_object_get(vector, "request");
     if (!sower_request_parse(fields, false, &root, &request, &problem)) {
-        fail_msg("%s: %s: %s", json_dumps(fields, 0), problem.field, problem.sentence);
+        fail_msg("%s: %s: %s", sower_json_text(fields, 0), problem.field, problem.sentence);
     }
     return request;
 }
@@ -127,7 +127,7 @@ static void check_plan(const json_t *vector)
     json_object_foreach(json_object_get(vector, "plan"), key, published)
     {
         if (!json_equal(json_object_get(plan, key), published)) {
-            fail_msg("%s is another one here: %s", key, json_dumps(vector, JSON_COMPACT));
+            fail_msg("%s is another one here: %s", key, sower_json_text(vector, JSON_COMPACT));
         }
     }
     json_decref(plan);
@@ -186,7 +186,7 @@ static struct sower_model model_of(const json_t *vector)
         assert_true(sower_model_part_parse(text_of(vector, "part"), &choice.part, &choice.parts, &problem));
     }
     if (!sower_model_make(&model, &manifest, asked, false, &root, &choice, &problem)) {
-        fail_msg("%s: %s: %s", json_dumps(vector, JSON_COMPACT), problem.field, problem.sentence);
+        fail_msg("%s: %s: %s", sower_json_text(vector, JSON_COMPACT), problem.field, problem.sentence);
     }
     json_decref(asked);
     return model;
@@ -273,7 +273,7 @@ static void check_head(const json_t *vector)
     if (!sower_head_read(json_object_get(vector, "head"), &head, &problem)) {
         fail_msg("%s: %s", problem.field, problem.sentence);
     }
-    assert_true(sower_head_is_signed(&head));
+    assert_true(sower_head_check_signature(&head, &problem));
     sower_head_text(&head, &text);
     sower_buffer_bytes(&text, "\0", 1);
     assert_text(vector, "text", text.text);
