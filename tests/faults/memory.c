@@ -2,7 +2,12 @@
  *
  * Which ones stands in a small file that the test and the program both map (SOWER_MEMORY names it). While
  * `armed` is set every allocation of the process is counted, in all its threads, and those numbered from
- * `first` to `last` fail. The test's side of it is tests/http/injected.py. */
+ * `first` to `last` fail. The test's side of it is tests/http/injected.py.
+ *
+ * A program that runs to its end is started once for all of its allocations: at the point that `forks_at`
+ * says it becomes the parent of one child after the other, in each of which the next allocation fails. A
+ * child runs in a directory of its own, SOWER_MEMORY_RESULTS/NUMBER, with its standard output and error in
+ * files there; how it ended is a line of the parent's standard output. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +15,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct memory {
@@ -22,7 +30,15 @@ struct memory {
     _Atomic int64_t failed;      /* so many of them failed */
     _Atomic int64_t held;        /* blocks that were allocated and not released, armed or not */
     _Atomic int64_t started;     /* allocations until libcurl had started */
+    _Atomic int64_t forks_at;    /* enum point; 0: nowhere */
+    _Atomic int64_t onward;      /* in a child all allocations fail from the chosen one on */
+    _Atomic int64_t from, most;  /* the first and the last one that is chosen */
+    _Atomic int64_t step;
 };
+
+enum point { AT_LOAD = 1, AT_LIBCURL };
+
+enum { PATIENCE = 60 }; /* seconds that a child may take */
 
 static struct memory own, *memory = &own; /* the program's until the file is mapped */
 
@@ -76,6 +92,50 @@ static bool find_real(void)
     return true;
 }
 
+/* In a child: what it prints and writes goes to a directory of its own. */
+static void enter(const char *results, int64_t number)
+{
+    char directory[4096];
+    snprintf(directory, sizeof directory, "%s/%lld", results, (long long)number);
+    if (mkdir(directory, 0700) != 0 || chdir(directory) != 0) {
+        abort();
+    }
+    int output = open("stdout", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int error = open("stderr", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (dup2(output, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0) {
+        abort();
+    }
+    close(output);
+    close(error);
+    alarm(PATIENCE); /* ends one that hangs */
+}
+
+/* Returns in each child. The parent ends when two children have not come to their allocation. */
+static void fork_each(void)
+{
+    const char *results = getenv("SOWER_MEMORY_RESULTS");
+    int spared = 0;
+    for (int64_t number = memory->from; spared < 2 && number <= memory->most; number += memory->step) {
+        memory->first = number;
+        memory->last = memory->onward != 0 ? INT64_MAX : number;
+        memory->count = memory->failed = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            enter(results, number);
+            memory->armed = 1;
+            return;
+        }
+        int status;
+        if (child < 0 || waitpid(child, &status, 0) != child) {
+            abort();
+        }
+        memory->armed = 0;
+        spared = memory->failed == 0 ? spared + 1 : 0;
+        dprintf(STDOUT_FILENO, "%lld %d %lld\n", (long long)number, status, (long long)memory->failed);
+    }
+    _exit(0);
+}
+
 __attribute__((constructor)) static void map_memory(void)
 {
     const char *path = getenv("SOWER_MEMORY");
@@ -86,6 +146,9 @@ __attribute__((constructor)) static void map_memory(void)
     void *mapped = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     memory = mapped == MAP_FAILED ? memory : mapped;
+    if (memory->forks_at == AT_LOAD) {
+        fork_each();
+    }
 }
 
 /* Counts an allocation; true when it is to fail. */
@@ -176,5 +239,8 @@ int curl_global_init(long flags)
     *(void **)&init = dlsym(RTLD_NEXT, "curl_global_init");
     int code = init(flags);
     memory->started = memory->count;
+    if (memory->forks_at == AT_LIBCURL) {
+        fork_each();
+    }
     return code;
 }

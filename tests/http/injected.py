@@ -44,12 +44,18 @@ class Memory(Injected):
     """Allocations: tests/faults/memory.c."""
 
     LIBRARY, VARIABLE = "memory.so", "SOWER_MEMORY"
-    FIELDS = ["armed", "first", "last", "count", "failed", "held", "started"]
+    FIELDS = ["armed", "first", "last", "count", "failed", "held", "started", "forks_at", "onward", "from", "most", "step"]
+    AT_LOAD, AT_LIBCURL = 1, 2
 
     def arm(self, first, last):
         """From now on the allocations with these numbers fail, counted from 1."""
         self.first, self.last, self.count, self.failed = first, last, 0, 0
         self.armed = 1
+
+    def fork_each(self, point, onward, start=1, most=1 << 60, step=1):
+        """A program that is started from now on has a child for each of these allocations."""
+        self.armed, self.forks_at, self.onward, self.most, self.step = 0, point, onward, most, step
+        setattr(self, "from", start)
 
 
 @pytest.fixture
