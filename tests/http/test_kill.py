@@ -39,7 +39,7 @@ class Client:
 
     def send(self, ask):
         self.ask, self.received = ask, b""
-        head = f"{ask.method} {ask.target} HTTP/1.1\r\nHost: sower\r\nContent-Length: {len(ask.body)}\r\n"
+        head = f"{ask.method} {ask.target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(ask.body)}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in ask.headers.items())
         self.socket.send(head.encode() + b"\r\n" + ask.body)
 
