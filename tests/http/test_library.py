@@ -38,10 +38,11 @@ def test_no_request_without_headers_ends_the_daemon(start, library):
     requests = [request for length in LENGTHS for request in without_headers(length)]
     requests += [request for length in (116_900, 117_174, 117_300, 118_000) for request in without_headers_but_long(length)]
     assert len(requests) >= 150
-    for request in requests:
-        connection = daemon.socket()
+    connections = [daemon.socket() for _ in requests]  # at once, so that what is kept is kept at the same time
+    for connection, request in zip(connections, requests):
         with contextlib.suppress(OSError):  # the daemon may have cut the connection already
             connection.sendall(request)
+    for connection, request in zip(connections, requests):
         received = receive_all(connection)
         assert received == b"" or received.split(b" ")[1] in (b"200", b"400", b"405", b"414", b"431"), (request[:40], len(request), received[:80])
     assert daemon.get("/healthz").status == 200
