@@ -540,6 +540,10 @@ void sower_ledger_stop(struct sower_ledger *ledger)
             refuse(wait, true, true);
         }
     }
+    struct sower_store *store = ledger->store;
+    if (runs && store->methods->hurry != NULL) {
+        store->methods->hurry(store);
+    }
     if (runs) {
         pthread_join(ledger->thread, NULL);
     }

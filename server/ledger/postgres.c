@@ -315,6 +315,12 @@ static bool manifest(struct sower_store *base, const uint8_t hash[32], char **te
     return sower_postgres_pages_manifest(&of(base)->pages, hash, text, length, problem);
 }
 
+static void hurry(struct sower_store *base)
+{
+    sower_postgres_hurry(&of(base)->lines.postgres);
+    sower_postgres_hurry(&of(base)->pages.postgres);
+}
+
 static void close_store(struct sower_store *base)
 {
     struct postgres_store *store = of(base);
@@ -339,6 +345,7 @@ static const struct sower_store_methods methods = {
     .trials = trials,
     .heads = heads,
     .manifest = manifest,
+    .hurry = hurry,
     .close = close_store,
 };
 

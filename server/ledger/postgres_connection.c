@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 enum {
     ANSWER_MILLISECONDS = 6000, /* in which an exchange must be answered */
+    HURRY_MILLISECONDS = 1000,  /* the same when the daemon stops */
+    LOOK_MILLISECONDS = 200,    /* between two looks whether it does */
     MILLISECONDS_PER_SECOND = 1000,
     NAME_SIZE = 24, /* of a prepared statement: its number */
     LEFTOVERS = 8,  /* messages that may have come while nothing was asked */
@@ -96,6 +99,18 @@ static bool fail_with(struct sower_postgres *postgres, const PGresult *result)
     return fail_as(postgres, "the database says: ", message, strlen(message));
 }
 
+void sower_postgres_hurry(struct sower_postgres *postgres)
+{
+    atomic_store(&postgres->until, now() + HURRY_MILLISECONDS);
+}
+
+/* How long may still be waited, for the deadline or for somebody who is in a hurry. */
+static int64_t time_left(const struct sower_postgres *postgres, int64_t deadline)
+{
+    int64_t until = atomic_load(&postgres->until);
+    return (until != 0 && until < deadline ? until : deadline) - now();
+}
+
 /* The next result, or NULL at the end of a statement's; false when it does not come in time. */
 static bool receive(struct sower_postgres *postgres, int64_t deadline, PGresult **result)
 {
@@ -109,11 +124,12 @@ static bool receive(struct sower_postgres *postgres, int64_t deadline, PGresult 
             *result = PQgetResult(connection);
             return true;
         }
-        int64_t left = deadline - now();
+        int64_t left = time_left(postgres, deadline);
         struct pollfd wanted = {.fd = PQsocket(connection),
                                 .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
-        int ready = left > 0 ? poll(&wanted, 1, (int)left) : 0;
-        if (ready == 0) {
+        int ready =
+            left > 0 ? poll(&wanted, 1, (int)(left < LOOK_MILLISECONDS ? left : LOOK_MILLISECONDS)) : 0;
+        if (left <= 0) {
             return fail(postgres, "the database does not answer");
         }
         if ((ready < 0 && errno != EINTR) || (ready > 0 && PQconsumeInput(connection) == 0)) {
@@ -365,6 +381,9 @@ bool sower_postgres_ready(struct sower_postgres *postgres)
         drop(postgres);
     } else if (now() < postgres->refuse_until) {
         return false; /* the cause is still what it was */
+    }
+    if (atomic_load(&postgres->until) != 0) {
+        return fail(postgres, "the daemon is stopping");
     }
     return reconnect(postgres, false);
 }

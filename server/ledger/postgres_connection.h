@@ -26,8 +26,9 @@ struct sower_postgres {
     const char *const *statements; /* prepared on every connection, under their numbers */
     size_t statement_count;
     size_t queued;
-    bool failed;          /* a statement could not be queued */
-    int64_t refuse_until; /* no new connection is tried before, on the monotonic clock */
+    bool failed;           /* a statement could not be queued */
+    int64_t refuse_until;  /* no new connection is tried before, on the monotonic clock */
+    _Atomic int64_t until; /* no answer is waited for beyond, on the monotonic clock; 0: no such end */
     char cause[SOWER_POSTGRES_CAUSE_SIZE];
 };
 
@@ -63,6 +64,10 @@ bool sower_postgres_run(struct sower_postgres *postgres);
 
 /* Takes back the transaction, if there is one. */
 void sower_postgres_roll_back(struct sower_postgres *postgres);
+
+/* No answer is waited for longer than a second from now on, and no connection is made; any thread may say so
+ * while another one waits. */
+void sower_postgres_hurry(struct sower_postgres *postgres);
 
 /* Says the cause in a sentence for clients; returns false. */
 bool sower_postgres_fail(const struct sower_postgres *postgres, struct sower_problem *problem);

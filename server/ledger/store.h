@@ -179,6 +179,9 @@ struct sower_store_methods {
     /* The manifest that is kept under a hash: *text is the caller's (free), NULL when there is none. */
     bool (*manifest)(struct sower_store *store, const uint8_t hash[32], char **text, size_t *length,
                      struct sower_problem *problem);
+    /* From now on nothing waits longer than a second for another process, what is under way included; any
+     * thread may say so. NULL for a store that never does. */
+    void (*hurry)(struct sower_store *store);
     void (*close)(struct sower_store *store);
 };
 

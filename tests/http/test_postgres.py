@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -319,6 +320,25 @@ def test_a_server_that_hangs_is_not_waited_for_for_ever(postgres, pair):
     while get(pair[0], "w").status != 200 or get(pair[1], "v").status != 200:
         pass
     assert len(whole_ledger(pair[1])) == 3
+
+
+def test_a_stop_does_not_wait_for_a_server_that_hangs(postgres, start, database):
+    daemon = start("--ledger", database, "--drain-seconds", "0")
+    connections = [daemon.connect() for _ in range(8)]
+    postgres.freeze()
+    try:
+        for number, connection in enumerate(connections):
+            target = daemon.url("/v1/tensor", experiment="e", name=f"w{number}", shape="4", init="normal") if number % 2 else daemon.url("/v1/ledger")
+            connection.request("GET", target.split(daemon.address)[1])
+        assert daemon.get("/healthz").status == 200
+        begun = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - begun < 5
+        assert {connection.getresponse().status for connection in connections} == {503}
+    finally:
+        postgres.thaw()
+    for connection in connections:
+        connection.close()
 
 
 def test_a_commit_whose_answer_is_lost_is_found_by_the_next_try(postgres, start, database, proxy):
