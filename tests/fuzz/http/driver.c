@@ -28,7 +28,7 @@
 
 enum {
     SLOTS = 200,     /* more than 128, at which epoll loops have gone wrong */
-    PATIENCE = 10,   /* seconds for an answer to the second client */
+    PATIENCE = 60,   /* seconds for an answer to the second client */
     IDLE_MAX = 2000, /* milliseconds until a connection on which nothing moves is given up */
     ASK_EVERY = 100, /* scripts, from one question of the second client to the next */
     ANSWER_MAX = 64 * 1024,
