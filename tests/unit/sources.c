@@ -141,8 +141,8 @@ static struct sower_draw_id draw_id(uint8_t number)
     return (struct sower_draw_id){{number}};
 }
 
-static void ask_with_scratch(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory,
-                             unsigned scratch)
+static void ask_for(struct sower_sources *sources, struct client *client, uint64_t whose, uint8_t number,
+                    unsigned memory, unsigned scratch)
 {
     struct sower_draw_id draw = draw_id(number);
     struct sower_plan plan;
@@ -156,7 +156,14 @@ static void ask_with_scratch(struct fixture *fixture, struct client *client, uin
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
     client->wait.has_left = has_left;
-    sower_sources_prepare(fixture->sources, &draw, &plan, &seed, &client->wait);
+    client->wait.client = whose;
+    sower_sources_prepare(sources, &draw, &plan, &seed, &client->wait);
+}
+
+static void ask_with_scratch(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory,
+                             unsigned scratch)
+{
+    ask_for(fixture->sources, client, 0, number, memory, scratch);
 }
 
 static void ask(struct fixture *fixture, struct client *client, uint8_t number, unsigned memory)
@@ -486,6 +493,86 @@ static void what_one_of_two_reads_is_not_taken_away(void **state)
     sower_prepared_release(held);
 }
 
+static void turns_go_round_the_clients(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client holder, greedy[3], other;
+    ask_for(fixture->sources, &holder, 3, 1, LIMIT, 0);
+    struct sower_prepared *held = outcome(&holder);
+    for (uint8_t i = 0; i < 3; i++) {
+        ask_for(fixture->sources, &greedy[i], 1, 2 + i, LIMIT, 0);
+    }
+    ask_for(fixture->sources, &other, 2, 5, LIMIT, 0);
+    struct client *const order[] = {&greedy[0], &other, &greedy[1], &greedy[2]};
+    for (size_t i = 0; i < 4; i++) {
+        sower_prepared_release(held);
+        held = outcome(order[i]);
+        for (size_t later = i + 1; later < 4; later++) {
+            assert_int_equal(order[later]->times, 0);
+        }
+    }
+    sower_prepared_release(held);
+}
+
+static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client greedy[2], other, third;
+    set(&work.held, true);
+    ask_for(fixture->sources, &greedy[0], 1, 1, LIMIT, 0);
+    wait_until_started(1);
+    ask_for(fixture->sources, &greedy[1], 1, 2, LIMIT, 0);
+    ask_for(fixture->sources, &other, 2, 3, LIMIT, 0);
+    ask_for(fixture->sources, &third, 3, 4, LIMIT, 0);
+    seconds_pass(fixture, PATIENCE + 1);
+    assert_null(outcome(&other)); /* it had the turn */
+    seconds_pass(fixture, PATIENCE);
+    assert_int_equal(third.times, 0); /* it has had it since */
+    assert_int_equal(greedy[1].times, 0);
+    set(&work.held, false);
+    sower_prepared_release(outcome(&greedy[0]));
+    sower_prepared_release(outcome(&third));
+    sower_prepared_release(outcome(&greedy[1]));
+}
+
+/* The cache of the fixture is so small that nothing in it is. */
+static void what_is_small_waits_for_nothing_large(void **state)
+{
+    enum { LARGE = 128 * 100 };
+    struct fixture *fixture = *state;
+    struct client greedy[2], small;
+    struct sower_sources *sources = sower_sources_new(fixture->pool, LARGE, PATIENCE);
+    ask_for(sources, &greedy[0], 1, 1, LARGE - 100, 0);
+    struct sower_prepared *held = outcome(&greedy[0]);
+    ask_for(sources, &greedy[1], 1, 2, LARGE / 2, 0);
+    ask_for(sources, &small, 2, 3, 100, 0);
+    sower_prepared_release(outcome(&small));
+    assert_int_equal(greedy[1].times, 0);
+    sower_prepared_release(held);
+    sower_prepared_release(outcome(&greedy[1]));
+    sower_sources_stop(sources);
+    sower_sources_finish(sources);
+    sower_sources_free(sources);
+}
+
+static void a_client_has_half_of_the_places_in_the_queue(void **state)
+{
+    enum { MOST = 128 };
+    struct fixture *fixture = *state;
+    static struct client greedy[MOST + 1], other, holder;
+    ask_for(fixture->sources, &holder, 1, 255, LIMIT, 0);
+    struct sower_prepared *held = outcome(&holder);
+    for (size_t i = 0; i <= MOST; i++) {
+        ask_for(fixture->sources, &greedy[i], 1, (uint8_t)i, LIMIT, 0);
+    }
+    assert_null(outcome(&greedy[MOST]));
+    ask_for(fixture->sources, &other, 2, 254, LIMIT, 0);
+    assert_int_equal(other.times, 0); /* it has a place */
+    sower_sources_stop(fixture->sources);
+    assert_null(outcome(&other));
+    sower_prepared_release(held);
+}
+
 /* With nobody to call the tick: the cache's own thread does. */
 static void time_passes_by_itself(void **state)
 {
@@ -518,6 +605,10 @@ int main(void)
         TEST(what_is_needed_is_the_sum_and_never_wraps),
         TEST(what_is_not_read_for_long_makes_way_for_those_who_wait),
         TEST(what_one_of_two_reads_is_not_taken_away),
+        TEST(turns_go_round_the_clients),
+        TEST(who_is_served_or_has_no_turn_does_not_wait_in_vain),
+        TEST(what_is_small_waits_for_nothing_large),
+        TEST(a_client_has_half_of_the_places_in_the_queue),
         TEST(time_passes_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
