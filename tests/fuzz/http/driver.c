@@ -127,17 +127,37 @@ static bool read_answer(char text[ANSWER_MAX], size_t *head, size_t *length)
     return received == wanted;
 }
 
-static void ask(struct question *question)
+static bool send_and_read(const struct question *question, char text[ANSWER_MAX], size_t *head,
+                          size_t *length)
 {
-    static char text[ANSWER_MAX];
     const struct timeval patience = {.tv_sec = PATIENCE};
-    size_t head = 0, length = 0;
     if (fuzzer.second < 0) {
         fuzzer.second = open_connection(0);
         setsockopt(fuzzer.second, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     }
-    if (send(fuzzer.second, question->text, strlen(question->text), MSG_NOSIGNAL) < 0 ||
-        !read_answer(text, &head, &length)) {
+    return send(fuzzer.second, question->text, strlen(question->text), MSG_NOSIGNAL) >= 0 &&
+           read_answer(text, head, length);
+}
+
+static void close_second(void)
+{
+    close(fuzzer.second);
+    fuzzer.second = -1;
+}
+
+static void ask(struct question *question)
+{
+    static char text[ANSWER_MAX];
+    size_t head = 0, length = 0;
+    const bool kept = fuzzer.second >= 0;
+    errno = 0;
+    bool answered = send_and_read(question, text, &head, &length);
+    /* The daemon may close a connection on which nothing moved for long; it may not keep it waiting. */
+    if (!answered && kept && errno != EAGAIN) {
+        close_second();
+        answered = send_and_read(question, text, &head, &length);
+    }
+    if (!answered) {
         fail("The second client was not answered.");
     }
     /* Of the head only the status: it has the time, and the number of the request. */
@@ -161,8 +181,7 @@ static void ask_all(void)
     }
     if (fuzzer.finished / ASK_EVERY % 8 ==
         0) { /* by turns on a connection of long standing and on a new one */
-        close(fuzzer.second);
-        fuzzer.second = -1;
+        close_second();
     }
 }
 
