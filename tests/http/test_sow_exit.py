@@ -30,13 +30,19 @@ ASKING = {
 NAMES = list(ASKING)
 
 
+@pytest.fixture(scope="module")
+def line(daemon):
+    """A line of the daemon's ledger."""
+    run(["get", *TENSOR, "-o", "/dev/null", "--server", daemon.url("")])
+    return run(["ledger", "--limit", "1", "--server", daemon.url("")]).stdout
+
+
 @pytest.fixture
-def ask(daemon, tmp_path):
+def ask(daemon, line, tmp_path):
     """Runs sow with the files that the commands take."""
     (tmp_path / "m.json").write_text(json.dumps({"tensors": [{"name": "v", "shape": [2], "init": "ones"}]}))
     (tmp_path / "bad.json").write_text(json.dumps({"tensors": [{"name": "v", "shape": [2], "init": "one"}]}))
-    run(["get", *TENSOR, "-o", "/dev/null", "--server", daemon.url("")])
-    (tmp_path / "ledger.ndjson").write_bytes(run(["ledger", "--limit", "1", "--server", daemon.url("")]).stdout)
+    (tmp_path / "ledger.ndjson").write_bytes(line)
 
     def ask(arguments, server=daemon.url(""), *more):
         return run([*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments), "--server", server, *NO_RETRY, *more])
@@ -65,8 +71,8 @@ def test_1_the_daemon_refuses(ask, name, status):
     assert done.returncode == 1 and ("refused: Not so." in done.stderr or name == "replay" and b"Not so." in done.stdout), done.stderr
 
 
-def test_1_what_verify_and_replay_look_at_does_not_fit(ask, tmp_path):
-    line = json.loads((tmp_path / "ledger.ndjson").read_text())
+def test_1_what_verify_and_replay_look_at_does_not_fit(line, tmp_path):
+    line = json.loads(line)
     for change in {"name": "other"}, {"ledger": 2}:
         (tmp_path / "changed.ndjson").write_text(json.dumps({**line, **change}) + "\n")
         assert run(["ledger", "verify", tmp_path / "changed.ndjson"]).returncode == 1
