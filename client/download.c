@@ -40,12 +40,12 @@ struct fetching {
     pthread_mutex_t lock; /* guards what follows, up to `cancelled` */
     pthread_cond_t wake;
     size_t running;
-    bool opened;               /* the first header has come and fits */
+    bool opened;               /* the first header and the bytes before the first element fit */
     bool noted;                /* `waiting` is to be told */
     struct retry waited;       /* for what */
     struct http_answer answer; /* that is waited out */
     _Atomic bool cancelled;
-    char etag[HTTP_FIELD_SIZE]; /* once `opened` */
+    char etag[HTTP_FIELD_SIZE]; /* of the first header */
     size_t count;
     struct stretch stretches[DOWNLOAD_JOBS_MAX];
 };
@@ -76,17 +76,27 @@ static bool is_strong(const char *etag)
     return etag[0] == '"';
 }
 
-/* The first header fits: the others may begin. A cache on the way that knows no parts sends all of it here.
- */
-static void open_up(struct stretch *stretch, const struct http_answer *answer)
+/* Notes the first header, which fits. A cache on the way that knows no parts sends all of it here. */
+static void note_first(struct stretch *stretch, const struct http_answer *answer)
 {
     struct fetching *fetching = stretch->fetching;
     pthread_mutex_lock(&fetching->lock);
     stretch->stop = answer->status == 200 ? fetching->download->expected->size : stretch->stop;
     memcpy(fetching->etag, answer->fields[HTTP_ETAG], sizeof fetching->etag);
     fetching->download->first = *answer;
-    fetching->opened = true;
-    pthread_cond_broadcast(&fetching->wake);
+    pthread_mutex_unlock(&fetching->lock);
+}
+
+/* The bytes before `at` have come and fit: once all before the first element have, the others may begin,
+ * which are then of the root that is expected. */
+static void open_up(struct stretch *stretch, uint64_t at)
+{
+    struct fetching *fetching = stretch->fetching;
+    pthread_mutex_lock(&fetching->lock);
+    if (!fetching->opened && at >= fetching->download->expected->prefix_size) {
+        fetching->opened = true;
+        pthread_cond_broadcast(&fetching->wake);
+    }
     pthread_mutex_unlock(&fetching->lock);
 }
 
@@ -111,13 +121,14 @@ static bool begin(void *context, const struct http_answer *answer)
         stretch->judgement = EXPECTED_WRONG;
         return false;
     }
-    if (fetching->opened) {
+    if (atomic_load(&stretch->at) > 0) {
         return true;
     }
     if (answer->status == 206 && !is_strong(answer->fields[HTTP_ETAG])) {
         return refuse(stretch, "without a strong ETag, by which its parts are asked for");
     }
-    open_up(stretch, answer);
+    note_first(stretch, answer);
+    open_up(stretch, 0);
     return true;
 }
 
@@ -163,6 +174,9 @@ static bool receive(void *context, const void *bytes, size_t size)
         return false;
     }
     atomic_store(&stretch->at, at + size);
+    if (stretch->start == 0) {
+        open_up(stretch, at + size);
+    }
     return true;
 }
 
@@ -208,7 +222,7 @@ static enum http_end ask(struct stretch *stretch)
                                      .pairs = download->pairs,
                                      .pair_count = download->pair_count,
                                      .range = whole ? NULL : range,
-                                     .etag = !whole && fetching->opened ? fetching->etag : NULL};
+                                     .etag = at > 0 ? fetching->etag : NULL};
     return http_ask_once(download->options, &question, &receiver, &stretch->answer);
 }
 
@@ -306,12 +320,12 @@ static void start(struct fetching *fetching, uint64_t at, uint64_t stop)
     }
 }
 
-/* Fetches: the first stretch, and the others once its header has come. */
+/* Fetches: the first stretch, and the others once its beginning fits. */
 static void fetch_all(struct fetching *fetching)
 {
     uint64_t size = fetching->download->expected->size;
-    size_t jobs = size < fetching->download->jobs ? 1 : fetching->download->jobs;
-    uint64_t share = size / jobs;
+    uint64_t share = size / fetching->download->jobs;
+    size_t jobs = share > fetching->download->expected->prefix_size ? fetching->download->jobs : 1;
     pthread_mutex_lock(&fetching->lock);
     start(fetching, 0, jobs == 1 ? size : share);
     while (fetching->running > 0 && !fetching->opened) {

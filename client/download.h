@@ -1,9 +1,10 @@
 /* Downloads: the bytes of a tensor or a model, brought to an output and held against what they must be.
  *
  * A large answer may come over several connections, each of which brings one stretch to its place in the
- * file. The first one begins alone: its header is judged, and gives the entity tag by which all others ask
- * for their part. A connection that breaks is taken up again from its last byte on, under the same tag; how
- * often and for how long is the subject of retry.h. Where the output is no file there is one connection. */
+ * file. The first one begins alone: its header and the bytes before the first element are judged, and its
+ * entity tag is the one by which all others ask for their part. A connection that breaks is taken up again
+ * from its last byte on, under the same tag; how often and for how long is the subject of retry.h. Where the
+ * output is no file there is one connection. */
 #ifndef SOW_DOWNLOAD_H
 #define SOW_DOWNLOAD_H
 

@@ -214,12 +214,14 @@ static struct expected_source *open_source(struct expected *expected, size_t ten
         }
         found = found == NULL && source->users == 0 ? source : found;
     }
-    /* there are as many places as readers, so one was found */
+    /* There are as many places as readers, so one was found. Only who opens it writes where others read. */
     if (found->users == 0 &&
-        !sower_source_open(&found->source, &request->plan, &request->seed, &sower_parallel_none, &problem)) {
+        sower_source_open(&found->source, &request->plan, &request->seed, &sower_parallel_none, &problem)) {
+        found->tensor = tensor;
+        found->users = 1;
+    } else if (found->users == 0) {
         found = NULL;
     } else {
-        found->tensor = tensor;
         found->users++;
     }
     pthread_mutex_unlock(&expected->lock);

@@ -298,6 +298,15 @@ def test_the_header_of_a_model_is_compared_without_verify(daemon, manifest, tmp_
         assert done.returncode == 3 and f"from byte {place} on, in the header, come" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--verify"]])
+def test_no_other_connection_begins_before_the_header_of_a_model_fits(daemon, manifest, tmp_path, options):
+    """Its elements would be compared with those of a root that the daemon may not have."""
+    with Lying(daemon, flip(100)) as server:
+        done = sow(server.address, "model", "-m", manifest, "-o", tmp_path / "out", "-j", 16, *options)
+    assert done.returncode == 3 and "in the header" in done.stderr
+    assert [path for _, path, _, _ in server.requests] == ["/v1/manifests", "/v1/model", "/v1/plan"]
+
+
 @pytest.mark.parametrize("field, lie", [("Sower-Manifest", "00" * 32), ("Sower-Tensors", "3"), ("Sower-Spec", None), ("Content-Type", "text/html"),
                                         ("Sower-Drift", "0")])
 def test_a_header_of_a_model_that_does_not_fit_is_named(daemon, manifest, tmp_path, field, lie):
