@@ -308,7 +308,8 @@ static void start(struct fetching *fetching, uint64_t at, uint64_t stop)
     struct stretch *stretch = &fetching->stretches[fetching->count++];
     stretch->fetching = fetching;
     stretch->reader = (struct expected_reader){.expected = fetching->download->expected};
-    stretch->start = stretch->at = at;
+    stretch->start = at;
+    stretch->at = at;
     stretch->stop = stop;
     fetching->running++;
     if (pthread_create(&stretch->thread, NULL, fetch, stretch) != 0) {
