@@ -1,11 +1,16 @@
 """An answer is held against what is known of it before: what does not fit leaves no file, and says what came from where."""
+import hashlib
 import json
 import os
+import signal
 import struct
+import subprocess
+import threading
 
 import pytest
 
-from sow_programs import NO_RETRY, Breaking, StandIn, page, raw, run, send_head, tensor_head
+from sow_programs import NO_RETRY, PATIENCE, Breaking, StandIn, page, raw, run, send_head, tensor_head
+from sow_programs import start as start_sow
 
 FORMATS = ["npy", "raw", "safetensors"]
 NPY = ["-e", "exp-42", "-n", "w", "-s", "4,6", "-i", "he_normal"]
@@ -187,6 +192,34 @@ def test_a_pipe_gets_a_tensor_that_was_cut_in_one_piece(daemon):
     with Breaking(daemon, 300_000) as between:
         done = sow(f"http://{between.address}", "get", *LONG)
     assert done.returncode == 0 and done.stdout == true_answer(daemon, LONG)
+
+
+def test_a_daemon_that_is_killed_and_comes_back_is_taken_up(start, tmp_path):
+    """Between two bytes of a tensor: the one that comes back has the same answer, under the same tag."""
+    draw = ["-e", "killed", "-n", "w", "-s", "4096,4096", "-i", "he_normal", "-f", "raw"]
+    first = start(state=tmp_path / "state")
+    sow = start_sow(["get", *draw, "--server", first.url("")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    digest, begun, killed = hashlib.blake2b(digest_size=32), threading.Event(), threading.Event()
+
+    def read():
+        digest.update(sow.stdout.read(1 << 20))
+        begun.set()
+        assert killed.wait(PATIENCE)  # more is on its way than all buffers hold
+        while block := sow.stdout.read(1 << 20):
+            digest.update(block)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert begun.wait(PATIENCE)
+    first.signal(signal.SIGKILL)
+    first.process.wait(PATIENCE)
+    killed.set()
+    assert b"asking again for 60 s at most" in sow.stderr.readline()
+    second = start(state=tmp_path / "state", listen=first.address)
+    reader.join(PATIENCE)
+    assert sow.wait(PATIENCE) == 0, sow.stderr.read()
+    stats = json.loads(run(["stats", "-j", *draw[:-2], "--server", second.url("")]).stdout)
+    assert digest.hexdigest() == stats["digest"]
 
 
 def test_the_rest_of_another_answer_is_not_taken(daemon, tmp_path):
