@@ -294,5 +294,8 @@ bool sower_connections_start(struct sower_connections *connections,
 void sower_connections_stop(struct sower_connections *connections)
 {
     sower_ticker_stop(&connections->ticker);
+    while (connections->first != NULL) { /* those that libmicrohttpd had no memory for */
+        take_out(connections, connections->first);
+    }
     pthread_mutex_destroy(&connections->lock);
 }

@@ -10,12 +10,14 @@ import os
 import re
 import sqlite3
 import subprocess
+import time
 import urllib.parse
 
 import pytest
 
-from conftest import ROOT, Daemon
+from conftest import PATIENCE, ROOT, Daemon
 from injected import Memory
+from postgres import Postgres
 import sow_programs
 
 # What jansson does not do safely without memory, or hands over as a block that free() cannot release.
@@ -38,6 +40,7 @@ def test_no_test_releases_what_jansson_printed():
 
 
 FOREVER = 1 << 60
+ALL = os.environ.get("SOWER_MEMORY_ALL")
 
 # Requests. A "{}" stands for a number that is another one each time, always of the same length.
 LAYERS = [{"name": f"blocks.{i}.attention.query.weight", "shape": [16, 16]} for i in range(5)]
@@ -175,9 +178,9 @@ RELEASED_LATER = 60
 class Short:
     """A daemon whose memory runs out on request."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *options):
         self.memory = Memory(directory)
-        self.daemon = Daemon(directory / "state", "--threads", "2", "--compute-threads", "2", environment=self.memory.environment)
+        self.daemon = Daemon(directory / "state", "--threads", "2", "--compute-threads", "2", *options, environment=self.memory.environment)
         self.number = self.total = 0
         self.drawn = {("known", 0, "w"), ("strict", 0, "w")}  # that a line of the ledger may be of
         for experiment, _, _ in self.drawn:
@@ -196,8 +199,9 @@ class Short:
             self.drawn |= {(fields["experiment"], int(fields.get("trial", 0)), tensor["name"]) for tensor in tensors}
         return method, target.replace("HASH", self.hash), body, headers
 
-    def fail_each(self, case, onward):
-        """Fails each allocation of such a request in turn, or it and all that follow."""
+    def fail_each(self, case, onward, recovers=False):
+        """Fails each allocation of such a request in turn, or it and all that follow. `recovers`: afterwards the daemon
+        may need some time until it answers right again."""
         asker, allocation, undisturbed = Asker(self.daemon), 1, 0
         assert asker.ask(self.next(case))[0] == case.status
         held = self.memory.held
@@ -207,6 +211,9 @@ class Short:
             answer = asker.ask(request)
             self.memory.armed = 0
             right = asker.ask(request)
+            deadline = time.monotonic() + PATIENCE
+            while recovers and right is not None and right[0] == 503 and time.monotonic() < deadline:
+                right = asker.ask(request)
             where = f"{case.name}, allocation {allocation}"
             assert self.daemon.process.poll() is None, f"{where}: {self.daemon.rest_of_log()}"
             assert right is not None and right[0] == case.status, f"{where}: then {right}"
@@ -248,15 +255,52 @@ def test_a_connection_without_memory_is_closed_or_answered(short):
             short.total += short.memory.failed > 0
 
 
-def test_the_ledger_holds_what_was_asked_for_and_nothing_else(short, capsys):
-    with capsys.disabled():
-        print(f"\n{short.total} times the daemon's memory ran out at another place; {len(short.drawn)} draws", end=" ")
-    verified = sow_programs.run(["ledger", "verify", short.daemon.state / "ledger.sqlite"])
+def check_ledger(short, command):
+    verified = sow_programs.run(command)
     assert verified.returncode == 0, verified.stderr
     lines = [line for line in short.daemon.ledger() if line["kind"] == "draw"]
     drawn = [(line["experiment"], line["trial"], line["name"]) for line in lines]
     assert len(drawn) == len(set(drawn))
     assert set(drawn) == short.drawn
+
+
+def test_the_ledger_holds_what_was_asked_for_and_nothing_else(short, capsys):
+    with capsys.disabled():
+        print(f"\n{short.total} times the daemon's memory ran out at another place; {len(short.drawn)} draws", end=" ")
+        if not ALL:
+            print("(LEFT OUT: a ledger in PostgreSQL; SOWER_MEMORY_ALL=1 takes it too)", end=" ")
+    check_ledger(short, ["ledger", "verify", short.daemon.state / "ledger.sqlite"])
+
+
+# What asks the ledger, where that is in PostgreSQL. It takes minutes: libpq may miss an answer that it has no memory for,
+# and some seconds pass until nobody waits for it any more. (A plan whose look into the ledger fails is one without its
+# line.)
+OF_THE_LEDGER = {"trials, by a key", "tensor, drawn for the first time", "model, drawn for the first time", "pin", "manifest, new", "experiment",
+                 "ledger, narrowed", "ledger head"}
+needs_minutes = pytest.mark.skipif(not ALL, reason="takes minutes: SOWER_MEMORY_ALL=1 runs it")
+
+
+@pytest.fixture(scope="module")
+def short_of_postgres(tmp_path_factory):
+    server = Postgres()
+    server.create("ledger")
+    short = Short(tmp_path_factory.mktemp("short"), "--ledger", server.url("ledger"))
+    yield short
+    assert short.daemon.stop() == 0, short.daemon.rest_of_log()
+    server.close()
+
+
+@needs_minutes
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in OF_THE_LEDGER], ids=lambda case: case.name)
+def test_each_allocation_of_a_request_may_fail_with_a_ledger_in_postgres(short_of_postgres, case):
+    short_of_postgres.fail_each(case, onward=False, recovers=True)
+
+
+@needs_minutes
+def test_the_ledger_in_postgres_holds_what_was_asked_for_and_nothing_else(short_of_postgres, capsys):
+    with capsys.disabled():
+        print(f"\n{short_of_postgres.total} times with a ledger in PostgreSQL", end=" ")
+    check_ledger(short_of_postgres, ["ledger", "verify", "--server", f"http://{short_of_postgres.daemon.address}"])
 
 
 # sow. Each command runs in a directory of its own for each allocation; what it writes there is compared too.
@@ -327,7 +371,7 @@ class Sow:
 
     def fail_each(self, name, directory, point, onward=False, most=FOREVER, sample=1):
         """Fails each allocation of a command in turn, or one of `sample`, or it and all that follow."""
-        if sample > 1 and not os.environ.get("SOWER_MEMORY_ALL"):
+        if sample > 1 and not ALL:
             self.sampled.append(f"one of {sample} of {'the start' if most < FOREVER else name}")
         else:
             sample = 1
