@@ -1,5 +1,4 @@
 """sow get: all of the bytes under the final name, or nothing, and the right status of exit."""
-import json
 import os
 import signal
 import socket

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sow_programs import NO_RETRY, PATIENCE, TENSOR, RawServer, StandIn, environment, page, problem, run, send_head, start
+from sow_programs import NO_RETRY, PATIENCE, TENSOR, RawServer, StandIn, environment, page, run, send_head, start
 
 GIVEN = {"experiment": "e", "trial": 7, "count": 1, "seed": run(["seed", "-e", "e", "-t", "7"]).stdout.decode().strip(), "ledger": 12}
 PINNED = page(200, json.dumps({"experiment": "e", "pinned": True, "ledger": 1}), "application/json")
@@ -213,6 +213,8 @@ def test_an_answer_without_an_end_has_one(tmp_path, fault):
         with RawServer(fault) as server:
             done = run([*placed(arguments, tmp_path), "--server", server.address, *NO_RETRY])
         assert done.returncode == 3 and server.address in done.stderr, (arguments, done.stderr)
+        if fault in (flood_of_headers, interim_answers_without_end):
+            assert "sends more than 65536 bytes of headers" in done.stderr
         assert not (tmp_path / "w").exists()
 
 
