@@ -14,10 +14,10 @@
 #include "client.h"
 
 enum {
-    PAUSE = 100,           /* milliseconds, when files or memory have run out */
-    LOOK = 100,            /* milliseconds between two looks at the line */
-    QUIET = 60 * 1000,     /* milliseconds after which a crowd is a new one */
-    CLIENTS_IN_A_LOOK = 8, /* clients whose newcomers stay in line until the next look */
+    PAUSE = 100,            /* milliseconds, when files or memory have run out */
+    LOOK = 100,             /* milliseconds between two looks at the line */
+    QUIET = 60 * 1000,      /* milliseconds after which a crowd is a new one */
+    CLIENTS_IN_A_LOOK = 16, /* the others wait for the next one */
 };
 
 struct sower_newcomer {
@@ -89,35 +89,77 @@ static bool comes_in(struct sower_acceptor *acceptor, const struct sower_newcome
     return place;
 }
 
-static bool is_among(const uint64_t *clients, size_t count, uint64_t client)
+/* Closes those of the line whose time is over. */
+static void close_late(struct sower_acceptor *acceptor)
 {
-    while (count > 0 && clients[count - 1] != client) {
-        count--;
-    }
-    return count > 0;
-}
-
-/* Lets those of the line in that have a place by now, and closes those whose time is over. */
-static void look_at_line(struct sower_acceptor *acceptor)
-{
-    uint64_t waiting[CLIENTS_IN_A_LOOK];
-    size_t waiting_count = 0, left = 0;
     int64_t over = milliseconds() - (int64_t)acceptor->connections->limits.idle_seconds * 1000;
+    size_t left = 0;
     for (size_t i = 0; i < acceptor->line_count; i++) {
-        const struct sower_newcomer *newcomer = &acceptor->line[i];
-        if (newcomer->since < over) {
-            close(newcomer->file);
-            continue;
+        if (acceptor->line[i].since < over) {
+            close(acceptor->line[i].file);
+        } else {
+            acceptor->line[left++] = acceptor->line[i];
         }
-        if (waiting_count < CLIENTS_IN_A_LOOK && !is_among(waiting, waiting_count, newcomer->client)) {
-            if (comes_in(acceptor, newcomer)) {
-                continue;
-            }
-            waiting[waiting_count++] = newcomer->client;
-        }
-        acceptor->line[left++] = *newcomer;
     }
     acceptor->line_count = left;
+}
+
+/* A client that has newcomers in line. */
+struct candidate {
+    uint64_t client;
+    uint64_t places; /* that it has */
+};
+
+static size_t find_in_line(const struct sower_acceptor *acceptor, uint64_t client)
+{
+    size_t n = 0;
+    while (n < acceptor->line_count && acceptor->line[n].client != client) {
+        n++;
+    }
+    return n;
+}
+
+static void take_out_of_line(struct sower_acceptor *acceptor, size_t n)
+{
+    acceptor->line_count--;
+    memmove(&acceptor->line[n], &acceptor->line[n + 1],
+            (acceptor->line_count - n) * sizeof acceptor->line[0]);
+}
+
+static size_t find_candidates(const struct sower_acceptor *acceptor,
+                              struct candidate candidates[CLIENTS_IN_A_LOOK])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < acceptor->line_count && count < CLIENTS_IN_A_LOOK; i++) {
+        uint64_t client = acceptor->line[i].client;
+        if (find_in_line(acceptor, client) == i) {
+            candidates[count++] =
+                (struct candidate){client, sower_connections_count(acceptor->connections, client)};
+        }
+    }
+    return count;
+}
+
+/* Lets those of the line in that have a place by now: of the client with the fewest places first. */
+static void look_at_line(struct sower_acceptor *acceptor)
+{
+    struct candidate candidates[CLIENTS_IN_A_LOOK];
+    close_late(acceptor);
+    size_t count = find_candidates(acceptor, candidates);
+    while (count > 0) {
+        size_t next = 0;
+        for (size_t i = 1; i < count; i++) {
+            next = candidates[i].places < candidates[next].places ? i : next;
+        }
+        struct candidate *candidate = &candidates[next];
+        size_t first = find_in_line(acceptor, candidate->client);
+        if (first < acceptor->line_count && comes_in(acceptor, &acceptor->line[first])) {
+            take_out_of_line(acceptor, first);
+            candidate->places++;
+        } else {
+            *candidate = candidates[--count];
+        }
+    }
 }
 
 static size_t count_in_line(const struct sower_acceptor *acceptor, uint64_t client)
@@ -129,13 +171,27 @@ static size_t count_in_line(const struct sower_acceptor *acceptor, uint64_t clie
     return count;
 }
 
+/* In a full line the last of a client that has more there than a newcomer's makes way for it. */
+static bool make_way(struct sower_acceptor *acceptor, size_t own)
+{
+    for (size_t i = acceptor->line_count; i-- > 0;) {
+        if (count_in_line(acceptor, acceptor->line[i].client) > own + 1) {
+            close(acceptor->line[i].file);
+            take_out_of_line(acceptor, i);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_in(struct sower_acceptor *acceptor, const struct sower_newcomer *newcomer)
 {
-    size_t before = count_in_line(acceptor, newcomer->client);
-    if (before == 0 && comes_in(acceptor, newcomer)) {
+    size_t own = count_in_line(acceptor, newcomer->client);
+    if (own == 0 && comes_in(acceptor, newcomer)) {
         return;
     }
-    if (acceptor->line_count == acceptor->line_max || before >= (acceptor->line_max + 1) / 2) {
+    bool full = acceptor->line_count == acceptor->line_max;
+    if (own >= (acceptor->line_max + 1) / 2 || (full && !make_way(acceptor, own))) {
         close(newcomer->file);
         return;
     }
@@ -161,9 +217,8 @@ static void *run(void *context)
     struct sower_acceptor *acceptor = context;
     bool pauses = false;
     while (!atomic_load(&acceptor->stopping)) {
-        bool takes = !pauses && (acceptor->line_count == 0 || acceptor->line_count < acceptor->line_max);
         struct pollfd files[] = {{.fd = acceptor->wake, .events = POLLIN},
-                                 {.fd = takes ? acceptor->socket : -1, .events = POLLIN}};
+                                 {.fd = pauses ? -1 : acceptor->socket, .events = POLLIN}};
         atomic_store(&acceptor->waiting, acceptor->line_count > 0);
         (void)poll(files, 2, pauses ? PAUSE : acceptor->line_count > 0 ? LOOK : -1);
         pauses = false;

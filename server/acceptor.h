@@ -6,9 +6,10 @@
  * streams run on two CPUs.
  *
  * The registry (connections.h) says whether there is a place for a newcomer. One that has none stands in
- * line, in order of arrival, for as long as an idle connection lives; no others stand behind it but those of
- * its own client. The line has room for `line_max`, half of them of one client; beyond its half a client's
- * newcomers are closed at once, and while the line is full nobody is accepted. */
+ * line, for as long as an idle connection lives. A place that becomes free goes to the first of the client
+ * that has the fewest. The line has room for `line_max`, half of them of one client; beyond its half a
+ * client's newcomers are closed at once, and in a full line the last one of a client that has more there
+ * makes way. */
 #ifndef SOWER_SERVER_ACCEPTOR_H
 #define SOWER_SERVER_ACCEPTOR_H
 

@@ -235,6 +235,15 @@ bool sower_connections_place(struct sower_connections *connections, uint64_t cli
     return found;
 }
 
+uint64_t sower_connections_count(struct sower_connections *connections, uint64_t client)
+{
+    uint64_t all, own;
+    pthread_mutex_lock(&connections->lock);
+    count(connections, client, &all, &own);
+    pthread_mutex_unlock(&connections->lock);
+    return own;
+}
+
 struct sower_connection *sower_connection_new(struct sower_connections *connections, int file,
                                               uint64_t client)
 {

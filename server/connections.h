@@ -77,6 +77,9 @@ enum sower_crowd {
  * shut down; *crowd says what stood in the way. */
 bool sower_connections_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd);
 
+/* How many places a client has. */
+uint64_t sower_connections_count(struct sower_connections *connections, uint64_t client);
+
 /* A connection was accepted and goes to libmicrohttpd, where it begins and ends. It has its place from here
  * on; nothing is done to its descriptor before it begins and after it has ended. NULL when memory runs out.
  */

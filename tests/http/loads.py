@@ -7,6 +7,7 @@ import http.client
 import pathlib
 import resource
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -38,14 +39,14 @@ class Load:
         for connection in self.connections:
             connection.close()
 
-    def send(self, text):
-        connection = self.daemon.socket()
+    def send(self, text, client=GREEDY):
+        connection = socket.create_connection((self.daemon.host, self.daemon.port), timeout=60, source_address=(client, 0))
         self.connections.append(connection)
         connection.sendall(text.replace("\n", "\r\n").encode())
         return connection
 
-    def ask(self, path, **fields):
-        return self.send(f"GET {self.daemon.url(path, **fields).split(self.daemon.address)[1]} HTTP/1.1\nHost: x\n\n")
+    def ask(self, path, client=GREEDY, **fields):
+        return self.send(f"GET {self.daemon.url(path, **fields).split(self.daemon.address)[1]} HTTP/1.1\nHost: x\n\n", client)
 
     def keep_sending(self):
         """A byte to every connection, every 3 s."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import PATIENCE
-from loads import GREEDY, Load, Other, dribble, idle, orthogonal, statistics
+from loads import GREEDY, OTHER, Load, Other, dribble, idle, orthogonal, statistics
 
 SMALL = 2  # seconds that a small request may take beside any load
 PROBE = 0.5  # and a probe
@@ -120,6 +120,23 @@ def test_a_client_whose_connections_are_all_in_use_waits_and_others_come_in(star
         waiting.settimeout(PATIENCE)
         streams[0].close()
         assert receive_all(waiting).startswith(b"HTTP/1.1 200 ")
+
+
+def test_newcomers_of_others_are_not_kept_from_the_line(start):
+    """Two clients have all places, and half of the line each: a third one's newcomer gets the next place."""
+    daemon = start("--connections", "4")
+    with Load(daemon) as load, Load(daemon) as more:
+        streams = [load.ask("/v1/tensor", **LARGE) for _ in range(2)] + [more.ask("/v1/tensor", client="127.0.0.3", **LARGE) for _ in range(2)]
+        for stream in streams:
+            assert stream.recv(12) == b"HTTP/1.1 200"
+        for _ in range(4):  # two of each find room in line
+            load.send("GET /healthz HTTP/1.1\nHost: x\n\n")
+            more.send("GET /healthz HTTP/1.1\nHost: x\n\n", client="127.0.0.3")
+        with Load(daemon) as other:
+            waiting = other.send("GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n", client=OTHER)
+            daemon.wait_for(lambda line: line.get("event") == "crowded" and "client" not in line)
+            streams[0].close()
+            assert receive_all(waiting).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_reader_that_takes_nothing_is_cut_after_idle_seconds(start):
