@@ -26,7 +26,7 @@ struct sower_pool {
     uint64_t clock;            /* the account of who was served last: where a newcomer's begins */
     bool stopping;
     size_t busy; /* threads that serve somebody, the spare one not counted */
-    bool has_spare;
+    bool has_spare, spare_joined;
     pthread_t spare;
     size_t thread_count, joined;
     pthread_t threads[];
@@ -386,10 +386,10 @@ void sower_pool_stop(struct sower_pool *pool)
     while (pool->joined < pool->thread_count) {
         pthread_join(pool->threads[pool->joined++], NULL);
     }
-    if (pool->has_spare) {
+    if (pool->has_spare && !pool->spare_joined) {
         pthread_join(pool->spare, NULL);
+        pool->spare_joined = true;
     }
-    pool->has_spare = false;
 }
 
 void sower_pool_free(struct sower_pool *pool)
