@@ -3,21 +3,15 @@ import http.client
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import threading
 
 import pytest
 
 from conftest import PATIENCE, Answer, with_query
+from ports import free_port
 
 PATH = os.environ["PATH"] + ":/usr/sbin"
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Cache:

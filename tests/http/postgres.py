@@ -13,11 +13,12 @@ import pwd
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
+
+from ports import free_port
 
 PATIENCE = 120
 
@@ -143,9 +144,7 @@ class Pooler:
 
     def __init__(self, program, server, database, mode, *settings):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sower-pgb-", dir=server.directory))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"postgresql://sower@127.0.0.1:{port}/{database}"
         (self.directory / "ini").write_text(
             f"[databases]\n{database} = host={server.directory} user=sower\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
