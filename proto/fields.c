@@ -1,5 +1,6 @@
 #include "fields.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "../core/utf8.h"
@@ -109,6 +110,26 @@ static struct span field_at(const char *text, size_t length, bool key_at_end)
     return key_at_end && depth == 1 ? last : key;
 }
 
+/* The name that a key stands for: its escapes are decoded, as the parser would. A key that is itself
+ * malformed is shown as it came. False when memory runs out. */
+static bool decode_key(struct span key, const char *end, char *name, size_t size)
+{
+    json_error_t error = {.text = ""};
+    bool closed = key.length > 0 && key.text + key.length < end && key.text[key.length] == '"';
+    json_t *decoded = closed ? sower_json_load(key.text - 1, key.length + 2, JSON_DECODE_ANY, &error) : NULL;
+    if (closed && decoded == NULL && json_error_code(&error) == json_error_out_of_memory) {
+        return false;
+    }
+    if (decoded != NULL) {
+        key = (struct span){json_string_value(decoded), json_string_length(decoded)};
+    }
+    size_t fitting = key.length < size ? key.length : size - 1;
+    memcpy(name, key.text, fitting);
+    name[fitting] = '\0';
+    json_decref(decoded);
+    return true;
+}
+
 /* Turns the parser's complaint into ours. */
 static bool refuse_json(const char *text, size_t length, const json_error_t *error,
                         struct sower_problem *problem)
@@ -122,10 +143,10 @@ static bool refuse_json(const char *text, size_t length, const json_error_t *err
     char field[sizeof problem->field] = "";
     if (code == json_error_duplicate_key || code == json_error_numeric_overflow ||
         code == json_error_null_character || code == json_error_invalid_utf8) {
-        struct span span = field_at(text, position, code == json_error_duplicate_key);
-        size_t fitting = span.length < sizeof field ? span.length : sizeof field - 1;
-        memcpy(field, span.text, fitting);
-        field[fitting] = '\0';
+        struct span key = field_at(text, position, code == json_error_duplicate_key);
+        if (!decode_key(key, text + length, field, sizeof field)) {
+            return sower_problem_memory(problem);
+        }
     }
     const char *advice = code == json_error_duplicate_key      ? "Give each key once."
                          : code == json_error_numeric_overflow ? "Whole numbers go up to 2^63 - 1, reals up "
@@ -141,7 +162,15 @@ bool sower_request_fields_from_json(const char *text, size_t length, json_t **fi
                                     struct sower_problem *problem)
 {
     json_error_t error;
-    *fields = sower_json_load(text, length, JSON_REJECT_DUPLICATES, &error);
+    const uint64_t room = sower_json_room(text, length, JSON_REJECT_DUPLICATES);
+    *fields = NULL;
+    if (room > SOWER_FIELDS_ROOM_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
+                                 "The body has so many values that reading it takes %" PRIu64
+                                 " MiB of memory; %" PRIu64 " MiB are the most.",
+                                 room >> 20, SOWER_FIELDS_ROOM_MAX >> 20);
+    }
+    *fields = sower_json_load_within(room, text, length, JSON_REJECT_DUPLICATES, &error);
     if (*fields == NULL) {
         return refuse_json(text, length, &error, problem);
     }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -26,6 +27,10 @@ struct sower_pair {
  * invalid UTF-8 and NUL. The caller owns *fields (json_decref); after a problem it is NULL. */
 bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t count, json_t **fields,
                                      struct sower_problem *problem);
+
+/* The memory that reading a body may take, in bytes. 16 MiB of "{}," would take 1.4 GiB; a manifest of
+ * 100,000 tensors with long names and initializers of their own takes about half of this. */
+#define SOWER_FIELDS_ROOM_MAX (UINT64_C(256) << 20)
 
 /* The same from a JSON text (RFC 8259), which must be one object without doubled keys, nested at most 2048
  * deep. The parser is recursive: give its thread a stack of a megabyte. */

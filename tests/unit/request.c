@@ -527,6 +527,47 @@ static void a_body_must_be_one_json_object(void **state)
     free(deep);
 }
 
+static void a_field_is_named_as_its_key_reads(void **state)
+{
+    (void)state;
+    assert_json_refused("{\"\\u00e9\":99999999999999999999}", "\xc3\xa9", "Whole numbers");
+    assert_json_refused("{\"a\\\"b\":1,\"a\\\"b\":2}", "a\"b", "once");
+    assert_json_refused("{\"trial\":99999999999999999999}", "trial", "Whole numbers");
+}
+
+/* `count` times `item`, separated by commas, between `begin` and `end`. */
+static char *repeated(const char *begin, const char *item, size_t count, const char *end)
+{
+    const size_t step = strlen(item) + 1;
+    char *text = malloc(strlen(begin) + count * step + strlen(end) + 1), *at = text;
+    assert_non_null(text);
+    at = stpcpy(at, begin);
+    for (size_t i = 0; i < count; i++) {
+        at = stpcpy(stpcpy(at, i == 0 ? "" : ","), item);
+    }
+    stpcpy(at, end);
+    return text;
+}
+
+static void a_body_takes_a_bounded_memory(void **state)
+{
+    (void)state;
+    struct sower_problem problem;
+    json_t *fields;
+    char *hostile = repeated("{\"rules\":[", "{}", (16 << 20) / 3 - 8, "]}");
+    assert_false(sower_request_fields_from_json(hostile, strlen(hostile), &fields, &problem));
+    assert_null(fields);
+    assert_int_equal(problem.code, SOWER_PROBLEM_TOO_LARGE);
+    free(hostile);
+    char *large = repeated("{\"tensors\":[",
+                           "{\"name\":\"model.decoder.layers.31.mlp.experts.127.gate_projection.weight\","
+                           "\"shape\":[4096,1024],\"init\":{\"type\":\"normal\",\"std\":0.02}}",
+                           100000, "]}");
+    assert_true(sower_request_fields_from_json(large, strlen(large), &fields, &problem));
+    json_decref(fields);
+    free(large);
+}
+
 /* A valid body cut short or with a byte changed is refused or read, never more. */
 static void a_damaged_body_does_no_harm(void **state)
 {
@@ -611,6 +652,8 @@ int main(void)
         cmocka_unit_test(axes_are_checked_against_the_shape),
         cmocka_unit_test(a_slice_or_a_shard_but_not_both),
         cmocka_unit_test(a_body_must_be_one_json_object),
+        cmocka_unit_test(a_field_is_named_as_its_key_reads),
+        cmocka_unit_test(a_body_takes_a_bounded_memory),
         cmocka_unit_test(a_damaged_body_does_no_harm),
         cmocka_unit_test(running_out_of_memory_is_a_problem_and_leaks_nothing),
     };
