@@ -396,6 +396,7 @@ static enum sow_exit run_once(struct download *download, bool *other_root)
 {
     struct fetching *fetching = calloc(1, sizeof *fetching);
     enum sow_exit result = SOW_DONE;
+    *other_root = false;
     if (fetching == NULL) {
         return report_memory(download->options);
     }
