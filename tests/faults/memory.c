@@ -29,14 +29,14 @@ struct memory {
     _Atomic int64_t count;       /* allocations since the test set it to 0 */
     _Atomic int64_t failed;      /* so many of them failed */
     _Atomic int64_t held;        /* blocks that were allocated and not released, armed or not */
-    _Atomic int64_t started;     /* allocations until libcurl had started */
+    _Atomic int64_t started;     /* allocations from main until libcurl had started */
     _Atomic int64_t forks_at;    /* enum point; 0: nowhere */
     _Atomic int64_t onward;      /* in a child all allocations fail from the chosen one on */
     _Atomic int64_t from, most;  /* the first and the last one that is chosen */
     _Atomic int64_t step;
 };
 
-enum point { AT_LOAD = 1, AT_LIBCURL };
+enum point { AT_MAIN = 1, AT_LIBCURL };
 
 enum { PATIENCE = 60 }; /* seconds that a child may take */
 
@@ -146,9 +146,30 @@ __attribute__((constructor)) static void map_memory(void)
     void *mapped = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     memory = mapped == MAP_FAILED ? memory : mapped;
-    if (memory->forks_at == AT_LOAD) {
+}
+
+static int (*program)(int, char **, char **);
+
+static int run_program(int count, char **arguments, char **environment)
+{
+    memory->count = 0;
+    if (memory->forks_at == AT_MAIN) {
         fork_each();
     }
+    return program(count, arguments, environment);
+}
+
+/* libc's, which calls main: what the constructors of libraries do without memory is theirs. */
+int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments, void (*init)(void),
+                      void (*end)(void), void (*unload)(void), void *stack);
+int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments, void (*init)(void),
+                      void (*end)(void), void (*unload)(void), void *stack)
+{
+    int (*start)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),
+                 void *);
+    *(void **)&start = dlsym(RTLD_NEXT, "__libc_start_main");
+    program = main;
+    return start(run_program, count, arguments, init, end, unload, stack);
 }
 
 /* Counts an allocation; true when it is to fail. */

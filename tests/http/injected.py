@@ -45,7 +45,9 @@ class Memory(Injected):
 
     LIBRARY, VARIABLE = "memory.so", "SOWER_MEMORY"
     FIELDS = ["armed", "first", "last", "count", "failed", "held", "started", "forks_at", "onward", "from", "most", "step"]
-    AT_LOAD, AT_LIBCURL = 1, 2
+    AT_MAIN, AT_LIBCURL = 1, 2
+    # Ends that are not the program's: OpenSSL 3.5 without memory when libcurl starts it, the sanitizer for a new thread.
+    ENDS_OF_OTHERS = [b"OpenSSL internal error: assertion failed", b"AddressSanitizer: CHECK failed: sanitizer_"]
 
     def arm(self, first, last):
         """From now on the allocations with these numbers fail, counted from 1."""

@@ -158,7 +158,7 @@ class Pooler:
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def stop(self):
-        self.process.terminate()
+        self.process.kill()  # since version 1.23 SIGTERM waits for its clients
         self.process.wait(timeout=PATIENCE)
 
 

@@ -503,7 +503,12 @@ def test_damage_to_any_page_is_found(start, tmp_path):
 
 
 def test_an_index_that_lacks_an_entry_is_found(database):
-    path = database("PRAGMA writable_schema = ON", "UPDATE sqlite_schema SET sql = replace(sql, ' WHERE name IS NOT NULL', ' WHERE name = 1') WHERE name = 'line_name'")
+    with sqlite3.connect(database()) as connection:
+        ((index,),) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'line_name'")
+    connection.close()
+    empty = index.replace("WHERE name IS NOT NULL", "WHERE name = ''")
+    assert empty != index
+    path = database("DROP INDEX line_name", empty, "PRAGMA writable_schema = ON", f"UPDATE sqlite_schema SET sql = '{index}' WHERE name = 'line_name'")
     done = verify(path)
     assert done.returncode == 1 and "is damaged: " in done.stderr and done.stdout == b""
 
