@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#include "environment.h"
+
 struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct sower_seed *root)
 {
     struct sower_seed experiment = sower_seed_experiment(root, draw->experiment, strlen(draw->experiment));
@@ -107,6 +109,9 @@ static void add_layout(struct text *text, const struct sower_layout *layout, siz
 
 size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CANONICAL_MAX])
 {
+    /* A conversion from double may raise an exception, though it is exact: clang computes both of its ways.
+     */
+    const struct sower_environment found = sower_environment_enter();
     struct text text = {.start = buffer};
     char root[2 * SOWER_SEED_SIZE + 1];
     sodium_bin2hex(root, sizeof root, draw->root_id.bytes, SOWER_SEED_SIZE);
@@ -132,6 +137,7 @@ size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CAN
     add_parameters(&text, &draw->initializer);
     add_layout(&text, &draw->layout, draw->shape.rank);
     add(&text, "\n");
+    sower_environment_leave(&found);
     return text.length;
 }
 
