@@ -27,8 +27,7 @@ def rounded(values, dtype):
     if dtype.itemsize == 1:
         largest = {"float8_e4m3fn": 448, "float8_e5m2": 57344}[dtype.name]
         values = numpy.clip(values, -largest, largest)
-    with numpy.errstate(over="ignore"):
-        return values.astype(dtype)
+    return values.astype(dtype)
 
 
 @pytest.mark.parametrize(("dtype", "theirs"), [("f64", "<f8"), ("f32", "<f4"), ("f16", "<f2")])
@@ -61,8 +60,9 @@ def test_the_cases_reach_denormals_and_the_largest_numbers(sower):
         limits = ml_dtypes.finfo(ml_dtype(dtype))
         values = numpy.abs(sower.array(small, SHAPE))
         assert (values < float(limits.smallest_normal)).any()
-        if dtype != "bf16":
-            assert (numpy.abs(sower.array(large, SHAPE)) > float(limits.max)).any()
+        if dtype != "bf16":  # an f8 saturates; what an f16 cannot hold is refused
+            reached = float(limits.max) if dtype.startswith("f8") else float(limits.max) / 2
+            assert (numpy.abs(sower.array(large, SHAPE)) > reached).any()
 
 
 @pytest.mark.parametrize("dtype", ["f64", "f32", "f16"])
