@@ -17,7 +17,7 @@ CC ?= cc
 # Constants are enumerators here, and may stand beside doubles: Debian 13's clang would warn of that.
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-enum-float-conversion
 # -ffp-contract=off is part of the bit contract: a * b + c is rounded twice unless the code says fma.
-override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARNINGS) -ffp-contract=off -fno-math-errno -MMD -MP
+override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARNINGS) -iquote . -ffp-contract=off -fno-math-errno -MMD -MP
 OPTIMIZE ?= -O2 -g
 ifdef WERROR
 override CFLAGS += -Werror
@@ -31,12 +31,12 @@ override CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
-sources = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(1))))
+sources = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsubst %/,%,$(1)))))
 CORE = $(call sources,core core/initializers core/kernels)
 PROTO = $(call sources,proto)
-SERVER = $(call sources,server server/ledger)
-CLIENT = $(call sources,client)
-UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*.c))
+SERVER = $(call sources,server $(wildcard server/*/) server/ledger/sqlite server/ledger/postgres)
+CLIENT = $(call sources,client/sow $(wildcard client/sow/*/))
+UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 
 CORE_LIBS = -lsodium -lm
 PROTO_LIBS = -ljansson
@@ -55,7 +55,7 @@ $(BUILD)/proto.a: $(PROTO)
 $(BUILD)/server.a: $(filter-out $(BUILD)/server/main.o,$(SERVER))
 $(BUILD)/core.a $(BUILD)/proto.a $(BUILD)/server.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
@@ -64,7 +64,7 @@ $(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
 # Tests that look inside the daemon are linked with it; the others build where its libraries are missing.
-$(patsubst %.c,$(BUILD)/%,$(shell grep -l '/server/' tests/unit/*.c)): $(BUILD)/server.a
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/server/*.c)): $(BUILD)/server.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) -lcmocka -lpthread \
 	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)
@@ -204,7 +204,7 @@ fuzz-http: deps-build
 PREFIX ?= /usr/local
 install: all
 	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sow $(BUILD)/sowerd
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow.1
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow/sow.1
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 server/sowerd.8
 
 clean:

@@ -1,4 +1,4 @@
-#include "catalogue.h"
+#include "core/catalogue.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "edit_distance.h"
-#include "environment.h"
-#include "initializers/families.h"
+#include "core/edit_distance.h"
+#include "core/environment.h"
+#include "core/initializers/families.h"
 
 static const struct sower_entry *const FAMILIES[] = {
     sower_entries_plain,      sower_entries_variance_scaling, sower_entries_pytorch,

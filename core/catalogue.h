@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "plan.h"
-#include "problem.h"
+#include "core/plan.h"
+#include "core/problem.h"
 
 enum { SOWER_PARAMETER_MAX = 6, SOWER_ALIAS_MAX = 3 };
 

@@ -1,10 +1,10 @@
-#include "draw.h"
+#include "core/draw.h"
 
 #include <string.h>
 
 #include <sodium.h>
 
-#include "environment.h"
+#include "core/environment.h"
 
 struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct sower_seed *root)
 {

@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "catalogue.h"
-#include "dtype.h"
-#include "layout.h"
-#include "seed.h"
-#include "shape.h"
+#include "core/catalogue.h"
+#include "core/dtype.h"
+#include "core/layout.h"
+#include "core/seed.h"
+#include "core/shape.h"
 
 enum { SOWER_SPEC = 1 }; /* the version of the bit contract */
 

@@ -1,9 +1,9 @@
-#include "dtype.h"
+#include "core/dtype.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "environment.h"
+#include "core/environment.h"
 
 static const struct {
     const char *name;

@@ -1,4 +1,4 @@
-#include "edit_distance.h"
+#include "core/edit_distance.h"
 
 #include <stdio.h>
 #include <string.h>

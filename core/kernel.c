@@ -1,10 +1,10 @@
-#include "kernel.h"
+#include "core/kernel.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "environment.h"
-#include "kernels/kernels.h"
+#include "core/environment.h"
+#include "core/kernels/kernels.h"
 
 const struct sower_kernel *const sower_kernels[] = {
 #if defined(__x86_64__)

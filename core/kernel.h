@@ -17,10 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dtype.h"
-#include "law.h"
-#include "seed.h"
-#include "shape.h"
+#include "core/dtype.h"
+#include "core/law.h"
+#include "core/seed.h"
+#include "core/shape.h"
 
 /* Writes the runs to `elements` (length · count · sower_dtype_size(dtype) bytes, no alignment asked beyond
  * the element's own) in host byte order, and nothing outside of them. Every index must lie in the stream.

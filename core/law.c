@@ -1,9 +1,9 @@
-#include "law.h"
+#include "core/law.h"
 
 #include <math.h>
 
-#include "normal.h"
-#include "scalar.h"
+#include "core/normal.h"
+#include "core/scalar.h"
 
 struct sower_law sower_law_constant(double value)
 {

@@ -39,8 +39,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dtype.h"
-#include "problem.h"
+#include "core/dtype.h"
+#include "core/problem.h"
 
 enum sower_law_kind {
     SOWER_LAW_CONSTANT,

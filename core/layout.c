@@ -1,4 +1,4 @@
-#include "layout.h"
+#include "core/layout.h"
 
 const char *sower_layout_name(enum sower_layout_order order)
 {

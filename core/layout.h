@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "problem.h"
-#include "shape.h"
+#include "core/problem.h"
+#include "core/shape.h"
 
 enum sower_layout_order { SOWER_LAYOUT_OI, SOWER_LAYOUT_IO };
 

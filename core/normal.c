@@ -1,6 +1,6 @@
-#include "normal.h"
+#include "core/normal.h"
 
-#include "scalar.h"
+#include "core/scalar.h"
 
 float sower_normal_f32(uint32_t word)
 {

@@ -1,6 +1,6 @@
 /* Made by tests/tables/normal.py; change it there. */
 /* clang-format off */
-#include "normal_table.h"
+#include "core/normal_table.h"
 
 #include <stdalign.h>
 

@@ -1,11 +1,11 @@
-#include "orthogonal.h"
+#include "core/orthogonal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "panels.h"
-#include "reflectors.h"
-#include "tile.h"
+#include "core/panels.h"
+#include "core/reflectors.h"
+#include "core/tile.h"
 
 enum {
     BLOCK = 240,      /* values of l in one chain of f32: part of the contract; a good size for caches, too */

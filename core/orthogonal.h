@@ -37,9 +37,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dtype.h"
-#include "parallel.h"
-#include "seed.h"
+#include "core/dtype.h"
+#include "core/parallel.h"
+#include "core/seed.h"
 
 struct sower_orthogonal; /* the factors of one matrix; immutable once made, so threads may share it */
 

@@ -1,4 +1,4 @@
-#include "panels.h"
+#include "core/panels.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-#include "parallel.h"
+#include "core/parallel.h"
 
-#include "environment.h"
+#include "core/environment.h"
 
 struct job {
     sower_task *task;

@@ -1,10 +1,10 @@
-#include "plan.h"
+#include "core/plan.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#include "catalogue.h"
-#include "environment.h"
+#include "core/catalogue.h"
+#include "core/environment.h"
 
 static bool check_rank(const struct sower_entry *entry, const struct sower_shape *shape,
                        struct sower_problem *problem)

@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 
-#include "dtype.h"
-#include "law.h"
-#include "layout.h"
-#include "problem.h"
-#include "shape.h"
+#include "core/dtype.h"
+#include "core/law.h"
+#include "core/layout.h"
+#include "core/problem.h"
+#include "core/shape.h"
 
 struct sower_initializer;
 struct sower_structure; /* structure.h: how the elements of a structured initializer are made */

@@ -1,4 +1,4 @@
-#include "problem.h"
+#include "core/problem.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "environment.h"
-#include "utf8.h"
+#include "core/environment.h"
+#include "core/utf8.h"
 
 /* Replaces, in place, every byte that is not part of printable UTF-8. A sequence that vsnprintf cut in the
  * middle is invalid too, and is dropped at the end. */

@@ -1,4 +1,4 @@
-#include "reflectors.h"
+#include "core/reflectors.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include <sodium.h>
 
-#include "kernel.h"
+#include "core/kernel.h"
 
 enum {
     BLOCK = 240,            /* rows of V that are summed up in one chain of f32: part of the contract */

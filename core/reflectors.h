@@ -26,10 +26,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "panels.h"
-#include "parallel.h"
-#include "seed.h"
-#include "tile.h"
+#include "core/panels.h"
+#include "core/parallel.h"
+#include "core/seed.h"
+#include "core/tile.h"
 
 struct sower_reflectors {
     const struct sower_tile *tile;

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "law.h"
-#include "normal_table.h"
+#include "core/law.h"
+#include "core/normal_table.h"
 
 #define SOWER_INLINE static inline __attribute__((always_inline))
 

@@ -1,4 +1,4 @@
-#include "seed.h"
+#include "core/seed.h"
 
 #include <string.h>
 

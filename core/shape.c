@@ -1,8 +1,8 @@
-#include "shape.h"
+#include "core/shape.h"
 
 #include <inttypes.h>
 
-#include "stream.h"
+#include "core/stream.h"
 
 bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype, struct sower_problem *problem)
 {

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dtype.h"
-#include "problem.h"
+#include "core/dtype.h"
+#include "core/problem.h"
 
 enum { SOWER_RANK_MAX = 8 };
 

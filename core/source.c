@@ -1,10 +1,10 @@
-#include "source.h"
+#include "core/source.h"
 
 #include <sodium.h>
 
-#include "environment.h"
-#include "kernel.h"
-#include "structure.h"
+#include "core/environment.h"
+#include "core/kernel.h"
+#include "core/structure.h"
 
 struct sower_cost sower_source_cost(const struct sower_plan *plan)
 {

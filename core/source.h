@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "parallel.h"
-#include "plan.h"
-#include "problem.h"
-#include "seed.h"
+#include "core/parallel.h"
+#include "core/plan.h"
+#include "core/problem.h"
+#include "core/seed.h"
 
 struct sower_source {
     struct sower_plan plan;

@@ -1,8 +1,8 @@
-#include "statistics.h"
+#include "core/statistics.h"
 
 #include <math.h>
 
-#include "environment.h"
+#include "core/environment.h"
 
 static void begin(struct sower_statistics *statistics, const struct sower_plan *plan)
 {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "plan.h"
+#include "core/plan.h"
 
 enum { SOWER_STATISTICS_BINS = 40 };
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "seed.h"
+#include "core/seed.h"
 
 enum { SOWER_STREAM_BLOCK_SIZE = 64 };
 

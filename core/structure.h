@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "parallel.h"
-#include "source.h"
+#include "core/parallel.h"
+#include "core/source.h"
 
 struct sower_structure {
     /* What preparing takes; NULL: there is nothing to prepare. */

@@ -1,9 +1,9 @@
-#include "tile.h"
+#include "core/tile.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "kernels/tiles.h"
+#include "core/kernels/tiles.h"
 
 const struct sower_tile *const sower_tiles[] = {
 #if defined(__x86_64__)

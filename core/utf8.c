@@ -1,4 +1,4 @@
-#include "utf8.h"
+#include "core/utf8.h"
 
 size_t sower_utf8_length(const char *text, size_t left)
 {

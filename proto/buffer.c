@@ -1,4 +1,4 @@
-#include "buffer.h"
+#include "proto/buffer.h"
 
 #include <errno.h>
 #include <math.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "number.h"
-#include "text.h"
+#include "proto/number.h"
+#include "proto/text.h"
 
 enum { CAPACITY_FIRST = 4096 };
 

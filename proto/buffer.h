@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/shape.h"
+#include "core/shape.h"
 
 /* All zeros is an empty buffer. */
 struct sower_buffer {

@@ -1,11 +1,11 @@
-#include "chain.h"
+#include "proto/chain.h"
 
 #include <string.h>
 
 #include <sodium.h>
 
-#include "number.h"
-#include "record.h"
+#include "proto/number.h"
+#include "proto/record.h"
 
 /* The canonical form of the longest record, and some more. */
 enum { FORM_SIZE = 8192 };

@@ -1,9 +1,9 @@
-#include "experiment.h"
+#include "proto/experiment.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "fields.h"
+#include "proto/fields.h"
 
 bool sower_experiment_read(const char *bytes, size_t length, char name[SOWER_EXPERIMENT_MAX + 1],
                            struct sower_problem *problem)

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../core/problem.h"
-#include "../core/seed.h"
+#include "core/problem.h"
+#include "core/seed.h"
 
 /* Reads a name, percent-decoded: 1 to SOWER_EXPERIMENT_MAX bytes of UTF-8 without a NUL. */
 bool sower_experiment_read(const char *bytes, size_t length, char name[SOWER_EXPERIMENT_MAX + 1],

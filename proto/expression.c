@@ -1,12 +1,12 @@
-#include "expression.h"
+#include "proto/expression.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/edit_distance.h"
-#include "../core/environment.h"
-#include "text.h"
+#include "core/edit_distance.h"
+#include "core/environment.h"
+#include "proto/text.h"
 
 /* An initializer while its parameters are being set. */
 struct building {

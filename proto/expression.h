@@ -17,8 +17,8 @@
 
 #include <jansson.h>
 
-#include "../core/catalogue.h"
-#include "../core/problem.h"
+#include "core/catalogue.h"
+#include "core/problem.h"
 
 /* The longest expression that is read, in bytes. */
 enum { SOWER_EXPRESSION_MAX = 1024 };

@@ -1,11 +1,11 @@
-#include "fields.h"
+#include "proto/fields.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "../core/utf8.h"
-#include "json.h"
-#include "text.h"
+#include "core/utf8.h"
+#include "proto/json.h"
+#include "proto/text.h"
 
 /* A JSON string of the bytes, or NULL after a problem that names the field. */
 static json_t *make_string(const char *field, const char *text, size_t length, struct sower_problem *problem)

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "../core/problem.h"
+#include "core/problem.h"
 
 /* One field of a query string, percent-decoded. `value` is NULL for a field without "=". Lengths in bytes;
  * both may hold any byte. */

@@ -1,10 +1,10 @@
-#include "format.h"
+#include "proto/format.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "safetensors.h"
+#include "proto/safetensors.h"
 
 const char *sower_format_name(enum sower_format format)
 {

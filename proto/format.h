@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "request.h"
+#include "proto/request.h"
 
 /* Of a safetensors header, whose names may need six bytes for one. */
 enum { SOWER_PREFIX_MAX = 8192 };

@@ -1,12 +1,12 @@
-#include "formula.h"
+#include "proto/formula.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/environment.h"
-#include "number.h"
-#include "text.h"
+#include "core/environment.h"
+#include "proto/number.h"
+#include "proto/text.h"
 
 enum { DEPTH_MAX = 16 };
 

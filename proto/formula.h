@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../core/problem.h"
-#include "expression.h"
+#include "core/problem.h"
+#include "proto/expression.h"
 
 /* What a formula may ask for. */
 struct sower_formula_terms {

@@ -1,4 +1,4 @@
-#include "glob.h"
+#include "proto/glob.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,12 +1,12 @@
-#include "head.h"
+#include "proto/head.h"
 
 #include <string.h>
 
 #include <sodium.h>
 
-#include "json.h"
-#include "members.h"
-#include "record.h"
+#include "proto/json.h"
+#include "proto/members.h"
+#include "proto/record.h"
 
 _Static_assert((int)SOWER_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "of Ed25519");
 _Static_assert((int)SOWER_WRITER_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "of Ed25519");

@@ -26,9 +26,9 @@
 
 #include <jansson.h>
 
-#include "../core/problem.h"
-#include "buffer.h"
-#include "chain.h"
+#include "core/problem.h"
+#include "proto/buffer.h"
+#include "proto/chain.h"
 
 enum { SOWER_SIGNATURE_SIZE = 64, SOWER_HEAD_CHAINS_MAX = 1025 };
 

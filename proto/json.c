@@ -1,4 +1,4 @@
-#include "json.h"
+#include "proto/json.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/environment.h"
+#include "core/environment.h"
 
 /* The memory of one parse. It is freed when the parse is over and all its blocks are released. */
 struct arena {

@@ -18,7 +18,7 @@
 
 #include <jansson.h>
 
-#include "buffer.h"
+#include "proto/buffer.h"
 
 /* The value of a JSON text (RFC 8259), a new reference, by jansson's flags for decoding. NULL with *error
  * (not NULL) when the text is malformed, or when memory runs out, which json_error_code tells:

@@ -1,8 +1,8 @@
-#include "judge.h"
+#include "proto/judge.h"
 
 #include <string.h>
 
-#include "record_read.h"
+#include "proto/record_read.h"
 
 void sower_judge_begin(struct sower_judge *judge, const struct sower_seed *root)
 {

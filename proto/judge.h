@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../core/problem.h"
-#include "record.h"
+#include "core/problem.h"
+#include "proto/record.h"
 
 /* A kind of tensors: what a line says of one, and what that was read as. */
 struct sower_judge_kind {

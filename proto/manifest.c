@@ -1,10 +1,10 @@
-#include "manifest.h"
+#include "proto/manifest.h"
 
 #include <stdlib.h>
 
 #include <sodium.h>
 
-#include "expression.h"
+#include "proto/expression.h"
 
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor)
 {

@@ -13,12 +13,12 @@
 
 #include <jansson.h>
 
-#include "../core/catalogue.h"
-#include "../core/dtype.h"
-#include "../core/layout.h"
-#include "../core/problem.h"
-#include "../core/shape.h"
-#include "buffer.h"
+#include "core/catalogue.h"
+#include "core/dtype.h"
+#include "core/layout.h"
+#include "core/problem.h"
+#include "core/shape.h"
+#include "proto/buffer.h"
 
 enum {
     SOWER_MANIFEST_TENSORS_MAX = 100000,

@@ -1,16 +1,16 @@
-#include "manifest_read.h"
+#include "proto/manifest_read.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/edit_distance.h"
-#include "formula.h"
-#include "json.h"
-#include "parts.h"
-#include "recipes.h"
-#include "request.h"
-#include "rules.h"
-#include "safetensors.h"
+#include "core/edit_distance.h"
+#include "proto/formula.h"
+#include "proto/json.h"
+#include "proto/json_walker.h"
+#include "proto/recipes.h"
+#include "proto/request.h"
+#include "proto/rules.h"
+#include "proto/safetensors.h"
 
 enum { NAME_SHOWN = 200 }; /* bytes of a tensor's name in a sentence */
 
@@ -60,7 +60,7 @@ static bool blame(struct reading *reading, const char *name)
                                    inner.sentence);
 }
 
-static bool read_member(struct reading *reading, struct sower_parts *parts, json_t *key)
+static bool read_member(struct reading *reading, struct sower_json_walker *parts, json_t *key)
 {
     static const char *const known[] = {"experiment", "trial", "spec",    "recipe",
                                         "layers",     "rules", "defaults"};
@@ -72,7 +72,7 @@ static bool read_member(struct reading *reading, struct sower_parts *parts, json
         }
         reading->has_tensors = true;
         reading->tensors_at = parts->at;
-        sower_parts_skip(parts);
+        sower_json_walker_skip(parts);
         return true;
     }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -87,28 +87,28 @@ static bool read_member(struct reading *reading, struct sower_parts *parts, json
     if (json_object_get(reading->top, name) != NULL) {
         return refuse(reading, name, "A field is given twice; give it once.");
     }
-    json_t *value = sower_parts_load(parts, reading->problem);
+    json_t *value = sower_json_walker_load(parts, reading->problem);
     return value != NULL &&
            (json_object_set_new(reading->top, name, value) == 0 || sower_problem_memory(reading->problem));
 }
 
 static bool read_top(struct reading *reading)
 {
-    struct sower_parts parts;
+    struct sower_json_walker parts;
     bool more = true, read = true;
-    if (!sower_parts_open(&parts, reading->text, reading->length, 0, '{', reading->problem)) {
+    if (!sower_json_walker_open(&parts, reading->text, reading->length, 0, '{', reading->problem)) {
         return false;
     }
     while (read && more) {
         json_t *key = NULL;
-        read = sower_parts_next(&parts, &more, &key, reading->problem) &&
+        read = sower_json_walker_next(&parts, &more, &key, reading->problem) &&
                (!more || read_member(reading, &parts, key));
         json_decref(key);
     }
     if (!read) {
         return false;
     }
-    if (!sower_parts_at_end(&parts)) {
+    if (!sower_json_walker_at_end(&parts)) {
         return refuse(reading, "", "Something follows the JSON object of the manifest.");
     }
     return reading->has_tensors ||
@@ -255,20 +255,20 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
 
 static bool note_tensors(struct reading *reading)
 {
-    struct sower_parts parts;
+    struct sower_json_walker parts;
     bool more = true;
     /* A name takes at least two bytes less than its JSON, so all of them fit. */
     reading->manifest->names = malloc(reading->length + 1);
     if (reading->manifest->names == NULL) {
         return sower_problem_memory(reading->problem);
     }
-    if (!sower_parts_open(&parts, reading->text, reading->length, reading->tensors_at, '[',
-                          reading->problem)) {
+    if (!sower_json_walker_open(&parts, reading->text, reading->length, reading->tensors_at, '[',
+                                reading->problem)) {
         return refuse(reading, "tensors", "tensors must be an array of objects, each with name and shape.");
     }
-    while (sower_parts_next(&parts, &more, NULL, reading->problem) && more) {
+    while (sower_json_walker_next(&parts, &more, NULL, reading->problem) && more) {
         size_t place = parts.at;
-        json_t *json = sower_parts_load(&parts, reading->problem);
+        json_t *json = sower_json_walker_load(&parts, reading->problem);
         bool noted = json != NULL && note_tensor(reading, json, place);
         json_decref(json);
         if (!noted) {
@@ -377,8 +377,8 @@ static json_t *gather(struct reading *reading, size_t number)
     struct asking asking = {reading, number};
     const struct note *note = &reading->notes[number];
     const struct sower_rule_tensor view = {tensor->name, tensor->shape.rank, note->dtype, beside, &asking};
-    struct sower_parts parts = {.text = reading->text, .length = reading->length, .at = note->place};
-    json_t *own = sower_parts_load(&parts, reading->problem);
+    struct sower_json_walker parts = {.text = reading->text, .length = reading->length, .at = note->place};
+    json_t *own = sower_json_walker_load(&parts, reading->problem);
     if (own == NULL) {
         return NULL;
     }

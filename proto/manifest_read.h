@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../core/problem.h"
-#include "manifest.h"
+#include "core/problem.h"
+#include "proto/manifest.h"
 
 /* Reads a manifest's text; the manifest is released with sower_manifest_free, also after a problem. A problem
  * of one tensor carries the field "tensors" and names it. */

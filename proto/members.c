@@ -1,10 +1,10 @@
-#include "members.h"
+#include "proto/members.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "record_scan.h"
-#include "text.h"
+#include "proto/record_scan.h"
+#include "proto/text.h"
 
 bool sower_member_refuse(const struct sower_member *member, const json_t *value, const char *meaning,
                          struct sower_problem *problem)

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "../core/problem.h"
+#include "core/problem.h"
 
 struct sower_member;
 

@@ -1,4 +1,4 @@
-#include "model.h"
+#include "proto/model.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,12 +7,12 @@
 
 #include <sodium.h>
 
-#include "glob.h"
-#include "json.h"
-#include "record.h"
-#include "safetensors.h"
-#include "slice.h"
-#include "text.h"
+#include "proto/glob.h"
+#include "proto/json.h"
+#include "proto/record.h"
+#include "proto/safetensors.h"
+#include "proto/slice.h"
+#include "proto/text.h"
 
 /* Walks over the tensors that a choice takes, in order. */
 struct walk {
@@ -302,8 +302,7 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
     if (!matched) {
         return refuse_pattern(problem);
     }
-    return !buffer->failed ||
-           sower_problem_memory(problem);
+    return !buffer->failed || sower_problem_memory(problem);
 }
 
 void sower_model_free(struct sower_model *model)

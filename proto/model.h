@@ -17,11 +17,11 @@
 
 #include <jansson.h>
 
-#include "../core/draw.h"
-#include "../core/problem.h"
-#include "../core/seed.h"
-#include "manifest.h"
-#include "request.h"
+#include "core/draw.h"
+#include "core/problem.h"
+#include "core/seed.h"
+#include "proto/manifest.h"
+#include "proto/request.h"
 
 enum { SOWER_SHARD_TEXT_MAX = 256, SOWER_PARTS_MAX = 100000 };
 

@@ -1,4 +1,4 @@
-#include "number.h"
+#include "proto/number.h"
 
 void sower_number_pad(uint64_t number, char *text, size_t count)
 {

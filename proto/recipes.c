@@ -1,10 +1,10 @@
-#include "recipes.h"
+#include "proto/recipes.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#include "../core/edit_distance.h"
-#include "json.h"
+#include "core/edit_distance.h"
+#include "proto/json.h"
 
 /* torch.nn: each module's reset_parameters. kaiming_uniform(a=√5) comes to U(±1/√fan_in). */
 static const struct sower_recipe_rule TORCH_DEFAULT[] = {

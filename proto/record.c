@@ -1,11 +1,11 @@
-#include "record.h"
+#include "proto/record.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "number.h"
-#include "text.h"
+#include "proto/number.h"
+#include "proto/text.h"
 
 void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE])
 {

@@ -29,10 +29,10 @@
 
 #include <jansson.h>
 
-#include "chain.h"
-#include "expression.h"
-#include "request.h"
-#include "trials.h"
+#include "proto/chain.h"
+#include "proto/expression.h"
+#include "proto/request.h"
+#include "proto/trials.h"
 
 enum {
     SOWER_RECORD_SHAPE_MAX = 192,

@@ -1,14 +1,14 @@
-#include "record_read.h"
+#include "proto/record_read.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "fields.h"
-#include "json.h"
-#include "members.h"
-#include "record_scan.h"
-#include "text.h"
+#include "proto/fields.h"
+#include "proto/json.h"
+#include "proto/members.h"
+#include "proto/record_scan.h"
+#include "proto/text.h"
 
 static bool read_kind(const struct sower_member *member, const json_t *value, void *place,
                       struct sower_problem *problem)

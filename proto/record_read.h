@@ -10,9 +10,9 @@
 
 #include <jansson.h>
 
-#include "../core/problem.h"
-#include "record.h"
-#include "request.h"
+#include "core/problem.h"
+#include "proto/record.h"
+#include "proto/request.h"
 
 /* Reads a line; a problem carries the name of the member at fault. */
 bool sower_record_read(const json_t *line, struct sower_record *record, struct sower_problem *problem);

@@ -1,4 +1,4 @@
-#include "record_scan.h"
+#include "proto/record_scan.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "record.h"
+#include "proto/record.h"
 
 /* Reads a line, without its line feed. False when it is not such a line; the record is in no state then. */
 bool sower_record_scan(const char *text, size_t length, struct sower_record *record);

@@ -1,14 +1,14 @@
-#include "request.h"
+#include "proto/request.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/edit_distance.h"
-#include "expression.h"
-#include "format.h"
-#include "safetensors.h"
-#include "slice.h"
-#include "text.h"
+#include "core/edit_distance.h"
+#include "proto/expression.h"
+#include "proto/format.h"
+#include "proto/safetensors.h"
+#include "proto/slice.h"
+#include "proto/text.h"
 
 /* What is being read: one request from its fields, which come in the order of the table below. */
 struct reading {

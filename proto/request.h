@@ -19,12 +19,12 @@
 
 #include <jansson.h>
 
-#include "../core/draw.h"
-#include "../core/plan.h"
-#include "../core/problem.h"
-#include "../core/seed.h"
-#include "../core/shape.h"
-#include "fields.h"
+#include "core/draw.h"
+#include "core/plan.h"
+#include "core/problem.h"
+#include "core/seed.h"
+#include "core/shape.h"
+#include "proto/fields.h"
 
 enum sower_format {
     SOWER_FORMAT_NPY,

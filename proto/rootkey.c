@@ -1,4 +1,4 @@
-#include "rootkey.h"
+#include "proto/rootkey.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +34,9 @@ static bool check_mode(int file, const char *path, struct sower_problem *problem
     if (foreign == 0 || (foreign == S_IRGRP && status.st_gid == 0)) {
         return true;
     }
-    return sower_problem_set(
-        problem, SOWER_PROBLEM_INVALID, "root_key_file",
-        "The key file %s is open to others (mode %04o); make it private: chmod 600.", path,
-        (unsigned)status.st_mode & 07777U);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
+                             "The key file %s is open to others (mode %04o); make it private: chmod 600.",
+                             path, (unsigned)status.st_mode & 07777U);
 }
 
 /* Reads until the end of the file or one byte more than a key file can have, so that a longer one shows.

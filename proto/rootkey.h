@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "../core/problem.h"
-#include "../core/seed.h"
+#include "core/problem.h"
+#include "core/seed.h"
 
 /* Reads the root from the file at `path`. Problems carry the field "root_key_file" and never quote the file's
  * content. The caller wipes *root when it is done with it (sodium_memzero). */

@@ -1,11 +1,11 @@
-#include "rules.h"
+#include "proto/rules.h"
 
 #include <string.h>
 
-#include "../core/shape.h"
-#include "glob.h"
-#include "json.h"
-#include "text.h"
+#include "core/shape.h"
+#include "proto/glob.h"
+#include "proto/json.h"
+#include "proto/text.h"
 
 static const char *const GIVES[] = {"init",     "dtype",      "layout", "in_axis",
                                     "out_axis", "batch_axis", "fan_in", "fan_out"};

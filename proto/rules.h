@@ -18,8 +18,8 @@
 
 #include <jansson.h>
 
-#include "../core/dtype.h"
-#include "../core/problem.h"
+#include "core/dtype.h"
+#include "core/problem.h"
 
 enum { SOWER_RULES_MAX = 256 };
 

@@ -1,13 +1,13 @@
-#include "safetensors.h"
+#include "proto/safetensors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "parts.h"
-#include "record.h"
-#include "text.h"
+#include "proto/json_walker.h"
+#include "proto/record.h"
+#include "proto/text.h"
 
 enum { ALIGNMENT = 8, SIZE_BYTES = SOWER_SAFETENSORS_LENGTH_SIZE };
 
@@ -260,20 +260,21 @@ bool sower_safetensors_read(const char *header, size_t length, uint64_t data_siz
                             struct sower_buffer *tensors, json_t *left_out, struct sower_problem *problem)
 {
     struct reading reading = {.tensors = tensors, .left_out = left_out, .problem = problem};
-    struct sower_parts parts;
-    bool more = true, read = sower_parts_open(&parts, header, length, 0, '{', problem);
+    struct sower_json_walker parts;
+    bool more = true, read = sower_json_walker_open(&parts, header, length, 0, '{', problem);
     while (read && more) {
         json_t *key = NULL, *entry = NULL;
-        read = sower_parts_next(&parts, &more, &key, problem);
+        read = sower_json_walker_next(&parts, &more, &key, problem);
         if (read && more) {
-            entry = sower_parts_load(&parts, problem);
+            entry = sower_json_walker_load(&parts, problem);
             read = entry != NULL && (strcmp(json_string_value(key), SOWER_SAFETENSORS_METADATA) == 0 ||
                                      read_tensor(&reading, json_string_value(key), entry));
         }
         json_decref(entry);
         json_decref(key);
     }
-    read = read && (sower_parts_at_end(&parts) || refuse(problem, "something follows its header's JSON")) &&
+    read = read &&
+           (sower_json_walker_at_end(&parts) || refuse(problem, "something follows its header's JSON")) &&
            check_extents(&reading, data_size);
     if (read && tensors->failed) {
         read = sower_problem_memory(problem);

@@ -14,11 +14,11 @@
 
 #include <jansson.h>
 
-#include "../core/draw.h"
-#include "../core/dtype.h"
-#include "../core/problem.h"
-#include "../core/shape.h"
-#include "buffer.h"
+#include "core/draw.h"
+#include "core/dtype.h"
+#include "core/problem.h"
+#include "core/shape.h"
+#include "proto/buffer.h"
 
 #define SOWER_SAFETENSORS_METADATA "__metadata__"
 

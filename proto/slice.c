@@ -1,9 +1,9 @@
-#include "slice.h"
+#include "proto/slice.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#include "text.h"
+#include "proto/text.h"
 
 /* A piece of text between separators. */
 struct piece {

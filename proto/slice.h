@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../core/problem.h"
-#include "../core/shape.h"
+#include "core/problem.h"
+#include "core/shape.h"
 
 /* The region of a shape that a slice or shard asks for; problems carry the field "slice" or "shard". */
 bool sower_slice_parse(const char *text, size_t length, const struct sower_shape *shape,

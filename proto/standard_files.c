@@ -1,4 +1,4 @@
-#include "standard_files.h"
+#include "proto/standard_files.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,12 +1,12 @@
-#include "text.h"
+#include "proto/text.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/environment.h"
-#include "number.h"
+#include "core/environment.h"
+#include "proto/number.h"
 
 static bool is_digit(char character)
 {

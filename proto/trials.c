@@ -1,8 +1,8 @@
-#include "trials.h"
+#include "proto/trials.h"
 
 #include <string.h>
 
-#include "text.h"
+#include "proto/text.h"
 
 static bool read_count(const json_t *value, bool from_pairs, uint64_t *count)
 {

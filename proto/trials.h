@@ -11,8 +11,8 @@
 
 #include <jansson.h>
 
-#include "../core/problem.h"
-#include "../core/seed.h"
+#include "core/problem.h"
+#include "core/seed.h"
 
 enum {
     SOWER_TRIALS_COUNT_MAX = 1000000, /* numbers that one request takes */

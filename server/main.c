@@ -16,17 +16,17 @@
 #include <sodium.h>
 #include <systemd/sd-daemon.h>
 
-#include "../core/environment.h"
-#include "../core/kernel.h"
-#include "../core/tile.h"
-#include "../proto/rootkey.h"
-#include "../proto/standard_files.h"
-#include "../proto/version.h"
-#include "http.h"
-#include "ledger/ledger.h"
-#include "listen.h"
-#include "options.h"
-#include "server.h"
+#include "core/environment.h"
+#include "core/kernel.h"
+#include "core/tile.h"
+#include "proto/rootkey.h"
+#include "proto/standard_files.h"
+#include "proto/version.h"
+#include "server/base/listen.h"
+#include "server/http/http.h"
+#include "server/ledger/ledger.h"
+#include "server/options.h"
+#include "server/server.h"
 
 enum {
     LAST_ANSWERS = 1, /* second that refusals have to leave when all the rest is over */
@@ -62,7 +62,7 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
-    server->answers = sower_answers_new((size_t)options->answer_cache);
+    server->answers = sower_responses_new((size_t)options->answer_cache);
     return (server->ledger != NULL && server->readers != NULL && server->sources != NULL &&
             server->answers != NULL) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
@@ -303,7 +303,7 @@ static void release(struct sower_server *server)
         sower_sources_free(server->sources);
     }
     if (server->answers != NULL) {
-        sower_answers_free(server->answers);
+        sower_responses_free(server->answers);
     }
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "server/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../core/draw.h"
-#include "../core/edit_distance.h"
-#include "../proto/version.h"
-#include "connections.h"
-#include "directory.h"
-#include "hosts.h"
-#include "listen.h"
+#include "core/draw.h"
+#include "core/edit_distance.h"
+#include "proto/version.h"
+#include "server/base/connections.h"
+#include "server/base/directory.h"
+#include "server/base/listen.h"
+#include "server/http/hosts.h"
 
 enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
 

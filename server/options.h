@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "../core/problem.h"
-#include "log.h"
+#include "core/problem.h"
+#include "server/base/log.h"
 
 struct sower_options {
     const char *listen; /* "127.0.0.1:7697", "[::1]:7697" */

@@ -6,18 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../core/seed.h"
-#include "acceptor.h"
-#include "answers.h"
-#include "connections.h"
-#include "ledger/ledger.h"
-#include "hosts.h"
-#include "listen.h"
-#include "log.h"
-#include "options.h"
-#include "pool.h"
-#include "sources.h"
-#include "ledger/writer.h"
+#include "core/seed.h"
+#include "server/base/acceptor.h"
+#include "server/base/connections.h"
+#include "server/base/listen.h"
+#include "server/base/log.h"
+#include "server/base/pool.h"
+#include "server/caches/responses.h"
+#include "server/caches/sources.h"
+#include "server/http/hosts.h"
+#include "server/ledger/ledger.h"
+#include "server/ledger/writer.h"
+#include "server/options.h"
 
 struct MHD_Daemon;
 struct MHD_Response;
@@ -32,7 +32,7 @@ struct sower_server {
     struct sower_pool *pool;    /* for long computations */
     struct sower_pool *readers; /* for reading the ledger, which shall not wait behind those */
     struct sower_sources *sources;
-    struct sower_answers *answers;
+    struct sower_responses *answers;
     struct sower_listener listener;
     struct sower_hosts hosts;
     struct sower_connections connections;

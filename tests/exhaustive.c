@@ -17,8 +17,8 @@
 
 #include <sodium.h>
 
-#include "../core/kernels/kernels.h"
-#include "../core/scalar.h"
+#include "core/kernels/kernels.h"
+#include "core/scalar.h"
 
 enum { CHUNK = 4096, CHUNKS = 256, MOST_THREADS = 64 }; /* words of a chunk, chunks of a block */
 

@@ -2,7 +2,7 @@
 #ifndef SOWER_CORE_INITIALIZERS_FAMILIES_H
 #define SOWER_CORE_INITIALIZERS_FAMILIES_H
 
-#include "../catalogue.h"
+#include "core/catalogue.h"
 
 extern const struct sower_entry sower_entries_plain[]; /* a law and its parameters, whatever the shape */
 extern const struct sower_entry sower_entries_variance_scaling[]; /* Keras's and JAX's names */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../orthogonal.h"
-#include "../structure.h"
-#include "families.h"
+#include "core/initializers/families.h"
+#include "core/orthogonal.h"
+#include "core/structure.h"
 
 struct matrix {
     uint64_t rows, columns;

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "families.h"
+#include "core/initializers/families.h"
 
 static bool resolve_zeros(const double *values, struct sower_plan *plan, struct sower_problem *problem)
 {

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "families.h"
+#include "core/initializers/families.h"
 
 /* Kwon et al.'s table, in the order of ACTIVATIONS: a factor of the logistic function's σ and Δ. */
 static const char *const ACTIVATIONS[] = {"logistic", "tanh", "relu", NULL};

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "families.h"
+#include "core/initializers/families.h"
 
 enum mode { FAN_IN, FAN_OUT };
 

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../kernel.h"
-#include "../stream.h"
-#include "../structure.h"
-#include "families.h"
+#include "core/initializers/families.h"
+#include "core/kernel.h"
+#include "core/stream.h"
+#include "core/structure.h"
 
 enum { KEYS_PER_BLOCK = SOWER_STREAM_BLOCK_SIZE / 8 };
 

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "../structure.h"
-#include "families.h"
+#include "core/initializers/families.h"
+#include "core/structure.h"
 
 /* The value of one element of the whole tensor. */
 typedef double element_value(const struct sower_plan *plan, uint64_t index);

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "families.h"
+#include "core/initializers/families.h"
 
 /* The standard deviation of a standard normal cut off at ±2: Keras and JAX divide by it, so that the values
  * keep the variance that was asked for. */

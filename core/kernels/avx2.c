@@ -1,15 +1,15 @@
 /* AVX2 with FMA and F16C: ChaCha20 on eight blocks side by side; the eight likeliest octaves of the inverse
  * normal CDF are looked up in registers, f64 goes word by word. */
-#include "kernels.h"
+#include "core/kernels/kernels.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 #include <string.h>
 
-#include "../normal_table.h"
-#include "../scalar.h"
-#include "batch.h"
+#include "core/kernels/batch.h"
+#include "core/normal_table.h"
+#include "core/scalar.h"
 
 #define KERNEL __attribute__((target("avx2,fma,f16c")))
 #define INLINE KERNEL static inline __attribute__((always_inline))
@@ -319,7 +319,7 @@ static bool supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
-#include "fill.h"
+#include "core/kernels/fill.h"
 
 const struct sower_kernel sower_kernel_avx2 = {
     .name = "avx2",

@@ -1,14 +1,14 @@
 /* AVX-512: ChaCha20 on sixteen blocks side by side, one register for each word of the state; the table of the
  * inverse normal CDF is looked up in registers. */
-#include "kernels.h"
+#include "core/kernels/kernels.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
-#include "../normal.h"
-#include "../normal_table.h"
-#include "batch.h"
+#include "core/kernels/batch.h"
+#include "core/normal.h"
+#include "core/normal_table.h"
 
 enum { LANES = 16 };
 
@@ -451,7 +451,7 @@ static bool supported(void)
            __builtin_cpu_supports("avx512cd");
 }
 
-#include "fill.h"
+#include "core/kernels/fill.h"
 
 const struct sower_kernel sower_kernel_avx512 = {
     .name = "avx512",

@@ -1,9 +1,9 @@
-#include "batch.h"
+#include "core/kernels/batch.h"
 
 #include <float.h>
 #include <string.h>
 
-#include "../stream.h"
+#include "core/stream.h"
 
 struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements)
 {

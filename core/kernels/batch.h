@@ -7,7 +7,7 @@
 #ifndef SOWER_CORE_KERNELS_BATCH_H
 #define SOWER_CORE_KERNELS_BATCH_H
 
-#include "../kernel.h"
+#include "core/kernel.h"
 
 enum { SOWER_BATCH_LANES = 16, SOWER_BLOCK_WORDS = 16 }; /* lanes: the most that any kernel has */
 

@@ -9,8 +9,8 @@
 #ifndef SOWER_CORE_KERNELS_FILL_H
 #define SOWER_CORE_KERNELS_FILL_H
 
-#include "batch.h"
-#include "kernels.h"
+#include "core/kernels/batch.h"
+#include "core/kernels/kernels.h"
 
 KERNEL static inline __attribute__((always_inline)) void
 convert_method(const struct sower_law *law, enum sower_method method, enum sower_dtype dtype,

@@ -3,7 +3,7 @@
 #ifndef SOWER_CORE_KERNELS_KERNELS_H
 #define SOWER_CORE_KERNELS_KERNELS_H
 
-#include "../kernel.h"
+#include "core/kernel.h"
 
 extern const struct sower_kernel sower_kernel_avx512;
 extern const struct sower_kernel sower_kernel_avx2;

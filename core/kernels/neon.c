@@ -1,15 +1,15 @@
 /* NEON (64-bit Arm): ChaCha20 on four blocks side by side; the fifteen likeliest octaves of the inverse
  * normal CDF are looked up in registers, f64 goes word by word. */
-#include "kernels.h"
+#include "core/kernels/kernels.h"
 
 #if defined(__AARCH64EL__)
 
 #include <arm_neon.h>
 #include <string.h>
 
-#include "../normal_table.h"
-#include "../scalar.h"
-#include "batch.h"
+#include "core/kernels/batch.h"
+#include "core/normal_table.h"
+#include "core/scalar.h"
 
 #define KERNEL
 #define INLINE static inline __attribute__((always_inline))
@@ -324,7 +324,7 @@ static bool supported(void)
     return true;
 }
 
-#include "fill.h"
+#include "core/kernels/fill.h"
 
 const struct sower_kernel sower_kernel_neon = {
     .name = "neon",

@@ -1,9 +1,9 @@
 /* The reference: one word after the other, from libsodium's stream. */
-#include "kernels.h"
+#include "core/kernels/kernels.h"
 
 #include <string.h>
 
-#include "../stream.h"
+#include "core/stream.h"
 
 enum { CHUNK_BLOCKS = 16, CHUNK_SIZE = CHUNK_BLOCKS * SOWER_STREAM_BLOCK_SIZE };
 

@@ -1,5 +1,5 @@
 /* 12 of the 16 registers hold sums. */
-#include "tiles.h"
+#include "core/kernels/tiles.h"
 
 #if defined(__x86_64__)
 

@@ -1,5 +1,5 @@
 /* 24 of the 32 registers hold sums. */
-#include "tiles.h"
+#include "core/kernels/tiles.h"
 
 #if defined(__x86_64__)
 

@@ -1,5 +1,5 @@
 /* 16 of the 32 registers hold sums. Every 64-bit ARM CPU has what this needs. */
-#include "tiles.h"
+#include "core/kernels/tiles.h"
 
 #if defined(__aarch64__)
 

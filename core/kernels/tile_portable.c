@@ -1,6 +1,6 @@
 /* The reference. Without fused multiply-add in the instruction set the C library computes it: slow, but
  * exact. */
-#include "tiles.h"
+#include "core/kernels/tiles.h"
 
 #include <math.h>
 

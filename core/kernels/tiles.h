@@ -3,7 +3,7 @@
 #ifndef SOWER_CORE_KERNELS_TILES_H
 #define SOWER_CORE_KERNELS_TILES_H
 
-#include "../tile.h"
+#include "core/tile.h"
 
 extern const struct sower_tile sower_tile_portable;
 

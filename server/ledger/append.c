@@ -1,4 +1,4 @@
-#include "append.h"
+#include "server/ledger/append.h"
 
 #include <string.h>
 

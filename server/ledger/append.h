@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../core/problem.h"
-#include "../../proto/record.h"
+#include "core/problem.h"
+#include "proto/record.h"
 
 struct sower_append {
     uint64_t ledger;        /* the last line's number; 0: there is none */

@@ -1,4 +1,4 @@
-#include "known.h"
+#include "server/ledger/known.h"
 
 #include <pthread.h>
 #include <stdlib.h>

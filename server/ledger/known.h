@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../core/draw.h"
+#include "core/draw.h"
 
 struct sower_known;
 

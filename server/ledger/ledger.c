@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "server/ledger/ledger.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "known.h"
-#include "opening.h"
+#include "server/ledger/known.h"
+#include "server/ledger/opening.h"
 
 enum {
     BATCH_MAX = 1024,          /* records in one transaction */

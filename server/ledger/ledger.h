@@ -22,11 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../core/problem.h"
-#include "../../proto/record.h"
-#include "../log.h"
-#include "rounds.h"
-#include "store.h"
+#include "core/problem.h"
+#include "proto/record.h"
+#include "server/base/log.h"
+#include "server/ledger/rounds.h"
+#include "server/ledger/store.h"
 
 struct sower_ledger;
 

@@ -1,4 +1,4 @@
-#include "opening.h"
+#include "server/ledger/opening.h"
 
 bool sower_store_opening_refuse(struct sower_problem *problem)
 {

@@ -6,7 +6,7 @@
 #ifndef SOWER_SERVER_LEDGER_OPENING_H
 #define SOWER_SERVER_LEDGER_OPENING_H
 
-#include "store.h"
+#include "server/ledger/store.h"
 
 /* Sets the problem of everybody who needs the ledger too early; returns false. */
 bool sower_store_opening_refuse(struct sower_problem *problem);

@@ -1,8 +1,8 @@
-#include "rounds.h"
+#include "server/ledger/rounds.h"
 
 #include <stdbool.h>
 
-#include "ledger.h"
+#include "server/ledger/ledger.h"
 
 static struct sower_ledger_wait *find(const struct sower_rounds *rounds, uint64_t client)
 {

@@ -1,12 +1,12 @@
-#include "store.h"
+#include "server/ledger/store.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "../private_file.h"
-#include "postgres.h"
-#include "sqlite.h"
+#include "server/base/private_file.h"
+#include "server/ledger/postgres/store.h"
+#include "server/ledger/sqlite/store.h"
 
 static bool has_scheme(const char *url, const char *scheme)
 {

@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../core/problem.h"
-#include "../../proto/record.h"
-#include "../../proto/trials.h"
-#include "../log.h"
+#include "core/problem.h"
+#include "proto/record.h"
+#include "proto/trials.h"
+#include "server/base/log.h"
 
 struct sower_store;
 

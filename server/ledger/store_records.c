@@ -1,11 +1,11 @@
-#include "store_records.h"
+#include "server/ledger/store_records.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "../../core/draw.h"
-#include "../../proto/record_read.h"
+#include "core/draw.h"
+#include "proto/record_read.h"
 
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
 {

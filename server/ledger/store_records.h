@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store.h"
+#include "server/ledger/store.h"
 
 /* Makes the n-th draw of a model. */
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);

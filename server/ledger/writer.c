@@ -1,4 +1,4 @@
-#include "writer.h"
+#include "server/ledger/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +9,9 @@
 
 #include <sodium.h>
 
-#include "../../proto/record.h"
-#include "../../proto/rootkey.h"
-#include "../directory.h"
+#include "proto/record.h"
+#include "proto/rootkey.h"
+#include "server/base/directory.h"
 
 _Static_assert(sizeof((struct sower_writer *)0)->secret == crypto_sign_SECRETKEYBYTES, "of Ed25519");
 _Static_assert((int)SOWER_WRITER_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "of Ed25519");

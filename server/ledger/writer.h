@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../core/problem.h"
-#include "../../proto/chain.h"
-#include "../../proto/head.h"
+#include "core/problem.h"
+#include "proto/chain.h"
+#include "proto/head.h"
 
 struct sower_writer {
     uint8_t key[SOWER_WRITER_SIZE]; /* the public one */

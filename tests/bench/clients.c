@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "times.h"
+#include "tests/bench/times.h"
 
 enum { CONNECTIONS_MAX = 1024, WAITS_MAX = 1 << 24, TEXT = 4096 };
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "times.h"
+#include "tests/bench/times.h"
 
 enum { THREADS_MAX = 64, SIZE = 4096 };
 

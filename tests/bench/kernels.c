@@ -10,8 +10,8 @@
 
 #include <sodium.h>
 
-#include "../../core/kernel.h"
-#include "times.h"
+#include "core/kernel.h"
+#include "tests/bench/times.h"
 
 enum { ROUNDS = 9, PIECE = 256 * 1024, PIECES = 96, CASES_MAX = 64 };
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../server/ledger/known.h"
-#include "times.h"
+#include "server/ledger/known.h"
+#include "tests/bench/times.h"
 
 enum { DRAWS = 65536, ASKED = 1024, LOOKS = 4000000 };
 

@@ -13,8 +13,8 @@
 
 #include <sodium.h>
 
-#include "../../core/orthogonal.h"
-#include "times.h"
+#include "core/orthogonal.h"
+#include "tests/bench/times.h"
 
 enum { BLOCK = 64, SHARDS = 8, COLUMNS_CHECKED = 64, THREADS_MAX = 64 };
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "times.h"
+#include "tests/bench/times.h"
 
 enum { BUFFER = 1 << 20, CONNECTIONS_MAX = 1024 };
 

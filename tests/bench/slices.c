@@ -7,9 +7,9 @@
 
 #include <sodium.h>
 
-#include "../../core/catalogue.h"
-#include "../../core/source.h"
-#include "times.h"
+#include "core/catalogue.h"
+#include "core/source.h"
+#include "tests/bench/times.h"
 
 enum { SIDE = 8192, ROUNDS = 5, PIECE = 1 << 16 };
 

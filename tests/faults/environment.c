@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/environments.h"
+#include "tests/unit/core/environments.h"
 
 __attribute__((constructor)) static void set(void)
 {

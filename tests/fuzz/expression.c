@@ -1,8 +1,8 @@
 /* Expressions. Oracles: the printed form of what was read reads as the same initializer, bit for bit, and
  * prints as itself; so does the object form in JSON; and a plain expression is its own formula. */
-#include "../../proto/expression.h"
-#include "../../proto/formula.h"
-#include "fuzz.h"
+#include "proto/expression.h"
+#include "proto/formula.h"
+#include "tests/fuzz/fuzz.h"
 
 static bool same(const struct sower_initializer *a, const struct sower_initializer *b)
 {

@@ -2,8 +2,8 @@
  *
  * A target takes any bytes, gives them to one parser, and checks its answer against an oracle, which the top
  * of its file names. tests/fuzz/corpus makes the inputs to begin with, tests/fuzz/run runs the targets. */
-#ifndef SOWER_TESTS_FUZZ_H
-#define SOWER_TESTS_FUZZ_H
+#ifndef SOWER_TESTS_FUZZ_FUZZ_H
+#define SOWER_TESTS_FUZZ_FUZZ_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,8 +14,8 @@
 
 #include <jansson.h>
 
-#include "../../core/problem.h"
-#include "../../core/shape.h"
+#include "core/problem.h"
+#include "core/shape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

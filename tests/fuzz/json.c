@@ -2,8 +2,8 @@
  * always enough, so that a parse never fails for the lack of it; and what comes out, value or error, is what
  * jansson makes of the text when it allocates as it goes. With less memory than that a parse gives the same
  * value or says that memory ran out. */
-#include "../../proto/json.h"
-#include "fuzz.h"
+#include "proto/json.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { ROOM_FOR_A_BYTE = 300 }; /* so that a body's limit is a limit of memory too */
 

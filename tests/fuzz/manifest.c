@@ -1,7 +1,7 @@
 /* Manifests. Oracle: the canonical form of what was read is a manifest of the same tensors and the same hash,
  * and prints as itself. */
-#include "../../proto/manifest_read.h"
-#include "fuzz.h"
+#include "proto/manifest_read.h"
+#include "tests/fuzz/fuzz.h"
 
 static struct sower_buffer print(const struct sower_manifest *manifest)
 {

@@ -1,10 +1,10 @@
 /* Lines of the ledger. Oracles: the quick reader and the one by JSON read the same record; what was read is
  * written as the same object again, and a line of the usual form as the same bytes; and the request of a
  * draw's record has the same record. */
-#include "../../proto/json.h"
-#include "../../proto/record_read.h"
-#include "../../proto/record_scan.h"
-#include "fuzz.h"
+#include "proto/json.h"
+#include "proto/record_read.h"
+#include "proto/record_scan.h"
+#include "tests/fuzz/fuzz.h"
 
 static void check_written_again(const char *text, size_t size, const struct sower_record *record, bool usual)
 {

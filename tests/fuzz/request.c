@@ -1,8 +1,8 @@
 /* Requests, as a JSON body or, where the first byte is no brace, as a query. Oracles: what was read, written
  * as a query of its canonical fields, reads as the same request; and its ledger record is true in itself. */
-#include "../../proto/record_read.h"
-#include "../../proto/request.h"
-#include "fuzz.h"
+#include "proto/record_read.h"
+#include "proto/request.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { PAIRS_MAX = 40, FORMATS = 3 };
 

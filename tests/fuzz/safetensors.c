@@ -1,7 +1,7 @@
 /* Headers of safetensors files. An input is the size of the file's data (8 bytes, little-endian) and the
  * header. Oracle: a header that is written of the tensors that were read reads as the same tensors. */
-#include "../../proto/safetensors.h"
-#include "fuzz.h"
+#include "proto/safetensors.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { DATA_SIZE_BYTES = 8 };
 

@@ -7,11 +7,11 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "../../core/utf8.h"
-#include "../../server/disposition.h"
-#include "../../server/options.h"
-#include "../../server/range.h"
-#include "fuzz.h"
+#include "core/utf8.h"
+#include "server/http/disposition.h"
+#include "server/http/range.h"
+#include "server/options.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { TEXT_MAX = 512 };
 

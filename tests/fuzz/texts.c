@@ -3,10 +3,10 @@
  *   slices   the region that was read, printed as a slice, is the same region
  *   shards   the pieces before and after a piece end and begin where it begins and ends
  *   globs    a matcher that tries everything, written from the description in glob.h */
-#include "../../proto/glob.h"
-#include "../../proto/slice.h"
-#include "../../proto/text.h"
-#include "fuzz.h"
+#include "proto/glob.h"
+#include "proto/slice.h"
+#include "proto/text.h"
+#include "tests/fuzz/fuzz.h"
 
 static void check_number(const char *text, size_t length)
 {

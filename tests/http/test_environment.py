@@ -19,7 +19,7 @@ LIBRARY = pathlib.Path(SOWERD).parent / "tests/faults/environment.so"
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto/vectors"
 DRAWS = [vector for name in ("draws", "cells", "edges") for vector in json.loads((VECTORS / f"{name}.json").read_text())["draws"]]
 NAMES = ["upward", "downward", "towardzero", "flush", "flush-upward", "trap"]
-LARGE = 1 << 20  # elements; those of whole vectors above are read by tests/unit/vectors.c
+LARGE = 1 << 20  # elements; those of whole vectors above are read by tests/unit/core/vectors.c
 
 
 def preloaded(name):

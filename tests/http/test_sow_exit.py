@@ -137,6 +137,6 @@ def test_3_a_file_cannot_be_written(daemon, name, ask, tmp_path):
 
 
 def test_the_manual_has_the_table():
-    table = re.search(r"\.Sh EXIT STATUS\n(.*?)\.Sh ", (ROOT / "client/sow.1").read_text(), re.S).group(1)
+    table = re.search(r"\.Sh EXIT STATUS\n(.*?)\.Sh ", (ROOT / "client/sow/sow.1").read_text(), re.S).group(1)
     assert re.findall(r"^\.It (\d+)$", table, re.M) == ["0", "1", "2", "3"]
-    assert re.findall(r"SOW_\w+ = (\d+)", (ROOT / "client/command.h").read_text()) == ["0", "1", "2", "3"]
+    assert re.findall(r"SOW_\w+ = (\d+)", (ROOT / "client/sow/command.h").read_text()) == ["0", "1", "2", "3"]

@@ -9,7 +9,7 @@ import pytest
 import sow_programs as sow
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors"
-# Larger answers are left to tests/unit/vectors.c, which makes every element of every vector.
+# Larger answers are left to tests/unit/core/vectors.c, which makes every element of every vector.
 LARGEST = 1 << 20
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes tests/unit/normal_vectors.h: values of the inverse normal CDF to hold core/normal.c to.
+"""Makes tests/unit/core/normal_vectors.h: values of the inverse normal CDF to hold core/normal.c to.
 
-    python3 tests/tables/normal_vectors.py > tests/unit/normal_vectors.h
+    python3 tests/tables/normal_vectors.py > tests/unit/core/normal_vectors.h
 
 They come from mpmath's own inverse error function, not from the method that makes the tables, at 200 bits."""
 

@@ -4,7 +4,7 @@
     /usr/bin/python3 tests/tables/vectors.py [--whole]
 
 What each file is, proto/vectors/README.md says. The lists below say what is asked; the answers come from the second
-implementation, and the C code is held against the files (tests/unit/vectors.c, tests/http/test_vectors.py). A vector
+implementation, and the C code is held against the files (tests/unit/core/vectors.c, tests/http/test_vectors.py). A vector
 that is in a file already may not change or go: this program refuses to write then. Tensors of more than 500 elements
 take long, the largest half an hour, so that the digest of one that was published is kept and only its ends are made
 again; with --whole all of it is.

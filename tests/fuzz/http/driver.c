@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "script.h"
+#include "tests/fuzz/http/script.h"
 
 enum {
     SLOTS = 200,     /* more than 128, at which epoll loops have gone wrong */

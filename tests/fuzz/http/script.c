@@ -1,4 +1,4 @@
-#include "script.h"
+#include "tests/fuzz/http/script.h"
 
 #include <stdbool.h>
 #include <stdio.h>

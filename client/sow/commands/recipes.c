@@ -1,0 +1,92 @@
+/* sow recipes: the recipes, from this program itself. */
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "client/sow/daemon/report.h"
+#include "client/sow/terminal/terminal.h"
+#include "core/edit_distance.h"
+#include "proto/json.h"
+#include "proto/recipes.h"
+
+enum { NAME_COLUMNS = 16 };
+
+static const struct option_rule RECIPES[] = {
+    {"json", 'j', NULL, "print JSON, as /v1/recipes gives it"},
+    {0},
+};
+
+static const struct option_group RECIPES_OPTIONS = {"Output", RECIPES};
+
+static const struct option_group *const GROUPS[] = {&RECIPES_OPTIONS, &options_common, NULL};
+
+/* Prints and releases. */
+static enum sow_exit print_json(const struct options *options, json_t *json)
+{
+    bool printed = terminal_json_value(stdout, json);
+    json_decref(json);
+    return printed ? SOW_DONE : report_memory(options);
+}
+
+/* {"rules":[…]} with one rule a line: to be put into a file and edited. */
+static enum sow_exit print_rules(const struct options *options, const struct sower_recipe *recipe)
+{
+    json_t *rules = sower_recipe_rules(recipe), *rule;
+    size_t i;
+    if (rules == NULL) {
+        return report_memory(options);
+    }
+    struct sower_buffer text = {0};
+    sower_buffer_text(&text, "{\"rules\":[");
+    json_array_foreach(rules, i, rule)
+    {
+        sower_buffer_text(&text, i == 0 ? "\n  " : ",\n  ");
+        sower_json_print(rule, JSON_COMPACT, &text);
+    }
+    sower_buffer_text(&text, "\n]}\n");
+    json_decref(rules);
+    enum sow_exit result = text.failed ? report_memory(options) : SOW_DONE;
+    if (result == SOW_DONE) {
+        fwrite(text.text, 1, text.length, stdout);
+    }
+    sower_buffer_free(&text);
+    return result;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    bool json = options_value(options, "json") != NULL;
+    if (options->operand == NULL && json) {
+        return print_json(options, sower_recipes_json());
+    }
+    for (const struct sower_recipe *recipe = sower_recipes; options->operand == NULL && recipe->name != NULL;
+         recipe++) {
+        terminal_cell(stdout, recipe->name, NAME_COLUMNS);
+        terminal_wrap(stdout, recipe->summary, NAME_COLUMNS);
+    }
+    if (options->operand == NULL) {
+        return SOW_DONE;
+    }
+    const struct sower_recipe *recipe = sower_recipe_find(options->operand);
+    if (recipe == NULL) {
+        char question[SOWER_QUESTION_SIZE];
+        sower_nearest_question(sower_recipe_nearest(options->operand), "'", "'", question);
+        return options_error(options, "there is no recipe '%s'%s", options->operand, question);
+    }
+    return json ? print_json(options, sower_recipe_json(recipe)) : print_rules(options, recipe);
+}
+
+const struct command command_recipes = {
+    .name = "recipes",
+    .summary = "list the recipes for models, or print one as rules",
+    .synopsis = "[NAME] [--json]",
+    .description =
+        "Lists the recipes: named rules that initialize a model as well-known code does. With a "
+        "name, prints its rules, which a manifest takes and which can be edited. No daemon is asked.",
+    .examples = "  sow recipes\n"
+                "  sow recipes gpt2 > rules.json\n"
+                "  sow model -e exp-42 --like model.safetensors --manifest rules.json -o start.safetensors\n",
+    .operand = "NAME",
+    .groups = GROUPS,
+    .run = run,
+};

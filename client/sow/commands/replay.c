@@ -1,0 +1,302 @@
+/* sow replay: the tensors of ledger lines, made again. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <sodium.h>
+
+#include "client/sow/daemon/http.h"
+#include "client/sow/daemon/report.h"
+#include "client/sow/ledger/records.h"
+#include "client/sow/tensors/derive.h"
+#include "client/sow/tensors/root.h"
+#include "client/sow/terminal/terminal.h"
+#include "proto/json.h"
+#include "proto/record_read.h"
+#include "proto/text.h"
+
+static const struct option_rule REPLAY[] = {
+    {"line", 'l', "N", "only line N"},
+    {"output", 'o', "DIRECTORY", "write each tensor to DIRECTORY/LINE-NAME.npy"},
+    {"online", 0, NULL, "ask the daemon for each tensor as well, and compare"},
+    {0},
+};
+
+static const struct option_group REPLAY_OPTIONS = {"What to make", REPLAY};
+
+static const struct option_group *const GROUPS[] = {&REPLAY_OPTIONS, &root_options, &http_options,
+                                                    &options_common, NULL};
+
+enum { CONFLICT = 409, NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST_SIZE + 1 };
+
+/* Lines on their way. */
+struct replay {
+    const struct options *options;
+    struct sower_seed root;
+    uint64_t line;        /* the only one that is wanted; 0: all */
+    bool differs;         /* one of them did not fit */
+    enum sow_exit result; /* why it was stopped */
+};
+
+/* A daemon's answer, as it comes. */
+struct asking {
+    char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE];
+    uint64_t size, left; /* bytes that must come, and that are still to come */
+    crypto_generichash_state state;
+};
+
+static bool begin(void *context, const struct http_response *answer)
+{
+    struct asking *asking = context;
+    memcpy(asking->seed, answer->fields[HTTP_SEED], sizeof asking->seed);
+    memcpy(asking->draw, answer->fields[HTTP_DRAW], sizeof asking->draw);
+    asking->left = asking->size;
+    crypto_generichash_init(&asking->state, NULL, 0, DERIVE_DIGEST_SIZE);
+    return true;
+}
+
+static bool receive(void *context, const void *bytes, size_t size)
+{
+    struct asking *asking = context;
+    bool fits = size <= asking->left;
+    asking->left -= fits ? size : 0;
+    crypto_generichash_update(&asking->state, bytes,
+                              size); /* what is too much makes another digest as well */
+    return fits;
+}
+
+/* Whether the daemon refuses this very draw (409), as a drifting one of an experiment that was pinned since:
+ * then it is what differs, and other lines have answers of their own. Memory that runs out is told, and is
+ * the *result then. */
+static bool is_refused(const struct replay *replay, const struct http_response *answer,
+                       struct sower_problem *differs, enum sow_exit *result)
+{
+    if (answer->end != HTTP_REFUSED || answer->status != CONFLICT) {
+        return false;
+    }
+    json_error_t error;
+    json_t *problem = sower_json_load(answer->explanation, answer->explanation_size, 0, &error);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    if (detail != NULL) {
+        sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "the daemon refuses it: %s", detail);
+    }
+    bool memory = problem == NULL && json_error_code(&error) == json_error_out_of_memory;
+    *result = memory ? report_memory(replay->options) : SOW_DONE;
+    json_decref(problem);
+    return detail != NULL || memory;
+}
+
+/* What of the daemon's answer is another than of the line and its tensor, in words; NULL: nothing. */
+static const char *find_difference(struct asking *asking, const struct sower_record *record,
+                                   const uint8_t digest[DERIVE_DIGEST_SIZE])
+{
+    char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
+    uint8_t found[DERIVE_DIGEST_SIZE];
+    sower_hex(record->seed.bytes, seed);
+    sower_hex(record->draw.bytes, draw);
+    crypto_generichash_final(&asking->state, found, sizeof found);
+    return strcmp(asking->draw, draw) != 0                  ? "the daemon's draw id differs"
+           : strcmp(asking->seed, seed) != 0                ? "the daemon's seed differs"
+           : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
+                                                            : NULL;
+}
+
+/* Asks the daemon for the draw. The sentence of `differs` says what is not the same; it stays as it is where
+ * all is. */
+static enum sow_exit ask(const struct replay *replay, const struct sower_record *record, uint64_t size,
+                         const uint8_t digest[DERIVE_DIGEST_SIZE], struct sower_problem *differs)
+{
+    struct sower_record_fields fields;
+    struct asking asking = {.size = size};
+    struct http_receiver receiver = {begin, receive, &asking, false};
+    struct http_response answer;
+    sower_record_fields(record, &fields);
+    fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
+    struct http_question question = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
+    enum http_end end = http_ask(replay->options, &question, &receiver, &answer);
+    enum sow_exit result;
+    if (is_refused(replay, &answer, differs, &result)) {
+        return result;
+    }
+    if (end != HTTP_DONE && end != HTTP_STOPPED) {
+        report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
+        return report_response(replay->options, &answer);
+    }
+    const char *difference = find_difference(&asking, record, digest);
+    if (difference != NULL) {
+        sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "%s", difference);
+    }
+    return SOW_DONE;
+}
+
+static void print(struct replay *replay, const struct sower_record *record,
+                  const uint8_t digest[DERIVE_DIGEST_SIZE], const char *differs)
+{
+    char hex[DIGEST_HEX_SIZE] = "-";
+    if (digest != NULL) {
+        sower_hex(digest, hex);
+    }
+    printf("%" PRIu64 "\t", record->ledger);
+    terminal_print(stdout, record->name);
+    printf("\t%s\t", hex);
+    terminal_print(stdout, differs != NULL ? differs : "ok");
+    fputc('\n', stdout);
+    fflush(stdout); /* the next may take long */
+    replay->differs = replay->differs || differs != NULL;
+}
+
+/* DIRECTORY/12-layers.0.weight.npy; what a path could stumble over is "_". NULL: no file is wanted, or memory
+ * has run out. */
+static char *print_path(const struct replay *replay, const struct sower_record *record)
+{
+    const char *directory = options_value(replay->options, "output");
+    char *path = NULL;
+    if (directory == NULL) {
+        return NULL;
+    }
+    if (asprintf(&path, "%s/%" PRIu64 "-%.*s.npy", directory, record->ledger, NAME_BYTES_MAX, record->name) <
+        0) {
+        return NULL;
+    }
+    for (char *c = path + strlen(directory) + 1; *c != '\0'; c++) {
+        bool plain = (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
+                     strchr("._-", *c) != NULL;
+        *c = plain ? *c : '_';
+    }
+    return path;
+}
+
+/* Makes the tensor of a request that its line fits. */
+static enum sow_exit make(struct replay *replay, const struct sower_record *record,
+                          const struct sower_request *request)
+{
+    struct sower_problem problem, differs = {.sentence = ""};
+    uint8_t digest[DERIVE_DIGEST_SIZE];
+    char *path = print_path(replay, record);
+    if (path == NULL && options_value(replay->options, "output") != NULL) {
+        return report_memory(replay->options);
+    }
+    bool made = derive_tensor(request, path, digest, &problem);
+    free(path);
+    if (!made) {
+        return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
+    }
+    uint64_t size = sower_shape_count(&request->draw.shape) * sower_dtype_size(request->draw.dtype);
+    enum sow_exit result = options_value(replay->options, "online") != NULL
+                               ? ask(replay, record, size, digest, &differs)
+                               : SOW_DONE;
+    if (result == SOW_DONE) {
+        print(replay, record, digest, differs.sentence[0] != '\0' ? differs.sentence : NULL);
+    }
+    return result;
+}
+
+static enum sow_exit replay_draw(struct replay *replay, const struct sower_record *record)
+{
+    struct sower_request request;
+    struct sower_problem problem;
+    bool known;
+    if (!sower_record_request(record, &replay->root, &request, &known, &problem)) {
+        if (problem.code == SOWER_PROBLEM_MEMORY) {
+            return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
+        }
+        print(replay, record, NULL, problem.sentence);
+        return SOW_DONE;
+    }
+    /* Where the root is not known the daemon is, if it is asked: it has to come to the same seed. */
+    if (!known && options_value(replay->options, "online") == NULL) {
+        print(replay, record, NULL, "root is of a key that is not here (--root-key-file)");
+        return SOW_DONE;
+    }
+    return make(replay, record, &request);
+}
+
+static bool take(void *context, const struct sower_record *record)
+{
+    struct replay *replay = context;
+    if (replay->line != 0 && record->ledger != replay->line) {
+        return true;
+    }
+    if (record->kind != SOWER_RECORD_DRAW) {
+        fprintf(stderr, "line %" PRIu64 " is of kind %s: there is nothing to make.\n", record->ledger,
+                sower_record_kind_name(record->kind));
+    } else {
+        replay->result = replay_draw(replay, record);
+    }
+    return replay->result == SOW_DONE && replay->line == 0;
+}
+
+static enum sow_exit replay_all(struct replay *replay, const char *path)
+{
+    struct records records = {.options = replay->options, .take = take, .context = replay};
+    enum records_end end = records_read(&records, path);
+    if (end == RECORDS_FAILED || replay->result != SOW_DONE) {
+        return end == RECORDS_FAILED ? records.result : replay->result;
+    }
+    if (end == RECORDS_WRONG) {
+        report_failure(replay->options, "%s: line %" PRIu64 " is none of a ledger. %s", records_name(path),
+                       records.count + 1, records.problem.sentence);
+        return records.problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
+    }
+    if (replay->line != 0 && end == RECORDS_DONE) {
+        report_failure(replay->options, "%s has no line %" PRIu64 ".", records_name(path), replay->line);
+        return SOW_REFUSED;
+    }
+    return replay->differs ? SOW_REFUSED : SOW_DONE;
+}
+
+static bool read_line_number(const struct options *options, uint64_t *line)
+{
+    const char *text = options_value(options, "line");
+    int64_t number = 0;
+    if (text != NULL && (!sower_text_integer(text, strlen(text), &number) || number < 1)) {
+        options_error(options, "--line must be the number of a line, at least 1; it is '%s'.", text);
+        return false;
+    }
+    *line = (uint64_t)number;
+    return true;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    struct replay replay = {.options = options};
+    struct sower_problem problem;
+    const char *path = options->operand != NULL ? options->operand : "-";
+    const char *directory = options_value(options, "output");
+    if (options->operand == NULL && isatty(STDIN_FILENO)) {
+        return options_error(options, "which lines? Name a file of them, or pipe them in.");
+    }
+    if (directory != NULL && access(directory, W_OK | X_OK) != 0) {
+        return options_error(options, "cannot write to the directory %s: %s.", directory, strerror(errno));
+    }
+    if (!read_line_number(options, &replay.line)) {
+        return SOW_USAGE;
+    }
+    if (!root_read(options, &replay.root, &problem)) {
+        return options_error(options, "%s", problem.sentence);
+    }
+    enum sow_exit result = replay_all(&replay, path);
+    sodium_memzero(&replay.root, sizeof replay.root);
+    return result;
+}
+
+const struct command command_replay = {
+    .name = "replay",
+    .summary = "make the tensors of ledger lines again",
+    .synopsis = "[FILE] [--line N] [-o DIRECTORY] [--online] [--root-key-file FILE]",
+    .description =
+        "Takes lines of the ledger, from FILE (an export, or the daemon's SQLite database) or from standard "
+        "input, and makes each tensor again, here: seed and draw id must come out as the line has them. "
+        "Prints line, name, the BLAKE2b-256 digest of the elements, and 'ok' or what differs. With --online "
+        "the daemon is asked for the same tensors, and everything is compared; a line that it refuses "
+        "differs, as one that drifts in an experiment that was pinned since.",
+    .examples = "  sow ledger -e exp-42 | sow replay\n"
+                "  sow replay ledger.ndjson --line 17 -o .\n"
+                "  sow replay ledger.ndjson --online\n",
+    .operand = "FILE",
+    .groups = GROUPS,
+    .run = run,
+};

@@ -1,0 +1,99 @@
+/* sow seed: the seed of an experiment, a trial or a tensor, derived here. */
+#include <string.h>
+
+#include <sodium.h>
+
+#include "client/sow/daemon/report.h"
+#include "client/sow/tensors/root.h"
+#include "proto/record.h"
+#include "proto/request.h"
+#include "proto/rootkey.h"
+
+static const struct option_rule SEED[] = {
+    {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes"},
+    {"trial", 't', "N", "the trial (default 0 where a name is given)"},
+    {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes"},
+    {0},
+};
+
+static const struct option_group SEED_OPTIONS = {"Whose seed", SEED};
+
+static const struct option_group *const GROUPS[] = {&SEED_OPTIONS, &root_options, &options_common, NULL};
+
+/* Checks and reads the names with the parser of requests. A seed knows neither shape nor initializer, and a
+ * request must have them: any will do. */
+static bool read_names(const struct options *options, const struct sower_seed *root,
+                       struct sower_request *request, struct sower_problem *problem)
+{
+    const char *const fields[][2] = {
+        {"experiment", options_value(options, "experiment")},
+        {"name", options_value(options, "name") != NULL ? options_value(options, "name") : "unnamed"},
+        {"shape", ""},
+        {"init", "zeros"},
+        {"trial", options_value(options, "trial")},
+    };
+    struct sower_pair pairs[sizeof fields / sizeof fields[0]];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (fields[i][1] != NULL) {
+            pairs[count++] =
+                (struct sower_pair){fields[i][0], strlen(fields[i][0]), fields[i][1], strlen(fields[i][1])};
+        }
+    }
+    json_t *object;
+    bool good = sower_request_fields_from_pairs(pairs, count, &object, problem) &&
+                sower_request_parse(object, true, root, request, problem);
+    json_decref(object);
+    return good;
+}
+
+/* The seed of what was named: as deep in the tree as the options go. */
+static struct sower_seed derive(const struct options *options, const struct sower_seed *root,
+                                const struct sower_request *request)
+{
+    if (options_value(options, "name") != NULL) {
+        return request->seed;
+    }
+    const char *experiment = request->draw.experiment;
+    struct sower_seed seed = sower_seed_experiment(root, experiment, strlen(experiment));
+    if (options_value(options, "trial") != NULL) {
+        seed = sower_seed_trial(&seed, request->draw.trial);
+    }
+    return seed;
+}
+
+static enum sow_exit run(const struct options *options)
+{
+    struct sower_seed root, seed;
+    struct sower_request request;
+    struct sower_problem problem;
+    char hex[SOWER_HEX_SIZE];
+    if (options_value(options, "experiment") == NULL) {
+        return options_error(options, "--experiment is missing.");
+    }
+    if (!root_read(options, &root, &problem)) {
+        return options_error(options, "%s", problem.sentence);
+    }
+    bool good = read_names(options, &root, &request, &problem);
+    if (good) {
+        seed = derive(options, &root, &request);
+        sower_hex(seed.bytes, hex);
+        puts(hex);
+    }
+    sodium_memzero(&root, sizeof root);
+    return good ? SOW_DONE : report_problem(options, &problem);
+}
+
+const struct command command_seed = {
+    .name = "seed",
+    .summary = "derive a seed, without a daemon",
+    .synopsis = "--experiment TEXT [--trial N] [--name TEXT] [--root-key-file FILE]",
+    .description = "Prints a seed as 64 hex digits: of the tensor named, without a name that of the trial, "
+                   "without a trial that of the experiment. Whoever holds a seed can derive everything below "
+                   "it and nothing else. No daemon is asked.",
+    .examples = "  sow seed -e exp-42 -n w\n"
+                "  sow seed -e exp-42 -t 7\n"
+                "  sow seed -e exp-42 --root-key-file ~/root.key\n",
+    .groups = GROUPS,
+    .run = run,
+};

@@ -1,0 +1,121 @@
+#include "client/sow/daemon/address.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+static const char DEFAULT_SERVER[] = "http://127.0.0.1:7697";
+
+char *address_join(char *text, const char *more)
+{
+    if (text == NULL || more == NULL) {
+        free(text);
+        return NULL;
+    }
+    char *longer = realloc(text, strlen(text) + strlen(more) + 1);
+    if (longer == NULL) {
+        free(text);
+        return NULL;
+    }
+    return strcat(longer, more);
+}
+
+static char *join_escaped(char *text, const char *bytes, size_t length)
+{
+    char *escaped = length == 0 ? curl_easy_escape(NULL, "", 0) : curl_easy_escape(NULL, bytes, (int)length);
+    text = address_join(text, escaped);
+    curl_free(escaped);
+    return text;
+}
+
+char *address_of_question(const char *base, const char *path, const struct sower_pair *pairs, size_t count)
+{
+    char *address = address_join(strdup(base), path);
+    for (size_t i = 0; i < count; i++) {
+        address = address_join(address, i == 0 ? "?" : "&");
+        address = join_escaped(address, pairs[i].key, pairs[i].key_length);
+        address = address_join(address, "=");
+        address = join_escaped(address, pairs[i].value, pairs[i].value_length);
+    }
+    return address;
+}
+
+static const char *server_of(const struct options *options)
+{
+    const char *server = options_value(options, "server");
+    if (server == NULL) {
+        server = getenv("SOW_SERVER");
+    }
+    return server != NULL && *server != '\0' ? server : DEFAULT_SERVER;
+}
+
+static void drop_last_slashes(char *url)
+{
+    for (size_t length = strlen(url); length > 0 && url[length - 1] == '/'; length--) {
+        url[length - 1] = '\0';
+    }
+}
+
+/* A copy of the URL, or NULL. */
+static char *copy_url(CURLU *url, CURLUcode *code)
+{
+    char *text = NULL, *copy = NULL;
+    *code = curl_url_get(url, CURLUPART_URL, &text, 0);
+    if (*code == CURLUE_OK) {
+        drop_last_slashes(text);
+        copy = strdup(text);
+        *code = copy == NULL ? CURLUE_OUT_OF_MEMORY : CURLUE_OK;
+    }
+    curl_free(text);
+    return copy;
+}
+
+/* Whether the URL has neither a query nor a fragment. */
+static CURLUcode check_place(CURLU *url)
+{
+    char *part = NULL;
+    CURLUcode code = curl_url_get(url, CURLUPART_QUERY, &part, 0);
+    if (code == CURLUE_NO_QUERY) {
+        code = curl_url_get(url, CURLUPART_FRAGMENT, &part, 0);
+    }
+    curl_free(part);
+    return code == CURLUE_NO_FRAGMENT ? CURLUE_OK : code == CURLUE_OK ? CURLUE_BAD_QUERY : code;
+}
+
+/* The form for messages, of which user and password are no part. */
+static CURLUcode show(CURLU *url, char shown[ADDRESS_SIZE])
+{
+    CURLUcode code = curl_url_set(url, CURLUPART_USER, NULL, 0);
+    code = code == CURLUE_OK ? curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) : code;
+    char *plain = code == CURLUE_OK ? copy_url(url, &code) : NULL;
+    snprintf(shown, ADDRESS_SIZE, "%s", plain != NULL ? plain : "the daemon");
+    free(plain);
+    return code;
+}
+
+bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE])
+{
+    const char *server = server_of(options);
+    CURLU *url = curl_url();
+    CURLUcode code = CURLUE_OUT_OF_MEMORY;
+    *base = NULL;
+    snprintf(shown, ADDRESS_SIZE, "%s", server);
+    if (url != NULL) {
+        code = curl_url_set(url, CURLUPART_URL, server, CURLU_GUESS_SCHEME);
+        code = code == CURLUE_OK ? check_place(url) : code;
+    }
+    if (code == CURLUE_OK) {
+        *base = copy_url(url, &code);
+    }
+    if (code == CURLUE_OK) {
+        code = show(url, shown);
+    }
+    curl_url_cleanup(url);
+    if (code != CURLUE_OK) {
+        free(*base);
+        *base = NULL;
+    }
+    return code != CURLUE_OUT_OF_MEMORY;
+}

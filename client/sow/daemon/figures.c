@@ -1,0 +1,59 @@
+#include "client/sow/daemon/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json.h"
+
+enum { HASH_LENGTH = 64, SHOWN_LENGTH = 120 };
+
+static const double REAL_TOLERANCE = 1e-9;
+
+static bool is_same(const json_t *found, const json_t *wanted)
+{
+    if (!json_is_real(wanted) || !json_is_number(found)) {
+        return json_equal(found, wanted);
+    }
+    double a = json_number_value(found), b = json_real_value(wanted);
+    return fabs(a - b) <= REAL_TOLERANCE * fmax(fabs(a), fabs(b));
+}
+
+bool figures_fit(const json_t *found, const json_t *wanted, char reason[FIGURES_REASON_SIZE])
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)wanted, key, value)
+    {
+        const json_t *came = json_object_get(found, key);
+        if (is_same(came, value)) {
+            continue;
+        }
+        char *shown = came != NULL ? sower_json_text(came, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        char *must = sower_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        snprintf(reason, FIGURES_REASON_SIZE, "with \"%s\": %.*s, where %.*s must stand", key, SHOWN_LENGTH,
+                 shown != NULL ? shown : "nothing", SHOWN_LENGTH, must != NULL ? must : "something else");
+        free(shown);
+        free(must);
+        return false;
+    }
+    return true;
+}
+
+bool figures_is_hash(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && json_string_length(value) == HASH_LENGTH &&
+           strspn(text, "0123456789abcdef") == HASH_LENGTH;
+}
+
+bool figures_is_line(const json_t *value)
+{
+    return json_is_integer(value) && json_integer_value(value) > 0;
+}
+
+bool figures_may_be_line(const json_t *value)
+{
+    return value == NULL || json_is_null(value) || figures_is_line(value);
+}

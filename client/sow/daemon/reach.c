@@ -1,0 +1,149 @@
+#include "client/sow/daemon/reach.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/sow/daemon/address.h"
+#include "client/sow/daemon/http.h"
+#include "proto/text.h"
+#include "proto/version.h"
+
+enum { CONNECT_SECONDS = 10, SECONDS_MAX = 86400 };
+
+static const struct option_rule SERVER[] = {
+    {"server", 'S', "URL", "the daemon's address (default: SOW_SERVER, else http://127.0.0.1:7697)"},
+    {"ca-file", 0, "FILE",
+     "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
+    {"retry-seconds", 0, "N",
+     "wait so long for a daemon that is busy or restarts (default 60; 0: not at all)"},
+    {"stall-seconds", 0, "N", "leave a server that sends nothing for so long (default 300; 0: never)"},
+    {0},
+};
+
+const struct option_group http_options = {"The daemon", SERVER};
+
+static const struct {
+    const char *name, *fault;
+    double seconds;
+} TIMES[] = {
+    {"retry-seconds", "--retry-seconds takes a whole number from 0 to 86400.", 60},
+    {"stall-seconds", "--stall-seconds takes a whole number from 0 to 86400.", 300},
+};
+
+enum { TIME_COUNT = sizeof TIMES / sizeof TIMES[0] };
+
+/* Reads a number of seconds; false when it is none. */
+static bool read_seconds(const char *text, double *seconds)
+{
+    int64_t number;
+    bool good = sower_text_integer(text, strlen(text), &number) && number >= 0 && number <= SECONDS_MAX;
+    *seconds = good ? (double)number : 0;
+    return good;
+}
+
+double reach_seconds(const struct options *options, const char *name)
+{
+    const char *text = options_value(options, name);
+    double seconds = 0;
+    for (size_t i = 0; i < TIME_COUNT && text == NULL; i++) {
+        seconds = strcmp(TIMES[i].name, name) == 0 ? TIMES[i].seconds : seconds;
+    }
+    if (text != NULL) {
+        read_seconds(text, &seconds); /* reach_check has told what is none */
+    }
+    return seconds;
+}
+
+const char *reach_check(const struct options *options)
+{
+    const char *file = options_value(options, "ca-file");
+    double seconds;
+    for (size_t i = 0; i < TIME_COUNT; i++) {
+        const char *text = options_value(options, TIMES[i].name);
+        if (text != NULL && !read_seconds(text, &seconds)) {
+            return TIMES[i].fault;
+        }
+    }
+    return file != NULL && access(file, R_OK) != 0 ? "--ca-file names a file that cannot be read." : NULL;
+}
+
+/* An environment variable that is set and not empty, or NULL. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* Whose word is taken for a certificate, as curl(1) finds it; by default the system's authorities. */
+static CURLcode set_trust(CURL *curl, const struct options *options)
+{
+    const char *file = options_value(options, "ca-file"), *directory = NULL;
+    CURLcode code = CURLE_OK;
+    file = file != NULL ? file : environment("CURL_CA_BUNDLE");
+    if (file == NULL) {
+        file = environment("SSL_CERT_FILE");
+        directory = environment("SSL_CERT_DIR");
+    }
+    if (file != NULL) {
+        code = curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+        code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, file) : code;
+    }
+    if (directory != NULL && code == CURLE_OK) {
+        code = curl_easy_setopt(curl, CURLOPT_CAPATH, directory);
+        code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, directory) : code;
+    }
+    return code;
+}
+
+/* What is not asked through a proxy: loopback, and what the environment exempts. */
+static char *make_proxy_exemptions(void)
+{
+    static const char LOOPBACK[] = "localhost,127.0.0.1,::1";
+    const char *set = getenv("no_proxy") != NULL ? getenv("no_proxy") : getenv("NO_PROXY");
+    if (set == NULL || *set == '\0') {
+        return strdup(LOOPBACK);
+    }
+    if (strcmp(set, "*") == 0) {
+        return strdup(set);
+    }
+    return address_join(address_join(strdup(LOOPBACK), ","), set);
+}
+
+/* A peer that has died is found out by TCP's own probes as well. */
+CURLcode reach_set(CURL *curl, const struct options *options, const char *url)
+{
+    char *exemptions = make_proxy_exemptions();
+    CURLcode code = exemptions == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
+    /* an experiment may be called ".." */
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) : code;
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") : code;
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOPROXY, exemptions) : code;
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_USERAGENT, "sow/" SOWER_VERSION) : code;
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS) : code;
+    code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) : code;
+    free(exemptions);
+    return code == CURLE_OK ? set_trust(curl, options) : code;
+}
+
+/* The port of a server's address. */
+static long port_of(const char *base)
+{
+    char *port = NULL;
+    CURLU *url = curl_url();
+    long number = 0;
+    if (url != NULL && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
+        number = atol(port);
+    }
+    curl_free(port);
+    curl_url_cleanup(url);
+    return number;
+}
+
+bool reach_is_proxied(CURL *curl, const char *base)
+{
+    long port = 0;
+    curl_easy_getinfo(curl, CURLINFO_PRIMARY_PORT, &port);
+    return port > 0 && port != port_of(base);
+}

@@ -1,0 +1,271 @@
+#include "client/sow/ledger/audit.h"
+
+#include <inttypes.h>
+#include <search.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+/* Digits of a writer's key that name it in a sentence. */
+#define WRITER "%.16s\u2026"
+
+static bool refuse(struct sower_problem *problem, const char *sentence, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool refuse(struct sower_problem *problem, const char *sentence, ...)
+{
+    char told[sizeof problem->sentence];
+    va_list arguments;
+    va_start(arguments, sentence);
+    vsnprintf(told, sizeof told, sentence, arguments);
+    va_end(arguments);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "%s", told);
+}
+
+static int compare(const void *one, const void *other)
+{
+    const struct audit_chain *a = one, *b = other;
+    return memcmp(a->end.writer, b->end.writer, sizeof a->end.writer);
+}
+
+/* A chain that begins; NULL when memory runs out. */
+static struct audit_chain *begin_chain(struct audit *audit, const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    struct audit_chain *chain = calloc(1, sizeof *chain);
+    if (chain == NULL) {
+        return NULL;
+    }
+    memcpy(chain->end.writer, writer, sizeof chain->end.writer);
+    for (size_t i = 0; i < audit->head_count; i++) {
+        chain->kept[i] = sower_head_find(&audit->heads[i]->head, writer);
+    }
+    if (tsearch(chain, &audit->chains, compare) == NULL) {
+        free(chain);
+        return NULL;
+    }
+    audit->chain_count++;
+    return chain;
+}
+
+static struct audit_chain *find_chain(const struct audit *audit, const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    struct audit_chain key;
+    memcpy(key.end.writer, writer, sizeof key.end.writer);
+    void *found = tfind(&key, &audit->chains, compare);
+    return found != NULL ? *(struct audit_chain **)found : NULL;
+}
+
+/* The chain of a line's writer; NULL when memory runs out. */
+static struct audit_chain *chain_of(struct audit *audit, const struct sower_record *record)
+{
+    const uint8_t *writer = record->place.writer;
+    if (audit->latest == NULL || memcmp(audit->latest->end.writer, writer, SOWER_WRITER_SIZE) != 0) {
+        struct audit_chain *found = find_chain(audit, writer);
+        audit->latest = found != NULL ? found : begin_chain(audit, writer);
+    }
+    return audit->latest;
+}
+
+static bool check_number(struct audit *audit, const struct sower_record *record,
+                         struct sower_problem *problem)
+{
+    uint64_t expected = audit->lines + 1;
+    if (record->ledger > expected) {
+        audit->sought = expected;
+        return refuse(problem, "line %" PRIu64 " is missing: line %" PRIu64 " stands in its place.", expected,
+                      record->ledger);
+    }
+    return record->ledger == expected ||
+           refuse(problem, "a second line %" PRIu64 " was inserted behind line %" PRIu64 ".", record->ledger,
+                  audit->lines);
+}
+
+static bool check_sequence(const struct audit_chain *chain, const struct sower_record *record,
+                           struct sower_problem *problem)
+{
+    uint64_t expected = chain->end.sequence + 1;
+    char writer[SOWER_HEX_SIZE];
+    sower_hex(chain->end.writer, writer);
+    if (record->place.sequence == expected) {
+        return true;
+    }
+    return record->place.sequence > expected
+               ? refuse(problem,
+                        "line %" PRIu64 " is out of order: it is number %" PRIu64 " of the chain of " WRITER
+                        ", whose number %" PRIu64 " is missing before it.",
+                        record->ledger, record->place.sequence, writer, expected)
+               : refuse(problem,
+                        "line %" PRIu64 " was inserted or is out of order: it is number %" PRIu64
+                        " of the chain of " WRITER ", which has come to %" PRIu64 " before it.",
+                        record->ledger, record->place.sequence, writer, chain->end.sequence);
+}
+
+static bool check_link(const struct audit_chain *chain, const struct sower_record *record,
+                       struct sower_problem *problem)
+{
+    uint8_t link[SOWER_LINK_SIZE];
+    sower_chain_link(record, chain->end.link, link);
+    if (memcmp(link, record->place.link, sizeof link) == 0) {
+        return true;
+    }
+    return chain->end.sequence == 0
+               ? refuse(problem, "line %" PRIu64 " was changed: its link is not what it comes to.",
+                        record->ledger)
+               : refuse(problem,
+                        "line %" PRIu64 " was changed: its link is not what it comes to behind line %" PRIu64
+                        ", the one before it in its chain.",
+                        record->ledger, chain->ledger);
+}
+
+/* Whether the line is where a kept head has it, or does not have it. */
+static bool check_head(const struct audit_head *kept, const struct sower_link *end,
+                       const struct sower_record *record, struct sower_problem *problem)
+{
+    const struct sower_head *head = &kept->head;
+    uint64_t until = end != NULL ? end->sequence : 0; /* of the chain, by the head */
+    if (end != NULL && record->place.sequence == until &&
+        memcmp(end->link, record->place.link, SOWER_LINK_SIZE) != 0) {
+        return refuse(problem,
+                      "line %" PRIu64
+                      " does not fit %s: it, or lines before it in its chain, were changed, and "
+                      "their links made anew.",
+                      record->ledger, kept->name);
+    }
+    if (record->ledger <= head->ledger && record->place.sequence > until &&
+        (end != NULL || sower_head_is_whole(head))) {
+        return refuse(problem,
+                      "line %" PRIu64 " was inserted: %s was signed when there were %" PRIu64
+                      " lines, and it is none of them.",
+                      record->ledger, kept->name, head->ledger);
+    }
+    return record->ledger <= head->ledger || record->place.sequence > until ||
+           refuse(problem,
+                  "line %" PRIu64 " is out of order: by %s it is one of the first %" PRIu64 " lines.",
+                  record->ledger, kept->name, head->ledger);
+}
+
+/* Whether a draw's line is true in itself. */
+static bool check_draw(struct audit *audit, const struct sower_record *record, struct sower_problem *problem)
+{
+    struct sower_problem reason;
+    bool known;
+    if (!sower_judge_draw(&audit->judge, record, &known, &reason)) {
+        return reason.code == SOWER_PROBLEM_MEMORY
+                   ? sower_problem_memory(problem)
+                   : refuse(problem, "line %" PRIu64 " is not true, though its link fits: %s", record->ledger,
+                            reason.sentence);
+    }
+    audit->draws++;
+    audit->foreign += !known;
+    return true;
+}
+
+bool audit_line(struct audit *audit, const struct sower_record *record, struct sower_problem *problem)
+{
+    if (!check_number(audit, record, problem)) {
+        return false;
+    }
+    struct audit_chain *chain = chain_of(audit, record);
+    if (chain == NULL) {
+        return sower_problem_memory(problem);
+    }
+    bool fits = check_sequence(chain, record, problem) && check_link(chain, record, problem);
+    for (size_t i = 0; i < audit->head_count && fits; i++) {
+        fits = check_head(audit->heads[i], chain->kept[i], record, problem);
+    }
+    if (!fits || (record->kind == SOWER_RECORD_DRAW && !check_draw(audit, record, problem))) {
+        return false;
+    }
+    chain->end = record->place;
+    chain->ledger = record->ledger;
+    audit->lines++;
+    return true;
+}
+
+bool audit_end(struct audit *audit, const struct sower_link *end, struct sower_problem *problem)
+{
+    static const struct sower_link nothing;
+    char writer[SOWER_HEX_SIZE];
+    const struct audit_chain *chain = find_chain(audit, end->writer);
+    const struct sower_link *found = chain != NULL ? &chain->end : &nothing;
+    sower_hex(end->writer, writer);
+    if (end->sequence > found->sequence) {
+        return refuse(problem,
+                      "line %" PRIu64 " is missing: by the database the chain of " WRITER
+                      " goes on to number %" PRIu64 ", and it ends with %" PRIu64 ".",
+                      audit->lines + 1, writer, end->sequence, found->sequence);
+    }
+    return (end->sequence == found->sequence && memcmp(end->link, found->link, sizeof found->link) == 0) ||
+           refuse(problem,
+                  "line %" PRIu64 " was inserted or changed: by the database the chain of " WRITER
+                  " ends with number %" PRIu64 " and another link.",
+                  chain != NULL ? chain->ledger : audit->lines, writer, end->sequence);
+}
+
+/* Whether all that a head has was there. */
+static bool check_reached(const struct audit *audit, const struct audit_head *kept,
+                          struct sower_problem *problem)
+{
+    if (audit->lines < kept->head.ledger) {
+        return refuse(problem,
+                      "line %" PRIu64
+                      " is missing: the lines end before it, and %s was signed when there were "
+                      "%" PRIu64 ".",
+                      audit->lines + 1, kept->name, kept->head.ledger);
+    }
+    for (size_t i = 0; i < kept->head.count; i++) {
+        const struct sower_link *end = &kept->head.chains[i];
+        const struct audit_chain *chain = find_chain(audit, end->writer);
+        uint64_t reached = chain != NULL ? chain->end.sequence : 0;
+        if (reached < end->sequence) {
+            char writer[SOWER_HEX_SIZE];
+            sower_hex(end->writer, writer);
+            return refuse(problem,
+                          "number %" PRIu64 " of the chain of " WRITER
+                          " is missing: by %s there were %" PRIu64 ".",
+                          reached + 1, writer, kept->name, end->sequence);
+        }
+    }
+    return true;
+}
+
+bool audit_finish(struct audit *audit, struct sower_problem *problem)
+{
+    for (size_t i = 0; i < audit->head_count; i++) {
+        if (!check_reached(audit, audit->heads[i], problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What a walk over the tree hands on. */
+struct walk {
+    void (*visit)(void *context, const struct audit_chain *chain);
+    void *context;
+};
+
+static void visit_node(const void *node, VISIT which, void *closure)
+{
+    const struct walk *walk = closure;
+    if (which == postorder || which == leaf) {
+        walk->visit(walk->context, *(struct audit_chain *const *)node);
+    }
+}
+
+void audit_visit(const struct audit *audit, void (*visit)(void *context, const struct audit_chain *chain),
+                 void *context)
+{
+    struct walk walk = {visit, context};
+    twalk_r(audit->chains, visit_node, &walk);
+}
+
+void audit_free(struct audit *audit)
+{
+    tdestroy(audit->chains, free);
+    audit->chains = NULL;
+    sodium_memzero(&audit->judge.root, sizeof audit->judge.root);
+}

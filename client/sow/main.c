@@ -1,0 +1,133 @@
+/* sow: starting weights on the command line. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <sodium.h>
+
+#include "client/sow/options.h"
+#include "client/sow/terminal/cleanup.h"
+#include "client/sow/terminal/terminal.h"
+#include "core/draw.h"
+#include "core/edit_distance.h"
+#include "core/environment.h"
+#include "proto/standard_files.h"
+#include "proto/version.h"
+
+static const struct command *const COMMANDS[] = {
+    &command_get,    &command_model,        &command_plan,          &command_trial,  &command_seed,
+    &command_ledger, &command_ledger_head,  &command_ledger_verify, &command_replay, &command_experiments,
+    &command_pin,    &command_initializers, &command_recipes,       &command_stats,
+};
+
+enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
+
+static void print_help(FILE *file)
+{
+    fputs("usage: sow COMMAND [option …]\n\nStarting weights for neural networks, the same bits everywhere, "
+          "from a sowerd daemon.\n\nCommands:\n",
+          file);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(file, "  %-14s", COMMANDS[i]->name);
+        terminal_wrap(file, COMMANDS[i]->summary, 16);
+    }
+    fputs("\n'sow COMMAND --help' shows the options of a command, with examples. 'sow --version' says the "
+          "version.\nThe daemon's address is that of --server, else of SOW_SERVER, else "
+          "http://127.0.0.1:7697.\n",
+          file);
+}
+
+/* How many of the words a command's name takes; 0: they are no such command. */
+static int count_words(const struct command *command, int count, char **words)
+{
+    size_t first = strlen(words[0]);
+    if (strcmp(command->name, words[0]) == 0) {
+        return 1;
+    }
+    return count > 1 && strncmp(command->name, words[0], first) == 0 && command->name[first] == ' ' &&
+                   strcmp(command->name + first + 1, words[1]) == 0
+               ? 2
+               : 0;
+}
+
+/* The command that the words begin with, of two the one with the longer name; *taken is how many it takes. */
+static const struct command *find_command(int count, char **words, int *taken)
+{
+    const struct command *found = NULL;
+    *taken = 0;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        int takes = count_words(COMMANDS[i], count, words);
+        if (takes > *taken) {
+            *taken = takes;
+            found = COMMANDS[i];
+        }
+    }
+    return found;
+}
+
+static enum sow_exit tell_unknown(const char *word)
+{
+    char question[SOWER_QUESTION_SIZE];
+    struct sower_nearest nearest = {.name = word};
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        sower_nearest_try(&nearest, COMMANDS[i]->name);
+    }
+    sower_nearest_question(nearest.found, "'", "'", question);
+    fputs("sow: there is no command '", stderr);
+    terminal_print(stderr, word);
+    fprintf(stderr, "'%s\nTry 'sow --help'.\n", question);
+    return SOW_USAGE;
+}
+
+static enum sow_exit run(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        print_help(stdout);
+        return SOW_DONE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("sow %s, spec %d\n", SOWER_VERSION, SOWER_SPEC);
+        return SOW_DONE;
+    }
+    if (argc < 2) {
+        print_help(stderr);
+        return SOW_USAGE;
+    }
+    int taken;
+    const struct command *command = find_command(argc - 1, argv + 1, &taken);
+    struct options options;
+    if (command == NULL) {
+        return tell_unknown(word);
+    }
+    if (!options_parse(command, argc - taken, argv + taken, &options)) {
+        return SOW_USAGE;
+    }
+    if (options_value(&options, "help") != NULL) {
+        options_help(command, stdout);
+        return SOW_DONE;
+    }
+    return command->run(&options);
+}
+
+int main(int argc, char **argv)
+{
+    sower_environment_set(); /* every thread is started below, and inherits it */
+    sower_standard_files_take();
+    setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: a decimal point is a point */
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        fputs("sow: libsodium or libcurl cannot start.\n", stderr);
+        return SOW_TRANSPORT;
+    }
+    cleanup_install();
+    enum sow_exit result = run(argc, argv);
+    curl_global_cleanup();
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "sow: cannot write standard output: %s.\n", strerror(errno));
+        result = result == SOW_DONE ? SOW_TRANSPORT : result;
+    }
+    return (int)result;
+}

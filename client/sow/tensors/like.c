@@ -1,0 +1,179 @@
+#include "client/sow/tensors/like.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/json.h"
+#include "proto/safetensors.h"
+
+static bool fail(const char *path, struct sower_problem *problem)
+{
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "%s cannot be read: %s.", path,
+                             errno != 0 ? strerror(errno) : "it is cut short");
+}
+
+static bool read_bytes(int file, const char *path, void *bytes, size_t size, struct sower_problem *problem)
+{
+    char *at = bytes;
+    ssize_t count = 1;
+    errno = 0;
+    while (size > 0 && (count > 0 || (count < 0 && errno == EINTR))) {
+        count = read(file, at, size);
+        at += count > 0 ? count : 0;
+        size -= count > 0 ? (size_t)count : 0;
+    }
+    return size == 0 || fail(path, problem);
+}
+
+/* The header of an open file of `size` bytes. */
+static bool read_header(int file, const char *path, uint64_t size, struct sower_buffer *tensors,
+                        json_t *left_out, struct sower_problem *problem)
+{
+    uint8_t bytes[SOWER_SAFETENSORS_LENGTH_SIZE] = {0};
+    size_t length;
+    if (size >= sizeof bytes && !read_bytes(file, path, bytes, sizeof bytes, problem)) {
+        return false;
+    }
+    if (!sower_safetensors_length(bytes, size, &length, problem)) {
+        return false;
+    }
+    char *header = malloc(length + 1);
+    bool read = header != NULL ? read_bytes(file, path, header, length, problem) &&
+                                     sower_safetensors_read(header, length, size - sizeof bytes - length,
+                                                            tensors, left_out, problem)
+                               : sower_problem_memory(problem);
+    free(header);
+    return read;
+}
+
+static bool read_file(const char *path, struct sower_buffer *tensors, json_t *left_out,
+                      struct sower_problem *problem)
+{
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    bool read = file >= 0 && fstat(file, &status) == 0
+                    ? read_header(file, path, (uint64_t)status.st_size, tensors, left_out, problem)
+                    : fail(path, problem);
+    if (file >= 0) {
+        close(file);
+    }
+    return read;
+}
+
+/* The file of that name beside the index; a name that leads elsewhere is refused. */
+static bool beside(const char *index, const char *name, char path[PATH_MAX], struct sower_problem *problem)
+{
+    const char *slash = strrchr(index, '/');
+    int length = slash == NULL ? 0 : (int)(slash - index) + 1;
+    if (strchr(name, '/') != NULL || name[0] == '\0' ||
+        snprintf(path, PATH_MAX, "%.*s%s", length, index, name) >= PATH_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                                 "The index names \"%.100s\", which is no file beside it.", name);
+    }
+    return true;
+}
+
+/* Each file that the index names, once, in the order in which they first come. */
+static bool read_files(const char *path, const json_t *map, struct sower_buffer *tensors, json_t *left_out,
+                       struct sower_problem *problem)
+{
+    json_t *seen = json_object(), *value;
+    const char *key;
+    char file[PATH_MAX];
+    bool read = seen != NULL || sower_problem_memory(problem);
+    json_object_foreach((json_t *)map, key, value)
+    {
+        const char *name = json_is_string(value) ? json_string_value(value) : "";
+        if (!read || json_object_get(seen, name) != NULL) {
+            continue;
+        }
+        read = beside(path, name, file, problem) && read_file(file, tensors, left_out, problem) &&
+               (json_object_set_new(seen, name, json_true()) == 0 || sower_problem_memory(problem));
+    }
+    json_decref(seen);
+    return read;
+}
+
+/* The files must hold the tensors that the index names, and no others. */
+static bool check_names(const struct sower_buffer *tensors, const json_t *left_out, const json_t *map,
+                        struct sower_problem *problem)
+{
+    struct sower_buffer text = {0};
+    sower_buffer_text(&text, "[");
+    sower_buffer_bytes(&text, tensors->text, tensors->length);
+    sower_buffer_text(&text, "]");
+    json_error_t error;
+    json_t *list = text.failed ? NULL : sower_json_load(text.text, text.length, 0, &error), *tensor;
+    size_t i;
+    bool same = list != NULL && json_array_size(list) + json_array_size(left_out) == json_object_size(map);
+    json_array_foreach(list, i, tensor)
+    {
+        same = same && json_object_get(map, json_string_value(json_object_get(tensor, "name"))) != NULL;
+    }
+    bool memory = text.failed || (list == NULL && json_error_code(&error) == json_error_out_of_memory);
+    json_decref(list);
+    sower_buffer_free(&text);
+    if (memory) {
+        return sower_problem_memory(problem);
+    }
+    return same || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                                     "The files do not hold the tensors that their index names.");
+}
+
+/* The JSON of a file; NULL with a problem. */
+static json_t *load(const char *path, struct sower_problem *problem)
+{
+    struct sower_buffer text = {0};
+    json_t *json = NULL;
+    json_error_t error;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || !sower_buffer_read(&text, file, SIZE_MAX)) {
+        fail(path, problem);
+        goto out;
+    }
+    if (!text.failed) {
+        json = sower_json_load(text.text, text.length, JSON_REJECT_DUPLICATES, &error);
+    }
+    if (text.failed || (json == NULL && json_error_code(&error) == json_error_out_of_memory)) {
+        sower_problem_memory(problem);
+    } else if (json == NULL) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "%s is no index of safetensors files: %s.",
+                          path, error.text);
+    }
+out:
+    if (file >= 0) {
+        close(file);
+    }
+    sower_buffer_free(&text);
+    return json;
+}
+
+static bool read_index(const char *path, struct sower_buffer *tensors, json_t *left_out,
+                       struct sower_problem *problem)
+{
+    json_t *index = load(path, problem);
+    const json_t *map = json_object_get(index, "weight_map");
+    bool read = json_is_object(map) && read_files(path, map, tensors, left_out, problem) &&
+                check_names(tensors, left_out, map, problem);
+    if (index != NULL && !json_is_object(map)) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                          "%s is no index of safetensors files: it has no weight_map.", path);
+    }
+    json_decref(index);
+    return read;
+}
+
+bool like_read(const char *path, struct sower_buffer *tensors, json_t *left_out,
+               struct sower_problem *problem)
+{
+    size_t length = strlen(path);
+    bool is_index = length > 5 && strcmp(path + length - 5, ".json") == 0;
+    return is_index ? read_index(path, tensors, left_out, problem)
+                    : read_file(path, tensors, left_out, problem);
+}

@@ -1,0 +1,310 @@
+#include "server/base/connections.h"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    GRACE = 500,       /* milliseconds that nobody who waits makes way in: its request may be on its way */
+    BEGINNING = 60000, /* milliseconds after which one that has not begun will not begin */
+    COARSE = 100,      /* the kernel's times of arrival are this exact and better */
+    PHASE_BITS = 3,
+    PHASE_MASK = (1 << PHASE_BITS) - 1,
+};
+
+struct sower_connection {
+    struct sower_connection *next, **place;
+    uint64_t client;
+    void *work; /* for the thread that serves it alone */
+    int file;
+    /* guarded by the lock */
+    bool begun;            /* its descriptor may be touched */
+    bool shut;             /* it was shut down, and counts no more */
+    _Atomic int64_t since; /* milliseconds of CLOCK_MONOTONIC, and in the lowest bits the phase */
+};
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum sower_phase phase_of(int64_t state)
+{
+    return (enum sower_phase)(state & PHASE_MASK);
+}
+
+static int64_t time_of(int64_t state)
+{
+    return state >> PHASE_BITS;
+}
+
+static bool makes_way(int64_t state)
+{
+    return phase_of(state) <= SOWER_PHASE_HEADERS;
+}
+
+uint64_t sower_connection_client(const struct sower_connection *connection)
+{
+    return connection->client;
+}
+
+void sower_connection_set_work(struct sower_connection *connection, void *work)
+{
+    connection->work = work;
+}
+
+void *sower_connection_work(const struct sower_connection *connection)
+{
+    return connection->work;
+}
+
+void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase)
+{
+    atomic_store_explicit(&connection->since, milliseconds() << PHASE_BITS | (int64_t)phase,
+                          memory_order_relaxed);
+}
+
+static void shut_down(struct sower_connection *connection)
+{
+    connection->shut = true;
+    (void)shutdown(connection->file, SHUT_RDWR);
+}
+
+static bool has_unread(const struct sower_connection *connection)
+{
+    int count = 0;
+    return ioctl(connection->file, SIOCINQ, &count) == 0 && count > 0;
+}
+
+/* What the kernel knows of a connection; nothing of a socket in the file system. */
+struct arrivals {
+    int64_t last; /* when the last bytes arrived */
+    bool ended;   /* the other side sends no more */
+};
+
+static struct arrivals arrivals_of(const struct sower_connection *connection, int64_t now)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    if (getsockopt(connection->file, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+        return (struct arrivals){0, false};
+    }
+    return (struct arrivals){now - (int64_t)info.tcpi_last_data_recv, info.tcpi_state == TCP_CLOSE_WAIT};
+}
+
+/* Bytes of a request line that is not complete are seen by nobody but the kernel. */
+static void notice_first_bytes(struct sower_connection *connection, const struct arrivals *arrivals,
+                               int64_t *state, int64_t now)
+{
+    if (phase_of(*state) == SOWER_PHASE_WAITING && arrivals->last > time_of(*state) + COARSE) {
+        int64_t headers = now << PHASE_BITS | SOWER_PHASE_HEADERS;
+        if (atomic_compare_exchange_strong(&connection->since, state, headers)) {
+            *state = headers;
+        }
+    }
+}
+
+/* Whether a request can never be complete. libmicrohttpd does not always notice: it takes a read that is
+ * shorter than its buffer for the last one, also when an end lay behind it. */
+static bool is_cut_short(const struct sower_connection *connection, const struct arrivals *arrivals,
+                         int64_t state, int64_t now)
+{
+    return arrivals->ended && now - time_of(state) >= GRACE && !has_unread(connection);
+}
+
+static bool is_late(const struct sower_connection_limits *limits, int64_t state, int64_t now)
+{
+    const uint64_t seconds[] = {[SOWER_PHASE_NEW] = limits->header_seconds,
+                                [SOWER_PHASE_WAITING] = limits->idle_seconds,
+                                [SOWER_PHASE_HEADERS] = limits->header_seconds,
+                                [SOWER_PHASE_BODY] = limits->request_seconds};
+    return now - time_of(state) > (int64_t)seconds[phase_of(state)] * 1000;
+}
+
+/* The lock is held. */
+static void take_out(struct sower_connections *connections, struct sower_connection *connection)
+{
+    *connection->place = connection->next;
+    if (connection->next != NULL) {
+        connection->next->place = connection->place;
+    }
+    connections->open--;
+    free(connection);
+}
+
+/* The lock is held. */
+static void look_at(struct sower_connections *connections, struct sower_connection *connection, int64_t now)
+{
+    int64_t state = atomic_load(&connection->since);
+    if (!connection->begun) { /* libmicrohttpd had no memory for it, and says nothing then */
+        if (now - time_of(state) > BEGINNING) {
+            take_out(connections, connection);
+        }
+        return;
+    }
+    if (connection->shut || phase_of(state) == SOWER_PHASE_ANSWERING) {
+        return;
+    }
+    const struct arrivals arrivals = arrivals_of(connection, now);
+    notice_first_bytes(connection, &arrivals, &state, now);
+    if (is_late(&connections->limits, state, now) || is_cut_short(connection, &arrivals, state, now)) {
+        shut_down(connection);
+    }
+}
+
+void sower_connections_tick(struct sower_connections *connections, int64_t now)
+{
+    pthread_mutex_lock(&connections->lock);
+    for (struct sower_connection *at = connections->first, *next; at != NULL; at = next) {
+        next = at->next;
+        look_at(connections, at, now);
+    }
+    pthread_mutex_unlock(&connections->lock);
+}
+
+static bool tick(void *context)
+{
+    struct sower_connections *connections = context;
+    sower_connections_tick(connections, milliseconds());
+    pthread_mutex_lock(&connections->lock);
+    bool any = connections->first != NULL;
+    pthread_mutex_unlock(&connections->lock);
+    return any;
+}
+
+/* Counts who has places: all, and one client. */
+static void count(const struct sower_connections *connections, uint64_t client, uint64_t *all, uint64_t *own)
+{
+    *all = *own = 0;
+    for (const struct sower_connection *at = connections->first; at != NULL; at = at->next) {
+        *all += !at->shut;
+        *own += !at->shut && at->client == client;
+    }
+}
+
+/* The one that makes way: of a client, or of all for NULL. */
+static struct sower_connection *longest_waiting(const struct sower_connections *connections,
+                                                const uint64_t *client)
+{
+    struct sower_connection *longest = NULL;
+    int64_t least = milliseconds() - GRACE;
+    for (struct sower_connection *at = connections->first; at != NULL; at = at->next) {
+        int64_t state = atomic_load(&at->since);
+        if (at->begun && !at->shut && (client == NULL || at->client == *client) && makes_way(state) &&
+            time_of(state) <= least && !has_unread(at)) {
+            longest = at;
+            least = time_of(state);
+        }
+    }
+    return longest;
+}
+
+/* The lock is held. */
+static bool find_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd)
+{
+    uint64_t all, own;
+    count(connections, client, &all, &own);
+    bool at_share = own >= connections->limits.share;
+    *crowd = at_share                           ? SOWER_CROWD_SHARE
+             : all >= connections->limits.limit ? SOWER_CROWD_HOUSE
+                                                : SOWER_CROWD_NONE;
+    if (connections->open >= connections->limits.limit + SOWER_CONNECTIONS_RESERVE) {
+        return false; /* until those that were shut down are closed */
+    }
+    if (*crowd == SOWER_CROWD_NONE) {
+        return true;
+    }
+    struct sower_connection *longest = longest_waiting(connections, at_share ? &client : NULL);
+    if (longest != NULL) {
+        shut_down(longest);
+    }
+    return longest != NULL;
+}
+
+bool sower_connections_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd)
+{
+    pthread_mutex_lock(&connections->lock);
+    bool found = find_place(connections, client, crowd);
+    pthread_mutex_unlock(&connections->lock);
+    return found;
+}
+
+uint64_t sower_connections_count(struct sower_connections *connections, uint64_t client)
+{
+    uint64_t all, own;
+    pthread_mutex_lock(&connections->lock);
+    count(connections, client, &all, &own);
+    pthread_mutex_unlock(&connections->lock);
+    return own;
+}
+
+struct sower_connection *sower_connection_new(struct sower_connections *connections, int file,
+                                              uint64_t client)
+{
+    struct sower_connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        return NULL;
+    }
+    connection->file = file;
+    connection->client = client;
+    sower_connection_enter(connection, SOWER_PHASE_NEW);
+    pthread_mutex_lock(&connections->lock);
+    connection->next = connections->first;
+    connection->place = &connections->first;
+    if (connection->next != NULL) {
+        connection->next->place = &connection->next;
+    }
+    connections->first = connection;
+    connections->open++;
+    pthread_mutex_unlock(&connections->lock);
+    sower_ticker_wake(&connections->ticker);
+    return connection;
+}
+
+struct sower_connection *sower_connection_begin(struct sower_connections *connections, int file)
+{
+    pthread_mutex_lock(&connections->lock);
+    struct sower_connection *found = connections->first;
+    while (found != NULL && (found->begun || found->file != file)) {
+        found = found->next;
+    }
+    if (found != NULL) {
+        found->begun = true;
+    }
+    pthread_mutex_unlock(&connections->lock);
+    return found;
+}
+
+void sower_connection_end(struct sower_connections *connections, struct sower_connection *connection)
+{
+    pthread_mutex_lock(&connections->lock);
+    take_out(connections, connection);
+    pthread_mutex_unlock(&connections->lock);
+}
+
+bool sower_connections_start(struct sower_connections *connections,
+                             const struct sower_connection_limits *limits)
+{
+    *connections = (struct sower_connections){.limits = *limits};
+    pthread_mutex_init(&connections->lock, NULL);
+    if (sower_ticker_start(&connections->ticker, tick, connections)) {
+        return true;
+    }
+    pthread_mutex_destroy(&connections->lock);
+    return false;
+}
+
+void sower_connections_stop(struct sower_connections *connections)
+{
+    sower_ticker_stop(&connections->ticker);
+    while (connections->first != NULL) { /* those that libmicrohttpd had no memory for */
+        take_out(connections, connections->first);
+    }
+    pthread_mutex_destroy(&connections->lock);
+}

@@ -1,0 +1,94 @@
+/* /v1/ledger/head: how many lines there are and where each chain ends, signed by this daemon. */
+#include "server/handlers/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/head.h"
+#include "server/http/work.h"
+
+struct heading {
+    struct sower_work work; /* comes first: `run` gets a pointer to it */
+    struct sower_head head;
+};
+
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static bool add_chain(void *context, const struct sower_link *chain)
+{
+    struct sower_head *head = context;
+    if (head->count < SOWER_HEAD_CHAINS_MAX) {
+        head->chains[head->count++] = *chain;
+    }
+    return head->count < SOWER_HEAD_CHAINS_MAX;
+}
+
+static bool sign(struct sower_head *head, const struct sower_writer *writer, struct sower_problem *problem)
+{
+    struct sower_buffer text = {0};
+    sower_head_text(head, &text);
+    bool whole = !text.failed || sower_problem_memory(problem);
+    if (whole) {
+        sower_writer_sign(writer, text.text, text.length, head->signature);
+    }
+    sower_buffer_free(&text);
+    return whole;
+}
+
+static bool check_time(const struct sower_head *head, struct sower_problem *problem)
+{
+    return (head->time >= SOWER_RECORD_TIME_FIRST && head->time <= SOWER_RECORD_TIME_LAST) ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The head of the ledger cannot be signed now: the daemon's clock is not in the "
+                             "years 1000 to 9999. Set it right.");
+}
+
+static void run(struct sower_work *work)
+{
+    struct sower_head *head = &((struct heading *)work)->head;
+    const struct sower_server *server = work->exchange->server;
+    struct sower_store *store = sower_ledger_store(server->ledger);
+    memcpy(head->writer, server->writer.key, sizeof head->writer);
+    head->time = now();
+    work->done = check_time(head, &work->problem) &&
+                 store->methods->heads(store, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
+                                       &work->problem) &&
+                 sign(head, &server->writer, &work->problem);
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange)
+{
+    struct heading *heading = exchange->state;
+    return heading->work.done ? sower_reply_json(exchange, MHD_HTTP_OK, sower_head_json(&heading->head))
+                              : sower_work_refuse(&heading->work);
+}
+
+enum MHD_Result sower_handle_head(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    bool read =
+        json_object_size(fields) == 0 ||
+        sower_problem_set(&problem, SOWER_PROBLEM_INVALID, json_object_iter_key(json_object_iter(fields)),
+                          "/v1/ledger/head takes no fields.");
+    json_decref(fields);
+    if (!read) {
+        return sower_refuse(exchange, &problem);
+    }
+    struct heading *heading = calloc(1, sizeof *heading);
+    if (heading == NULL) {
+        return sower_reply_unavailable(exchange);
+    }
+    exchange->state = heading;
+    exchange->release = free;
+    return sower_work_read(&heading->work, exchange, run, reply);
+}

@@ -1,0 +1,53 @@
+/* /v1/initializers: the catalogue, or with ?name= one entry of it. */
+#include "server/handlers/handlers.h"
+
+#include <string.h>
+
+#include "core/catalogue.h"
+#include "core/edit_distance.h"
+#include "proto/documents.h"
+
+static bool read_name(const json_t *fields, const struct sower_entry **entry, struct sower_problem *problem)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        const char *name = json_string_value(value);
+        if (strcmp(key, "name") != 0) {
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
+                                     "There is no field \"%s\" here; there is name.", key);
+        }
+        if (name == NULL || name[0] == '\0') {
+            return sower_problem_set(
+                problem, SOWER_PROBLEM_INVALID, "name",
+                "The name is empty; it takes an initializer's name, for example he_normal.");
+        }
+        *entry = sower_catalogue_find(name);
+        if (*entry == NULL) {
+            char question[SOWER_QUESTION_SIZE];
+            sower_nearest_question(sower_catalogue_nearest(name), "\"", "\"", question);
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "name",
+                                     "There is no initializer \"%.60s\"%s /v1/initializers lists them all.",
+                                     name, question);
+        }
+    }
+    return true;
+}
+
+enum MHD_Result sower_handle_initializers(struct sower_exchange *exchange)
+{
+    const struct sower_entry *entry = NULL;
+    struct sower_problem problem;
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    bool read = read_name(fields, &entry, &problem);
+    json_decref(fields);
+    if (!read) {
+        return sower_refuse(exchange, &problem);
+    }
+    return sower_reply_json(exchange, MHD_HTTP_OK,
+                            entry != NULL ? sower_document_entry(entry) : sower_document_catalogue());
+}

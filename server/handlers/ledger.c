@@ -1,0 +1,193 @@
+/* /v1/ledger: the ledger's lines as NDJSON, in order, all of them unless narrowed.
+ *
+ * A stream in constant memory: the store is read page by page, by line number, on the threads for that, and
+ * each page is printed and sent before the next is read. It ends at the line that was the last one when the
+ * request came. */
+#include "server/handlers/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json.h"
+#include "proto/record.h"
+#include "server/http/query.h"
+#include "server/http/work.h"
+
+enum { PAGE_LINES = 128, BLOCK_SIZE = 64 * 1024 };
+
+struct lines {
+    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    struct sower_page page; /* the next one; it points to what follows */
+    char experiment[SOWER_EXPERIMENT_MAX + 1], name[SOWER_NAME_MAX + 1];
+    uint64_t trial;
+    struct sower_seed root_id, seed;
+    uint8_t manifest[32];
+    uint64_t left; /* lines that the limit still allows */
+    bool ended;
+    /* the page that is being sent */
+    struct sower_buffer text;
+    size_t sent;
+    uint64_t count; /* lines of it */
+    bool full;      /* it has no room for more */
+};
+
+static void release(void *state)
+{
+    struct lines *lines = state;
+    sower_buffer_free(&lines->text);
+    free(lines);
+}
+
+static bool add_line(void *context, const struct sower_record *record)
+{
+    struct lines *lines = context;
+    json_t *object = sower_record_json(record);
+    sower_json_print(object, JSON_COMPACT, &lines->text);
+    sower_buffer_text(&lines->text, "\n");
+    json_decref(object);
+    lines->page.after = record->ledger;
+    lines->count++;
+    lines->full = lines->text.length >= BLOCK_SIZE;
+    return !lines->text.failed && !lines->full;
+}
+
+/* On a thread that reads the ledger: reads and prints the next page. */
+static void read_page(struct sower_work *work)
+{
+    struct lines *lines = (struct lines *)work;
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_page *page = &lines->page;
+    lines->text.length = lines->sent = 0;
+    lines->count = 0;
+    lines->full = false;
+    page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
+    work->done = page->count == 0 || store->methods->page(store, page, add_line, lines, &work->problem);
+    if (lines->text.failed) {
+        work->done = sower_problem_memory(&work->problem);
+    }
+    lines->left -= lines->count;
+    lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
+}
+
+static void read_first_page(struct sower_work *work)
+{
+    struct lines *lines = (struct lines *)work;
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    if (store->methods->last(store, &lines->page.until, &work->problem)) {
+        read_page(work);
+    }
+}
+
+/* Hands out what there is of the page, or has the next one read: libmicrohttpd asks again then. */
+static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
+{
+    struct lines *lines = context;
+    struct sower_exchange *exchange = lines->work.exchange;
+    (void)position;
+    if (!lines->work.done) {
+        return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
+    }
+    if (lines->sent < lines->text.length) {
+        size_t left = lines->text.length - lines->sent, count = left < size ? left : size;
+        memcpy(buffer, lines->text.text + lines->sent, count);
+        lines->sent += count;
+        exchange->bytes += count;
+        return (ssize_t)count;
+    }
+    if (lines->ended) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    sower_work_read(&lines->work, exchange, read_page, exchange->step);
+    return 0;
+}
+
+/* The first page is read before the status is sent, so that a ledger that fails is seen as such. */
+static enum MHD_Result reply(struct sower_exchange *exchange)
+{
+    struct lines *lines = exchange->state;
+    if (!lines->work.done) {
+        return sower_work_refuse(&lines->work);
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_block, lines, NULL);
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+    return sower_reply(exchange, MHD_HTTP_OK, response);
+}
+
+/* The name of a draw is its seed: asked for by that, it is found at once among millions of its kind. */
+static void look_for_seed(struct lines *lines)
+{
+    struct sower_page *page = &lines->page;
+    const struct sower_seed *root = &lines->work.exchange->server->root;
+    lines->seed = sower_seed_experiment(root, lines->experiment, strlen(lines->experiment));
+    lines->seed = sower_seed_trial(&lines->seed, lines->trial);
+    lines->seed = sower_seed_tensor(&lines->seed, lines->name, strlen(lines->name));
+    page->seed = &lines->seed;
+    page->experiment = page->name = NULL;
+    page->trial = NULL;
+}
+
+static bool read_fields(const json_t *fields, struct lines *lines, struct sower_problem *problem)
+{
+    static const char *const known[] = {"experiment", "trial", "name",  "seed",
+                                        "manifest",   "after", "limit", NULL};
+    struct sower_page *page = &lines->page;
+    bool experiment, trial, name, seed, manifest, unused;
+    lines->left = INT64_MAX;
+    if (!sower_work_check_fields(fields, known, problem) ||
+        !sower_query_text(fields, "experiment", sizeof lines->experiment, &experiment, lines->experiment,
+                          problem) ||
+        !sower_query_number(fields, "trial", 0, SOWER_TRIAL_MAX, &trial, &lines->trial, problem) ||
+        !sower_query_text(fields, "name", sizeof lines->name, &name, lines->name, problem) ||
+        !sower_query_bytes(fields, "seed", &seed, lines->seed.bytes, problem) ||
+        !sower_query_bytes(fields, "manifest", &manifest, lines->manifest, problem) ||
+        !sower_query_number(fields, "after", 0, INT64_MAX, &unused, &page->after, problem) ||
+        !sower_query_number(fields, "limit", 0, INT64_MAX, &unused, &lines->left, problem)) {
+        return false;
+    }
+    if ((trial || name) && !experiment) {
+        const char *field = trial ? "trial" : "name";
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                                 "A %s is one of an experiment; say which: experiment=TEXT.", field);
+    }
+    if (manifest && trial != name && !seed) {
+        /* either may have millions of lines, and the two together none */
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "manifest",
+            "The lines of a manifest are narrowed by experiment, not by %s; leave one of "
+            "the two out.",
+            trial ? "trial" : "name");
+    }
+    page->root_id = &lines->root_id;
+    page->experiment = experiment ? lines->experiment : NULL;
+    page->trial = trial ? &lines->trial : NULL;
+    page->name = name ? lines->name : NULL;
+    page->seed = seed ? &lines->seed : NULL;
+    page->manifest = manifest ? lines->manifest : NULL;
+    if (trial && name && !seed) {
+        look_for_seed(lines);
+    }
+    return true;
+}
+
+enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    struct lines *lines = calloc(1, sizeof *lines);
+    if (lines == NULL) {
+        json_decref(fields);
+        return sower_reply_unavailable(exchange);
+    }
+    exchange->state = lines;
+    exchange->release = release;
+    lines->work.exchange = exchange;
+    lines->root_id = sower_seed_root_id(&exchange->server->root);
+    bool read = read_fields(fields, lines, &problem);
+    json_decref(fields);
+    return read ? sower_work_read(&lines->work, exchange, read_first_page, reply)
+                : sower_refuse(exchange, &problem);
+}

@@ -1,0 +1,174 @@
+/* /v1/manifests: a POST keeps a manifest under its hash, a GET gives the canonical form of a kept one.
+ * /v1/model/index: which tensor is in which part, when a model is fetched in parts. */
+#include "server/handlers/handlers.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/manifest_read.h"
+#include "proto/model.h"
+#include "proto/record.h"
+#include "proto/text.h"
+#include "server/handlers/kept_manifest.h"
+
+struct keeping {
+    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    struct sower_ledger_wait wait;
+    struct sower_store_model rows;
+    json_t *fields; /* of a GET */
+    struct sower_manifest manifest;
+    struct sower_buffer text;
+};
+
+static void release(void *state)
+{
+    struct keeping *keeping = state;
+    sower_manifest_free(&keeping->manifest);
+    sower_buffer_free(&keeping->text);
+    json_decref(keeping->fields);
+    free(keeping);
+}
+
+/* Sends the text. */
+static enum MHD_Result reply_text(struct sower_exchange *exchange)
+{
+    struct keeping *keeping = exchange->state;
+    char *text = keeping->text.text;
+    size_t length = keeping->text.length;
+    if (!keeping->work.done) {
+        return sower_work_refuse(&keeping->work);
+    }
+    keeping->text = (struct sower_buffer){0};
+    return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", text, length);
+}
+
+static enum MHD_Result reply_kept(struct sower_exchange *exchange)
+{
+    struct keeping *keeping = exchange->state;
+    const struct sower_manifest *manifest = &keeping->manifest;
+    char hash[SOWER_HEX_SIZE];
+    if (!keeping->wait.well) {
+        return sower_refuse(exchange, &keeping->wait.problem);
+    }
+    sower_hex(manifest->hash, hash);
+    return sower_reply_json(
+        exchange, MHD_HTTP_OK,
+        json_pack("{s:s, s:I, s:I, s:o, s:O}", "manifest", hash, "tensors", (json_int_t)manifest->count,
+                  "bytes", (json_int_t)manifest->size, "layers",
+                  manifest->layers > 0 ? json_integer((json_int_t)manifest->layers) : json_null(), "warnings",
+                  manifest->warnings));
+}
+
+static void kept(struct sower_ledger_wait *wait)
+{
+    struct keeping *keeping = (struct keeping *)((char *)wait - offsetof(struct keeping, wait));
+    sower_exchange_resume(keeping->work.exchange);
+}
+
+static enum MHD_Result keep(struct sower_exchange *exchange)
+{
+    struct keeping *keeping = exchange->state;
+    if (!keeping->work.done) {
+        return sower_work_refuse(&keeping->work);
+    }
+    keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
+    memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
+    keeping->wait.done = kept;
+    keeping->wait.place.client = exchange->client;
+    keeping->wait.wish = SOWER_LEDGER_MODEL;
+    keeping->wait.model = &keeping->rows;
+    sower_exchange_suspend(exchange, reply_kept);
+    sower_ledger_submit(exchange->server->ledger, &keeping->wait);
+    return MHD_YES;
+}
+
+static bool check_memory(struct keeping *keeping)
+{
+    return !keeping->text.failed || sower_problem_memory(&keeping->work.problem);
+}
+
+/* On the pool. */
+static void read_posted(struct sower_work *work)
+{
+    struct keeping *keeping = (struct keeping *)work;
+    struct sower_exchange *exchange = work->exchange;
+    bool read = sower_manifest_read(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
+                                    &keeping->manifest, &work->problem);
+    sower_exchange_body_free(exchange);
+    if (read) {
+        sower_manifest_print(&keeping->manifest, &keeping->text);
+    }
+    work->done = read && check_memory(keeping);
+}
+
+static void find_kept(struct sower_work *work)
+{
+    struct keeping *keeping = (struct keeping *)work;
+    char *text = NULL;
+    size_t length = 0;
+    if (!sower_kept_manifest_find(work, keeping->fields, &text, &length)) {
+        return;
+    }
+    sower_buffer_bytes(&keeping->text, text, length);
+    sower_buffer_text(&keeping->text, "\n");
+    free(text);
+    work->done = check_memory(keeping);
+}
+
+static bool read_parts(const json_t *fields, uint64_t *parts, struct sower_problem *problem)
+{
+    const char *text = json_string_value(json_object_get(fields, "parts"));
+    int64_t number = 0;
+    if (text == NULL || !sower_text_integer(text, strlen(text), &number) || number < 1 ||
+        number > SOWER_PARTS_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "parts",
+                                 "parts is how many parts there are, from 1 to %d, for example parts=8.",
+                                 SOWER_PARTS_MAX);
+    }
+    *parts = (uint64_t)number;
+    return true;
+}
+
+static void make_index(struct sower_work *work)
+{
+    struct keeping *keeping = (struct keeping *)work;
+    uint64_t parts = 0;
+    work->done =
+        read_parts(keeping->fields, &parts, &work->problem) &&
+        sower_kept_manifest_read(work, keeping->fields, &keeping->manifest) &&
+        sower_model_index(&keeping->manifest, json_string_value(json_object_get(keeping->fields, "tensors")),
+                          parts, &keeping->text, &work->problem);
+}
+
+static enum MHD_Result start(struct sower_exchange *exchange, const char *const *known,
+                             void (*run)(struct sower_work *work), sower_step *next)
+{
+    struct sower_problem problem;
+    struct keeping *keeping = calloc(1, sizeof *keeping);
+    if (keeping == NULL) {
+        return sower_reply_unavailable(exchange);
+    }
+    exchange->state = keeping;
+    exchange->release = release;
+    bool read = known == NULL ? sower_work_check_query(exchange, &problem)
+                              : sower_exchange_fields(exchange, &keeping->fields, &problem) &&
+                                    sower_work_check_fields(keeping->fields, known, &problem);
+    if (!read) {
+        return sower_refuse(exchange, &problem);
+    }
+    return sower_work_start(&keeping->work, exchange, run, next);
+}
+
+enum MHD_Result sower_handle_manifests(struct sower_exchange *exchange)
+{
+    static const char *const known[] = {"manifest", NULL};
+    return exchange->method == SOWER_POST ? start(exchange, NULL, read_posted, keep)
+                                          : start(exchange, known, find_kept, reply_text);
+}
+
+enum MHD_Result sower_handle_index(struct sower_exchange *exchange)
+{
+    static const char *const known[] = {"manifest", "tensors", "parts", NULL};
+    return start(exchange, known, make_index, reply_text);
+}

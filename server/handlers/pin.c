@@ -1,0 +1,111 @@
+/* /v1/experiments/{experiment}/pin: PUT pins an experiment, DELETE unpins it, GET says which it is.
+ *
+ * In a pinned experiment a draw that drifts is refused (drift.h), also one that was recorded before. The line
+ * that says so is on disk before the answer leaves; what is so already gets no second line. */
+#include "server/handlers/handlers.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "proto/experiment.h"
+#include "server/http/work.h"
+
+struct pinning {
+    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    struct sower_ledger_wait wait;
+    struct sower_store_pin pin;
+    char experiment[SOWER_EXPERIMENT_MAX + 1];
+};
+
+static void describe(const void *state, struct sower_log_line *line)
+{
+    const struct pinning *pinning = state;
+    sower_log_string(line, "experiment", pinning->experiment);
+    if (pinning->wait.well && pinning->pin.ledger != 0) {
+        sower_log_number(line, "ledger", pinning->pin.ledger);
+    }
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange)
+{
+    const struct sower_store_pin *pin = &((const struct pinning *)exchange->state)->pin;
+    return sower_reply_json(
+        exchange, MHD_HTTP_OK,
+        json_pack("{s:s, s:b, s:o}", "experiment", pin->experiment, "pinned", pin->pinned, "ledger",
+                  pin->ledger != 0 ? json_integer((json_int_t)pin->ledger) : json_null()));
+}
+
+static enum MHD_Result reply_made(struct sower_exchange *exchange)
+{
+    const struct pinning *pinning = exchange->state;
+    return pinning->wait.well ? reply(exchange) : sower_refuse(exchange, &pinning->wait.problem);
+}
+
+static enum MHD_Result reply_found(struct sower_exchange *exchange)
+{
+    struct pinning *pinning = exchange->state;
+    return pinning->work.done ? reply(exchange) : sower_work_refuse(&pinning->work);
+}
+
+static void made(struct sower_ledger_wait *wait)
+{
+    struct pinning *pinning = (struct pinning *)((char *)wait - offsetof(struct pinning, wait));
+    sower_exchange_resume(pinning->work.exchange);
+}
+
+/* On a thread that reads the ledger. */
+static void find(struct sower_work *work)
+{
+    struct sower_store_pin *pin = &((struct pinning *)work)->pin;
+    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_experiment found;
+    work->done = store->methods->experiment(store, &pin->root_id, pin->experiment, &found, &work->problem);
+    if (work->done && found.id != 0) {
+        pin->ledger = found.pinned;
+        pin->pinned = found.pinned != 0;
+    }
+}
+
+static enum MHD_Result make(struct sower_exchange *exchange)
+{
+    struct pinning *pinning = exchange->state;
+    pinning->pin.pinned = exchange->method == SOWER_PUT;
+    pinning->wait.done = made;
+    pinning->wait.place.client = exchange->client;
+    pinning->wait.wish = SOWER_LEDGER_PIN;
+    pinning->wait.pin = &pinning->pin;
+    sower_exchange_suspend(exchange, reply_made);
+    sower_ledger_submit(exchange->server->ledger, &pinning->wait);
+    return MHD_YES;
+}
+
+/* The path says all. */
+static bool check_alone(struct sower_exchange *exchange, struct sower_problem *problem)
+{
+    return (exchange->body_size == 0 && !sower_exchange_has_query(exchange)) ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                             "A pin takes neither fields nor a body: PUT pins the experiment in the path, "
+                             "DELETE unpins it.");
+}
+
+enum MHD_Result sower_handle_pin(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    struct pinning *pinning = calloc(1, sizeof *pinning);
+    if (pinning == NULL) {
+        return sower_reply_unavailable(exchange);
+    }
+    exchange->state = pinning;
+    exchange->release = free;
+    if (!sower_experiment_read(exchange->variable, exchange->variable_size, pinning->experiment, &problem) ||
+        !check_alone(exchange, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    exchange->describe = describe;
+    pinning->work.exchange = exchange;
+    pinning->pin.root_id = sower_seed_root_id(&exchange->server->root);
+    pinning->pin.experiment = pinning->experiment;
+    return exchange->method == SOWER_PUT || exchange->method == SOWER_DELETE
+               ? make(exchange)
+               : sower_work_read(&pinning->work, exchange, find, reply_found);
+}

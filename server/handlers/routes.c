@@ -1,0 +1,25 @@
+#include "server/handlers/handlers.h"
+
+/* 100,000 tensors with names of some 100 bytes. */
+enum { MANIFEST_BODY_MAX = 16 << 20 };
+
+const struct sower_route sower_routes[] = {
+    {"/v1/tensor", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_tensor, 0},
+    {"/v1/plan", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_plan, 0},
+    {"/v1/stats", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_stats, 0},
+    {"/v1/model", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_model, MANIFEST_BODY_MAX},
+    {"/v1/model/index", SOWER_GET | SOWER_HEAD, sower_handle_index, 0},
+    {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests, MANIFEST_BODY_MAX},
+    {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, 0},
+    {"/v1/experiments", SOWER_GET | SOWER_HEAD, sower_handle_experiments, 0},
+    {"/v1/experiments/{experiment}", SOWER_GET | SOWER_HEAD, sower_handle_experiment, 0},
+    {"/v1/experiments/{experiment}/trials", SOWER_POST, sower_handle_trials, 0},
+    {"/v1/experiments/{experiment}/pin", SOWER_GET | SOWER_HEAD | SOWER_PUT | SOWER_DELETE, sower_handle_pin,
+     0},
+    {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger, 0},
+    {"/v1/ledger/head", SOWER_GET | SOWER_HEAD, sower_handle_head, 0},
+    {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, 0},
+    {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, 0},
+    {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, 0},
+    {NULL, 0, NULL, 0},
+};

@@ -1,0 +1,467 @@
+/* /v1/stats: what the elements of a tensor, or of each tensor of a model, come to, and their digests.
+ *
+ * Nothing is sent of the elements and nothing is recorded. They are made on the compute pool while the
+ * connection is suspended, for some milliseconds at a turn, so that other work gets its turns as well; heavy
+ * tensors are prepared with those that are asked for (sources.h). */
+#include "server/handlers/handlers.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "core/statistics.h"
+#include "proto/model.h"
+#include "proto/record.h"
+#include "proto/tensor_bytes.h"
+#include "server/caches/sources.h"
+#include "server/handlers/kept_manifest.h"
+#include "server/http/burden.h"
+#include "server/streams/cost.h"
+
+enum {
+    BLOCK_ELEMENTS = 8192,
+    TURN_MILLISECONDS = 50,
+    DIGEST_SIZE = 32,
+};
+
+static const char STOPPING[] = "The daemon is stopping; ask again when it is back.";
+
+/* What one request may make: a minute or two. */
+static const uint64_t BYTES_MAX = UINT64_C(1) << 36;
+
+struct stats {
+    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    json_t *fields;
+    bool of_model;
+    uint64_t burden; /* of the model */
+    struct sower_model model;
+    struct sower_request request; /* of the tensor at hand */
+    size_t number, count;
+    /* the tensor at hand, once it is opened */
+    bool opened, heavy;
+    struct sower_source source; /* of a light one */
+    struct sower_sources_wait preparation;
+    int64_t left; /* when its client was first seen to have left, in milliseconds; 0: it has not */
+    uint64_t at, elements;
+    struct sower_statistics statistics;
+    crypto_generichash_state digest;
+    crypto_generichash_state digests; /* of all tensors' digests */
+    struct sower_buffer text;         /* the answer as far as it goes */
+    _Alignas(SOWER_TENSOR_BYTES_ALIGNMENT) uint8_t block[BLOCK_ELEMENTS * sizeof(double)];
+    double values[BLOCK_ELEMENTS];
+};
+
+static void close_tensor(struct stats *stats)
+{
+    if (stats->opened && !stats->heavy) {
+        sower_source_close(&stats->source);
+    }
+    if (stats->preparation.prepared != NULL) {
+        sower_prepared_release(stats->preparation.prepared);
+    }
+    stats->preparation.prepared = NULL;
+    stats->opened = stats->heavy = false;
+}
+
+static void release(void *state)
+{
+    struct stats *stats = state;
+    close_tensor(stats);
+    if (stats->burden > 0) {
+        sower_burden_give(stats->work.exchange->server, stats->burden);
+    }
+    sower_model_free(&stats->model);
+    sower_buffer_free(&stats->text);
+    json_decref(stats->fields);
+    free(stats);
+}
+
+static void add_real(struct sower_buffer *text, const char *key, double value)
+{
+    sower_buffer_text(text, ",\"");
+    sower_buffer_text(text, key);
+    sower_buffer_text(text, "\":");
+    sower_buffer_real(text, value);
+}
+
+static void add_count(struct sower_buffer *text, const char *key, uint64_t value)
+{
+    sower_buffer_text(text, ",\"");
+    sower_buffer_text(text, key);
+    sower_buffer_text(text, "\":");
+    sower_buffer_number(text, value);
+}
+
+static void add_hex(struct sower_buffer *text, const char *key, const uint8_t bytes[32])
+{
+    char hex[SOWER_HEX_SIZE];
+    sower_hex(bytes, hex);
+    sower_buffer_text(text, ",\"");
+    sower_buffer_text(text, key);
+    sower_buffer_text(text, "\":");
+    sower_buffer_string(text, hex);
+}
+
+static void add_histogram(struct sower_buffer *text, const struct sower_statistics *statistics)
+{
+    sower_buffer_text(text, ",\"histogram\":{\"low\":");
+    sower_buffer_real(text, statistics->low);
+    add_real(text, "high", statistics->high);
+    add_count(text, "below", statistics->below);
+    add_count(text, "above", statistics->above);
+    sower_buffer_text(text, ",\"counts\":[");
+    for (size_t i = 0; i < SOWER_STATISTICS_BINS; i++) {
+        sower_buffer_text(text, i == 0 ? "" : ",");
+        sower_buffer_number(text, statistics->bins[i]);
+    }
+    sower_buffer_text(text, "]}");
+}
+
+/* The tensor at hand is through. */
+static void finish_tensor(struct stats *stats)
+{
+    struct sower_buffer *text = &stats->text;
+    const struct sower_statistics *statistics = &stats->statistics;
+    const struct sower_shape shape = sower_region_shape(&stats->request.region);
+    uint8_t digest[DIGEST_SIZE];
+    bool any = statistics->count > 0;
+    crypto_generichash_final(&stats->digest, digest, sizeof digest);
+    crypto_generichash_update(&stats->digests, digest, sizeof digest);
+    sower_buffer_text(text, stats->number > 0 ? ",{\"name\":" : "{\"name\":");
+    sower_buffer_string(text, stats->request.draw.name);
+    sower_buffer_text(text, ",\"shape\":");
+    sower_buffer_shape(text, &shape);
+    sower_buffer_text(text, ",\"dtype\":");
+    sower_buffer_string(text, sower_dtype_name(stats->request.draw.dtype));
+    add_count(text, "elements", statistics->count);
+    add_real(text, "mean", any ? statistics->mean : (double)NAN);
+    add_real(text, "std", any ? sower_statistics_std(statistics) : (double)NAN);
+    add_real(text, "min", any ? statistics->least : (double)NAN);
+    add_real(text, "max", any ? statistics->most : (double)NAN);
+    add_real(text, "mean_expected", stats->request.plan.mean_expected);
+    add_real(text, "std_expected", stats->request.plan.std_expected);
+    add_hex(text, "digest", digest);
+    if (!stats->of_model) {
+        add_histogram(text, statistics);
+    }
+    sower_buffer_text(text, "}");
+    close_tensor(stats);
+    stats->number++;
+}
+
+static void prepared(struct sower_sources_wait *wait);
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct stats *stats =
+        (const struct stats *)((const char *)wait - offsetof(struct stats, preparation));
+    return sower_exchange_has_left(stats->work.exchange);
+}
+
+/* Opens the next tensor. False when it is not open: it is being prepared (*waits), or there is a problem. */
+static bool open_tensor(struct stats *stats, bool *waits)
+{
+    struct sower_exchange *exchange = stats->work.exchange;
+    if (stats->of_model) {
+        sower_model_request(&stats->model, stats->number, &stats->request);
+    }
+    const struct sower_shape shape = sower_region_shape(&stats->request.region);
+    stats->at = 0;
+    stats->elements = sower_shape_count(&shape);
+    sower_statistics_begin(&stats->statistics, &stats->request.plan);
+    crypto_generichash_init(&stats->digest, NULL, 0, DIGEST_SIZE);
+    stats->heavy = stats->elements > 0 && sower_source_cost(&stats->request.plan).memory > 0;
+    *waits = stats->heavy;
+    if (stats->elements == 0) {
+        stats->source = (struct sower_source){0};
+        stats->opened = true;
+        return true; /* nothing will be read of it */
+    }
+    if (!stats->heavy) {
+        stats->opened = sower_source_open(&stats->source, &stats->request.plan, &stats->request.seed,
+                                          &sower_parallel_none, &stats->work.problem);
+        return stats->opened;
+    }
+    struct sower_draw_id draw = sower_draw_id(&stats->request.draw);
+    stats->preparation =
+        (struct sower_sources_wait){.done = prepared, .has_left = has_left, .client = exchange->client};
+    sower_sources_prepare(exchange->server->sources, &draw, &stats->request.plan, &stats->request.seed,
+                          &stats->preparation);
+    return false; /* from here on `prepared` may go on with it at any time, on another thread */
+}
+
+/* Makes and counts the next block. False with a problem. */
+static bool count_block(struct stats *stats)
+{
+    const enum sower_dtype dtype = stats->request.draw.dtype;
+    const struct sower_source *source =
+        stats->heavy ? sower_prepared_source(stats->preparation.prepared) : &stats->source;
+    uint64_t left = stats->elements - stats->at;
+    size_t count = left < BLOCK_ELEMENTS ? (size_t)left : BLOCK_ELEMENTS;
+    size_t size = count * sower_dtype_size(dtype);
+    if (!sower_source_read(source, &stats->request.region, stats->at, count, stats->block)) {
+        return sower_problem_memory(&stats->work.problem);
+    }
+    crypto_generichash_update(&stats->digest, stats->block, size);
+    sower_dtype_swap_to_wire(dtype, stats->block, count); /* its own inverse: back to host order */
+    sower_dtype_widen(dtype, stats->block, count, stats->values);
+    sower_statistics_add(&stats->statistics, stats->values, count);
+    stats->at += count;
+    return true;
+}
+
+static void end(struct stats *stats, bool done)
+{
+    stats->work.done = done;
+    sower_exchange_resume(stats->work.exchange);
+}
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* As those who wait for a preparation (sources.h), a client is taken for gone when it has looked so for a
+ * second. */
+static bool is_gone(struct stats *stats, int64_t now)
+{
+    if (!sower_exchange_has_left(stats->work.exchange)) {
+        stats->left = 0;
+    } else if (stats->left == 0) {
+        stats->left = now;
+    }
+    return stats->left != 0 && now - stats->left > 1000;
+}
+
+/* Whether anybody waits for the next turn; otherwise it is the last. */
+static bool is_wanted(struct stats *stats, int64_t now)
+{
+    if (is_gone(stats, now)) {
+        return sower_problem_set(
+            &stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "",
+            "The connection was closed from the other side while the statistics were being made; "
+            "keep it open until the answer has come.");
+    }
+    return !atomic_load(&stats->work.exchange->server->draining) ||
+           sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", STOPPING);
+}
+
+static void refuse(struct sower_job *job)
+{
+    struct stats *stats = (struct stats *)job;
+    sower_problem_set(&stats->work.problem, SOWER_PROBLEM_UNAVAILABLE, "", "%s", STOPPING);
+    end(stats, false);
+}
+
+/* Has the next turn taken. */
+static void go_on(struct stats *stats)
+{
+    sower_pool_submit(stats->work.exchange->server->pool, &stats->work.job);
+}
+
+static void prepared(struct sower_sources_wait *wait)
+{
+    struct stats *stats = (struct stats *)((char *)wait - offsetof(struct stats, preparation));
+    stats->opened = wait->prepared != NULL;
+    if (stats->opened) {
+        go_on(stats);
+        return;
+    }
+    stats->work.problem = wait->problem;
+    end(stats, false);
+}
+
+/* Makes and counts blocks of the tensor at hand until it is through or the turn is over. False with a
+ * problem. */
+static bool count_blocks(struct stats *stats, int64_t over)
+{
+    while (stats->at < stats->elements && milliseconds() < over) {
+        if (!count_block(stats)) {
+            return false;
+        }
+    }
+    if (stats->at == stats->elements) {
+        finish_tensor(stats);
+    }
+    return true;
+}
+
+/* One turn, on the pool. */
+static void take_turn(struct sower_job *job)
+{
+    struct stats *stats = (struct stats *)job;
+    int64_t now = milliseconds(), over = now + TURN_MILLISECONDS;
+    bool well = is_wanted(stats, now);
+    while (well && stats->number < stats->count && milliseconds() < over) {
+        bool waits = false;
+        well = stats->opened || open_tensor(stats, &waits);
+        if (waits) {
+            return;
+        }
+        well = well && count_blocks(stats, over);
+    }
+    if (well && stats->number < stats->count) {
+        go_on(stats);
+    } else {
+        end(stats, well);
+    }
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange)
+{
+    struct stats *stats = exchange->state;
+    struct sower_buffer *text = &stats->text;
+    uint8_t digest[DIGEST_SIZE];
+    if (!stats->work.done) {
+        return sower_work_refuse(&stats->work);
+    }
+    if (stats->of_model) {
+        crypto_generichash_final(&stats->digests, digest, sizeof digest);
+        sower_buffer_text(text, "]");
+        add_hex(text, "digest", digest);
+        sower_buffer_text(text, "}");
+    }
+    sower_buffer_text(text, "\n");
+    if (text->failed) {
+        return sower_reply_unavailable(exchange);
+    }
+    char *body = text->text;
+    size_t length = text->length;
+    *text = (struct sower_buffer){0};
+    return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", body, length);
+}
+
+static bool refuse_size(struct sower_problem *problem, uint64_t size)
+{
+    return size <= BYTES_MAX ||
+           sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+                             "Statistics are made of at most %" PRIu64 " bytes at a time, this has %" PRIu64
+                             "; ask for slices, shards or parts.",
+                             BYTES_MAX, size);
+}
+
+/* What this daemon cannot prepare is refused before anything is made. */
+static bool check_costs(struct stats *stats)
+{
+    const struct sower_server *server = stats->work.exchange->server;
+    struct sower_cost cost;
+    if (!stats->of_model) {
+        return sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem);
+    }
+    for (size_t n = 0; n < stats->model.count; n++) {
+        if (!sower_model_is_structured(&stats->model, n)) {
+            continue;
+        }
+        sower_model_request(&stats->model, n, &stats->request);
+        if (!sower_cost_check(server, &stats->request.plan, &cost, &stats->work.problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_burden(struct stats *stats)
+{
+    uint64_t burden = sower_burden_of_model(&stats->model);
+    if (!sower_burden_take(stats->work.exchange->server, burden, &stats->work.problem)) {
+        return false;
+    }
+    stats->burden = burden;
+    return true;
+}
+
+static bool read_model(struct stats *stats)
+{
+    static const char *const known[] = {"manifest", "experiment", "trial", "tensors",
+                                        "part",     "shard",      "spec",  NULL};
+    struct sower_exchange *exchange = stats->work.exchange;
+    struct sower_model_choice choice;
+    struct sower_manifest manifest;
+    if (!sower_work_check_fields(stats->fields, known, &stats->work.problem) ||
+        !sower_kept_manifest_choice(stats->fields, &choice, &stats->work.problem)) {
+        return false;
+    }
+    bool made = sower_kept_manifest_read(&stats->work, stats->fields, &manifest);
+    json_t *asked = sower_kept_manifest_asked(stats->fields);
+    made = made && sower_model_make(&stats->model, &manifest, asked, exchange->method != SOWER_POST,
+                                    &exchange->server->root, &choice, &stats->work.problem);
+    sower_manifest_free(&manifest);
+    json_decref(asked);
+    stats->count = stats->model.count;
+    return made && take_burden(stats) && refuse_size(&stats->work.problem, stats->model.size) &&
+           check_costs(stats);
+}
+
+static void begin_model(struct stats *stats)
+{
+    struct sower_buffer *text = &stats->text;
+    char hex[SOWER_HEX_SIZE];
+    sower_hex(stats->model.manifest.hash, hex);
+    sower_buffer_text(text, "{\"manifest\":");
+    sower_buffer_string(text, hex);
+    sower_buffer_text(text, ",\"experiment\":");
+    sower_buffer_string(text, stats->model.draw.experiment);
+    add_count(text, "trial", stats->model.draw.trial);
+    sower_buffer_text(text, ",\"tensors\":[");
+}
+
+static bool read_tensor(struct stats *stats)
+{
+    struct sower_exchange *exchange = stats->work.exchange;
+    stats->count = 1;
+    if (!sower_request_parse(stats->fields, exchange->method != SOWER_POST, &exchange->server->root,
+                             &stats->request, &stats->work.problem)) {
+        return false;
+    }
+    const struct sower_shape shape = sower_region_shape(&stats->request.region);
+    return refuse_size(&stats->work.problem,
+                       sower_shape_count(&shape) * sower_dtype_size(stats->request.draw.dtype)) &&
+           check_costs(stats);
+}
+
+/* The first turn, on the pool: reads what is asked for. */
+static void begin(struct sower_job *job)
+{
+    struct stats *stats = (struct stats *)job;
+    stats->of_model = json_object_get(stats->fields, "manifest") != NULL;
+    crypto_generichash_init(&stats->digests, NULL, 0, DIGEST_SIZE);
+    if (!is_wanted(stats, milliseconds()) || !(stats->of_model ? read_model(stats) : read_tensor(stats))) {
+        end(stats, false);
+        return;
+    }
+    if (stats->of_model) {
+        begin_model(stats);
+    }
+    job->run = take_turn;
+    take_turn(job);
+}
+
+enum MHD_Result sower_handle_stats(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    void *memory = aligned_alloc(SOWER_TENSOR_BYTES_ALIGNMENT, sizeof(struct stats));
+    if (memory == NULL) {
+        json_decref(fields);
+        return sower_reply_unavailable(exchange);
+    }
+    struct stats *stats = memset(memory, 0, sizeof *stats);
+    stats->fields = fields;
+    stats->work.exchange = exchange;
+    stats->work.job = (struct sower_job){.run = begin, .refuse = refuse, .client = exchange->client};
+    exchange->state = stats;
+    exchange->release = release;
+    sower_exchange_suspend(exchange, reply);
+    go_on(stats);
+    return MHD_YES;
+}

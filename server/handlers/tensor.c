@@ -1,0 +1,403 @@
+/* /v1/tensor: one tensor, written down first, then generated into the connection's own buffer.
+ *
+ * The steps: read the request; look at its conditions and range; have the draw recorded, waiting suspended
+ * unless it is known to be; open the source; answer. HEAD gets the headers of GET and records nothing, as it
+ * is safe (RFC 9110, 9.2.1): the draw is looked for instead. What is refused (4xx) and what sends nothing new
+ * (304) is not recorded either. */
+#include "server/handlers/handlers.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "proto/number.h"
+#include "proto/record.h"
+#include "server/caches/responses.h"
+#include "server/caches/sources.h"
+#include "server/handlers/drift.h"
+#include "server/http/disposition.h"
+#include "server/http/entity.h"
+#include "server/streams/cost.h"
+#include "server/streams/stream.h"
+
+/* Up to here a body is made at once and leaves with its headers in one send. */
+enum { SMALL_ANSWER = SOWER_RESPONSE_BODY_MAX };
+
+struct tensor {
+    struct sower_ledger_wait wait; /* comes first: `done` gets a pointer to it */
+    struct sower_exchange *exchange;
+    struct sower_request request;
+    struct sower_draw_id draw;
+    uint64_t line;  /* of the ledger; 0: not recorded */
+    uint64_t drift; /* the line that the draw drifts from; 0: it does not */
+    struct sower_entity entity;
+    struct sower_cost cost;
+    struct sower_source source;      /* a light one, open if `opened` */
+    struct sower_prepared *prepared; /* a heavy one */
+    struct sower_sources_wait preparation;
+    bool opened, streams;
+    bool lasting; /* another request with the same target may have the same answer, the request's id aside */
+    struct sower_response *answer; /* a small one, to be kept; or NULL */
+    struct sower_tensor_bytes bytes;
+    struct sower_stream stream;        /* in use if `streams` */
+    struct sower_store_draw recording; /* filled only for a draw that is not known */
+};
+
+static void release(void *state)
+{
+    struct tensor *tensor = state;
+    if (tensor->answer != NULL) {
+        sower_responses_give(tensor->answer);
+    }
+    if (tensor->streams) {
+        sower_stream_end(&tensor->stream);
+    }
+    if (tensor->opened) {
+        sower_source_close(&tensor->source);
+    }
+    if (tensor->prepared != NULL) {
+        sower_prepared_release(tensor->prepared);
+    }
+    free(tensor);
+}
+
+static void describe(const void *state, struct sower_log_line *line)
+{
+    const struct tensor *tensor = state;
+    char seed[SOWER_HEX_SIZE];
+    sower_hex(tensor->request.seed.bytes, seed);
+    sower_log_string(line, "experiment", tensor->request.draw.experiment);
+    sower_log_number(line, "trial", tensor->request.draw.trial);
+    sower_log_string(line, "name", tensor->request.draw.name);
+    if (tensor->line == 0) {
+        return;
+    }
+    sower_log_string(line, "seed", seed);
+    sower_log_number(line, "ledger", tensor->line);
+    if (tensor->drift != 0) {
+        sower_log_number(line, "drift", tensor->drift);
+    }
+}
+
+/* The entity tag: half of the draw id, then a hash of what else decides the bytes of the answer. */
+static void make_entity(struct tensor *tensor)
+{
+    const struct sower_region *region = &tensor->request.region;
+    uint64_t numbers[2 + 2 * SOWER_RANK_MAX] = {tensor->request.format, region->rank};
+    size_t count = 2;
+    for (size_t axis = 0; axis < region->rank; axis++) {
+        numbers[count++] = region->start[axis];
+        numbers[count++] = region->stop[axis];
+    }
+    uint8_t message[sizeof numbers], tag[SOWER_ETAG_SIZE];
+    for (size_t i = 0; i < 8 * count; i++) {
+        message[i] = (uint8_t)(numbers[i / 8] >> 8 * (i % 8));
+    }
+    memcpy(tag, tensor->draw.bytes, SOWER_ETAG_SIZE - crypto_shorthash_BYTES);
+    crypto_shorthash(tag + SOWER_ETAG_SIZE - crypto_shorthash_BYTES, message, 8 * count,
+                     tensor->draw.bytes + 16);
+    sower_entity_make(&tensor->entity, tensor->exchange, tag, sower_tensor_bytes_size(&tensor->bytes));
+}
+
+static void add_number(struct MHD_Response **response, const char *name, uint64_t number)
+{
+    char text[SOWER_NUMBER_MAX];
+    sower_number_print(number, text);
+    sower_reply_header(response, name, text);
+}
+
+static void add_shape(struct MHD_Response **response, const struct sower_region *region)
+{
+    char text[SOWER_RANK_MAX * SOWER_NUMBER_MAX];
+    struct sower_shape shape = sower_region_shape(region);
+    size_t length = 0;
+    for (size_t axis = 0; axis < shape.rank; axis++) {
+        if (axis > 0) {
+            text[length++] = ',';
+        }
+        length += sower_number_print(shape.sizes[axis], text + length);
+    }
+    /* A scalar has no sizes, and a header cannot be empty. */
+    sower_reply_header(response, "Sower-Shape", shape.rank == 0 ? "()" : text);
+}
+
+static void add_file_name(struct MHD_Response **response, const struct sower_request *request)
+{
+    char end[SOWER_DISPOSITION_END_MAX], value[SOWER_DISPOSITION_SIZE];
+    snprintf(end, sizeof end, ".%s", sower_format_name(request->format));
+    sower_disposition_print(request->draw.name, end, value);
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
+}
+
+static void add_headers(const struct tensor *tensor, struct MHD_Response **response)
+{
+    const struct sower_request *request = &tensor->request;
+    char text[SOWER_HEX_SIZE];
+    sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, sower_format_media_type(request->format));
+    add_file_name(response, request);
+    sower_entity_add_headers(&tensor->entity, tensor->exchange, response);
+    sower_hex(request->seed.bytes, text);
+    sower_reply_header(response, "Sower-Seed", text);
+    sower_hex(tensor->draw.bytes, text);
+    sower_reply_header(response, "Sower-Draw", text);
+    if (tensor->line != 0) {
+        add_number(response, "Sower-Ledger", tensor->line);
+    }
+    sower_drift_add_header(response, tensor->drift);
+    add_number(response, "Sower-Spec", SOWER_SPEC);
+    add_shape(response, &request->region);
+    sower_reply_header(response, "Sower-Dtype", sower_dtype_name(request->draw.dtype));
+    size_t length = sower_number_print(request->plan.fans.in, text);
+    text[length] = ',';
+    sower_number_print(request->plan.fans.out, text + length + 1);
+    sower_reply_header(response, "Sower-Fan", text);
+}
+
+static struct MHD_Response *make_small(struct tensor *tensor)
+{
+    size_t size = (size_t)tensor->entity.range.length;
+    uint8_t *body = malloc(size > 0 ? size : 1);
+    if (body == NULL || !sower_tensor_bytes_read(&tensor->bytes, tensor->entity.range.start, size, body)) {
+        free(body);
+        return NULL;
+    }
+    struct MHD_Response *response = MHD_create_response_from_buffer(size, body, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(body);
+    }
+    tensor->exchange->bytes = size;
+    return response;
+}
+
+static enum MHD_Result reply_again(struct sower_exchange *exchange, struct sower_response *answer)
+{
+    exchange->bytes = answer->size;
+    return sower_reply_again(exchange, MHD_HTTP_OK, answer->response);
+}
+
+static enum MHD_Result reply_small(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct MHD_Response *response = make_small(tensor);
+    add_headers(tensor, &response);
+    /* What drifts may be refused the next time. */
+    if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
+        tensor->answer = sower_responses_make(exchange->server->answers, exchange->target,
+                                              &tensor->request.draw, response, (size_t)exchange->bytes);
+    }
+    if (tensor->answer == NULL) {
+        return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
+    }
+    tensor->answer->line = tensor->line;
+    sower_hex(tensor->request.seed.bytes, tensor->answer->seed);
+    return reply_again(exchange, tensor->answer);
+}
+
+static struct MHD_Response *make_stream(struct tensor *tensor)
+{
+    tensor->streams = true;
+    return sower_stream_begin(&tensor->stream, tensor->exchange, &tensor->bytes, tensor->entity.range,
+                              &tensor->prepared);
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
+{
+    const struct tensor *tensor = exchange->state;
+    add_headers(tensor, &response);
+    return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
+}
+
+/* With a heavy source at hand. */
+static enum MHD_Result answer_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->bytes.source = sower_prepared_source(tensor->prepared);
+    return reply(exchange, make_stream(tensor));
+}
+
+static enum MHD_Result answer_prepared(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->prepared = tensor->preparation.prepared;
+    return tensor->prepared != NULL ? answer_heavy(exchange)
+                                    : sower_refuse(exchange, &tensor->preparation.problem);
+}
+
+static void prepared(struct sower_sources_wait *wait)
+{
+    struct tensor *tensor = (struct tensor *)((char *)wait - offsetof(struct tensor, preparation));
+    sower_exchange_resume(tensor->exchange);
+}
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct tensor *tensor =
+        (const struct tensor *)((const char *)wait - offsetof(struct tensor, preparation));
+    return sower_exchange_has_left(tensor->exchange);
+}
+
+static enum MHD_Result open_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct sower_sources *sources = exchange->server->sources;
+    tensor->prepared = sower_sources_find(sources, &tensor->draw);
+    if (tensor->prepared != NULL) {
+        return answer_heavy(exchange);
+    }
+    tensor->preparation =
+        (struct sower_sources_wait){.done = prepared, .has_left = has_left, .client = exchange->client};
+    sower_exchange_suspend(exchange, answer_prepared);
+    sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
+                          &tensor->preparation);
+    return MHD_YES;
+}
+
+static enum MHD_Result open_light(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct sower_problem problem;
+    if (!sower_source_open(&tensor->source, &tensor->request.plan, &tensor->request.seed,
+                           &sower_parallel_none, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    tensor->opened = true;
+    tensor->bytes.source = &tensor->source;
+    return tensor->entity.range.length <= SMALL_ANSWER ? reply_small(exchange)
+                                                       : reply(exchange, make_stream(tensor));
+}
+
+/* A region may be empty, and a range may end within the format's prefix. */
+static bool has_elements(const struct tensor *tensor)
+{
+    const struct sower_range *range = &tensor->entity.range;
+    return range->length > 0 && range->start + range->length > tensor->bytes.body.prefix_size;
+}
+
+/* The draw is recorded: its bytes may leave. Or only its headers are to. */
+static enum MHD_Result answer(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    if (exchange->method == SOWER_HEAD) {
+        return reply(exchange, sower_entity_head(&tensor->entity));
+    }
+    if (!has_elements(tensor)) {
+        return reply_small(exchange); /* without a source */
+    }
+    return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
+}
+
+static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    const struct sower_record *record = &tensor->recording.record;
+    if (!tensor->wait.well) {
+        return sower_refuse(exchange, &tensor->wait.problem);
+    }
+    if (tensor->recording.outcome == SOWER_DRAW_REFUSED) {
+        return sower_drift_refuse(exchange, record->name, record->drift);
+    }
+    tensor->line = record->ledger;
+    tensor->drift = record->drift;
+    return answer(exchange);
+}
+
+static void recorded(struct sower_ledger_wait *wait)
+{
+    sower_exchange_resume(((struct tensor *)wait)->exchange);
+}
+
+static enum MHD_Result record(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->line = sower_ledger_known(exchange->server->ledger, &tensor->draw);
+    if (tensor->line != 0) {
+        return answer(exchange);
+    }
+    tensor->lasting = false; /* most draws are asked for once; only what is asked for again is kept */
+    sower_record_of(&tensor->request, &tensor->recording.record);
+    tensor->recording.strict = exchange->server->options->strict;
+    tensor->wait.done = recorded;
+    tensor->wait.place.client = exchange->client;
+    tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
+    tensor->wait.draw = &tensor->recording;
+    sower_exchange_suspend(exchange, answer_recorded);
+    sower_ledger_submit(exchange->server->ledger, &tensor->wait);
+    return MHD_YES;
+}
+
+static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct sower_problem *problem)
+{
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, problem)) {
+        return false;
+    }
+    bool parsed = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
+                                      &tensor->request, problem);
+    json_decref(fields);
+    return parsed && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
+}
+
+static void release_answer(void *state)
+{
+    sower_responses_give(state);
+}
+
+static void describe_answer(const void *state, struct sower_log_line *line)
+{
+    const struct sower_response *answer = state;
+    sower_log_string(line, "experiment", answer->experiment);
+    sower_log_number(line, "trial", answer->trial);
+    sower_log_string(line, "name", answer->name);
+    sower_log_string(line, "seed", answer->seed);
+    sower_log_number(line, "ledger", answer->line);
+}
+
+/* Whether the answer depends on nothing but the target: it is the whole one, under no condition. */
+static bool target_says_all(const struct sower_exchange *exchange)
+{
+    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_closes(exchange) &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL;
+}
+
+enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    const bool lasting = target_says_all(exchange);
+    struct sower_response *kept =
+        lasting ? sower_responses_take(exchange->server->answers, exchange->target) : NULL;
+    if (kept != NULL) {
+        exchange->state = kept;
+        exchange->release = release_answer;
+        exchange->describe = describe_answer;
+        return reply_again(exchange, kept);
+    }
+    struct tensor *tensor = malloc(sizeof *tensor);
+    if (tensor == NULL) {
+        return sower_reply_unavailable(exchange);
+    }
+    if (!parse(exchange, tensor, &problem)) {
+        free(tensor);
+        return sower_refuse(exchange, &problem);
+    }
+    tensor->exchange = exchange;
+    tensor->draw = sower_draw_id(&tensor->request.draw);
+    tensor->line = tensor->drift = 0;
+    tensor->opened = tensor->streams = false;
+    tensor->lasting = lasting;
+    tensor->answer = NULL;
+    tensor->prepared = NULL;
+    tensor->bytes.region = tensor->request.region;
+    sower_format_body(&tensor->request, &tensor->bytes.body);
+    make_entity(tensor);
+    exchange->state = tensor;
+    exchange->release = release;
+    exchange->describe = describe;
+    enum MHD_Result result;
+    return sower_entity_weigh(&tensor->entity, exchange, &result) ? record(exchange) : result;
+}

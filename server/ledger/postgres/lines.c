@@ -1,0 +1,429 @@
+#include "server/ledger/postgres/lines.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "server/ledger/postgres/schema.h"
+#include "server/ledger/postgres/statements.h"
+#include "server/ledger/store_records.h"
+
+enum { PAUSE_MILLISECONDS = 1000 }; /* after a wait that was in vain and as long at least */
+
+bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
+                               const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    memcpy(lines->writer, writer, sizeof lines->writer);
+    return sower_postgres_open(&lines->postgres, url, sower_postgres_statements, SOWER_POSTGRES_STATEMENTS);
+}
+
+void sower_postgres_lines_close(struct sower_postgres_lines *lines)
+{
+    for (size_t i = 0; i < SOWER_POSTGRES_SOUGHT; i++) {
+        sower_postgres_array_free(&lines->sought[i]);
+    }
+    sower_postgres_columns_free(&lines->added);
+    sower_postgres_close(&lines->postgres);
+}
+
+static int64_t milliseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    sower_postgres_columns_begin(&lines->added);
+    if (milliseconds() < lines->refuse_until) {
+        *problem = lines->refusal;
+        return false;
+    }
+    if (!sower_postgres_ready(&lines->postgres)) {
+        return sower_postgres_fail(&lines->postgres, problem);
+    }
+    sower_postgres_add_bytes(&values, lines->writer);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_BEGIN, NULL);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_LOCK, NULL);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_WRITER, &values);
+    lines->beginning = lines->writing = true;
+    lines->changed = false;
+    return true;
+}
+
+/* Where the ledger stands, as LOCK and FIND_WRITER say. */
+static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *lock, const PGresult *writer,
+                           struct sower_problem *problem)
+{
+    struct sower_append *append = &lines->append;
+    if (PQntuples(lock) != 1 || sower_postgres_read_number(lock, 0, 0) != SOWER_POSTGRES_SCHEMA_VERSION) {
+        return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                 "The ledger cannot be used now: another version of sowerd has changed it.");
+    }
+    *append = (struct sower_append){.ledger = sower_postgres_read_number(lock, 0, 1)};
+    memcpy(append->head.writer, lines->writer, sizeof append->head.writer);
+    if (PQntuples(writer) == 1) {
+        append->head.sequence = sower_postgres_read_number(writer, 0, 0);
+        sower_postgres_read_bytes(writer, 0, 1, append->head.link);
+        append->time = (int64_t)sower_postgres_read_number(writer, 0, 2);
+    }
+    return true;
+}
+
+/* Sends what is queued, and reads the answers to a beginning. After a beginning that failed after a while, as
+ * somebody holds the lock, there is a pause: others that wait meanwhile are not each made to wait as long.
+ * The last answer is to be cleared by the caller, when it returned true. */
+static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct sower_problem *problem)
+{
+    struct sower_postgres_answers answers;
+    bool beginning = lines->beginning;
+    int64_t begin = milliseconds();
+    lines->beginning = false;
+    if (!sower_postgres_exchange(&lines->postgres, &answers)) {
+        sower_postgres_fail(&lines->postgres, problem);
+        if (beginning && milliseconds() - begin >= PAUSE_MILLISECONDS) {
+            lines->refuse_until = milliseconds() + PAUSE_MILLISECONDS;
+            lines->refusal = *problem;
+        }
+        return false;
+    }
+    if (beginning && !read_beginning(lines, answers.results[SOWER_POSTGRES_LOCK],
+                                     answers.results[SOWER_POSTGRES_FIND_WRITER], problem)) {
+        sower_postgres_clear(&answers);
+        return false;
+    }
+    *last = answers.results[--answers.count];
+    sower_postgres_clear(&answers);
+    return true;
+}
+
+/* Before a look-up. One that stands alone may be the first use of a new connection; one in a transaction must
+ * not, as the transaction ended with the old one. */
+static bool prepare_to_find(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    return lines->writing || sower_postgres_ready(&lines->postgres) ||
+           sower_postgres_fail(&lines->postgres, problem);
+}
+
+static void queue_find(struct sower_postgres_lines *lines, struct sower_store_draw *const *draws,
+                       size_t count)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_postgres_array *sought = lines->sought;
+    sower_postgres_array_begin(&sought[0], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&sought[1], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&sought[2], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&sought[3], SOWER_POSTGRES_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        const struct sower_record *record = &draws[i]->record;
+        sower_postgres_array_bytes(&sought[0], record->seed.bytes);
+        sower_postgres_array_bytes(&sought[1], record->draw.bytes);
+        sower_postgres_array_bytes(&sought[2], record->root_id.bytes);
+        sower_postgres_array_text(&sought[3], record->experiment);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        sower_postgres_add_array(&values, &sought[i]);
+    }
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_DRAWS, &values);
+}
+
+/* The outcome of a draw whose line, drift and experiment are known. */
+static void settle(struct sower_store_draw *draw, bool pinned)
+{
+    draw->outcome = draw->record.drift != 0 && (draw->strict || pinned) ? SOWER_DRAW_REFUSED
+                    : draw->record.ledger != 0                          ? SOWER_DRAW_RECORDED
+                                                                        : SOWER_DRAW_NEW;
+}
+
+bool sower_postgres_lines_find(struct sower_postgres_lines *lines, struct sower_store_draw *const *draws,
+                               size_t count, struct sower_problem *problem)
+{
+    PGresult *found;
+    if (!prepare_to_find(lines, problem)) {
+        return false;
+    }
+    queue_find(lines, draws, count);
+    if (!exchange(lines, &found, problem)) {
+        return false;
+    }
+    for (int row = 0; row < PQntuples(found); row++) {
+        uint64_t n = sower_postgres_read_number(found, row, 0) - 1;
+        if (n < count) {
+            draws[n]->record.ledger = sower_postgres_read_number(found, row, 1);
+            draws[n]->record.drift = sower_postgres_read_number(found, row, 2);
+            lines->pinned[n] = sower_postgres_read_number(found, row, 3) != 0;
+            settle(draws[n], lines->pinned[n]);
+        }
+    }
+    PQclear(found);
+    return true;
+}
+
+/* Queues the lines that were added so far, and the head of the chain behind them. */
+static void queue_added(struct sower_postgres_lines *lines)
+{
+    struct sower_postgres_values head = {0}, values = {0};
+    if (lines->added.count == 0) {
+        return;
+    }
+    sower_postgres_add_bytes(&head, lines->writer);
+    sower_postgres_add_number(&head, lines->append.head.sequence);
+    sower_postgres_add_bytes(&head, lines->append.head.link);
+    sower_postgres_add_number(&head, (uint64_t)lines->append.time);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MOVE_HEAD, &head);
+    sower_postgres_add_bytes(&values, lines->writer);
+    sower_postgres_columns_add_to(&lines->added, &values);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_INSERT_LINES, &values);
+    sower_postgres_columns_begin(&lines->added);
+}
+
+bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_record *record,
+                              struct sower_problem *problem)
+{
+    if (!sower_append_next(&lines->append, record, problem)) {
+        return false;
+    }
+    lines->changed = true;
+    sower_postgres_columns_put(&lines->added, record);
+    if (lines->added.count == SOWER_POSTGRES_CHUNK) {
+        queue_added(lines);
+    }
+    return true;
+}
+
+/* The draws of a chunk that were added, by the first bytes of their seeds. */
+struct added {
+    size_t count;
+    uint64_t seeds[SOWER_POSTGRES_CHUNK];
+    const struct sower_record *records[SOWER_POSTGRES_CHUNK];
+};
+
+static uint64_t seed_prefix(const struct sower_record *record)
+{
+    uint64_t prefix;
+    memcpy(&prefix, record->seed.bytes, sizeof prefix);
+    return prefix;
+}
+
+/* Looks for a new draw, and for its seed, among those that were just added. Going through them all is cheap
+ * beside writing one of them. */
+static void look_among_added(const struct added *added, struct sower_record *record)
+{
+    uint64_t prefix = seed_prefix(record);
+    for (size_t i = 0; i < added->count; i++) {
+        const struct sower_record *other = added->records[i];
+        if (added->seeds[i] != prefix || memcmp(&other->seed, &record->seed, sizeof other->seed) != 0) {
+            continue;
+        }
+        if (memcmp(&other->draw, &record->draw, sizeof other->draw) == 0) {
+            record->ledger = other->ledger;
+            record->drift = other->drift;
+            return;
+        }
+        if (record->drift == 0) {
+            record->drift = other->drift != 0 ? other->drift : other->ledger;
+        }
+    }
+}
+
+bool sower_postgres_lines_add_draws(struct sower_postgres_lines *lines, struct sower_store_draw *const *draws,
+                                    size_t count, struct sower_problem *problem)
+{
+    struct added added;
+    added.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct sower_record *record = &draws[i]->record;
+        if (record->ledger != 0) {
+            continue;
+        }
+        look_among_added(&added, record);
+        settle(draws[i], lines->pinned[i]);
+        if (draws[i]->outcome != SOWER_DRAW_NEW) {
+            continue;
+        }
+        if (!sower_postgres_lines_add(lines, record, problem)) {
+            return false;
+        }
+        draws[i]->outcome = SOWER_DRAW_RECORDED;
+        added.seeds[added.count] = seed_prefix(record);
+        added.records[added.count++] = record;
+    }
+    queue_added(lines);
+    return true;
+}
+
+static void queue_find_keys(struct sower_postgres_lines *lines, struct sower_store_trials *const *requests,
+                            size_t count)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_postgres_array *sought = lines->sought;
+    sower_postgres_array_begin(&sought[0], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&sought[1], SOWER_POSTGRES_TEXT);
+    sower_postgres_array_begin(&sought[2], SOWER_POSTGRES_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        sower_postgres_array_bytes(&sought[0], requests[i]->root_id.bytes);
+        sower_postgres_array_text(&sought[1], requests[i]->experiment);
+        if (requests[i]->key[0] != '\0') {
+            sower_postgres_array_text(&sought[2], requests[i]->key);
+        } else {
+            sower_postgres_array_null(&sought[2]);
+        }
+    }
+    for (size_t i = 0; i < 3; i++) {
+        sower_postgres_add_array(&values, &sought[i]);
+    }
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_KEYS, &values);
+}
+
+static void read_key(const PGresult *found, int row, struct sower_store_trials *request)
+{
+    request->outcome = SOWER_TRIALS_NONE;
+    if (!sower_postgres_is_null(found, row, 4)) {
+        request->first = sower_postgres_read_number(found, row, 2);
+        request->ledger = sower_postgres_read_number(found, row, 4);
+        request->outcome = sower_postgres_read_number(found, row, 3) == request->count
+                               ? SOWER_TRIALS_GIVEN
+                               : SOWER_TRIALS_KEY_TAKEN;
+    }
+}
+
+bool sower_postgres_lines_find_trials(struct sower_postgres_lines *lines,
+                                      struct sower_store_trials *const *requests, size_t count,
+                                      uint64_t *given, struct sower_problem *problem)
+{
+    PGresult *found;
+    if (!prepare_to_find(lines, problem)) {
+        return false;
+    }
+    queue_find_keys(lines, requests, count);
+    if (!exchange(lines, &found, problem)) {
+        return false;
+    }
+    for (int row = 0; row < PQntuples(found); row++) {
+        uint64_t n = sower_postgres_read_number(found, row, 0) - 1;
+        if (n < count) {
+            given[n] = sower_postgres_read_number(found, row, 1);
+            read_key(found, row, requests[n]);
+        }
+    }
+    PQclear(found);
+    return true;
+}
+
+bool sower_postgres_lines_find_pin(struct sower_postgres_lines *lines, const struct sower_store_pin *pin,
+                                   uint64_t *pinned, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    PGresult *found;
+    sower_postgres_add_text(&values, pin->experiment);
+    sower_postgres_add_bytes(&values, pin->root_id.bytes);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_PIN, &values);
+    if (!exchange(lines, &found, problem)) {
+        return false;
+    }
+    *pinned = PQntuples(found) == 1 ? sower_postgres_read_number(found, 0, 0) : 0;
+    PQclear(found);
+    return true;
+}
+
+bool sower_postgres_lines_find_manifest(struct sower_postgres_lines *lines, const uint8_t hash[32],
+                                        bool *found, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    PGresult *result;
+    if (!prepare_to_find(lines, problem)) {
+        return false;
+    }
+    sower_postgres_add_bytes(&values, hash);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_MANIFEST, &values);
+    if (!exchange(lines, &result, problem)) {
+        return false;
+    }
+    *found = PQntuples(result) == 1;
+    PQclear(result);
+    return true;
+}
+
+void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
+                                       const struct sower_store_model *model)
+{
+    struct sower_postgres_values values = {0};
+    lines->changed = true;
+    sower_postgres_add_bytes(&values, model->manifest);
+    sower_postgres_add_number(&values, (uint64_t)model->time);
+    sower_postgres_add_blob(&values, model->text, model->length);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_INSERT_MANIFEST, &values);
+}
+
+/* Sends the beginning, where nothing was looked up that would have sent it. */
+static bool send_beginning(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    PGresult *answer;
+    if (!lines->beginning) {
+        return true;
+    }
+    if (!exchange(lines, &answer, problem)) {
+        return false;
+    }
+    PQclear(answer);
+    return true;
+}
+
+static bool commit(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    PGresult *answer;
+    if (!send_beginning(lines, problem)) {
+        return false;
+    }
+    queue_added(lines);
+    sower_postgres_add_number(&values, lines->append.ledger);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MOVE_LAST, &values);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_NO_TIMEOUT, NULL);
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_COMMIT, NULL);
+    if (!exchange(lines, &answer, problem)) {
+        return false;
+    }
+    bool done = strcmp(PQcmdStatus(answer), "COMMIT") == 0; /* "ROLLBACK": it had failed before */
+    PQclear(answer);
+    return done || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                                     "The ledger cannot be used now: the database took the writing back.");
+}
+
+bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem)
+{
+    if (done && lines->changed && commit(lines, problem)) {
+        lines->writing = false;
+        return true;
+    }
+    lines->beginning = lines->writing = false;
+    sower_postgres_roll_back(&lines->postgres);
+    return done && !lines->changed;
+}
+
+/* Queues a line and that it is taken back. */
+static bool queue_probe(struct sower_postgres_lines *lines, int64_t time, struct sower_problem *problem)
+{
+    const struct sower_append stands = lines->append;
+    struct sower_record record;
+    sower_store_probe_record(time, &record);
+    sower_postgres_queue_text(&lines->postgres, "SAVEPOINT probe", NULL);
+    if (!sower_postgres_lines_add(lines, &record, problem)) {
+        return false;
+    }
+    queue_added(lines);
+    sower_postgres_queue_text(&lines->postgres, "ROLLBACK TO SAVEPOINT probe", NULL);
+    lines->append = stands;
+    return true;
+}
+
+/* Then the last number is set to what it is, which is committed as any change is. */
+bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
+                                struct sower_problem *problem)
+{
+    bool done = sower_postgres_lines_begin(lines, problem) && send_beginning(lines, problem) &&
+                queue_probe(lines, time, problem);
+    lines->changed = true;
+    return sower_postgres_lines_end(lines, done, problem);
+}

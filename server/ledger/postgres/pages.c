@@ -1,0 +1,286 @@
+#include "server/ledger/postgres/pages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ledger/store_records.h"
+
+enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, STATEMENT_COUNT };
+
+#define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+    [LAST] = "SELECT last FROM sower.ledger",
+    [EXPERIMENTS] = "SELECT " EXPERIMENT_COLUMNS " FROM sower.experiment WHERE id < $1::bigint"
+                    " ORDER BY id DESC LIMIT $2::bigint",
+    [EXPERIMENT] = "SELECT " EXPERIMENT_COLUMNS " FROM sower.experiment"
+                   " WHERE name = $1::text AND root = $2::bytea",
+    [TRIALS] = "SELECT trial, draws, first, last FROM sower.trial WHERE experiment = $1::bigint"
+               " AND trial >= $2::bigint ORDER BY trial LIMIT $3::bigint",
+    /* One statement sees one moment. */
+    [HEADS] = "SELECT l.last, w.key, w.sequence, w.link FROM sower.ledger l LEFT JOIN"
+              " (SELECT * FROM sower.writer WHERE key = $1::bytea UNION ALL"
+              " (SELECT * FROM sower.writer WHERE key <> $1::bytea ORDER BY time DESC, id DESC"
+              " LIMIT $2::bigint)) w ON true ORDER BY w.key = $1::bytea DESC, w.time DESC, w.id DESC",
+    [MANIFEST] = "SELECT text FROM sower.manifest WHERE hash = $1::bytea",
+};
+
+bool sower_postgres_pages_open(struct sower_postgres_pages *pages, const char *url,
+                               const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    pthread_mutex_init(&pages->lock, NULL);
+    memcpy(pages->writer, writer, sizeof pages->writer);
+    return sower_postgres_open(&pages->postgres, url, statement_text, STATEMENT_COUNT);
+}
+
+void sower_postgres_pages_close(struct sower_postgres_pages *pages)
+{
+    sower_postgres_close(&pages->postgres);
+    pthread_mutex_destroy(&pages->lock);
+}
+
+/* Asks one thing, a prepared statement or, if there is one, a text. The result, which is the caller's, or
+ * NULL with a problem. */
+static PGresult *ask(struct sower_postgres_pages *pages, enum statement which, const char *text,
+                     const struct sower_postgres_values *values, struct sower_problem *problem)
+{
+    struct sower_postgres_answers answers;
+    pthread_mutex_lock(&pages->lock);
+    bool done = sower_postgres_ready(&pages->postgres);
+    if (done && text != NULL) {
+        sower_postgres_queue_text(&pages->postgres, text, values);
+    } else if (done) {
+        sower_postgres_queue(&pages->postgres, which, values);
+    }
+    done = done && sower_postgres_exchange(&pages->postgres, &answers);
+    if (!done) {
+        sower_postgres_fail(&pages->postgres, problem);
+    }
+    pthread_mutex_unlock(&pages->lock);
+    return done ? answers.results[0] : NULL;
+}
+
+bool sower_postgres_pages_last(struct sower_postgres_pages *pages, uint64_t *line,
+                               struct sower_problem *problem)
+{
+    PGresult *result = ask(pages, LAST, NULL, NULL, problem);
+    *line = 0;
+    if (result == NULL) {
+        return false;
+    }
+    *line = PQntuples(result) == 1 ? sower_postgres_read_number(result, 0, 0) : 0;
+    PQclear(result);
+    return true;
+}
+
+static void read_record(const PGresult *result, int row, struct sower_record *record)
+{
+    memset(record, 0, sizeof *record);
+    record->ledger = sower_postgres_read_number(result, row, 0);
+    record->time = (int64_t)sower_postgres_read_number(result, row, 1);
+    record->kind = (enum sower_record_kind)sower_postgres_read_number(result, row, 2);
+    sower_postgres_read_bytes(result, row, 3, record->root_id.bytes);
+    sower_postgres_read_text(result, row, 4, record->experiment, sizeof record->experiment);
+    record->trial = sower_postgres_read_number(result, row, 5);
+    record->count = sower_postgres_read_number(result, row, 6);
+    sower_postgres_read_text(result, row, 7, record->key, sizeof record->key);
+    sower_postgres_read_bytes(result, row, 8, record->draw.bytes);
+    sower_postgres_read_bytes(result, row, 9, record->seed.bytes);
+    record->spec = (unsigned)sower_postgres_read_number(result, row, 10);
+    sower_postgres_read_text(result, row, 11, record->name, sizeof record->name);
+    sower_postgres_read_text(result, row, 12, record->shape, sizeof record->shape);
+    sower_postgres_read_text(result, row, 13, record->dtype, sizeof record->dtype);
+    sower_postgres_read_text(result, row, 14, record->initializer, sizeof record->initializer);
+    sower_postgres_read_text(result, row, 15, record->layout, sizeof record->layout);
+    record->has_manifest = !sower_postgres_is_null(result, row, 16);
+    sower_postgres_read_bytes(result, row, 16, record->manifest);
+    record->drift = sower_postgres_read_number(result, row, 17);
+    sower_postgres_read_bytes(result, row, 18, record->place.writer);
+    record->place.sequence = sower_postgres_read_number(result, row, 19);
+    sower_postgres_read_bytes(result, row, 20, record->place.link);
+}
+
+/* The statement of a page, with only the conditions that it has, so that each kind of page finds its index.
+ * The lines of a seed are few and are all taken before anything else is looked at (OFFSET 0 says so): else
+ * a planner without statistics might go through all lines in their order. */
+static void print_page(const struct sower_page *page, char *text, size_t size)
+{
+    snprintf(
+        text, size,
+        "SELECT l.ledger, l.time, l.kind::bigint, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed,"
+        " l.spec::bigint, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key,"
+        " l.sequence, l.link"
+        " FROM %s l JOIN sower.experiment e ON e.id = l.experiment"
+        " JOIN sower.writer w ON w.id = l.writer"
+        " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s ORDER BY l.ledger LIMIT $3",
+        page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
+                             " AND seed = $8 OFFSET 0)"
+                           : "sower.line",
+        page->experiment != NULL
+            ? " AND l.experiment = (SELECT id FROM sower.experiment WHERE name = $4 AND root = $5)"
+            : "",
+        page->trial != NULL ? " AND l.trial = $6" : "", page->name != NULL ? " AND l.name = $7" : "",
+        page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr($9, 1, 8) AND l.manifest = $9" : "");
+}
+
+static void add_values(const struct sower_page *page, struct sower_postgres_values *values)
+{
+    sower_postgres_add_number(values, page->after);
+    sower_postgres_add_number(values, page->until);
+    sower_postgres_add_number(values, page->count);
+    sower_postgres_add_text(values, page->experiment);
+    sower_postgres_add_bytes(values, page->root_id == NULL ? NULL : page->root_id->bytes);
+    sower_postgres_add_number(values, page->trial == NULL ? 0 : *page->trial);
+    sower_postgres_add_text(values, page->name);
+    sower_postgres_add_bytes(values, page->seed == NULL ? NULL : page->seed->bytes);
+    sower_postgres_add_bytes(values, page->manifest);
+}
+
+bool sower_postgres_pages_page(struct sower_postgres_pages *pages, const struct sower_page *page,
+                               sower_visit_record *visit, void *context, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_record record;
+    char text[1024];
+    print_page(page, text, sizeof text);
+    add_values(page, &values);
+    PGresult *result = ask(pages, STATEMENT_COUNT, text, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    bool more = true, whole = true;
+    for (int row = 0; row < PQntuples(result) && more; row++) {
+        read_record(result, row, &record);
+        whole = sower_store_record_check(&record, problem);
+        more = whole && visit(context, &record);
+    }
+    PQclear(result);
+    return whole;
+}
+
+static void read_experiment(const PGresult *result, int row, struct sower_experiment *experiment)
+{
+    experiment->id = sower_postgres_read_number(result, row, 0);
+    sower_postgres_read_bytes(result, row, 1, experiment->root_id.bytes);
+    sower_postgres_read_text(result, row, 2, experiment->name, sizeof experiment->name);
+    experiment->draws = sower_postgres_read_number(result, row, 3);
+    experiment->given = sower_postgres_read_number(result, row, 4);
+    experiment->first = (int64_t)sower_postgres_read_number(result, row, 5);
+    experiment->last = (int64_t)sower_postgres_read_number(result, row, 6);
+    experiment->pinned = sower_postgres_read_number(result, row, 7);
+}
+
+bool sower_postgres_pages_experiments(struct sower_postgres_pages *pages, uint64_t before, size_t count,
+                                      sower_visit_experiment *visit, void *context,
+                                      struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_experiment experiment;
+    sower_postgres_add_number(&values, before);
+    sower_postgres_add_number(&values, count);
+    PGresult *result = ask(pages, EXPERIMENTS, NULL, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    bool more = true;
+    for (int row = 0; row < PQntuples(result) && more; row++) {
+        read_experiment(result, row, &experiment);
+        more = visit(context, &experiment);
+    }
+    PQclear(result);
+    return true;
+}
+
+bool sower_postgres_pages_experiment(struct sower_postgres_pages *pages, const struct sower_seed *root_id,
+                                     const char *name, struct sower_experiment *experiment,
+                                     struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    experiment->id = 0;
+    sower_postgres_add_text(&values, name);
+    sower_postgres_add_bytes(&values, root_id->bytes);
+    PGresult *result = ask(pages, EXPERIMENT, NULL, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    if (PQntuples(result) == 1) {
+        read_experiment(result, 0, experiment);
+    }
+    PQclear(result);
+    return true;
+}
+
+bool sower_postgres_pages_trials(struct sower_postgres_pages *pages, uint64_t experiment, uint64_t from,
+                                 size_t count, sower_visit_trial *visit, void *context,
+                                 struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_trial trial;
+    sower_postgres_add_number(&values, experiment);
+    sower_postgres_add_number(&values, from);
+    sower_postgres_add_number(&values, count);
+    PGresult *result = ask(pages, TRIALS, NULL, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    bool more = true;
+    for (int row = 0; row < PQntuples(result) && more; row++) {
+        trial.trial = sower_postgres_read_number(result, row, 0);
+        trial.draws = sower_postgres_read_number(result, row, 1);
+        trial.first = (int64_t)sower_postgres_read_number(result, row, 2);
+        trial.last = (int64_t)sower_postgres_read_number(result, row, 3);
+        more = visit(context, &trial);
+    }
+    PQclear(result);
+    return true;
+}
+
+bool sower_postgres_pages_heads(struct sower_postgres_pages *pages, size_t count, uint64_t *lines,
+                                sower_visit_link *visit, void *context, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    struct sower_link head;
+    sower_postgres_add_bytes(&values, pages->writer);
+    sower_postgres_add_number(&values, count);
+    PGresult *result = ask(pages, HEADS, NULL, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    *lines = PQntuples(result) > 0 ? sower_postgres_read_number(result, 0, 0) : 0;
+    bool more = true;
+    for (int row = 0; row < PQntuples(result) && more; row++) {
+        if (!sower_postgres_is_null(result, row, 1)) { /* somebody has written */
+            sower_postgres_read_bytes(result, row, 1, head.writer);
+            head.sequence = sower_postgres_read_number(result, row, 2);
+            sower_postgres_read_bytes(result, row, 3, head.link);
+            more = visit(context, &head);
+        }
+    }
+    PQclear(result);
+    return true;
+}
+
+bool sower_postgres_pages_manifest(struct sower_postgres_pages *pages, const uint8_t hash[32], char **text,
+                                   size_t *length, struct sower_problem *problem)
+{
+    struct sower_postgres_values values = {0};
+    bool copied = true;
+    *text = NULL;
+    sower_postgres_add_bytes(&values, hash);
+    PGresult *result = ask(pages, MANIFEST, NULL, &values, problem);
+    if (result == NULL) {
+        return false;
+    }
+    if (PQntuples(result) == 1) {
+        *length = (size_t)PQgetlength(result, 0, 0);
+        *text = malloc(*length + 1); /* an empty one is no lack of memory */
+        copied = *text != NULL;
+        if (copied) {
+            memcpy(*text, PQgetvalue(result, 0, 0), *length);
+        }
+    }
+    PQclear(result);
+    return copied ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+}

@@ -1,0 +1,65 @@
+#include "server/ledger/postgres/pooler.h"
+
+#include <stdio.h>
+
+static const char process[] = "SELECT pg_backend_pid()::bigint";
+
+/* The number of the process that serves a connection now; behind `first`, a statement, if there is one. */
+static bool ask(struct sower_postgres *postgres, const char *first, uint64_t *number)
+{
+    struct sower_postgres_answers answers;
+    if (first != NULL) {
+        sower_postgres_queue_text(postgres, first, NULL);
+    }
+    sower_postgres_queue_text(postgres, process, NULL);
+    if (!sower_postgres_exchange(postgres, &answers)) {
+        return false;
+    }
+    *number = sower_postgres_read_number(answers.results[answers.count - 1], 0, 0);
+    sower_postgres_clear(&answers);
+    return true;
+}
+
+/* While another connection is within a transaction, this one must be served by the process that it had: a
+ * pooler of transactions gives that process to the other, or another process to this one. One of single
+ * statements takes no transaction. */
+static bool keeps_process(struct sower_postgres *postgres, struct sower_postgres *other, uint64_t own,
+                          bool *keeps)
+{
+    uint64_t others, now;
+    bool begun = ask(other, "BEGIN", &others);
+    *keeps = begun && others != own;
+    if (begun && !*keeps) {
+        return true;
+    }
+    bool answers = ask(postgres, NULL, &now);
+    *keeps = *keeps && answers && now == own;
+    return answers;
+}
+
+static bool fail(struct sower_postgres *postgres, const char *cause)
+{
+    snprintf(postgres->cause, sizeof postgres->cause, "%s", cause);
+    return false;
+}
+
+bool sower_postgres_pooler_check(struct sower_postgres *postgres)
+{
+    struct sower_postgres other;
+    uint64_t own;
+    bool keeps = false;
+    if (!ask(postgres, NULL, &own)) {
+        return false;
+    }
+    if ((uint64_t)PQbackendPID(postgres->connection) == own) {
+        return true;
+    }
+    bool opened = sower_postgres_open(&other, postgres->url, NULL, 0) || fail(postgres, other.cause);
+    bool done = opened && keeps_process(postgres, &other, own, &keeps);
+    sower_postgres_close(&other); /* which ends its transaction */
+    return done &&
+           (keeps ||
+            fail(postgres, "a pooler between hands out transactions or statements, and the daemon needs "
+                           "sessions: set pool_mode = session for it (pgbouncer), or name the database "
+                           "itself"));
+}

@@ -1,0 +1,119 @@
+#include "server/ledger/postgres/schema.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What leads to each version from the one before, a list of statements. A draw is found by eight bytes each
+ * of its seed and its id: every draw of one name has the same seed, so the same index tells whether a new
+ * draw drifts from an earlier one. Where an index is to be used, its expressions must be written in the same
+ * way. Every index that a page is read by ends in the line's number, so that the page needs no sorting. */
+static const char *const version_1[] = {
+    "CREATE TABLE sower.ledger (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
+    " version bigint NOT NULL, last bigint NOT NULL)",
+    "CREATE TABLE sower.experiment (id bigint PRIMARY KEY, root bytea NOT NULL,"
+    " name text COLLATE \"C\" NOT NULL, draws bigint NOT NULL, given bigint NOT NULL, first bigint NOT NULL,"
+    " last bigint NOT NULL, pinned bigint NOT NULL, UNIQUE (name, root)) WITH (fillfactor = 70)",
+    "CREATE TABLE sower.trial (experiment bigint, trial bigint, draws bigint NOT NULL, first bigint NOT NULL,"
+    " last bigint NOT NULL, PRIMARY KEY (experiment, trial)) WITH (fillfactor = 70)",
+    "CREATE TABLE sower.writer (id bigint PRIMARY KEY, key bytea NOT NULL UNIQUE, sequence bigint NOT NULL,"
+    " link bytea NOT NULL, time bigint NOT NULL)",
+    "CREATE TABLE sower.manifest (hash bytea PRIMARY KEY, time bigint NOT NULL, text bytea NOT NULL)",
+    "CREATE TABLE sower.line (ledger bigint PRIMARY KEY, time bigint NOT NULL, experiment bigint NOT NULL,"
+    " writer bigint NOT NULL, sequence bigint NOT NULL, trial bigint, count bigint, drift bigint,"
+    " kind smallint NOT NULL, spec integer, link bytea NOT NULL, draw bytea, seed bytea, manifest bytea,"
+    " name text COLLATE \"C\", shape text COLLATE \"C\", dtype text COLLATE \"C\", init text COLLATE \"C\","
+    " layout text COLLATE \"C\", key text COLLATE \"C\")",
+    "CREATE INDEX line_draw ON sower.line (substr(seed, 1, 8), substr(draw, 1, 8)) WHERE seed IS NOT NULL",
+    "CREATE INDEX line_experiment ON sower.line (experiment, ledger)",
+    "CREATE INDEX line_trial ON sower.line (experiment, trial, ledger)",
+    "CREATE INDEX line_name ON sower.line (experiment, name, ledger) WHERE name IS NOT NULL",
+    "CREATE INDEX line_manifest ON sower.line (substr(manifest, 1, 8), ledger) WHERE manifest IS NOT NULL",
+    "CREATE UNIQUE INDEX line_key ON sower.line (experiment, key) WHERE key IS NOT NULL",
+    "INSERT INTO sower.ledger (version, last) VALUES (1, 0)",
+    NULL,
+};
+
+static const char *const *const steps[SOWER_POSTGRES_SCHEMA_VERSION] = {version_1};
+
+/* Two daemons that start together: the second waits here. The number is "Sowr". */
+static const char lock[] = "SELECT pg_advisory_xact_lock(1399748466)";
+
+/* Whether the schema is there, and how many tables and the like it has; whether one is the ledger. */
+static const char look[] =
+    "SELECT (to_regnamespace('sower') IS NOT NULL)::int::bigint,"
+    " (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('sower')::oid),"
+    " (to_regclass('sower.ledger') IS NOT NULL)::int::bigint";
+
+/* The numbers of a query's one row. */
+static bool ask(struct sower_postgres *postgres, const char *query, int count, uint64_t *numbers)
+{
+    struct sower_postgres_answers answers;
+    sower_postgres_queue_text(postgres, query, NULL);
+    if (!sower_postgres_exchange(postgres, &answers)) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        numbers[i] = sower_postgres_read_number(answers.results[0], 0, i);
+    }
+    sower_postgres_clear(&answers);
+    return true;
+}
+
+static bool execute(struct sower_postgres *postgres, const char *text)
+{
+    sower_postgres_queue_text(postgres, text, NULL);
+    return sower_postgres_run(postgres);
+}
+
+/* Goes the steps from a version to the one of today. */
+static bool climb(struct sower_postgres *postgres, uint64_t version)
+{
+    char text[96];
+    for (uint64_t step = version; step < SOWER_POSTGRES_SCHEMA_VERSION; step++) {
+        for (const char *const *statement = steps[step]; *statement != NULL; statement++) {
+            if (!execute(postgres, *statement)) {
+                return false;
+            }
+        }
+    }
+    snprintf(text, sizeof text, "UPDATE sower.ledger SET version = %d", SOWER_POSTGRES_SCHEMA_VERSION);
+    return version == SOWER_POSTGRES_SCHEMA_VERSION || execute(postgres, text);
+}
+
+/* What there is, and what is to be done about it. */
+static bool bring_to_version(struct sower_postgres *postgres)
+{
+    uint64_t found[3], version = 0;
+    if (!ask(postgres, look, 3, found)) {
+        return false;
+    }
+    /* Who may not make a schema may be given an empty one. */
+    if (found[0] == 0 && !execute(postgres, "CREATE SCHEMA sower")) {
+        return false;
+    }
+    if (found[1] != 0 && found[2] == 0) {
+        snprintf(postgres->cause, sizeof postgres->cause,
+                 "the schema \"sower\" of the database belongs to another program");
+        return false;
+    }
+    if (found[2] != 0 && !ask(postgres, "SELECT version FROM sower.ledger", 1, &version)) {
+        return false;
+    }
+    if (version > SOWER_POSTGRES_SCHEMA_VERSION) {
+        snprintf(postgres->cause, sizeof postgres->cause,
+                 "it was written by a newer sowerd (schema %" PRIu64 "; this one knows %d); run that one",
+                 version, SOWER_POSTGRES_SCHEMA_VERSION);
+        return false;
+    }
+    return climb(postgres, version);
+}
+
+bool sower_postgres_schema_check(struct sower_postgres *postgres)
+{
+    bool done = execute(postgres, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") &&
+                execute(postgres, lock) && bring_to_version(postgres) && execute(postgres, "COMMIT");
+    if (!done) {
+        sower_postgres_roll_back(postgres);
+    }
+    return done;
+}

@@ -1,0 +1,17 @@
+/* The ledger on PostgreSQL: a database that several daemons write to.
+ *
+ * Daemons write one after the other: a transaction locks the one row that holds the last line's number until
+ * its commit. Two connections: one writes and finds for the ledger's thread (postgres_lines.h), one
+ * reads for everybody else (postgres_pages.h). Either is made anew when it was lost. No wait is longer
+ * than some seconds. */
+#ifndef SOWER_SERVER_LEDGER_POSTGRES_STORE_H
+#define SOWER_SERVER_LEDGER_POSTGRES_STORE_H
+
+#include "server/ledger/store.h"
+
+/* Opens the ledger in the database that the URL names, and makes it where there is none. The database's
+ * encoding must be UTF-8. NULL with a problem, in which no password stands. */
+struct sower_store *sower_ledger_postgres_open(const char *url, const uint8_t writer[SOWER_WRITER_SIZE],
+                                               struct sower_problem *problem);
+
+#endif

@@ -1,0 +1,327 @@
+#include "server/ledger/sqlite/pages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/ledger/sqlite/lines.h"
+#include "server/ledger/sqlite/statement.h"
+#include "server/ledger/store_records.h"
+
+enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, END, STATEMENT_COUNT };
+
+_Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_PAGES_STATEMENTS,
+               "the header says how many there are");
+
+#define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+    [LAST] = "SELECT coalesce(max(ledger), 0) FROM line",
+    [EXPERIMENTS] = "SELECT " EXPERIMENT_COLUMNS " FROM experiment WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+    [EXPERIMENT] = "SELECT " EXPERIMENT_COLUMNS " FROM experiment WHERE name = ?1 AND root = ?2",
+    [TRIALS] = "SELECT trial, draws, first, last FROM trial WHERE experiment = ?1 AND trial >= ?2"
+               " ORDER BY trial LIMIT ?3",
+    [HEADS] = "SELECT key, sequence, link FROM writer WHERE sequence > 0"
+              " ORDER BY key = ?1 DESC, time DESC, id DESC"
+              " LIMIT ?2 + (SELECT count(*) FROM writer WHERE key = ?1 AND sequence > 0)",
+    [MANIFEST] = "SELECT text FROM manifest WHERE hash = ?1",
+    [BEGIN] = "BEGIN",
+    [END] = "COMMIT",
+};
+
+bool sower_sqlite_pages_prepare(struct sower_sqlite_pages *pages, sqlite3 *database,
+                                const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    pages->database = database;
+    memcpy(pages->writer, writer, sizeof pages->writer);
+    pthread_mutex_init(&pages->lock, NULL);
+    return sower_sqlite_prepare(database, statement_text, STATEMENT_COUNT, pages->statements);
+}
+
+void sower_sqlite_pages_close(struct sower_sqlite_pages *pages)
+{
+    if (pages->database == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(pages->statements[i]);
+    }
+    sqlite3_close(pages->database);
+    pthread_mutex_destroy(&pages->lock);
+}
+
+/* Takes the lock, and ends a transaction that could not be ended before: what is read next must be as it is
+ * now. */
+static void begin(struct sower_sqlite_pages *pages)
+{
+    pthread_mutex_lock(&pages->lock);
+    if (!sqlite3_get_autocommit(pages->database)) {
+        (void)sower_sqlite_run(pages->statements[END]); /* nothing was written */
+    }
+}
+
+/* Finishes a statement and releases the lock; false with a problem unless all went well. */
+static bool finish(struct sower_sqlite_pages *pages, sqlite3_stmt *statement, bool done,
+                   struct sower_problem *problem)
+{
+    done = done && sower_sqlite_has_memory(statement);
+    if (!done) {
+        sower_sqlite_fail(pages->database, problem);
+    }
+    sower_sqlite_finish(statement);
+    pthread_mutex_unlock(&pages->lock);
+    return done;
+}
+
+bool sower_sqlite_pages_last(struct sower_sqlite_pages *pages, uint64_t *line, struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = pages->statements[LAST];
+    bool found;
+    begin(pages);
+    bool done = sower_sqlite_seek(statement, &found);
+    *line = done && found ? sower_sqlite_read_number(statement, 0) : 0;
+    return finish(pages, statement, done, problem);
+}
+
+static void read_record(sqlite3_stmt *statement, struct sower_record *record)
+{
+    memset(record, 0, sizeof *record);
+    record->ledger = sower_sqlite_read_number(statement, 0);
+    record->time = sqlite3_column_int64(statement, 1);
+    record->kind = (enum sower_record_kind)sqlite3_column_int(statement, 2);
+    sower_sqlite_read_bytes(statement, 3, record->root_id.bytes);
+    sower_sqlite_read_text(statement, 4, record->experiment, sizeof record->experiment);
+    record->trial = sower_sqlite_read_number(statement, 5);
+    record->count = sower_sqlite_read_number(statement, 6);
+    sower_sqlite_read_text(statement, 7, record->key, sizeof record->key);
+    sower_sqlite_read_bytes(statement, 8, record->draw.bytes);
+    sower_sqlite_read_bytes(statement, 9, record->seed.bytes);
+    record->spec = (unsigned)sower_sqlite_read_number(statement, 10);
+    sower_sqlite_read_text(statement, 11, record->name, sizeof record->name);
+    sower_sqlite_read_text(statement, 12, record->shape, sizeof record->shape);
+    sower_sqlite_read_text(statement, 13, record->dtype, sizeof record->dtype);
+    sower_sqlite_read_text(statement, 14, record->initializer, sizeof record->initializer);
+    sower_sqlite_read_text(statement, 15, record->layout, sizeof record->layout);
+    record->has_manifest = sqlite3_column_type(statement, 16) != SQLITE_NULL;
+    sower_sqlite_read_bytes(statement, 16, record->manifest);
+    record->drift = sower_sqlite_read_number(statement, 17);
+    sower_sqlite_read_bytes(statement, 18, record->place.writer);
+    record->place.sequence = sower_sqlite_read_number(statement, 19);
+    sower_sqlite_read_bytes(statement, 20, record->place.link);
+}
+
+/* How the lines of a page are found. SQLite would choose by what it guesses of the tables; of one seed, for
+ * example, there are fewer lines than of any trial. */
+static const char *page_index(const struct sower_page *page)
+{
+    return page->seed != NULL       ? "INDEXED BY line_draw"
+           : page->trial != NULL    ? "INDEXED BY line_trial"
+           : page->name != NULL     ? "INDEXED BY line_name"
+           : page->manifest == NULL ? page->experiment != NULL ? "INDEXED BY line_experiment" : "NOT INDEXED"
+           : page->experiment != NULL ? "INDEXED BY line_model"
+                                      : "INDEXED BY line_manifest";
+}
+
+/* The statement of a page, with only the conditions that it has. */
+static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_page *page,
+                         sqlite3_stmt **statement)
+{
+    char text[1024];
+    snprintf(
+        text, sizeof text,
+        "SELECT l.ledger, l.time, l.kind, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed, l.spec,"
+        " l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key, l.sequence, l.link"
+        " FROM line l %s JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
+        " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
+        page_index(page),
+        page->experiment != NULL
+            ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
+            : "",
+        page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
+        page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
+        page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9" : "");
+    return sqlite3_prepare_v2(pages->database, text, -1, statement, NULL) == SQLITE_OK;
+}
+
+static bool bind_page(sqlite3_stmt *statement, const struct sower_page *page)
+{
+    return sower_sqlite_bind_number(statement, 1, page->after) &&
+           sower_sqlite_bind_number(statement, 2, page->until) &&
+           sower_sqlite_bind_number(statement, 3, page->count) &&
+           (page->experiment == NULL || (sower_sqlite_bind_text(statement, 4, page->experiment) &&
+                                         sower_sqlite_bind_bytes(statement, 5, page->root_id->bytes))) &&
+           (page->trial == NULL || sower_sqlite_bind_number(statement, 6, *page->trial)) &&
+           (page->name == NULL || sower_sqlite_bind_text(statement, 7, page->name)) &&
+           (page->seed == NULL ||
+            (sower_sqlite_bind_bytes(statement, 8, page->seed->bytes) &&
+             sqlite3_bind_int64(statement, 10, sower_sqlite_lines_key(page->seed->bytes)) == SQLITE_OK)) &&
+           (page->manifest == NULL || sower_sqlite_bind_bytes(statement, 9, page->manifest));
+}
+
+bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sower_page *page,
+                             sower_visit_record *visit, void *context, struct sower_problem *problem)
+{
+    struct sower_record record;
+    sqlite3_stmt *statement = NULL;
+    bool found = true, whole = true;
+    begin(pages);
+    bool done = prepare_page(pages, page, &statement) && bind_page(statement, page);
+    while (done && found) {
+        done = sower_sqlite_seek(statement, &found);
+        if (done && found) {
+            read_record(statement, &record);
+            done = sower_sqlite_has_memory(statement);
+            whole = !done || sower_store_record_check(&record, problem);
+            found = done && whole && visit(context, &record);
+        }
+    }
+    if (!done) {
+        sower_sqlite_fail(pages->database, problem);
+    }
+    sqlite3_finalize(statement);
+    pthread_mutex_unlock(&pages->lock);
+    return done && whole;
+}
+
+static void read_experiment(sqlite3_stmt *statement, struct sower_experiment *experiment)
+{
+    experiment->id = sower_sqlite_read_number(statement, 0);
+    sower_sqlite_read_bytes(statement, 1, experiment->root_id.bytes);
+    sower_sqlite_read_text(statement, 2, experiment->name, sizeof experiment->name);
+    experiment->draws = sower_sqlite_read_number(statement, 3);
+    experiment->given = sower_sqlite_read_number(statement, 4);
+    experiment->first = sqlite3_column_int64(statement, 5);
+    experiment->last = sqlite3_column_int64(statement, 6);
+    experiment->pinned = sower_sqlite_read_number(statement, 7);
+}
+
+bool sower_sqlite_pages_experiments(struct sower_sqlite_pages *pages, uint64_t before, size_t count,
+                                    sower_visit_experiment *visit, void *context,
+                                    struct sower_problem *problem)
+{
+    struct sower_experiment experiment;
+    sqlite3_stmt *statement = pages->statements[EXPERIMENTS];
+    bool found = true;
+    begin(pages);
+    bool done =
+        sower_sqlite_bind_number(statement, 1, before) && sower_sqlite_bind_number(statement, 2, count);
+    while (done && found) {
+        done = sower_sqlite_seek(statement, &found);
+        if (done && found) {
+            read_experiment(statement, &experiment);
+            done = sower_sqlite_has_memory(statement);
+            found = done && visit(context, &experiment);
+        }
+    }
+    return finish(pages, statement, done, problem);
+}
+
+bool sower_sqlite_pages_experiment(struct sower_sqlite_pages *pages, const struct sower_seed *root_id,
+                                   const char *name, struct sower_experiment *experiment,
+                                   struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = pages->statements[EXPERIMENT];
+    bool found = false;
+    experiment->id = 0;
+    begin(pages);
+    bool done = sower_sqlite_bind_text(statement, 1, name) &&
+                sower_sqlite_bind_bytes(statement, 2, root_id->bytes) && sower_sqlite_seek(statement, &found);
+    if (found) {
+        read_experiment(statement, experiment);
+    }
+    return finish(pages, statement, done, problem);
+}
+
+bool sower_sqlite_pages_trials(struct sower_sqlite_pages *pages, uint64_t experiment, uint64_t from,
+                               size_t count, sower_visit_trial *visit, void *context,
+                               struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = pages->statements[TRIALS];
+    bool found = true;
+    begin(pages);
+    bool done = sower_sqlite_bind_number(statement, 1, experiment) &&
+                sower_sqlite_bind_number(statement, 2, from) && sower_sqlite_bind_number(statement, 3, count);
+    while (done && found) {
+        done = sower_sqlite_seek(statement, &found);
+        if (done && found) {
+            const struct sower_trial trial = {
+                sower_sqlite_read_number(statement, 0), sower_sqlite_read_number(statement, 1),
+                sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3)};
+            found = visit(context, &trial);
+        }
+    }
+    return finish(pages, statement, done, problem);
+}
+
+/* Within a transaction, so that the heads are those of the last line. */
+static bool read_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t *lines,
+                       sower_visit_link *visit, void *context)
+{
+    sqlite3_stmt *last = pages->statements[LAST], *heads = pages->statements[HEADS];
+    struct sower_link head;
+    bool found;
+    bool done = sower_sqlite_run(pages->statements[BEGIN]) && sower_sqlite_seek(last, &found) && found;
+    *lines = done ? sower_sqlite_read_number(last, 0) : 0;
+    done =
+        done && sower_sqlite_bind_bytes(heads, 1, pages->writer) && sower_sqlite_bind_number(heads, 2, count);
+    while (done && found) {
+        done = sower_sqlite_seek(heads, &found);
+        if (done && found) {
+            sower_sqlite_read_bytes(heads, 0, head.writer);
+            head.sequence = sower_sqlite_read_number(heads, 1);
+            sower_sqlite_read_bytes(heads, 2, head.link);
+            done = sower_sqlite_has_memory(heads);
+            found = done && visit(context, &head);
+        }
+    }
+    return done;
+}
+
+bool sower_sqlite_pages_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t *lines,
+                              sower_visit_link *visit, void *context, struct sower_problem *problem)
+{
+    begin(pages);
+    bool done = read_heads(pages, count, lines, visit, context);
+    if (!done) {
+        sower_sqlite_fail(pages->database, problem);
+    }
+    sower_sqlite_finish(pages->statements[LAST]);
+    sower_sqlite_finish(pages->statements[HEADS]);
+    if (!sqlite3_get_autocommit(pages->database)) {
+        (void)sower_sqlite_run(pages->statements[END]); /* nothing was written */
+    }
+    pthread_mutex_unlock(&pages->lock);
+    return done;
+}
+
+/* Copies the statement's blob; NULL when memory runs out. */
+static char *copy_blob(sqlite3_stmt *statement, size_t *length)
+{
+    const void *blob = sqlite3_column_blob(statement, 0);
+    *length = (size_t)sqlite3_column_bytes(statement, 0);
+    char *copy = malloc(*length + 1); /* an empty one is no lack of memory */
+    if (copy != NULL && blob != NULL) {
+        memcpy(copy, blob, *length);
+    }
+    return copy;
+}
+
+bool sower_sqlite_pages_manifest(struct sower_sqlite_pages *pages, const uint8_t hash[32], char **text,
+                                 size_t *length, struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = pages->statements[MANIFEST];
+    bool found = false, copied = true;
+    *text = NULL;
+    begin(pages);
+    bool done = sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, &found);
+    if (found) {
+        *text = copy_blob(statement, length);
+        copied = *text != NULL;
+    }
+    if (finish(pages, statement, done, problem) && (copied || sower_problem_memory(problem))) {
+        return true;
+    }
+    free(*text);
+    *text = NULL;
+    return false;
+}

@@ -1,0 +1,140 @@
+#include "server/streams/model_stream.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "server/streams/stream.h"
+#include "server/streams/together.h"
+
+static void close_tensor(struct sower_model_stream *stream)
+{
+    if (!stream->opened) {
+        return;
+    }
+    if (!stream->heavy) {
+        sower_source_close(&stream->source);
+    } else if (stream->asked && stream->preparation.prepared != NULL) {
+        sower_blocks_leave(&stream->blocks);
+        sower_prepared_release(stream->preparation.prepared);
+    }
+    stream->opened = stream->heavy = stream->asked = stream->ready = false;
+}
+
+/* Opens the tensor that holds this byte; that of a heavy one is prepared later. */
+static bool open_tensor(struct sower_model_stream *stream, uint64_t position)
+{
+    struct sower_problem unused;
+    size_t number = sower_model_find(stream->model, position);
+    if (stream->opened && stream->number == number) {
+        return true;
+    }
+    close_tensor(stream);
+    sower_model_request(stream->model, number, &stream->request);
+    sower_format_body(&stream->request, &stream->bytes.body);
+    stream->bytes.region = stream->request.region;
+    stream->bytes.source = &stream->source;
+    stream->number = number;
+    stream->opened = true;
+    stream->heavy = sower_source_cost(&stream->request.plan).memory > 0;
+    return stream->heavy || sower_source_open(&stream->source, &stream->request.plan, &stream->request.seed,
+                                              &sower_parallel_none, &unused);
+}
+
+static void prepared(struct sower_sources_wait *wait)
+{
+    struct sower_model_stream *stream =
+        (struct sower_model_stream *)((char *)wait - offsetof(struct sower_model_stream, preparation));
+    sower_exchange_resume(stream->exchange);
+}
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct sower_model_stream *stream =
+        (const struct sower_model_stream *)((const char *)wait -
+                                            offsetof(struct sower_model_stream, preparation));
+    return sower_exchange_has_left(stream->exchange);
+}
+
+/* Has the heavy tensor at hand prepared; libmicrohttpd asks again when that is done. */
+static ssize_t order_source(struct sower_model_stream *stream)
+{
+    struct sower_draw_id draw = sower_draw_id(&stream->request.draw);
+    stream->asked = true;
+    stream->preparation = (struct sower_sources_wait){
+        .done = prepared, .has_left = has_left, .client = stream->exchange->client};
+    MHD_suspend_connection(stream->exchange->connection);
+    sower_sources_prepare(stream->exchange->server->sources, &draw, &stream->request.plan,
+                          &stream->request.seed, &stream->preparation);
+    return 0;
+}
+
+static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uint64_t stop, char *buffer,
+                          size_t size)
+{
+    uint64_t first = stream->model->tensors[stream->number].start;
+    if (!stream->asked) {
+        return order_source(stream);
+    }
+    if (stream->preparation.prepared == NULL) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    if (!stream->ready) {
+        stream->ready = true;
+        stream->bytes.source = sower_prepared_source(stream->preparation.prepared);
+        sower_blocks_of(&stream->blocks, &stream->bytes, &stream->preparation.prepared);
+    }
+    return sower_blocks_read(&stream->blocks, start - first, stop - first, buffer, size);
+}
+
+static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
+{
+    struct sower_model_stream *stream = context;
+    const struct sower_model *model = stream->model;
+    const size_t header = model->header.length;
+    uint64_t start = stream->range.start + position, end = stream->range.start + stream->range.length;
+    size_t made = 0;
+    size = end - start < size ? (size_t)(end - start) : size;
+    while (made < size) {
+        uint64_t at = start + made, stop = header;
+        if (at >= header) {
+            if (!open_tensor(stream, at)) {
+                return MHD_CONTENT_READER_END_WITH_ERROR;
+            }
+            stop = model->tensors[stream->number + 1].start;
+        }
+        size_t count = stop - at < size - made ? (size_t)(stop - at) : size - made;
+        if (at < header) {
+            memcpy(buffer + made, model->header.text + at, count);
+        } else if (stream->heavy) {
+            return made > 0 ? (ssize_t)made : read_heavy(stream, at, stop < end ? stop : end, buffer, size);
+        } else if (!sower_together_read(stream->exchange->server, stream->exchange->client, &stream->bytes,
+                                        at - model->tensors[stream->number].start, count,
+                                        (uint8_t *)buffer + made)) {
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+        made += count;
+        stream->exchange->bytes += count;
+    }
+    return (ssize_t)made;
+}
+
+struct MHD_Response *sower_model_stream_begin(struct sower_model_stream *stream,
+                                              struct sower_exchange *exchange,
+                                              const struct sower_model *model, struct sower_range range,
+                                              bool any_heavy)
+{
+    uint64_t streams = atomic_fetch_add(&exchange->server->streams, 1) + 1;
+    *stream = (struct sower_model_stream){.exchange = exchange, .model = model, .range = range};
+    if (any_heavy && !sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
+        return NULL;
+    }
+    size_t block = sower_blocks_share(SOWER_STREAM_BUDGET, streams, SOWER_STREAM_BLOCK_MAX);
+    return MHD_create_response_from_callback(range.length, block, read_block, stream, NULL);
+}
+
+void sower_model_stream_end(struct sower_model_stream *stream)
+{
+    close_tensor(stream);
+    atomic_fetch_sub(&stream->exchange->server->streams, 1);
+    sower_blocks_end(&stream->blocks);
+}

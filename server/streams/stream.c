@@ -1,0 +1,47 @@
+#include "server/streams/stream.h"
+
+#include "server/streams/together.h"
+
+static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t size)
+{
+    struct sower_stream *stream = context;
+    uint64_t start = stream->range.start + position;
+    size = sower_blocks_up_to_edge(start, size);
+    if (!sower_together_read(stream->exchange->server, stream->exchange->client, stream->bytes, start, size,
+                             (uint8_t *)buffer)) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    stream->exchange->bytes += size;
+    return (ssize_t)size;
+}
+
+static ssize_t read_heavy(void *context, uint64_t position, char *buffer, size_t size)
+{
+    struct sower_stream *stream = context;
+    return sower_blocks_read(&stream->blocks, stream->range.start + position,
+                             stream->range.start + stream->range.length, buffer, size);
+}
+
+struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sower_exchange *exchange,
+                                        struct sower_tensor_bytes *bytes, struct sower_range range,
+                                        struct sower_prepared **prepared)
+{
+    uint64_t streams = atomic_fetch_add(&exchange->server->streams, 1) + 1;
+    *stream = (struct sower_stream){.exchange = exchange, .bytes = bytes, .range = range};
+    if (*prepared == NULL) {
+        return MHD_create_response_from_callback(
+            range.length, sower_blocks_share(SOWER_STREAM_BUDGET, streams, SOWER_STREAM_BLOCK_MAX),
+            read_light, stream, NULL);
+    }
+    if (!sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
+        return NULL;
+    }
+    sower_blocks_of(&stream->blocks, bytes, prepared);
+    return MHD_create_response_from_callback(range.length, SOWER_STREAM_COPY_SIZE, read_heavy, stream, NULL);
+}
+
+void sower_stream_end(struct sower_stream *stream)
+{
+    atomic_fetch_sub(&stream->exchange->server->streams, 1);
+    sower_blocks_end(&stream->blocks);
+}

@@ -1,0 +1,42 @@
+#include "server/streams/together.h"
+
+enum { PIECE = 64 * 1024 }; /* what one thread makes at a time: some 20 microseconds */
+
+struct reading {
+    const struct sower_tensor_bytes *bytes;
+    uint64_t position;
+    size_t count;
+    uint8_t *buffer;
+    _Atomic bool failed;
+};
+
+static void read_piece(void *work, size_t index)
+{
+    struct reading *reading = work;
+    size_t start = index * PIECE, left = reading->count - start;
+    if (!sower_tensor_bytes_read(reading->bytes, reading->position + start, left < PIECE ? left : PIECE,
+                                 reading->buffer + start)) {
+        atomic_store(&reading->failed, true);
+    }
+}
+
+/* With a stream for every second CPU and more, the threads that send them keep all CPUs busy. */
+static bool cpus_to_spare(const struct sower_server *server)
+{
+    uint64_t streams = atomic_load_explicit(&server->streams, memory_order_relaxed);
+    return 2 * streams <= sower_pool_threads(server->pool);
+}
+
+bool sower_together_read(const struct sower_server *server, uint64_t client,
+                         const struct sower_tensor_bytes *bytes, uint64_t position, size_t count,
+                         uint8_t *buffer)
+{
+    if (count <= PIECE || !cpus_to_spare(server)) {
+        return sower_tensor_bytes_read(bytes, position, count, buffer);
+    }
+    struct reading reading = {.bytes = bytes, .position = position, .count = count, .buffer = buffer};
+    struct sower_team team = {server->pool, client, true};
+    const struct sower_parallel parallel = sower_team_parallel(&team);
+    parallel.run(parallel.executor, read_piece, &reading, (count + PIECE - 1) / PIECE);
+    return !atomic_load(&reading.failed);
+}

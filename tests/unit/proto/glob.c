@@ -1,0 +1,83 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/glob.h"
+
+static void patterns_match_whole_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *name;
+        bool matches;
+    } cases[] = {
+        {"*", "", true},
+        {"*", "a.b.c", true},
+        {"*.bias", "h.0.bias", true},
+        {"*.bias", "bias", false},
+        {"*.bias", "h.0.biased", false},
+        {"h.?.w", "h.7.w", true},
+        {"h.?.w", "h.17.w", false},
+        {"?", "é", true},
+        {"??", "é", false},
+        {"h.[0-3].*", "h.2.w", true},
+        {"h.[0-3].*", "h.4.w", false},
+        {"h.[!0-3].*", "h.4.w", true},
+        {"[]]", "]", true},
+        {"[a-]", "-", true},
+        {"[é-ü]", "ö", true},
+        {"\\*", "*", true},
+        {"\\*", "a", false},
+        {"a*b*c", "a.b.b.c", true},
+        {"a*b*c", "a.b.b.", false},
+        {"", "", true},
+        {"", "a", false},
+        {"**a", "bba", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(sower_glob_check(cases[i].pattern));
+        if (sower_glob_match(cases[i].pattern, cases[i].name) != cases[i].matches) {
+            fail_msg("\"%s\" and \"%s\"", cases[i].pattern, cases[i].name);
+        }
+    }
+}
+
+static void patterns_that_cannot_be_read_are_seen(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"[", "[a", "[a-", "[!", "a\\", "[\\", "[]", "x[!]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(sower_glob_check(bad[i]));
+        (void)sower_glob_match(bad[i], "a"); /* whatever it says, it ends inside of the text */
+    }
+}
+
+static void many_stars_take_no_exponential_time(void **state)
+{
+    (void)state;
+    char pattern[401], name[513];
+    for (size_t i = 0; i < 400; i += 2) {
+        memcpy(pattern + i, "*a", 2);
+    }
+    pattern[400] = '\0';
+    memset(name, 'a', 512);
+    name[511] = 'b';
+    name[512] = '\0';
+    assert_false(sower_glob_match(pattern, name));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patterns_match_whole_names),
+        cmocka_unit_test(patterns_that_cannot_be_read_are_seen),
+        cmocka_unit_test(many_stars_take_no_exponential_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,320 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sodium.h>
+
+#include "proto/expression.h"
+#include "proto/manifest_read.h"
+
+static struct sower_manifest good(const char *text)
+{
+    struct sower_manifest manifest;
+    struct sower_problem problem = {.sentence = ""};
+    if (!sower_manifest_read(text, strlen(text), &manifest, &problem)) {
+        fail_msg("%s: %s: %s", text, problem.field, problem.sentence);
+    }
+    return manifest;
+}
+
+static void assert_refused(const char *text, size_t length, const char *field, const char *part)
+{
+    struct sower_manifest manifest;
+    struct sower_problem problem = {.sentence = ""};
+    if (sower_manifest_read(text, length, &manifest, &problem)) {
+        fail_msg("%.200s is accepted", text);
+    }
+    sower_manifest_free(&manifest);
+    if (strcmp(problem.field, field) != 0 || strstr(problem.sentence, part) == NULL) {
+        fail_msg("%.200s: field %s, \"%s\"", text, problem.field, problem.sentence);
+    }
+}
+
+static void assert_canonical(const char *text, const char *expected)
+{
+    struct sower_manifest manifest = good(text);
+    struct sower_buffer buffer = {0};
+    uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
+    sower_manifest_print(&manifest, &buffer);
+    sower_buffer_bytes(&buffer, "", 1);
+    assert_false(buffer.failed);
+    assert_string_equal(buffer.text, expected);
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)expected, strlen(expected), NULL, 0);
+    assert_memory_equal(hash, manifest.hash, sizeof hash);
+    sower_buffer_free(&buffer);
+    sower_manifest_free(&manifest);
+}
+
+#define A "{\"name\":\"a.weight\",\"shape\":[32,16]}"
+#define CANONICAL_A(dtype, init, layout)                                                                     \
+    "{\"tensors\":[{\"dtype\":\"" dtype "\",\"init\":\"" init "\",\"layout\":\"" layout                      \
+    "\",\"name\":\"a.weight\",\"shape\":[32,16]}]}"
+
+static void a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_over_defaults(void **state)
+{
+    (void)state;
+    assert_canonical("{\"tensors\":[" A "],\"defaults\":{\"init\":\"normal(std=0.02)\"}}",
+                     CANONICAL_A("f32", "normal(mean=0,std=0.02)", "oi"));
+    assert_canonical("{\"tensors\":[" A "],\"defaults\":{\"init\":\"zeros\",\"dtype\":\"bf16\"},"
+                     "\"rules\":[{\"match\":\"*.weight\",\"init\":\"ones\"},{\"match\":\"a*\",\"init\":"
+                     "\"he_normal\",\"layout\":\"io\"}]}",
+                     CANONICAL_A("bf16", "ones", "io"));
+    assert_canonical("{\"defaults\":{\"init\":\"zeros\"},\"rules\":[{\"match\":\"*\",\"init\":\"ones\"}],"
+                     "\"tensors\":[{\"name\":\"a.weight\",\"shape\":[32,16],\"init\":{\"type\":\"constant\","
+                     "\"value\":5e-1},\"dtype\":\"float64\"}],\"experiment\":\"e\",\"trial\":3}",
+                     CANONICAL_A("f64", "constant(value=0.5)", "oi"));
+}
+
+static void the_canonical_form_is_its_own(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"tensors\":[{\"batch_axis\":[2],\"dtype\":\"f16\",\"fan_in\":3,\"fan_out\":4,\"in_axis\":[0],"
+        "\"init\":\"zeros\",\"layout\":\"io\",\"name\":\"q\\\"\\\\\\n\\u0001é\",\"out_axis\":[1],\"shape\":"
+        "[1,2,3]},{\"dtype\":\"f32\",\"init\":\"ones\",\"layout\":\"oi\",\"name\":\"s\",\"shape\":[]}]}";
+    assert_canonical(text, text);
+}
+
+static void rules_match_by_rank_by_dtype_and_by_what_stands_beside(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest = good(
+        "{\"tensors\":[{\"name\":\"fc.weight\",\"shape\":[10,784]},{\"name\":\"fc.bias\",\"shape\":[10]},"
+        "{\"name\":\"bn/weight\",\"shape\":[10]},{\"name\":\"bn/bias\",\"shape\":[10],\"dtype\":\"bf16\"},"
+        "{\"name\":\"bias\",\"shape\":[3]}],"
+        "\"rules\":[{\"match\":{\"name\":\"*bias\",\"beside\":\"weight\",\"beside_rank\":[2,5]},\"init\":"
+        "\"fan_uniform(fan_in=weight.fan_in)\"},{\"match\":{\"rank\":2},\"init\":\"he_normal\"},"
+        "{\"match\":{\"dtype\":\"bf16\"},\"init\":\"constant(2)\"},{\"match\":{\"beside\":\"bias\",\"rank\":"
+        "[0,1],\"name\":\"bn*\"},\"init\":\"ones\"},{\"match\":\"nothing.*\",\"init\":\"eye\"}],"
+        "\"defaults\":{\"init\":\"zeros\"}}");
+    static const char *const expected[] = {"he_normal", "fan_uniform(fan_in=784)", "ones",
+                                           "constant(value=2)", "zeros"};
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    assert_int_equal(manifest.count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_string_equal(expression, expected[i]);
+    }
+    assert_int_equal(json_array_size(manifest.warnings), 1);
+    assert_string_equal(json_string_value(json_array_get(manifest.warnings, 0)),
+                        "Rule 5 (nothing.*) matches no tensor.");
+    assert_int_equal(manifest.size, 4 * (7840 + 10 + 10 + 3) + 2 * 10);
+    sower_manifest_free(&manifest);
+}
+
+static void a_tensor_is_not_beside_itself(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest =
+        good("{\"tensors\":[{\"name\":\"weight\",\"shape\":[2,2]},{\"name\":\"a.weight\",\"shape\":[2,3]},"
+             "{\"name\":\"a.bias\",\"shape\":[2]}],\"rules\":[{\"match\":{\"beside\":\"weight\"},\"init\":"
+             "\"constant(weight.fan_in)\"}],\"defaults\":{\"init\":\"constant(-2*weight.fan_out)\"}}");
+    static const double expected[] = {-4, -4, 3}; /* a formula may ask for the tensor's own fan */
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(manifest.tensors[i].initializer.values[0] == expected[i]);
+    }
+    sower_manifest_free(&manifest);
+}
+
+static void the_fan_beside_follows_the_layout_beside(void **state)
+{
+    (void)state;
+    assert_canonical(
+        "{\"tensors\":[{\"name\":\"k\",\"shape\":[5,3]},{\"name\":\"b\",\"shape\":[3]}],\"rules\":[{"
+        "\"match\":"
+        "\"k\",\"init\":\"zeros\",\"layout\":\"io\"},{\"match\":\"b\",\"init\":\"fan_uniform(k.fan_in)\"}]}",
+        "{\"tensors\":[{\"dtype\":\"f32\",\"init\":\"zeros\",\"layout\":\"io\",\"name\":\"k\",\"shape\":[5,3]"
+        "}"
+        ",{\"dtype\":\"f32\",\"init\":\"fan_uniform(fan_in=5)\",\"layout\":\"oi\",\"name\":\"b\",\"shape\":["
+        "3]"
+        "}]}");
+}
+
+static void layers_are_counted_from_the_names_or_given(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t layers;
+    } cases[] = {
+        {"{\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[]},{\"name\":\"h.11.x.99.w\",\"shape\":[]}],", 12},
+        {"{\"tensors\":[{\"name\":\"w\",\"shape\":[]},{\"name\":\"h1.w\",\"shape\":[]}],", 0},
+        {"{\"layers\":7,\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[]}],", 7},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "%s\"defaults\":{\"init\":\"zeros\"}}", cases[i].text);
+        struct sower_manifest manifest = good(text);
+        assert_int_equal(manifest.layers, cases[i].layers);
+        sower_manifest_free(&manifest);
+    }
+}
+
+static void own_rules_come_before_those_of_the_recipe(void **state)
+{
+    (void)state;
+    assert_canonical(
+        "{\"recipe\":\"gpt2\",\"layers\":12,\"tensors\":[{\"name\":\"a.weight\",\"shape\":[32,16]"
+        "}],\"rules\":[{\"match\":\"a*\",\"dtype\":\"bf16\"}]}",
+        CANONICAL_A("bf16", "normal(mean=0,std=0.02)", "oi"));
+    assert_canonical("{\"recipe\":\"gpt2\",\"tensors\":[" A
+                     "],\"rules\":[{\"match\":\"a*\",\"init\":\"ones\"}]}",
+                     CANONICAL_A("f32", "ones", "oi"));
+}
+
+#define TENSORS "\"tensors\":[" A "]"
+
+static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"", "", "ends at byte 0"},
+        {"[]", "", "\"{\" belongs there"},
+        {"{" TENSORS, "", "ends at byte"},
+        {"{" TENSORS ",}", "", "a key in quotes"},
+        {"{" TENSORS ",\"defaults\":{\"init\":\"zeros\"}} x", "", "Something follows"},
+        {"{\"experiment\":\"e\"}", "tensors", "needs tensors"},
+        {"{\"tensors\":[]}", "tensors", "no tensors"},
+        {"{\"tensors\":7}", "tensors", "must be an array"},
+        {"{\"tensors\":[7]}", "tensors", "Tensor 1 has no name"},
+        {"{\"tensors\":[{\"shape\":[1]}]}", "tensors", "Tensor 1 has no name"},
+        {"{\"tensors\":[{\"name\":\"w\"}],\"defaults\":{\"init\":\"zeros\"}}", "tensors",
+         "\"w\": shape is missing"},
+        {"{\"tensors\":[" A "," A "],\"defaults\":{\"init\":\"zeros\"}}", "tensors",
+         "two tensors \"a.weight\""},
+        {"{" TENSORS "}", "tensors", "\"a.weight\": nothing says how"},
+        {"{" TENSORS "," TENSORS "}", "tensors", "twice"},
+        {"{" TENSORS ",\"colour\":1}", "colour", "no field \"colour\""},
+        {"{" TENSORS ",\"trial\":1,\"trial\":2}", "trial", "twice"},
+        {"{" TENSORS ",\"recipe\":\"gpt\"}", "recipe", "did you mean \"gpt2\""},
+        {"{" TENSORS ",\"recipe\":7}", "recipe", "no recipe"},
+        {"{" TENSORS ",\"layers\":0}", "layers", "from 1"},
+        {"{" TENSORS ",\"rules\":{}}", "rules", "must be an array"},
+        {"{" TENSORS ",\"rules\":[{\"init\":\"zeros\"}]}", "rules", "Rule 1: a rule says what it matches"},
+        {"{" TENSORS ",\"rules\":[{\"match\":\"[\",\"init\":\"zeros\"}]}", "rules", "without a \"]\""},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"size\":1}}]}", "rules", "match takes name"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"rank\":[3,2]}}]}", "rules", "a rank to match"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"beside_rank\":1}}]}", "rules", "goes with beside"},
+        {"{" TENSORS ",\"rules\":[{\"match\":\"*\",\"shape\":[1]}]}", "rules", "no field \"shape\""},
+        {"{" TENSORS ",\"defaults\":{\"dtype\":\"f33\"}}", "defaults", "default dtype"},
+        {"{" TENSORS ",\"defaults\":[]}", "defaults", "must be an object"},
+        {"{" TENSORS ",\"defaults\":{\"init\":\"he_norm\"}}", "tensors",
+         "\"a.weight\": There is no initializer"},
+        {"{\"tensors\":[{\"name\":\"w\",\"shape\":[2],\"slice\":\":\"}]}", "tensors", "no field \"slice\""},
+        {"{\"tensors\":[{\"name\":\"w\",\"shape\":[2],\"shape\":[3]}]}", "", "duplicate"},
+        {"{\"tensors\":[{\"name\":\"__metadata__\",\"shape\":[2]}]}", "tensors", "keep that name"},
+        {"{\"tensors\":[{\"name\":\"b\",\"shape\":[2],\"init\":\"fan_uniform(w.fan_in)\"}]}", "tensors",
+         "\"b\": its initializer needs the fan of \"w\""},
+        {"{\"tensors\":[{\"name\":\"b\",\"shape\":[2],\"init\":\"wang_normal(layers)\"}]}", "tensors",
+         "needs the number of layers"},
+        {"{\"tensors\":[{\"name\":\"\\u0000\",\"shape\":[2]}]}", "", "At byte"},
+        {"{\"tensors\":[{\"name\":\"\xff\",\"shape\":[2]}]}", "", "At byte"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_refused(cases[i][0], strlen(cases[i][0]), cases[i][1], cases[i][2]);
+    }
+}
+
+/* The text of `count` tensors of a shape. */
+static char *many(size_t count, const char *shape)
+{
+    char *text = malloc(64 * count + 100), *at = text;
+    assert_non_null(text);
+    at += sprintf(at, "{\"defaults\":{\"init\":\"normal\"},\"tensors\":[");
+    for (size_t i = 0; i < count; i++) {
+        at += sprintf(at, "%s{\"name\":\"t%zu\",\"shape\":%s}", i == 0 ? "" : ",", i, shape);
+    }
+    strcpy(at, "]}");
+    return text;
+}
+
+static void a_hundred_thousand_tensors_are_taken_and_one_more_is_not(void **state)
+{
+    (void)state;
+    char *text = many(SOWER_MANIFEST_TENSORS_MAX, "[1]");
+    struct sower_manifest manifest = good(text);
+    assert_int_equal(manifest.count, SOWER_MANIFEST_TENSORS_MAX);
+    sower_manifest_free(&manifest);
+    free(text);
+    text = many(SOWER_MANIFEST_TENSORS_MAX + 1, "[1]");
+    assert_refused(text, strlen(text), "tensors", "more than 100000");
+    free(text);
+}
+
+static void a_model_beyond_the_limit_is_refused(void **state)
+{
+    (void)state;
+    char *text = many(65, "[65536,1048576]"); /* 65 times 2^38 bytes */
+    assert_refused(text, strlen(text), "tensors", "more than 16 TiB");
+    free(text);
+}
+
+static void deep_json_is_refused(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"{\"rules\":", "{\"tensors\":[", "{\"x\":"};
+    enum { DEPTH = 1000000 };
+    char *text = malloc(DEPTH + 100);
+    assert_non_null(text);
+    for (size_t i = 0; i < 3; i++) {
+        size_t length = (size_t)sprintf(text, "%s", begins[i]);
+        memset(text + length, '[', DEPTH);
+        struct sower_manifest manifest;
+        struct sower_problem problem;
+        assert_false(sower_manifest_read(text, length + DEPTH, &manifest, &problem));
+        sower_manifest_free(&manifest);
+    }
+    free(text);
+}
+
+static void every_cut_and_every_changed_byte_of_a_manifest_is_survived(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"experiment\":\"e\",\"trial\":3,\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[4,2]},{\"name\":\"h.0."
+        "b\","
+        "\"shape\":[4]}],\"rules\":[{\"match\":{\"name\":\"*.b\",\"beside\":\"w\",\"rank\":[0,3]},\"init\":"
+        "\"normal(std=w.fan_in/"
+        "sqrt(layers))\"}],\"defaults\":{\"init\":\"normal(std=0.02)\",\"dtype\":\"f32\"}}";
+    struct sower_manifest manifest;
+    struct sower_problem problem;
+    for (size_t length = 0; length < sizeof text - 1; length++) {
+        char *cut = malloc(length + 1); /* so that a sanitizer sees a byte too many */
+        memcpy(cut, text, length);
+        assert_false(sower_manifest_read(cut, length, &manifest, &problem));
+        sower_manifest_free(&manifest);
+        for (unsigned byte = 0; byte < 256; byte += 5) {
+            char changed[sizeof text];
+            memcpy(changed, text, sizeof text);
+            changed[length] = (char)byte;
+            (void)sower_manifest_read(changed, sizeof text - 1, &manifest, &problem);
+            sower_manifest_free(&manifest);
+        }
+        free(cut);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_over_defaults),
+        cmocka_unit_test(the_canonical_form_is_its_own),
+        cmocka_unit_test(rules_match_by_rank_by_dtype_and_by_what_stands_beside),
+        cmocka_unit_test(a_tensor_is_not_beside_itself),
+        cmocka_unit_test(the_fan_beside_follows_the_layout_beside),
+        cmocka_unit_test(layers_are_counted_from_the_names_or_given),
+        cmocka_unit_test(own_rules_come_before_those_of_the_recipe),
+        cmocka_unit_test(bad_manifests_are_refused_with_the_field_at_fault),
+        cmocka_unit_test(a_hundred_thousand_tensors_are_taken_and_one_more_is_not),
+        cmocka_unit_test(a_model_beyond_the_limit_is_refused),
+        cmocka_unit_test(deep_json_is_refused),
+        cmocka_unit_test(every_cut_and_every_changed_byte_of_a_manifest_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,150 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/expression.h"
+#include "proto/json.h"
+#include "proto/manifest_read.h"
+#include "proto/recipes.h"
+
+/* Tensors of every kind that the rules of some recipe are for. */
+static const char EVERYTHING[] =
+    "{\"name\":\"h.0.attn.c_proj.weight\",\"shape\":[8,8]},{\"name\":\"h.0.attn.c_proj.bias\",\"shape\":[8]},"
+    "{\"name\":\"h.0.ln.weight\",\"shape\":[8]},{\"name\":\"h.0.ln.bias\",\"shape\":[8]},"
+    "{\"name\":\"conv.weight\",\"shape\":[8,4,3,3]},{\"name\":\"conv.bias\",\"shape\":[8]}";
+
+static struct sower_manifest read_with(const char *recipe, const char *tensors)
+{
+    struct sower_manifest manifest;
+    struct sower_problem problem = {.sentence = ""};
+    char text[4000];
+    snprintf(text, sizeof text,
+             "{\"recipe\":\"%s\",\"tensors\":[%s],\"defaults\":{\"init\":\"constant(77)\"}}", recipe,
+             tensors);
+    if (!sower_manifest_read(text, strlen(text), &manifest, &problem)) {
+        fail_msg("%s: %s", recipe, problem.sentence);
+    }
+    return manifest;
+}
+
+static void every_rule_of_every_recipe_can_be_read_and_taken_as_its_own(void **state)
+{
+    (void)state;
+    for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
+        struct sower_manifest by_name = read_with(recipe->name, EVERYTHING), by_rules;
+        struct sower_problem problem = {.sentence = ""};
+        json_t *rules = sower_recipe_rules(recipe);
+        json_t *manifest = json_pack("{s:o, s:o, s:{s:s}}", "rules", rules, "tensors", json_array(),
+                                     "defaults", "init", "constant(77)");
+        char tensors[4000];
+        snprintf(tensors, sizeof tensors, "[%s]", EVERYTHING);
+        json_object_set_new(manifest, "tensors", json_loads(tensors, 0, NULL));
+        char *text = sower_json_text(manifest, 0);
+        if (!sower_manifest_read(text, strlen(text), &by_rules, &problem)) {
+            fail_msg("%s: %s", recipe->name, problem.sentence);
+        }
+        assert_memory_equal(by_name.hash, by_rules.hash, sizeof by_name.hash);
+        free(text);
+        json_decref(manifest);
+        sower_manifest_free(&by_name);
+        sower_manifest_free(&by_rules);
+    }
+}
+
+/* Reads every rule's initializer by giving it to a tensor of a rank that the rule takes. */
+static void every_initializer_of_every_recipe_exists(void **state)
+{
+    (void)state;
+    for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
+        for (const struct sower_recipe_rule *rule = recipe->rules; rule->name != NULL; rule++) {
+            struct sower_manifest manifest;
+            struct sower_problem problem = {.sentence = ""};
+            char text[1000];
+            unsigned rank = rule->rank[1] != 0 ? rule->rank[0] : 1;
+            snprintf(
+                text, sizeof text,
+                "{\"layers\":2,\"tensors\":[{\"name\":\"w\",\"shape\":%s,\"init\":\"%s\"},{\"name\":\"%s\","
+                "\"shape\":[4,4],\"init\":\"zeros\"}]}",
+                rank == 1   ? "[4]"
+                : rank == 2 ? "[4,4]"
+                            : "[4,4,4,4]",
+                rule->init, rule->beside != NULL ? rule->beside : "weight_hh_l0");
+            if (!sower_manifest_read(text, strlen(text), &manifest, &problem)) {
+                fail_msg("%s, %s: %s", recipe->name, rule->name, problem.sentence);
+            }
+            sower_manifest_free(&manifest);
+        }
+    }
+}
+
+static void assert_initializers(const char *recipe, const char *const expected[6])
+{
+    struct sower_manifest manifest = read_with(recipe, EVERYTHING);
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_string_equal(expression, expected[i]);
+    }
+    sower_manifest_free(&manifest);
+}
+
+static void all_of_an_lstm_follows_its_hidden_size(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest = read_with(
+        "torch_default", "{\"name\":\"rnn.weight_ih_l0\",\"shape\":[64,5]},{\"name\":\"rnn.weight_hh_l0\","
+                         "\"shape\":[64,16]},{\"name\":\"rnn.bias_hh_l0_reverse\",\"shape\":[64]}");
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_string_equal(expression, "fan_uniform(fan_in=16)");
+    }
+    sower_manifest_free(&manifest);
+}
+
+static void recipes_give_what_their_code_does(void **state)
+{
+    (void)state;
+    assert_initializers("torch_default",
+                        (const char *const[]){"kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
+                                              "leaky_relu)",
+                                              "fan_uniform(fan_in=8)", "ones", "zeros",
+                                              "kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
+                                              "leaky_relu)",
+                                              "fan_uniform(fan_in=36)"});
+    assert_initializers("gpt2", (const char *const[]){"normal(mean=0,std=0.014142135623730949)", "zeros",
+                                                      "ones", "zeros", "constant(value=77)", "zeros"});
+    assert_initializers("resnet",
+                        (const char *const[]){"kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
+                                              "leaky_relu)",
+                                              "fan_uniform(fan_in=8)", "ones", "zeros",
+                                              "kaiming_normal(a=0,mode=fan_out,nonlinearity=relu)",
+                                              "fan_uniform(fan_in=36)"});
+}
+
+static void a_mistyped_recipe_finds_its_neighbour(void **state)
+{
+    (void)state;
+    assert_null(sower_recipe_find("GPT2"));
+    assert_string_equal(sower_recipe_nearest("gtp2"), "gpt2");
+    assert_null(sower_recipe_nearest("mine"));
+    assert_string_equal(sower_recipe_find("vit")->name, "vit");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_of_every_recipe_can_be_read_and_taken_as_its_own),
+        cmocka_unit_test(every_initializer_of_every_recipe_exists),
+        cmocka_unit_test(all_of_an_lstm_follows_its_hidden_size),
+        cmocka_unit_test(recipes_give_what_their_code_does),
+        cmocka_unit_test(a_mistyped_recipe_finds_its_neighbour),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

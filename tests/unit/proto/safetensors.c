@@ -1,0 +1,138 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/safetensors.h"
+
+static void a_header_is_padded_to_eight_bytes_and_says_its_length(void **state)
+{
+    (void)state;
+    struct sower_buffer buffer = {0};
+    const struct sower_shape shape = {2, {2, 3}}, scalar = {0};
+    sower_safetensors_open(&buffer);
+    sower_safetensors_metadata(&buffer, "format", "pt");
+    sower_safetensors_metadata(&buffer, "brace", "}");
+    sower_safetensors_tensor(&buffer, "a\"b", SOWER_BF16, &shape, 0, 12);
+    sower_safetensors_tensor(&buffer, "s", SOWER_F8_E4M3, &scalar, 12, 13);
+    sower_safetensors_close(&buffer);
+    static const char expected[] =
+        "{\"__metadata__\":{\"format\":\"pt\",\"brace\":\"}\"},\"a\\\"b\":{\"dtype\":\"BF16\",\"shape\":[2,3]"
+        ","
+        "\"data_offsets\":[0,12]},\"s\":{\"dtype\":\"F8_E4M3\",\"shape\":[],\"data_offsets\":[12,13]}}";
+    assert_false(buffer.failed);
+    assert_int_equal(buffer.length % 8, 0);
+    assert_memory_equal(buffer.text + 8, expected, sizeof expected - 1);
+    for (size_t i = 8 + sizeof expected - 1; i < buffer.length; i++) {
+        assert_int_equal(buffer.text[i], ' ');
+    }
+    struct sower_problem problem;
+    size_t length;
+    assert_true(sower_safetensors_length((const uint8_t *)buffer.text, buffer.length, &length, &problem));
+    assert_int_equal(length, buffer.length - 8);
+    sower_buffer_free(&buffer);
+}
+
+static void a_length_that_cannot_be_true_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t huge[8] = {255, 255, 255, 255, 255, 255, 255, 255}, hundred[8] = {100},
+                         above[8] = {1, 0xe1, 0xf5, 5};
+    struct sower_problem problem;
+    size_t length;
+    assert_false(sower_safetensors_length(huge, 1000, &length, &problem));
+    assert_false(sower_safetensors_length(hundred, 107, &length, &problem));
+    assert_false(sower_safetensors_length(hundred, 4, &length, &problem));
+    assert_true(sower_safetensors_length(hundred, 108, &length, &problem));
+    assert_false(sower_safetensors_length(above, 1u << 30, &length, &problem));
+    assert_string_equal(problem.field, "like");
+}
+
+static bool read_header(const char *header, uint64_t data_size, struct sower_buffer *tensors,
+                        json_t *left_out, struct sower_problem *problem)
+{
+    return sower_safetensors_read(header, strlen(header), data_size, tensors, left_out, problem);
+}
+
+static void tensors_are_read_in_the_order_of_the_header(void **state)
+{
+    (void)state;
+    struct sower_buffer tensors = {0};
+    struct sower_problem problem = {.sentence = ""};
+    json_t *left_out = json_array();
+    assert_true(read_header("{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]},"
+                            "\"__metadata__\":{\"x\":\"y\"},"
+                            "\"n\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[8,16]},"
+                            "\"e\":{\"dtype\":\"F16\",\"shape\":[0,7],\"data_offsets\":[24,24]},"
+                            "\"a\":{\"dtype\":\"BF16\",\"shape\":[2,2],\"data_offsets\":[0,8]}}   ",
+                            24, &tensors, left_out, &problem));
+    sower_buffer_bytes(&tensors, "", 1);
+    assert_string_equal(tensors.text, "{\"dtype\":\"f32\",\"name\":\"b\",\"shape\":[2]},"
+                                      "{\"dtype\":\"f16\",\"name\":\"e\",\"shape\":[0,7]},"
+                                      "{\"dtype\":\"bf16\",\"name\":\"a\",\"shape\":[2,2]}");
+    assert_int_equal(json_array_size(left_out), 1);
+    assert_string_equal(json_string_value(json_array_get(left_out, 0)), "n (I64)");
+    json_decref(left_out);
+    sower_buffer_free(&tensors);
+}
+
+#define ENTRY(dtype, shape, offsets)                                                                         \
+    "{\"a\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+
+static void headers_that_lie_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        uint64_t data_size;
+        const char *part;
+    } cases[] = {
+        {"", 0, "ends at byte 0"},
+        {"[]", 0, "belongs there"},
+        {"{\"a\":7}", 0, "no dtype"},
+        {"{\"a\":", 0, "At byte"},
+        {ENTRY("\"F32\"", "[2]", "[0,8]") "x", 8, "something follows"},
+        {ENTRY("\"F33\"", "[2]", "[0,8]"), 8, "unknown dtype, \"F33\""},
+        {ENTRY("7", "[2]", "[0,8]"), 8, "no dtype"},
+        {ENTRY("\"F32\"", "[-2]", "[0,8]"), 8, "no shape"},
+        {ENTRY("\"F32\"", "[1,1,1,1,1,1,1,1,2]", "[0,8]"), 8, "at most 8 sizes"},
+        {ENTRY("\"F32\"", "[2]", "[0]"), 8, "data_offsets"},
+        {ENTRY("\"F32\"", "[2]", "[8,0]"), 8, "not those of its shape"},
+        {ENTRY("\"F32\"", "[2]", "[0,12]"), 12, "not those of its shape"},
+        {ENTRY("\"F32\"", "[4611686018427387904,4]", "[0,0]"), 0, "not those of its shape"},
+        {ENTRY("\"F32\"", "[2]", "[0,8]"), 4, "cut short"},
+        {ENTRY("\"F32\"", "[2]", "[0,8]"), 12, "too much"},
+        {ENTRY("\"F32\"", "[2]", "[4,12]"), 12, "overlap or leave gaps"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
+         "\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[2,6]}}",
+         6, "overlap or leave gaps"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[[[[[[2]]]]]],\"data_offsets\":[0,8]}}", 8, "no shape"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sower_buffer tensors = {0};
+        struct sower_problem problem = {.sentence = ""};
+        json_t *left_out = json_array();
+        if (read_header(cases[i].header, cases[i].data_size, &tensors, left_out, &problem) ||
+            strstr(problem.sentence, cases[i].part) == NULL) {
+            fail_msg("%s: %s", cases[i].header, problem.sentence);
+        }
+        json_decref(left_out);
+        sower_buffer_free(&tensors);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_header_is_padded_to_eight_bytes_and_says_its_length),
+        cmocka_unit_test(a_length_that_cannot_be_true_is_refused),
+        cmocka_unit_test(tensors_are_read_in_the_order_of_the_header),
+        cmocka_unit_test(headers_that_lie_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* What every kind of store must do: the same cases for each, in store_contract_lines.h and
+ * store_contract_trials.h. A program includes these and says below how its kind is made and reached. */
+#ifndef SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_H
+#define SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/ledger/store.h"
+
+static const struct sower_seed ROOT = {{0xcd, 0xef}};
+static const uint8_t WRITER[SOWER_WRITER_SIZE] = {7}, OTHER_WRITER[SOWER_WRITER_SIZE] = {8};
+
+struct fixture {
+    char directory[32], url[256];
+    struct sower_store *store; /* of WRITER */
+};
+
+/* Makes an empty place for a ledger, and removes it. */
+static bool make_place(struct fixture *fixture);
+static bool remove_place(struct fixture *fixture);
+static struct sower_store *open_store(const struct fixture *fixture, const uint8_t writer[SOWER_WRITER_SIZE],
+                                      struct sower_problem *problem);
+/* Runs a statement behind the store's back. */
+static void execute(const struct fixture *fixture, const char *statement);
+/* Another program that keeps the ledger from being written, until it is released. */
+static void *hold_lock(const struct fixture *fixture);
+static void release_lock(void *lock);
+
+static struct sower_store *open_as(const struct fixture *fixture, const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    struct sower_problem problem = {.sentence = ""};
+    struct sower_store *store = open_store(fixture, writer, &problem);
+    if (store == NULL) {
+        print_error("%s\n", problem.sentence);
+    }
+    return store;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (!make_place(fixture)) {
+        return -1;
+    }
+    fixture->store = open_as(fixture, WRITER);
+    *state = fixture;
+    return fixture->store == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->store->methods->close(fixture->store);
+    bool removed = remove_place(fixture);
+    free(fixture);
+    return !removed;
+}
+
+static void open_again(struct fixture *fixture)
+{
+    fixture->store->methods->close(fixture->store);
+    fixture->store = open_as(fixture, WRITER);
+    assert_non_null(fixture->store);
+}
+
+static struct sower_record make_record(unsigned number)
+{
+    struct sower_record record;
+    memset(&record, 0, sizeof record);
+    memcpy(record.draw.bytes, &number, sizeof number);
+    record.kind = SOWER_RECORD_DRAW;
+    memset(record.seed.bytes, 0xab, sizeof record.seed.bytes);
+    memcpy(record.seed.bytes, &number, sizeof number);
+    record.root_id = ROOT;
+    record.time = 1769860800123 + number;
+    record.spec = 1;
+    record.trial = SOWER_TRIAL_MAX;
+    snprintf(record.experiment, sizeof record.experiment, "e%u", number % 2);
+    snprintf(record.name, sizeof record.name, "w'%u\xc3\xbc", number);
+    strcpy(record.shape, "4,6");
+    strcpy(record.dtype, "f32");
+    strcpy(record.initializer, "normal(mean=0,std=0.02)");
+    strcpy(record.layout, "oi,in_axis=0+1");
+    return record;
+}
+
+/* Another draw of the same name: its seed is the same. */
+static struct sower_record make_drifting(unsigned number, uint8_t variant)
+{
+    struct sower_record record = make_record(number);
+    record.draw.bytes[31] = variant;
+    snprintf(record.shape, sizeof record.shape, "%u", (unsigned)variant);
+    return record;
+}
+
+static void append_to(struct sower_store *store, struct sower_store_draw *draws, size_t count)
+{
+    struct sower_store_draw **pointers = calloc(count, sizeof *pointers);
+    struct sower_problem problem = {.sentence = ""};
+    for (size_t i = 0; i < count; i++) {
+        pointers[i] = &draws[i];
+    }
+    bool done = store->methods->append(store, pointers, count, &problem);
+    free(pointers);
+    assert_string_equal(problem.sentence, "");
+    assert_true(done);
+}
+
+/* Appends draws that are new, numbers `first`, first + 1, … */
+static void append(struct fixture *fixture, unsigned first, unsigned count)
+{
+    struct sower_store_draw *draws = calloc(count, sizeof *draws);
+    for (unsigned i = 0; i < count; i++) {
+        draws[i].record = make_record(first + i);
+    }
+    append_to(fixture->store, draws, count);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(draws[i].record.ledger, first + i + 1);
+        assert_int_equal(draws[i].outcome, SOWER_DRAW_RECORDED);
+    }
+    free(draws);
+}
+
+static struct sower_store_draw append_one(struct fixture *fixture, struct sower_record record, bool strict)
+{
+    struct sower_store_draw draw = {.record = record, .strict = strict};
+    append_to(fixture->store, &draw, 1);
+    return draw;
+}
+
+static enum sower_draw_outcome find_one(struct fixture *fixture, struct sower_store_draw *draw)
+{
+    struct sower_problem problem;
+    assert_true(fixture->store->methods->find(fixture->store, &draw, 1, &problem));
+    return draw->outcome;
+}
+
+static uint64_t last_line(struct fixture *fixture)
+{
+    struct sower_problem problem;
+    uint64_t last = 99;
+    assert_true(fixture->store->methods->last(fixture->store, &last, &problem));
+    return last;
+}
+
+struct page {
+    struct sower_record records[16];
+    size_t count, stop_at;
+};
+
+static bool visit_record(void *context, const struct sower_record *record)
+{
+    struct page *page = context;
+    page->records[page->count++] = *record;
+    return page->count != page->stop_at;
+}
+
+/* Reads lines 1 to 1,000 of a page, at most 16 where it does not say otherwise. */
+static size_t read_page(struct fixture *fixture, struct sower_page wanted, struct page *page)
+{
+    struct sower_problem problem = {.sentence = ""};
+    wanted.until = wanted.until == 0 ? 1000 : wanted.until;
+    wanted.count = wanted.count == 0 ? 16 : wanted.count;
+    page->count = 0;
+    fixture->store->methods->page(fixture->store, &wanted, visit_record, page, &problem);
+    assert_string_equal(problem.sentence, "");
+    return page->count;
+}
+
+/* Chains as the lines say they are. */
+struct chains {
+    uint64_t lines;
+    struct sower_link heads[4];
+};
+
+static bool visit_link(void *context, const struct sower_record *record)
+{
+    struct chains *chains = context;
+    struct sower_link *head = chains->heads;
+    uint8_t link[SOWER_LINK_SIZE];
+    while (head->sequence > 0 && memcmp(head->writer, record->place.writer, sizeof head->writer) != 0) {
+        head++;
+    }
+    assert_int_equal(record->ledger, ++chains->lines);
+    assert_int_equal(record->place.sequence, head->sequence + 1);
+    sower_chain_link(record, head->link, link);
+    assert_memory_equal(record->place.link, link, sizeof link);
+    *head = record->place;
+    return true;
+}
+
+struct heads {
+    size_t count;
+    struct sower_link heads[4];
+};
+
+static bool visit_head(void *context, const struct sower_link *head)
+{
+    struct heads *heads = context;
+    heads->heads[heads->count++] = *head;
+    return true;
+}
+
+static uint64_t read_heads(struct sower_store *store, size_t count, struct heads *heads)
+{
+    struct sower_problem problem;
+    uint64_t lines = 99;
+    heads->count = 0;
+    assert_true(store->methods->heads(store, count, &lines, visit_head, heads, &problem));
+    return lines;
+}
+
+/* Every line in its place, without gaps, under the link that it must have; and the heads are the chains'
+ * last. Returns the number of lines. */
+static uint64_t check_chains(struct fixture *fixture)
+{
+    struct chains chains = {0};
+    struct heads heads;
+    struct sower_problem problem;
+    struct sower_page all = {.until = UINT32_MAX, .count = UINT32_MAX};
+    assert_true(fixture->store->methods->page(fixture->store, &all, visit_link, &chains, &problem));
+    assert_int_equal(read_heads(fixture->store, 3, &heads), chains.lines);
+    for (size_t i = 0; i < heads.count; i++) {
+        const struct sower_link *head = chains.heads;
+        while (memcmp(head->writer, heads.heads[i].writer, sizeof head->writer) != 0) {
+            head++;
+        }
+        assert_memory_equal(head, &heads.heads[i], sizeof *head);
+    }
+    return chains.lines;
+}
+
+#endif
