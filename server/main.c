@@ -23,6 +23,8 @@
 #include "proto/standard_files.h"
 #include "proto/version.h"
 #include "server/base/listen.h"
+#include "server/handlers/handlers.h"
+#include "server/http/hosts.h"
 #include "server/http/http.h"
 #include "server/ledger/ledger.h"
 #include "server/options.h"
@@ -278,7 +280,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
         return refuse_signals(problem);
     }
     if (!start_pools(server, problem) || !sower_listen(server->options->listen, &server->listener, problem) ||
-        !sower_http_start(server, problem)) {
+        !sower_http_start(server, sower_routes, problem)) {
         return false;
     }
     log_start(server, "listening");
@@ -318,21 +320,23 @@ int main(int argc, char **argv)
     struct sower_problem problem;
     sower_environment_set(); /* every thread is started below, and inherits it */
     sower_standard_files_take();
-    switch (sower_options_read(argc, argv, &options, &problem)) {
-    case SOWER_OPTIONS_DONE:
+    enum sower_options_outcome outcome = sower_options_read(argc, argv, &options, &problem);
+    if (outcome == SOWER_OPTIONS_DONE) {
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    case SOWER_OPTIONS_REFUSED:
+    }
+    if (outcome == SOWER_OPTIONS_REFUSED ||
+        (options.hosts != NULL && !sower_hosts_check(options.hosts, &problem))) {
         fprintf(stderr, "sowerd: %s\n", problem.sentence);
         return 2;
-    default:
-        break;
     }
     if (sodium_init() < 0) {
         fprintf(stderr, "sowerd: libsodium does not start.\n");
         return EXIT_FAILURE;
     }
     umask(S_IRWXG | S_IRWXO); /* what the daemon makes is its own */
-    struct sower_server server = {.options = &options, .log = {options.log_level, STDERR_FILENO}};
+    struct sower_hosts hosts = {0};
+    struct sower_server server = {
+        .options = &options, .hosts = &hosts, .log = {options.log_level, STDERR_FILENO}};
     sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);

@@ -15,7 +15,6 @@
 #include "server/base/connections.h"
 #include "server/base/directory.h"
 #include "server/base/listen.h"
-#include "server/http/hosts.h"
 
 enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
 
@@ -226,8 +225,7 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
         }
     }
     if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem) ||
-        !sower_listen_check(options->listen, problem) ||
-        (options->hosts != NULL && !sower_hosts_check(options->hosts, problem))) {
+        !sower_listen_check(options->listen, problem)) {
         return SOWER_OPTIONS_REFUSED;
     }
     return SOWER_OPTIONS_RUN;

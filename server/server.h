@@ -14,11 +14,12 @@
 #include "server/base/pool.h"
 #include "server/caches/responses.h"
 #include "server/caches/sources.h"
-#include "server/http/hosts.h"
 #include "server/ledger/ledger.h"
 #include "server/ledger/writer.h"
 #include "server/options.h"
 
+struct sower_hosts;
+struct sower_route;
 struct MHD_Daemon;
 struct MHD_Response;
 
@@ -34,7 +35,8 @@ struct sower_server {
     struct sower_sources *sources;
     struct sower_responses *answers;
     struct sower_listener listener;
-    struct sower_hosts hosts;
+    const struct sower_route *routes; /* the table that sower_http_start was given */
+    struct sower_hosts *hosts;        /* made by main, filled by sower_http_start */
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;

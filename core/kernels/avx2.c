@@ -319,7 +319,7 @@ static bool supported(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
-#include "core/kernels/fill.h"
+#include "core/kernels/fill.inc"
 
 const struct sower_kernel sower_kernel_avx2 = {
     .name = "avx2",

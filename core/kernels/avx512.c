@@ -451,7 +451,7 @@ static bool supported(void)
            __builtin_cpu_supports("avx512cd");
 }
 
-#include "core/kernels/fill.h"
+#include "core/kernels/fill.inc"
 
 const struct sower_kernel sower_kernel_avx512 = {
     .name = "avx512",

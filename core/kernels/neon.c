@@ -324,7 +324,7 @@ static bool supported(void)
     return true;
 }
 
-#include "core/kernels/fill.h"
+#include "core/kernels/fill.inc"
 
 const struct sower_kernel sower_kernel_neon = {
     .name = "neon",

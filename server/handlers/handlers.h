@@ -3,13 +3,7 @@
 #define SOWER_SERVER_HANDLERS_HANDLERS_H
 
 #include "server/http/exchange.h"
-
-struct sower_route {
-    const char *path; /* "{…}" in it stands for a variable part, which ends before the next "/" */
-    unsigned methods; /* of enum sower_method */
-    sower_step *handle;
-    size_t body_max; /* the greatest body of a request; 0: SOWER_REQUEST_BODY_MAX */
-};
+#include "server/http/route.h"
 
 /* Ended by a path of NULL. */
 extern const struct sower_route sower_routes[];

@@ -54,6 +54,8 @@ struct sower_exchange {
     size_t variable_size;
     uint64_t whole_size; /* bytes of the whole answer, for the Content-Range of a 416 */
 
+    bool any_host; /* the route is a probe, which may come under any host name (route.h) */
+
     bool closes; /* the connection ends after the answer */
 
     bool complete; /* the request is all there; before, its sender may have left without our knowing */

@@ -13,10 +13,11 @@
 
 #include "proto/number.h"
 #include "server/base/connections.h"
-#include "server/handlers/handlers.h"
 #include "server/http/exchange.h"
 #include "server/http/framing.h"
+#include "server/http/hosts.h"
 #include "server/http/library_guards.h"
+#include "server/http/route.h"
 
 enum {
     /* For a connection's request line and headers: a query string with a name of 100 KB must reach the
@@ -122,7 +123,7 @@ static struct sower_exchange *new_exchange(const char *target)
 /* The route of a path and query, if it is one with a variable part, and that part decoded. */
 static void find_variable_route(struct sower_exchange *exchange, const char *path)
 {
-    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
+    for (const struct sower_route *route = exchange->server->routes; route->path != NULL; route++) {
         size_t length;
         const char *part = variable_part(route->path, path, &length);
         if (part == NULL) {
@@ -166,9 +167,9 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
     return exchange;
 }
 
-static const struct sower_route *find_plain_route(const char *path)
+static const struct sower_route *find_plain_route(const struct sower_server *server, const char *path)
 {
-    for (const struct sower_route *route = sower_routes; route->path != NULL; route++) {
+    for (const struct sower_route *route = server->routes; route->path != NULL; route++) {
         if (strcmp(route->path, path) == 0 && strchr(path, '{') == NULL) {
             return route;
         }
@@ -179,7 +180,8 @@ static const struct sower_route *find_plain_route(const char *path)
 /* The first step of the route that fits, or a refusal. */
 static void choose_step(struct sower_exchange *exchange, const char *path)
 {
-    const struct sower_route *route = exchange->route != NULL ? exchange->route : find_plain_route(path);
+    const struct sower_route *route =
+        exchange->route != NULL ? exchange->route : find_plain_route(exchange->server, path);
     exchange->step = refuse_path;
     exchange->body_max = SOWER_REQUEST_BODY_MAX;
     if (route == NULL) {
@@ -189,7 +191,9 @@ static void choose_step(struct sower_exchange *exchange, const char *path)
     if (route->body_max > 0) {
         exchange->body_max = route->body_max;
     }
-    exchange->step = (route->methods & (unsigned)exchange->method) != 0 ? route->handle : refuse_method;
+    const bool taken = (route->methods & (unsigned)exchange->method) != 0;
+    exchange->step = taken ? route->handle : refuse_method;
+    exchange->any_host = taken && route->any_host;
 }
 
 /* Copies as much of a text as fits. */
@@ -274,9 +278,9 @@ static bool check_framing(struct sower_exchange *exchange, const char *path, con
  * answered under any name. 0, or the status of a refusal, with a problem. */
 static unsigned check_host(const struct sower_exchange *exchange, struct sower_problem *problem)
 {
-    const struct sower_hosts *hosts = &exchange->server->hosts;
+    const struct sower_hosts *hosts = exchange->server->hosts;
     const char *host = exchange->host != NULL ? exchange->host : "";
-    if (exchange->step == sower_handle_healthz || exchange->step == sower_handle_readyz) {
+    if (exchange->any_host) {
         return 0;
     }
     if (!sower_hosts_know(hosts, host, exchange->host_length)) {
@@ -539,9 +543,11 @@ static size_t line_max(const struct sower_options *options)
     return (size_t)(left < options->connections ? left : options->connections);
 }
 
-bool sower_http_start(struct sower_server *server, struct sower_problem *problem)
+bool sower_http_start(struct sower_server *server, const struct sower_route *routes,
+                      struct sower_problem *problem)
 {
-    sower_hosts_init(&server->hosts, server->options->hosts, server->options->listen,
+    server->routes = routes;
+    sower_hosts_init(server->hosts, server->options->hosts, server->options->listen,
                      strncmp(server->listener.address, "unix:", 5) == 0);
     const struct sower_connection_limits limits = connection_limits(server->options);
     if (!sower_connections_start(&server->connections, &limits)) {

@@ -10,11 +10,14 @@
 #include "core/problem.h"
 #include "server/server.h"
 
+struct sower_route;
+
 /* The version of libmicrohttpd that runs, which may be another than the daemon was built with. */
 const char *sower_http_library_version(void);
 
-/* Opens for business on server->listener. False with a problem. */
-bool sower_http_start(struct sower_server *server, struct sower_problem *problem);
+/* Serves the routes on server->listener. `routes` ends with a path of NULL and stays in use. False with a problem. */
+bool sower_http_start(struct sower_server *server, const struct sower_route *routes,
+                      struct sower_problem *problem);
 
 /* Accepts no more connections; connections that are open end after their answer, and
  * server->idle_event is told when no exchange is left. */

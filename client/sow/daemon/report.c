@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "client/sow/tensors/tensor.h"
 #include "client/sow/terminal/terminal.h"
 #include "proto/json.h"
 
@@ -46,26 +45,31 @@ enum sow_exit report_unwritten(const struct options *options, const char *path, 
                           strerror(reason));
 }
 
-static bool has_option(const struct command *command, const char *name)
+/* The option that gives a field of a request: "in_axis" is given by --in-axis. NULL when the command has none. */
+static const char *option_of_field(const struct command *command, const char *field)
 {
     for (size_t g = 0; command->groups[g] != NULL; g++) {
         for (const struct option_rule *rule = command->groups[g]->rules; rule->name != NULL; rule++) {
-            if (strcmp(rule->name, name) == 0) {
-                return true;
+            size_t i = 0;
+            while (field[i] != '\0' && rule->name[i] == (field[i] == '_' ? '-' : field[i])) {
+                i++;
+            }
+            if (field[i] == '\0' && rule->name[i] == '\0') {
+                return rule->name;
             }
         }
     }
-    return false;
+    return NULL;
 }
 
 /* What to do about a refused field. */
 static void advise(const struct options *options, const char *param)
 {
-    const char *option = tensor_option(param);
+    const char *option = option_of_field(options->command, param);
     if (strcmp(param, "init") == 0) {
         fputs("'sow initializers' lists what there is; 'sow initializers NAME' shows its parameters.\n",
               stderr);
-    } else if (option != NULL && has_option(options->command, option)) {
+    } else if (option != NULL) {
         fprintf(stderr, "Change --%s and ask again; nothing was recorded.\n", option);
     } else {
         fprintf(stderr, "See 'sow %s --help'.\n", options->command->name);

@@ -86,22 +86,6 @@ bool tensor_collect(const struct options *options, struct tensor_fields *fields)
     return true;
 }
 
-static const struct field *find_field(const char *name)
-{
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (strcmp(FIELDS[i].name, name) == 0) {
-            return &FIELDS[i];
-        }
-    }
-    return NULL;
-}
-
-const char *tensor_option(const char *field)
-{
-    const struct field *found = find_field(field);
-    return found != NULL ? found->option : NULL;
-}
-
 enum sow_exit tensor_request(const struct options *options, const struct tensor_fields *fields,
                              struct sower_request *request)
 {

@@ -27,9 +27,6 @@ extern const struct option_group tensor_options_draw, tensor_options_fans, tenso
 /* The fields that were given. False when a required one is missing, which has been told then. */
 bool tensor_collect(const struct options *options, struct tensor_fields *fields);
 
-/* The option of a field, "in-axis" for "in_axis"; NULL for what is none. */
-const char *tensor_option(const char *field);
-
 /* The request that the fields make, read here by the daemon's own rules, under the root of --root-key-file
  * where the command has that option and it is given, else under the public root. What is wrong has been told.
  * The caller wipes the request's seed where the root is private. */
