@@ -37,7 +37,7 @@ def test_jansson_reads_copies_and_prints_only_by_way_of_proto_json(room):
 
 
 def test_no_test_releases_what_jansson_printed():
-    for path in [*(ROOT / "tests/unit").glob("*.[ch]"), *(ROOT / "tests/fuzz").glob("*.[ch]")]:
+    for path in [*(ROOT / "tests/unit").rglob("*.[ch]"), *(ROOT / "tests/fuzz").glob("*.[ch]")]:
         assert "json_dumps(" not in path.read_text(), f"{path}: use sower_json_text"
 
 
