@@ -25,16 +25,24 @@ def test_the_digest_in_the_readme_is_the_daemons(daemon):
     assert hashlib.blake2b(answer.body, digest_size=32).hexdigest() == digest
 
 
-CURLS = [line for line in re.findall(r"^(curl .*(?:\\\n.*)*)", README, re.M) if "7697/" in line]
-SOWS = re.findall(r"^(sow .*?)(?: +#.*)?$", README, re.M)
+# Each page with examples, its curl commands and its sow commands, in their order.
+PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+CURLS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(curl (?:.*\\\n)*.*)", text, re.M) if "7697/" in line]
+SOWS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(sow .*?)(?: +#.*)?$", text, re.M)]
 
 
-def test_the_readme_has_examples():
-    assert len(CURLS) >= 5 and len(SOWS) >= 4
+@pytest.mark.parametrize("page, curls, sows", [("README.md", 6, 8), ("requests.md", 4, 8), ("ledger.md", 4, 6)])
+def test_a_page_has_examples(page, curls, sows):
+    assert len([line for name, line in CURLS if name == page]) >= curls
+    assert len([line for name, line in SOWS if name == page]) >= sows
 
 
-@pytest.mark.parametrize("command", CURLS)
-def test_a_curl_example_of_the_readme_works(daemon, tmp_path, command):
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 160
+
+
+@pytest.mark.parametrize("page, command", CURLS)
+def test_a_curl_example_works(daemon, tmp_path, page, command):
     """With a smaller tensor, and this daemon's port."""
     command = command.replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}").replace("\\\n", " ")
     command = command.replace("4096,4096", "64,64")
@@ -42,16 +50,18 @@ def test_a_curl_example_of_the_readme_works(daemon, tmp_path, command):
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    """Where the examples with sow run, in their order, with the files that the README writes."""
-    path = tmp_path_factory.mktemp("examples")
-    for name, text in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", README, re.M | re.S):
-        (path / name).write_text(text)
-    return path
+def directories(tmp_path_factory):
+    """For each page, where its examples with sow run, in their order, with the files that the page writes."""
+    made = {}
+    for page, text in PAGES.items():
+        made[page] = tmp_path_factory.mktemp("examples")
+        for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", text, re.M | re.S):
+            (made[page] / name).write_text(content)
+    return made
 
 
-@pytest.mark.parametrize("command", SOWS)
-def test_a_sow_example_of_the_readme_works(daemon, directory, command):
+@pytest.mark.parametrize("page, command", SOWS)
+def test_a_sow_example_works(daemon, directories, page, command):
     environment = {**os.environ, "SOW_SERVER": f"http://127.0.0.1:{daemon.port}"}
     arguments = shlex.split(command.replace("4096,4096", "64,64"))[1:]
-    subprocess.run([BUILD / "sow", *arguments], cwd=directory, env=environment, check=True)
+    subprocess.run([BUILD / "sow", *arguments], cwd=directories[page], env=environment, check=True)
