@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/attributes.h"
 #include "core/plan.h"
 #include "core/problem.h"
 
@@ -55,21 +56,22 @@ struct sower_entry {
 };
 
 /* All entries in the order of the documentation; NULL from `index` = count on. */
-const struct sower_entry *sower_catalogue_entry(size_t index);
+SOWER_MUST_USE const struct sower_entry *sower_catalogue_entry(size_t index);
 
 /* By name or alias; NULL when there is none. */
-const struct sower_entry *sower_catalogue_find(const char *name);
+SOWER_MUST_USE const struct sower_entry *sower_catalogue_find(const char *name);
 
 /* The entry whose name or alias is nearest to a mistyped one (edit_distance.h); NULL when none is near. */
-const char *sower_catalogue_nearest(const char *name);
+SOWER_MUST_USE const char *sower_catalogue_nearest(const char *name);
 
 /* The index of a parameter of that name, or -1. */
-int sower_catalogue_parameter(const struct sower_entry *entry, const char *name);
+SOWER_MUST_USE int sower_catalogue_parameter(const struct sower_entry *entry, const char *name);
 
 /* Checks a value against its parameter's domain; the problem's field is "init" and the sentence names the
  * parameter, its value and its domain. */
-bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_parameter *parameter,
-                           double value, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_catalogue_check(const struct sower_entry *entry,
+                                          const struct sower_parameter *parameter, double value,
+                                          struct sower_problem *problem);
 
 /* The domain in words: "a finite number at least 0", "one of fan_in, fan_out, fan_avg". Writes at most `size`
  * bytes. */

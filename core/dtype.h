@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
+
 enum sower_dtype {
     SOWER_F64,
     SOWER_F32,
@@ -35,7 +37,7 @@ const char *sower_dtype_name(enum sower_dtype dtype);
 
 /* Accepts the canonical name and the frameworks' own ("float32", "float", "bfloat16", "half",
  * "float8_e4m3fn", …), exactly as spelt. Returns false for anything else. */
-bool sower_dtype_parse(const char *name, enum sower_dtype *dtype);
+SOWER_MUST_USE bool sower_dtype_parse(const char *name, enum sower_dtype *dtype);
 
 /* One f32 value rounded once to nearest even; the result is the type's bit pattern in the low bits. NaN stays
  * NaN. */

@@ -91,5 +91,6 @@ void sower_environment_leave(const struct sower_environment *found)
 
 void sower_environment_set(void)
 {
-    (void)sower_environment_enter();
+    const struct sower_environment found = sower_environment_enter();
+    (void)found;
 }

@@ -28,6 +28,8 @@
 #include <fenv.h>
 #endif
 
+#include "core/attributes.h"
+
 /* The environment that was found, to be put back. */
 struct sower_environment {
 #if defined(__x86_64__)
@@ -44,7 +46,7 @@ struct sower_environment {
 void sower_environment_set(void);
 
 /* Sets it and returns what was there; leave puts that back. They nest. */
-struct sower_environment sower_environment_enter(void);
+SOWER_MUST_USE struct sower_environment sower_environment_enter(void);
 void sower_environment_leave(const struct sower_environment *found);
 
 #endif

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/law.h"
 #include "core/seed.h"
@@ -48,7 +49,7 @@ const struct sower_kernel *sower_kernel(void);
 
 /* Forces the kernel of that name; false when there is none or this CPU cannot run it. Call it before any
  * thread starts: the programs do so once, from SOWER_KERNEL in their environment. */
-bool sower_kernel_select(const char *name);
+SOWER_MUST_USE bool sower_kernel_select(const char *name);
 
 /* One run with the kernel in use: elements first … first + count − 1. */
 void sower_fill(const struct sower_law *law, enum sower_dtype dtype, const struct sower_seed *seed,

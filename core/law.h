@@ -39,6 +39,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/problem.h"
 
@@ -86,14 +87,15 @@ struct sower_law sower_law_normal(double mean, double std);
  * `low` and `high` are the same bounds as values: the support that no element leaves. Refuses, naming
  * `field`, bounds that hold less than 2^-16 of the distribution: too few words would be left to draw from.
  * std == 0 gives the constant mean. */
-bool sower_law_truncated_normal(double mean, double std, double lower, double upper, double low, double high,
-                                const char *field, struct sower_law *law, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_law_truncated_normal(double mean, double std, double lower, double upper,
+                                               double low, double high, const char *field,
+                                               struct sower_law *law, struct sower_problem *problem);
 
 /* Whether the dtype holds every value that the law can give. The parameters and both extremes, those of the
  * words farthest out, must be finite in the law's format; clamped and rounded to f16 or bf16 the extremes
  * must be finite as well (f8 saturates). If not, *beyond is the parameter or the extreme at fault, in double.
  */
-bool sower_law_fits(const struct sower_law *law, enum sower_dtype dtype, double *beyond);
+SOWER_MUST_USE bool sower_law_fits(const struct sower_law *law, enum sower_dtype dtype, double *beyond);
 
 /* The element that a word becomes: f32 for dtypes of 32 bits and fewer, f64 for f64. These define the laws;
  * kernels compute the same faster. */

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "core/shape.h"
 
@@ -46,8 +47,8 @@ sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank)
 /* Refuses axes outside of the rank and axes in more than one set, naming "in_axis", "out_axis" or
  * "batch_axis", and a fan that is not explicit and beyond 2^63 - 1, naming "shape". Only an empty tensor can
  * have one. */
-bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
-                        struct sower_problem *problem);
+SOWER_MUST_USE bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
+                                       struct sower_problem *problem);
 
 /* The fans of a checked shape under a checked layout. */
 struct sower_fans sower_layout_fans(const struct sower_layout *layout, const struct sower_shape *shape);

@@ -37,6 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/parallel.h"
 #include "core/seed.h"
@@ -54,17 +55,17 @@ uint64_t sower_orthogonal_scratch(uint64_t rows, uint64_t columns, enum sower_dt
 
 /* Makes the factors. Of the dtype it matters only whether it is f64. NULL when memory runs out, or beyond
  * 2^36 elements. Release with sower_orthogonal_free. */
-struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t rows,
-                                                  uint64_t columns, enum sower_dtype dtype,
-                                                  const struct sower_parallel *parallel);
+SOWER_MUST_USE struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t rows,
+                                                                 uint64_t columns, enum sower_dtype dtype,
+                                                                 const struct sower_parallel *parallel);
 
 /* Writes the rectangle [row, row + row_count) × [column, column + column_count) of Q, row-major and dense,
  * times `gain`, to `values`, for the caller to narrow to the dtype. Its bits do not depend on how the matrix
  * is cut into rectangles. Takes up to 32 MiB of scratch memory (m up to 8192); false when that cannot be had.
  */
-bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, uint64_t row,
-                           uint64_t row_count, uint64_t column, uint64_t column_count,
-                           const struct sower_parallel *parallel, double *values);
+SOWER_MUST_USE bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, uint64_t row,
+                                          uint64_t row_count, uint64_t column, uint64_t column_count,
+                                          const struct sower_parallel *parallel, double *values);
 
 void sower_orthogonal_free(struct sower_orthogonal *factors);
 

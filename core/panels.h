@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
+
 struct sower_panels {
     bool upper;
     size_t width;
@@ -26,14 +28,14 @@ struct sower_panels {
 uint64_t sower_panels_size(const struct sower_panels *panels);
 
 /* Allocates the values, which start as anything. False when memory runs out. */
-bool sower_panels_allocate(struct sower_panels *panels);
+SOWER_MUST_USE bool sower_panels_allocate(struct sower_panels *panels);
 
 /* Releases the values, if there are any. */
 void sower_panels_free(struct sower_panels *panels);
 
 /* `size` bytes that start on a cache line; NULL when memory runs out. Large ones go straight to the system
  * and back, on huge pages where it has some: the heap keeps no part of them. */
-void *sower_panels_buffer(uint64_t size);
+SOWER_MUST_USE void *sower_panels_buffer(uint64_t size);
 
 /* Releases a buffer of that size; NULL is fine. */
 void sower_panels_buffer_free(void *buffer, uint64_t size);

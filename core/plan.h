@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/law.h"
 #include "core/layout.h"
@@ -38,32 +39,36 @@ struct sower_plan {
 /* Resolves an initializer, whose values have been checked, for a shape and layout, which have been checked as
  * well. Refuses a rank that the initializer does not take and parameters that contradict each other or the
  * shape. */
-bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,
-                     enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
-                     struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_make(const struct sower_initializer *initializer,
+                                    const struct sower_shape *shape, enum sower_dtype dtype,
+                                    const struct sower_layout *layout, struct sower_plan *plan,
+                                    struct sower_problem *problem);
 
 /* For resolvers: each sets the law and everything that the plan says of it, and refuses, with the field
  * "init", a law that can give a value that the plan's dtype does not hold (sower_law_fits). */
-bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem);
 
 /* U[low, high); refuses low > high. */
-bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_uniform(struct sower_plan *plan, double low, double high,
+                                       struct sower_problem *problem);
 
 /* N(mean, std²). */
-bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_normal(struct sower_plan *plan, double mean, double std,
+                                      struct sower_problem *problem);
 
 /* N(mean, std²) between mean + lower · std and mean + upper · std, which are also given as the values `low`
  * and `high`; refuses lower ≥ upper and bounds that hold too little of the distribution. std == 0 gives the
  * constant mean. */
-bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std, double lower, double upper,
-                                 double low, double high, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std,
+                                                double lower, double upper, double low, double high,
+                                                struct sower_problem *problem);
 
 /* For structures: that refusal alone, for a law with the same extremes as the structure. */
-bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
-                      struct sower_problem *problem);
+SOWER_MUST_USE bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
+                                     struct sower_problem *problem);
 
 /* For structures: only `share` of the elements follow the law, the others are 0. Corrects what the plan
  * expects: mean, std and support. Always true. */
-bool sower_plan_mixture(struct sower_plan *plan, double share);
+SOWER_MUST_USE bool sower_plan_mixture(struct sower_plan *plan, double share);
 
 #endif

@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/panels.h"
 #include "core/parallel.h"
 #include "core/seed.h"
@@ -54,8 +55,8 @@ uint64_t sower_reflectors_scratch(const struct sower_reflectors *reflectors);
 
 /* Draws the reflectors of a shape that was set. False when memory runs out; release with
  * sower_reflectors_free in either case. Scratch memory stays below 40 MiB for up to 8192 reflectors. */
-bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sower_seed *seed,
-                           const struct sower_parallel *parallel);
+SOWER_MUST_USE bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sower_seed *seed,
+                                          const struct sower_parallel *parallel);
 
 void sower_reflectors_free(struct sower_reflectors *reflectors);
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/problem.h"
 
@@ -42,8 +43,8 @@ struct sower_runs {
 
 /* Refuses a rank above SOWER_RANK_MAX, a size above SOWER_SIZE_MAX, and more elements than one stream has
  * words for `dtype` (2^36; f64: 2^35), naming the field "shape". */
-bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype,
-                       struct sower_problem *problem);
+SOWER_MUST_USE bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype,
+                                      struct sower_problem *problem);
 
 /* How many elements; the shape must have passed sower_shape_check. */
 uint64_t sower_shape_count(const struct sower_shape *shape);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/parallel.h"
 #include "core/plan.h"
 #include "core/problem.h"
@@ -34,15 +35,15 @@ struct sower_cost {
 struct sower_cost sower_source_cost(const struct sower_plan *plan);
 
 /* Opens; the plan and seed are copied. Fails with UNAVAILABLE when memory for the factors runs out. */
-bool sower_source_open(struct sower_source *source, const struct sower_plan *plan,
-                       const struct sower_seed *seed, const struct sower_parallel *parallel,
-                       struct sower_problem *problem);
+SOWER_MUST_USE bool sower_source_open(struct sower_source *source, const struct sower_plan *plan,
+                                      const struct sower_seed *seed, const struct sower_parallel *parallel,
+                                      struct sower_problem *problem);
 
 /* Writes elements first … first + count − 1 of the region (in the region's own C order) to `elements`, in
  * little-endian byte order, the order of every answer. `elements` is aligned for the dtype. False only when
  * scratch memory runs out. */
-bool sower_source_read(const struct sower_source *source, const struct sower_region *region, uint64_t first,
-                       size_t count, void *elements);
+SOWER_MUST_USE bool sower_source_read(const struct sower_source *source, const struct sower_region *region,
+                                      uint64_t first, size_t count, void *elements);
 
 void sower_source_close(struct sower_source *source);
 

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/attributes.h"
+
 /* Numbers in the largest tile of any variant: for buffers on the stack. */
 enum { SOWER_TILE_MAX = 8 * 48 };
 
@@ -42,6 +44,6 @@ const struct sower_tile *sower_tile(void);
 
 /* Forces the variant of that name; false when there is none or this CPU cannot run it. Call it before any
  * thread starts, together with sower_kernel_select(). */
-bool sower_tile_select(const char *name);
+SOWER_MUST_USE bool sower_tile_select(const char *name);
 
 #endif

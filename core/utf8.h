@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/attributes.h"
+
 /* The bytes of the character that begins at `text`, of which `left` bytes (at least one) may be looked at; 0 when
  * no well-formed one begins there. */
-size_t sower_utf8_length(const char *text, size_t left);
+SOWER_MUST_USE size_t sower_utf8_length(const char *text, size_t left);
 
 /* Whether all of the text is well-formed. */
-bool sower_utf8_check(const char *text, size_t length);
+SOWER_MUST_USE bool sower_utf8_check(const char *text, size_t length);
 
 #endif

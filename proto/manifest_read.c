@@ -247,8 +247,9 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
     tensor->shape.rank = json_array_size(shape);
     struct note *note = &reading->notes[manifest->count++];
     *note = (struct note){(uint32_t)place, reading->default_dtype};
-    if (dtype != NULL) {
-        (void)sower_dtype_parse(dtype, &note->dtype);
+    enum sower_dtype own_dtype;
+    if (dtype != NULL && sower_dtype_parse(dtype, &own_dtype)) {
+        note->dtype = own_dtype;
     }
     return true;
 }

@@ -246,10 +246,12 @@ void sower_model_draw(const struct sower_model *model, size_t n, struct sower_re
 void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request)
 {
     const struct sower_manifest_tensor *tensor = tensor_of(model, n);
-    struct sower_problem unused; /* it was resolved before, when the manifest was read */
+    struct sower_problem unused;
     sower_model_draw(model, n, request);
-    (void)sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
-                          &request->plan, &unused);
+    /* Cannot fail: reading the manifest has made the same plan. */
+    const bool made = sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
+                                      &request->plan, &unused);
+    (void)made;
     request->region = region_of(model, &tensor->shape);
     request->format = SOWER_FORMAT_RAW;
 }
