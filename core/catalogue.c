@@ -91,7 +91,7 @@ static void print_domain(const struct sower_parameter *parameter, char *text, si
         return;
     }
     const char *number = parameter->kind == SOWER_PARAMETER_INTEGER ? "a whole number"
-                         : parameter->unbounded                     ? "a number, inf and -inf included"
+                         : parameter->allows_infinity               ? "a number, inf and -inf included"
                                                                     : "a finite number";
     int length = snprintf(text, size, "%s", number);
     if (isfinite(parameter->minimum) && (size_t)length < size) {
@@ -112,7 +112,7 @@ void sower_catalogue_domain(const struct sower_parameter *parameter, char *text,
 
 static bool inside(const struct sower_parameter *parameter, double value)
 {
-    if (isnan(value) || (isinf(value) && !parameter->unbounded)) {
+    if (isnan(value) || (isinf(value) && !parameter->allows_infinity)) {
         return false;
     }
     if (parameter->kind != SOWER_PARAMETER_REAL && value != floor(value)) {

@@ -26,11 +26,11 @@ enum sower_parameter_kind {
 struct sower_parameter {
     const char *name; /* NULL ends a list */
     enum sower_parameter_kind kind;
-    bool required;   /* has no default */
-    double fallback; /* the default */
+    bool required;        /* has no default */
+    double default_value; /* the default */
     double minimum, maximum;
     bool minimum_excluded;      /* an open interval at its lower end */
-    bool unbounded;             /* the infinities are inside the domain */
+    bool allows_infinity;       /* the infinities are inside the domain */
     const char *const *choices; /* ended by NULL */
     const char *meaning;        /* a few words, no full stop */
 };

@@ -44,13 +44,13 @@ void sower_nearest_try(struct sower_nearest *nearest, const char *candidate)
     }
 }
 
-void sower_nearest_question(const char *found, const char *before, const char *after,
-                            char question[SOWER_QUESTION_SIZE])
+void sower_nearest_suggestion(const char *found, const char *before, const char *after,
+                              char suggestion[SOWER_SUGGESTION_SIZE])
 {
     if (found == NULL) {
-        snprintf(question, SOWER_QUESTION_SIZE, ".");
+        snprintf(suggestion, SOWER_SUGGESTION_SIZE, ".");
     } else {
-        snprintf(question, SOWER_QUESTION_SIZE, "; did you mean %.4s%.*s%.4s?", before,
+        snprintf(suggestion, SOWER_SUGGESTION_SIZE, "; did you mean %.4s%.*s%.4s?", before,
                  SOWER_EDIT_DISTANCE_MAX, found, after);
     }
 }

@@ -21,11 +21,11 @@ struct sower_nearest {
 /* A name is near when the distance is at most a third, rounded up, of the length of the longer one. */
 void sower_nearest_try(struct sower_nearest *nearest, const char *candidate);
 
-enum { SOWER_QUESTION_SIZE = 96 };
+enum { SOWER_SUGGESTION_SIZE = 96 };
 
 /* The end of a sentence that says that there is no such name: "; did you mean found?", put between `before`
  * and `after` (quotes), or a full stop when `found` is NULL. */
-void sower_nearest_question(const char *found, const char *before, const char *after,
-                            char question[SOWER_QUESTION_SIZE]);
+void sower_nearest_suggestion(const char *found, const char *before, const char *after,
+                              char suggestion[SOWER_SUGGESTION_SIZE]);
 
 #endif

@@ -59,8 +59,8 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
     return made;
 }
 
-bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
-                      struct sower_problem *problem)
+bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law *law,
+                          struct sower_problem *problem)
 {
     /* The f8 types saturate, but only what is finite in f32, of which they are made. */
     bool narrowest = sower_dtype_size(plan->dtype) == 1;
@@ -84,7 +84,7 @@ bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law
 bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem)
 {
     plan->law = sower_law_constant(value);
-    if (!sower_plan_holds(plan, &plan->law, problem)) {
+    if (!sower_plan_check_law(plan, &plan->law, problem)) {
         return false;
     }
     double element;
@@ -110,7 +110,7 @@ bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct
             low, high, sower_dtype_largest(SOWER_F64));
     }
     plan->law = sower_law_uniform(low, high);
-    if (!sower_plan_holds(plan, &plan->law, problem)) {
+    if (!sower_plan_check_law(plan, &plan->law, problem)) {
         return false;
     }
     plan->low = low;
@@ -125,7 +125,7 @@ bool sower_plan_normal(struct sower_plan *plan, double mean, double std, struct 
     plan->law = sower_law_normal(mean, std);
     plan->std = plan->std_expected = std;
     plan->mean_expected = mean;
-    return sower_plan_holds(plan, &plan->law, problem);
+    return sower_plan_check_law(plan, &plan->law, problem);
 }
 
 static double density(double z)
@@ -191,7 +191,7 @@ bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double st
         return sower_plan_constant(plan, mean, problem);
     }
     if (!sower_law_truncated_normal(mean, std, lower, upper, low, high, "init", &plan->law, problem) ||
-        !sower_plan_holds(plan, &plan->law, problem)) {
+        !sower_plan_check_law(plan, &plan->law, problem)) {
         return false;
     }
     plan->low = low;
@@ -203,12 +203,11 @@ bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double st
     return true;
 }
 
-bool sower_plan_mixture(struct sower_plan *plan, double share)
+void sower_plan_mix_with_zeros(struct sower_plan *plan, double share)
 {
     double mean = plan->mean_expected, std = plan->std_expected;
     plan->mean_expected = share * mean;
     plan->std_expected = sqrt(share * (std * std + mean * mean * (1 - share)));
     plan->low = fmin(plan->low, 0);
     plan->high = fmax(plan->high, 0);
-    return true;
 }

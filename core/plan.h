@@ -63,12 +63,12 @@ SOWER_MUST_USE bool sower_plan_truncated_normal(struct sower_plan *plan, double 
                                                 double lower, double upper, double low, double high,
                                                 struct sower_problem *problem);
 
-/* For structures: that refusal alone, for a law with the same extremes as the structure. */
-SOWER_MUST_USE bool sower_plan_holds(const struct sower_plan *plan, const struct sower_law *law,
-                                     struct sower_problem *problem);
+/* For structures: only the refusal, for a law with the same extremes as the structure. */
+SOWER_MUST_USE bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law *law,
+                                         struct sower_problem *problem);
 
-/* For structures: only `share` of the elements follow the law, the others are 0. Corrects what the plan
- * expects: mean, std and support. Always true. */
-SOWER_MUST_USE bool sower_plan_mixture(struct sower_plan *plan, double share);
+/* For structures: only the fraction `share` of the elements follows the law; the others are 0. Corrects the
+ * expected mean and standard deviation and the support. */
+void sower_plan_mix_with_zeros(struct sower_plan *plan, double share);
 
 #endif

@@ -49,7 +49,7 @@ struct sower_seed sower_seed_tensor(const struct sower_seed *trial, const char *
     return hash(trial, "sower.tensor", name, length);
 }
 
-struct sower_seed sower_seed_part(const struct sower_seed *tensor, const char *personal)
+struct sower_seed sower_seed_substream(const struct sower_seed *tensor, const char *personal)
 {
     return hash(tensor, personal, "", 0);
 }

@@ -40,6 +40,6 @@ struct sower_seed sower_seed_tensor(const struct sower_seed *trial, const char *
 
 /* H(key: tensor seed, message: empty, personal): the seed of a stream beside the tensor's own, for an
  * initializer that needs more than one word for an element. `personal` is at most 16 bytes. */
-struct sower_seed sower_seed_part(const struct sower_seed *tensor, const char *personal);
+struct sower_seed sower_seed_substream(const struct sower_seed *tensor, const char *personal);
 
 #endif

@@ -25,8 +25,8 @@ struct sower_source {
 struct sower_cost {
     uint64_t memory;  /* bytes of factors that opening makes and the source keeps; 0: opening is instant */
     uint64_t scratch; /* that opening takes besides, while it lasts */
-    uint64_t scratch_of_thread; /* and for each thread that takes part */
-    uint64_t smaller_side;      /* of the orthogonal matrix to be prepared; 0 when there is none */
+    uint64_t scratch_per_thread; /* and for each thread that takes part */
+    uint64_t smaller_side;       /* of the orthogonal matrix to be prepared; 0 when there is none */
     double
         seconds; /* that opening takes, about, on one core of an AMD EPYC with AVX-512: the same everywhere */
 };

@@ -156,14 +156,14 @@ static json_t *default_json(const struct sower_parameter *parameter)
     }
     switch (parameter->kind) {
     case SOWER_PARAMETER_REAL:
-        return isinf(parameter->fallback) ? json_string(parameter->fallback < 0 ? "-inf" : "inf")
-                                          : number(parameter->fallback);
+        return isinf(parameter->default_value) ? json_string(parameter->default_value < 0 ? "-inf" : "inf")
+                                               : number(parameter->default_value);
     case SOWER_PARAMETER_INTEGER:
-        return json_integer((json_int_t)parameter->fallback);
+        return json_integer((json_int_t)parameter->default_value);
     case SOWER_PARAMETER_BOOLEAN:
-        return json_boolean(parameter->fallback != 0);
+        return json_boolean(parameter->default_value != 0);
     case SOWER_PARAMETER_CHOICE:
-        return json_string(parameter->choices[(size_t)parameter->fallback]);
+        return json_string(parameter->choices[(size_t)parameter->default_value]);
     }
     return NULL;
 }

@@ -23,16 +23,16 @@ static bool refuse(struct sower_problem *problem, const char *sentence)
 /* Begins with the entry of that name. */
 static bool begin(struct building *building, const char *name, size_t length)
 {
-    char quote[SOWER_QUOTE_SIZE], question[SOWER_QUESTION_SIZE];
+    char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
     char copy[64];
     snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
     const struct sower_entry *entry = length < sizeof copy ? sower_catalogue_find(copy) : NULL;
     if (entry == NULL) {
         sower_text_quote(name, length, quote);
-        sower_nearest_question(sower_catalogue_nearest(copy), "\"", "\"", question);
+        sower_nearest_suggestion(sower_catalogue_nearest(copy), "\"", "\"", suggestion);
         return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
                                  "There is no initializer %s%s /v1/initializers lists them all.", quote,
-                                 question);
+                                 suggestion);
     }
     building->initializer->entry = entry;
     return true;
@@ -162,7 +162,7 @@ static bool finish(struct building *building)
                                      parameter->name, parameter->meaning, domain, entry->example);
         }
         if (!building->set[i]) {
-            building->initializer->values[i] = parameter->fallback;
+            building->initializer->values[i] = parameter->default_value;
         }
     }
     return true;

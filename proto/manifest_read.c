@@ -126,11 +126,11 @@ static bool read_recipe(struct reading *reading)
         return true;
     }
     if (recipe == NULL) {
-        char question[SOWER_QUESTION_SIZE];
-        sower_nearest_question(sower_recipe_nearest(name == NULL ? "" : name), "\"", "\"", question);
+        char suggestion[SOWER_SUGGESTION_SIZE];
+        sower_nearest_suggestion(sower_recipe_nearest(name == NULL ? "" : name), "\"", "\"", suggestion);
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "recipe",
                                  "There is no recipe \"%.60s\"%s /v1/recipes lists them.",
-                                 name == NULL ? "" : name, question);
+                                 name == NULL ? "" : name, suggestion);
     }
     json_t *rules = sower_recipe_rules(recipe);
     bool added = rules == NULL ? sower_problem_memory(reading->problem)

@@ -404,7 +404,7 @@ static bool check_names(const json_t *fields, struct sower_problem *problem)
         if (find_field(name) != NULL) {
             continue;
         }
-        char quote[SOWER_QUOTE_SIZE], question[SOWER_QUESTION_SIZE];
+        char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
         char known[200] = "";
         size_t length = 0;
         struct sower_nearest nearest = {.name = name};
@@ -414,9 +414,9 @@ static bool check_names(const json_t *fields, struct sower_problem *problem)
                                        FIELDS[i].name);
         }
         sower_text_quote(name, strlen(name), quote);
-        sower_nearest_question(nearest.found, "\"", "\"", question);
+        sower_nearest_suggestion(nearest.found, "\"", "\"", suggestion);
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, name,
-                                 "There is no field %s%s The fields are %s.", quote, question, known);
+                                 "There is no field %s%s The fields are %s.", quote, suggestion, known);
     }
     return true;
 }

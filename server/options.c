@@ -247,7 +247,7 @@ static bool is_of_kubernetes(const char *name, const char *value)
 static void warn_of_variable(const struct sower_log *log, const char *name)
 {
     enum { PREFIX = sizeof "SOWERD_" - 1 }; /* which all have: it makes no two of them alike */
-    char names[OPTION_COUNT][VARIABLE_SIZE], question[SOWER_QUESTION_SIZE], sentence[256];
+    char names[OPTION_COUNT][VARIABLE_SIZE], suggestion[SOWER_SUGGESTION_SIZE], sentence[256];
     struct sower_nearest nearest = {.name = name + PREFIX};
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         variable_name(&options_table[i], names[i]);
@@ -256,9 +256,9 @@ static void warn_of_variable(const struct sower_log *log, const char *name)
         }
         sower_nearest_try(&nearest, names[i] + PREFIX);
     }
-    sower_nearest_question(nearest.found != NULL ? nearest.found - PREFIX : NULL, "", "", question);
+    sower_nearest_suggestion(nearest.found != NULL ? nearest.found - PREFIX : NULL, "", "", suggestion);
     snprintf(sentence, sizeof sentence, "The variable %.80s stands for no option and has no effect%s", name,
-             question);
+             suggestion);
     sower_log_sentence(log, SOWER_LOG_WARNING, "unknown_variable", sentence);
 }
 

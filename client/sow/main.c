@@ -70,15 +70,15 @@ static const struct command *find_command(int count, char **words, int *taken)
 
 static enum sow_exit tell_unknown(const char *word)
 {
-    char question[SOWER_QUESTION_SIZE];
+    char suggestion[SOWER_SUGGESTION_SIZE];
     struct sower_nearest nearest = {.name = word};
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         sower_nearest_try(&nearest, COMMANDS[i]->name);
     }
-    sower_nearest_question(nearest.found, "'", "'", question);
+    sower_nearest_suggestion(nearest.found, "'", "'", suggestion);
     fputs("sow: there is no command '", stderr);
     terminal_print(stderr, word);
-    fprintf(stderr, "'%s\nTry 'sow --help'.\n", question);
+    fprintf(stderr, "'%s\nTry 'sow --help'.\n", suggestion);
     return SOW_USAGE;
 }
 

@@ -85,15 +85,15 @@ static void tell_unknown(const struct options *options, const char *argument, in
         options_error(options, "there is no option -%c.", letter);
         return;
     }
-    char word[64], question[SOWER_QUESTION_SIZE];
+    char word[64], suggestion[SOWER_SUGGESTION_SIZE];
     const char *name = argument + strspn(argument, "-");
     snprintf(word, sizeof word, "%.*s", (int)strcspn(name, "="), name);
     if (count_prefixed(options->command, word) > 1) {
         options_error(options, "--%s could be several options; spell it out.", word);
         return;
     }
-    sower_nearest_question(nearest_option(options->command, word), "--", "", question);
-    options_error(options, "there is no option --%s%s", word, question);
+    sower_nearest_suggestion(nearest_option(options->command, word), "--", "", suggestion);
+    options_error(options, "there is no option --%s%s", word, suggestion);
 }
 
 /* The tables of getopt_long. A leading ":" lets it tell a missing value from an unknown option. */

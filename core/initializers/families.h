@@ -12,11 +12,11 @@ extern const struct sower_entry sower_entries_structured[];       /* fixed patte
 extern const struct sower_entry sower_entries_sparse[];
 extern const struct sower_entry sower_entries_orthogonal[];
 
-/* For parameter lists: a real number with a default, from `least` on or unbounded below. */
-#define SOWER_REAL(parameter_name, default_value, least, words)                                              \
+/* For parameter lists: a finite real number of at least `least` (-INFINITY: no lower bound), with a default. */
+#define SOWER_REAL(parameter_name, default_number, least, words)                                             \
     {                                                                                                        \
-        .name = parameter_name, .kind = SOWER_PARAMETER_REAL, .fallback = default_value, .minimum = least,   \
-        .maximum = INFINITY, .meaning = words                                                                \
+        .name = parameter_name, .kind = SOWER_PARAMETER_REAL, .default_value = default_number,               \
+        .minimum = least, .maximum = INFINITY, .meaning = words                                              \
     }
 
 #endif

@@ -145,7 +145,7 @@ static bool expect_haar(struct sower_plan *plan, double gain, struct matrix matr
                         struct sower_problem *problem)
 {
     plan->law = sower_law_constant(gain * (1 + 0x1p-10));
-    if (!sower_plan_holds(plan, &plan->law, problem)) {
+    if (!sower_plan_check_law(plan, &plan->law, problem)) {
         return false;
     }
     plan->gain = gain;
@@ -275,7 +275,8 @@ static bool resolve_delta_orthogonal(const double *values, struct sower_plan *pl
         return false;
     }
     double share = (double)matrix.rows * (double)matrix.columns / (double)sower_shape_count(&plan->shape);
-    return sower_plan_mixture(plan, share);
+    sower_plan_mix_with_zeros(plan, share);
+    return true;
 }
 
 #define GAIN SOWER_REAL("gain", 1, 0, "a factor of every element")

@@ -102,7 +102,7 @@ const struct sower_entry sower_entries_published[] = {
         .rank_maximum = SOWER_RANK_MAX,
         .parameters = {{.name = "omega",
                         .kind = SOWER_PARAMETER_REAL,
-                        .fallback = 30,
+                        .default_value = 30,
                         .minimum = 0,
                         .minimum_excluded = true,
                         .maximum = INFINITY,

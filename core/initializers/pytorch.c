@@ -86,13 +86,14 @@ static bool resolve_kaiming_normal(const double *values, struct sower_plan *plan
     SOWER_REAL("a", 0, -INFINITY, "the negative slope of leaky_relu"),                                       \
         {.name = "mode",                                                                                     \
          .kind = SOWER_PARAMETER_CHOICE,                                                                     \
-         .fallback = FAN_IN,                                                                                 \
+         .default_value = FAN_IN,                                                                            \
          .maximum = FAN_OUT,                                                                                 \
          .choices = MODES,                                                                                   \
          .meaning = "which fan is n"},                                                                       \
     {                                                                                                        \
-        .name = "nonlinearity", .kind = SOWER_PARAMETER_CHOICE, .fallback = LEAKY_RELU, .maximum = SELU,     \
-        .choices = NONLINEARITIES, .meaning = "the activation that follows; it sets the gain"                \
+        .name = "nonlinearity", .kind = SOWER_PARAMETER_CHOICE, .default_value = LEAKY_RELU,                 \
+        .maximum = SELU, .choices = NONLINEARITIES,                                                          \
+        .meaning = "the activation that follows; it sets the gain"                                           \
     }
 
 const struct sower_entry sower_entries_pytorch[] = {

@@ -85,7 +85,7 @@ static struct sower_cost sparse_cost(const struct sower_plan *plan)
     struct sower_cost cost = {.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
     if (zeros_per_column(plan) > 0) {
         /* Of the pairs of a panel one in 256, give or take a few. */
-        cost.scratch_of_thread = sizeof(struct panel) + PANEL * (rows / 256 + 16) * sizeof(struct threshold);
+        cost.scratch_per_thread = sizeof(struct panel) + PANEL * (rows / 256 + 16) * sizeof(struct threshold);
         cost.seconds = (double)(rows * blocks_per_row(plan) * KEYS_PER_BLOCK) / KEYS_PER_SECOND;
     }
     return cost;
@@ -198,7 +198,7 @@ static void *sparse_prepare(const struct sower_plan *plan, const struct sower_se
     if (factors == NULL) {
         return NULL;
     }
-    factors->seed = sower_seed_part(seed, "sower.sparse");
+    factors->seed = sower_seed_substream(seed, "sower.sparse");
     struct preparation preparation = {.plan = plan, .factors = factors};
     if (zeros_per_column(plan) > 0) {
         sower_parallel_run(parallel, select_panel, &preparation,
@@ -275,7 +275,8 @@ static bool resolve_sparse(const double *values, struct sower_plan *plan, struct
     }
     plan->structure = &SPARSE;
     double rows = (double)plan->shape.sizes[0];
-    return sower_plan_mixture(plan, (rows - (double)zeros_per_column(plan)) / rows);
+    sower_plan_mix_with_zeros(plan, (rows - (double)zeros_per_column(plan)) / rows);
+    return true;
 }
 
 const struct sower_entry sower_entries_sparse[] = {

@@ -100,7 +100,8 @@ static bool resolve_identity(const double *values, struct sower_plan *plan, stru
     }
     plan->structure = &IDENTITY;
     double rows = (double)plan->shape.sizes[0], columns = (double)plan->shape.sizes[1];
-    return sower_plan_mixture(plan, fmin(rows, columns) / (rows * columns));
+    sower_plan_mix_with_zeros(plan, fmin(rows, columns) / (rows * columns));
+    return true;
 }
 
 static double dirac_value(const struct sower_plan *plan, uint64_t index)
@@ -136,7 +137,8 @@ static bool resolve_dirac(const double *values, struct sower_plan *plan, struct 
     plan->low = 0;
     plan->high = plan->mean_expected = 1;
     plan->std_expected = 0;
-    return sower_plan_mixture(plan, ones / (double)sower_shape_count(&plan->shape));
+    sower_plan_mix_with_zeros(plan, ones / (double)sower_shape_count(&plan->shape));
+    return true;
 }
 
 /* How much a point at `place` of a kernel of `size` steps contributes: a triangle around the kernel's middle.
@@ -208,7 +210,8 @@ static bool resolve_lstm_bias(const double *values, struct sower_plan *plan, str
         return false;
     }
     plan->structure = &LSTM_BIAS;
-    return sower_plan_mixture(plan, 0.25);
+    sower_plan_mix_with_zeros(plan, 0.25);
+    return true;
 }
 
 /* Input, forget, cell, output: the forget gate is second in Keras (ifco) and in PyTorch (ifgo) alike. */
@@ -237,7 +240,7 @@ const struct sower_entry sower_entries_structured[] = {
         .rank_maximum = 5,
         .parameters = {{.name = "groups",
                         .kind = SOWER_PARAMETER_INTEGER,
-                        .fallback = 1,
+                        .default_value = 1,
                         .minimum = 1,
                         .maximum = 9007199254740992,
                         .meaning = "the groups of the convolution, each with an identity of its own"}},

@@ -383,7 +383,7 @@ uint64_t sower_sources_need(const struct sower_sources *sources, const struct so
 {
     uint64_t need = cost->memory;
     if (__builtin_add_overflow(need, cost->scratch, &need) ||
-        __builtin_add_overflow(need, cost->scratch_of_thread * sower_pool_at_most(sources->pool), &need)) {
+        __builtin_add_overflow(need, cost->scratch_per_thread * sower_pool_at_most(sources->pool), &need)) {
         return UINT64_MAX;
     }
     return need;

@@ -25,11 +25,11 @@ static bool read_name(const json_t *fields, const struct sower_entry **entry, st
         }
         *entry = sower_catalogue_find(name);
         if (*entry == NULL) {
-            char question[SOWER_QUESTION_SIZE];
-            sower_nearest_question(sower_catalogue_nearest(name), "\"", "\"", question);
+            char suggestion[SOWER_SUGGESTION_SIZE];
+            sower_nearest_suggestion(sower_catalogue_nearest(name), "\"", "\"", suggestion);
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "name",
                                      "There is no initializer \"%.60s\"%s /v1/initializers lists them all.",
-                                     name, question);
+                                     name, suggestion);
         }
     }
     return true;

@@ -17,11 +17,11 @@ enum MHD_Result sower_handle_recipes(struct sower_exchange *exchange)
     const struct sower_recipe *recipe = name == NULL ? NULL : sower_recipe_find(name);
     bool read = sower_work_check_fields(fields, known, &problem);
     if (read && json_object_size(fields) > 0 && recipe == NULL) {
-        char question[SOWER_QUESTION_SIZE];
-        sower_nearest_question(sower_recipe_nearest(name == NULL ? "" : name), "\"", "\"", question);
+        char suggestion[SOWER_SUGGESTION_SIZE];
+        sower_nearest_suggestion(sower_recipe_nearest(name == NULL ? "" : name), "\"", "\"", suggestion);
         read = sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "name",
                                  "There is no recipe \"%.60s\"%s /v1/recipes lists them.",
-                                 name == NULL ? "" : name, question);
+                                 name == NULL ? "" : name, suggestion);
     }
     json_decref(fields);
     if (!read) {

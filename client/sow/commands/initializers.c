@@ -43,11 +43,11 @@ static void print_default(const struct sower_parameter *parameter, char *text, s
     if (parameter->required) {
         snprintf(text, size, "must be given");
     } else if (parameter->kind == SOWER_PARAMETER_CHOICE) {
-        snprintf(text, size, "default %s", parameter->choices[(size_t)parameter->fallback]);
+        snprintf(text, size, "default %s", parameter->choices[(size_t)parameter->default_value]);
     } else if (parameter->kind == SOWER_PARAMETER_BOOLEAN) {
-        snprintf(text, size, "default %s", parameter->fallback != 0 ? "true" : "false");
+        snprintf(text, size, "default %s", parameter->default_value != 0 ? "true" : "false");
     } else {
-        sower_text_print_real(parameter->fallback, real);
+        sower_text_print_real(parameter->default_value, real);
         snprintf(text, size, "default %s", real);
     }
 }
@@ -112,9 +112,9 @@ static enum sow_exit run(const struct options *options)
     }
     const struct sower_entry *entry = sower_catalogue_find(options->operand);
     if (entry == NULL) {
-        char question[SOWER_QUESTION_SIZE];
-        sower_nearest_question(sower_catalogue_nearest(options->operand), "'", "'", question);
-        return options_error(options, "there is no initializer '%s'%s", options->operand, question);
+        char suggestion[SOWER_SUGGESTION_SIZE];
+        sower_nearest_suggestion(sower_catalogue_nearest(options->operand), "'", "'", suggestion);
+        return options_error(options, "there is no initializer '%s'%s", options->operand, suggestion);
     }
     if (json) {
         return print_json(options, sower_document_entry(entry));

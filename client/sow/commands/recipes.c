@@ -69,9 +69,9 @@ static enum sow_exit run(const struct options *options)
     }
     const struct sower_recipe *recipe = sower_recipe_find(options->operand);
     if (recipe == NULL) {
-        char question[SOWER_QUESTION_SIZE];
-        sower_nearest_question(sower_recipe_nearest(options->operand), "'", "'", question);
-        return options_error(options, "there is no recipe '%s'%s", options->operand, question);
+        char suggestion[SOWER_SUGGESTION_SIZE];
+        sower_nearest_suggestion(sower_recipe_nearest(options->operand), "'", "'", suggestion);
+        return options_error(options, "there is no recipe '%s'%s", options->operand, suggestion);
     }
     return json ? print_json(options, sower_recipe_json(recipe)) : print_rules(options, recipe);
 }

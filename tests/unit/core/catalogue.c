@@ -34,7 +34,7 @@ static void every_default_lies_in_its_domain(void **state)
              parameter++) {
             assert_non_null(parameter->meaning);
             assert_true(parameter->required ||
-                        sower_catalogue_check(entry, parameter, parameter->fallback, &problem));
+                        sower_catalogue_check(entry, parameter, parameter->default_value, &problem));
             assert_true((parameter->kind == SOWER_PARAMETER_CHOICE) == (parameter->choices != NULL));
             assert_ptr_equal(&entry->parameters[sower_catalogue_parameter(entry, parameter->name)],
                              parameter);

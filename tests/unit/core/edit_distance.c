@@ -87,20 +87,20 @@ static void nothing_is_found_where_no_name_is_near(void **state)
     assert_null(nearest_of("exp"));
 }
 
-static void a_question_names_what_was_found(void **state)
+static void a_suggestion_names_the_nearest_name(void **state)
 {
-    char question[SOWER_QUESTION_SIZE], name[1000];
+    char suggestion[SOWER_SUGGESTION_SIZE], name[1000];
     (void)state;
-    sower_nearest_question("shape", "--", "", question);
-    assert_string_equal(question, "; did you mean --shape?");
-    sower_nearest_question("shape", "'", "'", question);
-    assert_string_equal(question, "; did you mean 'shape'?");
-    sower_nearest_question(NULL, "'", "'", question);
-    assert_string_equal(question, ".");
+    sower_nearest_suggestion("shape", "--", "", suggestion);
+    assert_string_equal(suggestion, "; did you mean --shape?");
+    sower_nearest_suggestion("shape", "'", "'", suggestion);
+    assert_string_equal(suggestion, "; did you mean 'shape'?");
+    sower_nearest_suggestion(NULL, "'", "'", suggestion);
+    assert_string_equal(suggestion, ".");
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    sower_nearest_question(name, "'", "'", question);
-    assert_string_equal(question + strlen(question) - 3, "x'?");
+    sower_nearest_suggestion(name, "'", "'", suggestion);
+    assert_string_equal(suggestion + strlen(suggestion) - 3, "x'?");
 }
 
 int main(void)
@@ -113,7 +113,7 @@ int main(void)
         cmocka_unit_test(long_texts_are_compared_by_their_beginnings),
         cmocka_unit_test(the_nearest_name_is_found_when_it_is_near),
         cmocka_unit_test(nothing_is_found_where_no_name_is_near),
-        cmocka_unit_test(a_question_names_what_was_found),
+        cmocka_unit_test(a_suggestion_names_the_nearest_name),
     };
     return cmocka_run_group_tests_name("edit_distance", tests, NULL, NULL);
 }

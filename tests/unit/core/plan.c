@@ -18,7 +18,7 @@ static struct sower_initializer initializer(const char *name, const char *parame
     struct sower_initializer result = {.entry = sower_catalogue_find(name)};
     assert_non_null(result.entry);
     for (size_t i = 0; result.entry->parameters[i].name != NULL; i++) {
-        result.values[i] = result.entry->parameters[i].fallback;
+        result.values[i] = result.entry->parameters[i].default_value;
     }
     if (parameter != NULL) {
         result.values[sower_catalogue_parameter(result.entry, parameter)] = value;

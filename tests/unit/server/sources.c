@@ -437,7 +437,7 @@ static void scratch_memory_counts_while_a_preparation_lasts(void **state)
 static void what_is_needed_is_the_sum_and_never_wraps(void **state)
 {
     const struct fixture *fixture = *state;
-    struct sower_cost cost = {.memory = 5, .scratch = 7, .scratch_of_thread = 11};
+    struct sower_cost cost = {.memory = 5, .scratch = 7, .scratch_per_thread = 11};
     assert_int_equal(sower_sources_need(fixture->sources, &cost), 5 + 7 + 4 * 11);
     cost.memory = UINT64_MAX;
     assert_true(sower_sources_need(fixture->sources, &cost) == UINT64_MAX);
