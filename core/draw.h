@@ -1,10 +1,10 @@
-/* A draw: the name of one array of bytes, for ever.
+/* A draw: the complete name of one array of elements. The same draw always has the same bits.
  *
- * It holds everything that the bits depend on and nothing else: no slice, no format, no file. Its id is the
- * BLAKE2b-256 of its canonical form, a text of one `key=value` line per field in a fixed order (SPEC.md shows
- * one), values that may hold any byte preceded by their length, parameters as the 16 hex digits of their
- * IEEE-754 double. Aliases and defaults are resolved before, so however a draw was asked for, its id is the
- * same. */
+ * A draw has everything that the bits depend on and nothing else: no slice, no format, no file. Its id is
+ * the BLAKE2b-256 of its canonical form: a text with one `key=value` line per field, in a fixed order
+ * (SPEC.md, section 8). A value that may contain any byte comes after its length; a parameter is the 16 hex
+ * digits of its IEEE 754 double. Aliases and defaults are resolved first, so two ways to request the same
+ * draw give the same id. */
 #ifndef SOWER_CORE_DRAW_H
 #define SOWER_CORE_DRAW_H
 
@@ -36,10 +36,10 @@ struct sower_draw_id {
     uint8_t bytes[SOWER_DRAW_ID_SIZE];
 };
 
-/* The seed of the draw's tensor under a root. */
+/* The seed of the draw's tensor under this root. */
 struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct sower_seed *root);
 
-/* Writes the canonical form and a NUL to `text` and returns its length without the NUL. */
+/* Writes the canonical form and a NUL to `text`. Returns the length without the NUL. */
 size_t sower_draw_canonical(const struct sower_draw *draw, char text[SOWER_CANONICAL_MAX]);
 
 struct sower_draw_id sower_draw_id(const struct sower_draw *draw);

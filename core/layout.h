@@ -1,16 +1,16 @@
-/* Layouts and fans: which axes of a weight go in, which come out.
+/* Layouts and fans: which axes of a weight are inputs and which are outputs.
  *
- * fan_in is the number of inputs that one output unit sees, fan_out the number of outputs that one input
- * reaches; for a convolution each includes the receptive field. With in, out and batch as products over the
- * named axes and receptive = elements / (in · out · batch), as in jax.nn.initializers:
+ * fan_in is the number of inputs of one output unit, fan_out the number of outputs of one input; for a
+ * convolution both include the receptive field. in, out and batch are the products of the sizes of their
+ * axes, and receptive = elements / (in · out · batch), as in jax.nn.initializers. Then
  *
  *     fan_in = in · receptive        fan_out = out · receptive
  *
  *   oi  out, in, spatial …   PyTorch: the out axis is 0, the in axis 1
  *   io  spatial …, in, out   Keras, JAX: the in axis is rank − 2, the out axis rank − 1
  *
- * A tensor of one axis has fan_in = fan_out = its size; a scalar has 1 and 1. Explicit axes or fans override
- * these. */
+ * A tensor of one axis has fan_in = fan_out = its size; a scalar has 1 and 1. Explicit axes and fans override
+ * these rules. */
 #ifndef SOWER_CORE_LAYOUT_H
 #define SOWER_CORE_LAYOUT_H
 
@@ -28,10 +28,10 @@ typedef uint8_t sower_axes;
 
 struct sower_layout {
     enum sower_layout_order order;
-    bool has_in_axes, has_out_axes; /* explicit: they replace those of `order` */
+    bool has_in_axes, has_out_axes; /* explicit axes replace those of `order` */
     sower_axes in_axes, out_axes;
-    sower_axes batch_axes;    /* in neither fan; none unless given */
-    uint64_t fan_in, fan_out; /* explicit, at least 1; 0: from the shape */
+    sower_axes batch_axes;    /* count for neither fan; empty unless given */
+    uint64_t fan_in, fan_out; /* explicit, at least 1; 0: computed from the shape */
 };
 
 struct sower_fans {
@@ -40,17 +40,16 @@ struct sower_fans {
 
 const char *sower_layout_name(enum sower_layout_order order); /* "oi" or "io" */
 
-/* The axis sets in force for this rank: explicit ones, else those of the order (empty below rank 2). */
+/* The axis sets that apply for this rank: the explicit ones, else those of `order` (empty below rank 2). */
 sower_axes sower_layout_in_axes(const struct sower_layout *layout, size_t rank);
 sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank);
 
-/* Refuses axes outside of the rank and axes in more than one set, naming "in_axis", "out_axis" or
- * "batch_axis", and a fan that is not explicit and beyond 2^63 - 1, naming "shape". Only an empty tensor can
- * have one. */
+/* Refuses axes outside of the rank and axes in more than one set (field "in_axis", "out_axis" or
+ * "batch_axis"), and a computed fan above 2^63 - 1 (field "shape"), which only an empty tensor can have. */
 SOWER_MUST_USE bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
                                        struct sower_problem *problem);
 
-/* The fans of a checked shape under a checked layout. */
+/* The fans of a checked shape and a checked layout. */
 struct sower_fans sower_layout_fans(const struct sower_layout *layout, const struct sower_shape *shape);
 
 #endif

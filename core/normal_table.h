@@ -1,10 +1,10 @@
-/* The coefficients behind normal.h: a row for every power of d, and in it a column for every octave.
+/* The coefficients of normal.h: one row for each power of d, and in each row one column for each octave.
  *
- * Column n is for the words r with n leading zeros; r = 0 shares the column of r = 1, and since r has always
- * one leading zero, column 0 is free to repeat that one: 32 leading zeros look it up when an index is cut to
- * five bits. The likely octaves are first, where a vector kernel can load them whole.
+ * Column n is for the words r with n leading zeros. r = 0 uses the column of r = 1. r always has at least
+ * one leading zero, so column 0 is free: it repeats the column of r = 1, because an index of 32 cut to five
+ * bits is 0. The most frequent octaves are first, so that a vector kernel can load them together.
  *
- * Made by tests/tables/normal.py. Every number is zero or normal. */
+ * tests/tables/normal.py generates the table. Every number is zero or normal. */
 #ifndef SOWER_CORE_NORMAL_TABLE_H
 #define SOWER_CORE_NORMAL_TABLE_H
 

@@ -1,11 +1,12 @@
-/* Panels: triangular and trapezoidal matrices, stored as the right operands of tiles.
+/* Panels: triangular and trapezoidal matrices, stored as the right operands of tiles (tile.h).
  *
- * A panel is `width` neighbouring columns, stored row after row. The last panel is filled up with zeros; rows
- * that are zero throughout a panel are left out. Two forms:
+ * A panel consists of `width` neighbouring columns, stored row after row. The last panel is padded with zero
+ * columns. Rows that are zero in the whole panel are not stored. There are two forms:
  *
- *   lower   depth × columns, depth ≤ columns: row l has columns 0 … columns − depth + l. A panel starts at
- * row sower_panels_first() and goes on to row depth − 1. upper   square: row l has columns l … depth − 1.
- * Panel p has rows 0 … (p + 1) · width − 1. */
+ *   lower   depth × columns, depth ≤ columns: row l has columns 0 … columns − depth + l.
+ *           A panel has rows sower_panels_first() … depth − 1.
+ *   upper   square: row l has columns l … depth − 1.
+ *           Panel p has rows 0 … (p + 1) · width − 1. */
 #ifndef SOWER_CORE_PANELS_H
 #define SOWER_CORE_PANELS_H
 
@@ -24,28 +25,29 @@ struct sower_panels {
     void *values; /* NULL until allocated */
 };
 
-/* Bytes that the values take; depth · columns ≤ 2^36. */
+/* Bytes of the values; depth · columns ≤ 2^36. */
 uint64_t sower_panels_size(const struct sower_panels *panels);
 
-/* Allocates the values, which start as anything. False when memory runs out. */
+/* Allocates the values without setting them. False when memory runs out. */
 SOWER_MUST_USE bool sower_panels_allocate(struct sower_panels *panels);
 
-/* Releases the values, if there are any. */
+/* Releases the values; does nothing when there are none. */
 void sower_panels_free(struct sower_panels *panels);
 
-/* `size` bytes that start on a cache line; NULL when memory runs out. Large ones go straight to the system
- * and back, on huge pages where it has some: the heap keeps no part of them. */
+/* Allocates `size` bytes that start on a cache line; NULL when memory runs out. Large buffers come
+ * directly from the system, on huge pages if possible, and return to it when they are released: the heap
+ * keeps nothing of them. */
 SOWER_MUST_USE void *sower_panels_buffer(uint64_t size);
 
-/* Releases a buffer of that size; NULL is fine. */
+/* Releases a buffer of `size` bytes; NULL is allowed. */
 void sower_panels_buffer_free(void *buffer, uint64_t size);
 
 size_t sower_panels_count(const struct sower_panels *panels);
 
-/* The first row that a panel has. */
+/* The number of the first row that the panel stores. */
 size_t sower_panels_first(const struct sower_panels *panels, size_t panel);
 
-/* One number, whatever its type. Storing rounds. */
+/* Reads or writes one number, a float if `single`, else a double. Writing a float rounds. */
 static inline double sower_panels_get(bool single, const void *values, size_t index)
 {
     return single ? (double)((const float *)values)[index] : ((const double *)values)[index];
@@ -65,7 +67,7 @@ static inline size_t sower_panels_number_size(bool single)
     return single ? sizeof(float) : sizeof(double);
 }
 
-/* Row `row` of a panel, which must have it: `width` numbers, the panel's next row right behind them. */
+/* Row `row` of a panel, which must store it: `width` numbers. The next row follows directly. */
 void *sower_panels_row(const struct sower_panels *panels, size_t panel, size_t row);
 
 #endif

@@ -1,7 +1,7 @@
-/* Work cut into independent tasks, for whoever owns threads.
+/* Work that is divided into independent tasks.
  *
- * core starts no threads. A heavy computation (orthogonal.h) hands its tasks to the caller's executor, which
- * may run them on any number of threads, in any order; results do not depend on it. */
+ * core starts no threads. A long computation (orthogonal.h) passes its tasks to the caller's executor,
+ * which may run them on any number of threads and in any order. The results do not depend on that. */
 #ifndef SOWER_CORE_PARALLEL_H
 #define SOWER_CORE_PARALLEL_H
 
@@ -15,8 +15,8 @@ struct sower_parallel {
     void *executor;
 };
 
-/* As parallel->run, with every task in the contract's floating-point environment (environment.h): the threads
- * are the caller's. */
+/* Like parallel->run, but every task runs in the contract's floating-point environment (environment.h),
+ * because the threads belong to the caller. */
 void sower_parallel_run(const struct sower_parallel *parallel, sower_task *task, void *work, size_t count);
 
 /* Runs the tasks one after the other on the calling thread. */

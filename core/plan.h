@@ -1,8 +1,8 @@
-/* Plans: what an initializer comes to for one shape.
+/* Plans: an initializer resolved for one shape.
  *
- * Resolving is all the arithmetic that is done once per tensor: fans, gain, σ or limit (double, correctly
- * rounded operations only), and the law that every element follows. A plan also says what to expect of the
- * values. */
+ * Resolving does all the arithmetic that is needed once per tensor: fans, gain, σ or limit (in double,
+ * with correctly rounded operations only), and the law of the elements. A plan also has the expected
+ * mean, standard deviation and support of the values. */
 #ifndef SOWER_CORE_PLAN_H
 #define SOWER_CORE_PLAN_H
 
@@ -25,10 +25,10 @@ struct sower_plan {
     struct sower_fans fans;
 
     struct sower_law law;                    /* of the elements; for a structure, of its random part */
-    const struct sower_structure *structure; /* NULL: every element follows `law` by itself */
+    const struct sower_structure *structure; /* NULL: every element follows `law` independently */
     double values[6];                        /* the initializer's parameters, for the structure */
 
-    /* What the plan tells its reader; NaN where a figure does not apply. */
+    /* Figures for a reader (/v1/plan); NaN where a figure does not apply. */
     double gain;
     double std;                         /* σ before truncation */
     double limit;                       /* half the width of a uniform range around 0 */
@@ -36,16 +36,16 @@ struct sower_plan {
     double low, high;                   /* the support: no element lies outside (may be infinite) */
 };
 
-/* Resolves an initializer, whose values have been checked, for a shape and layout, which have been checked as
- * well. Refuses a rank that the initializer does not take and parameters that contradict each other or the
- * shape. */
+/* Resolves an initializer for a shape and a layout; the caller has checked all three. Refuses a rank that the
+ * initializer does not accept, and parameters that contradict each other or the shape. */
 SOWER_MUST_USE bool sower_plan_make(const struct sower_initializer *initializer,
                                     const struct sower_shape *shape, enum sower_dtype dtype,
                                     const struct sower_layout *layout, struct sower_plan *plan,
                                     struct sower_problem *problem);
 
-/* For resolvers: each sets the law and everything that the plan says of it, and refuses, with the field
- * "init", a law that can give a value that the plan's dtype does not hold (sower_law_fits). */
+/* For the resolve functions of the catalogue. Each of these four functions sets the law and the figures
+ * that follow from it. Each refuses (field "init") a law that can give a value which the dtype cannot
+ * represent (sower_law_fits). */
 SOWER_MUST_USE bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem);
 
 /* U[low, high); refuses low > high. */
@@ -56,14 +56,14 @@ SOWER_MUST_USE bool sower_plan_uniform(struct sower_plan *plan, double low, doub
 SOWER_MUST_USE bool sower_plan_normal(struct sower_plan *plan, double mean, double std,
                                       struct sower_problem *problem);
 
-/* N(mean, std²) between mean + lower · std and mean + upper · std, which are also given as the values `low`
- * and `high`; refuses lower ≥ upper and bounds that hold too little of the distribution. std == 0 gives the
- * constant mean. */
+/* N(mean, std²) between mean + lower · std and mean + upper · std; `low` and `high` are the same bounds
+ * as values. Refuses lower ≥ upper, and bounds that contain too little of the distribution. std == 0
+ * gives the constant mean. */
 SOWER_MUST_USE bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double std,
                                                 double lower, double upper, double low, double high,
                                                 struct sower_problem *problem);
 
-/* For structures: only the refusal, for a law with the same extremes as the structure. */
+/* For structures: only that refusal, for a law with the same extremes as the structure. */
 SOWER_MUST_USE bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law *law,
                                          struct sower_problem *problem);
 

@@ -1,10 +1,9 @@
-/* What was wrong with a request, in words that a person can act on.
+/* Problems: what is wrong with a request, in words that help a person to correct it.
  *
- * Every function of core and proto that judges input returns true when all is well; otherwise it fills a
- * `struct sower_problem` and returns false, having changed nothing else that the caller may rely on. The
- * field names the part of the request at fault in the caller's own vocabulary ("shape", "init", "std"); the
- * sentence says what was wrong and what would be right. Which HTTP status a code becomes is proto's business.
- */
+ * Every function of core and proto that checks input returns true when the input is valid. Otherwise it
+ * fills a `struct sower_problem` and returns false; the caller must not use the function's other outputs
+ * then. `field` is the faulty part of the request, in the caller's vocabulary ("shape", "init", "std").
+ * `sentence` says what is wrong and what would be right. proto/documents.h maps codes to HTTP statuses. */
 #ifndef SOWER_CORE_PROBLEM_H
 #define SOWER_CORE_PROBLEM_H
 
@@ -12,24 +11,24 @@
 
 enum sower_problem_code {
     SOWER_PROBLEM_INVALID,     /* a field is missing, malformed, out of its domain, or unknown */
-    SOWER_PROBLEM_TOO_LARGE,   /* well-formed, but beyond a limit */
-    SOWER_PROBLEM_UNAVAILABLE, /* nothing wrong with the request: a resource here is missing for now */
-    SOWER_PROBLEM_MEMORY,      /* nothing wrong with the request: memory has run out */
+    SOWER_PROBLEM_TOO_LARGE,   /* well-formed, but above a limit */
+    SOWER_PROBLEM_UNAVAILABLE, /* the request is valid: a resource is missing for the moment */
+    SOWER_PROBLEM_MEMORY,      /* the request is valid: memory has run out */
 };
 
 struct sower_problem {
     enum sower_problem_code code;
-    char field[64];     /* empty when the fault lies in no single field */
+    char field[64];     /* empty when no single field is at fault */
     char sentence[400]; /* complete sentences, no trailing newline */
 };
 
-/* Fills `problem` (sentence as by printf, cut to fit on a UTF-8 boundary) and returns false, so that a check
- * reads `return sower_problem_set(...)`. Bytes of a sentence that are not printable UTF-8 are shown as `?`:
- * what a client sent may be quoted without care. */
+/* Fills `problem` and returns false, so that a check can say `return sower_problem_set(...)`. `sentence`
+ * is a printf format; a text that is too long is cut at a UTF-8 boundary. Bytes that are not printable
+ * UTF-8 become `?`, so a sentence may quote what a client sent. */
 bool sower_problem_set(struct sower_problem *problem, enum sower_problem_code code, const char *field,
                        const char *sentence, ...) __attribute__((format(printf, 4, 5)));
 
-/* Says that memory has run out, which is never the request's fault; returns false. */
+/* Fills `problem` with "memory has run out" and returns false. */
 bool sower_problem_memory(struct sower_problem *problem);
 
 #endif

@@ -1,7 +1,8 @@
-/* The laws one word at a time, as code to be inlined.
+/* The laws for one word at a time, as inline code.
  *
- * law.c and normal.c make functions of it for everybody. A kernel that needs them for single words includes
- * it itself, so that fma compiles to the instruction of its own instruction set and not to a call. */
+ * law.c and normal.c make functions from it for all callers. A kernel that needs a law for single words
+ * includes this header itself, so that fma compiles to an instruction of the kernel's instruction set
+ * and not to a call. */
 #ifndef SOWER_CORE_SCALAR_H
 #define SOWER_CORE_SCALAR_H
 
@@ -21,7 +22,7 @@ SOWER_INLINE float sower_inline_normal_f32(uint32_t word)
     bool negative = word < UINT32_C(0x80000000);
     uint32_t r = negative ? word : ~word;
     int n = __builtin_clz(r | 1u);
-    /* Both are below 2^31, so the difference is exact as a signed number. */
+    /* Both are below 2^31, so the signed difference is exact. */
     int32_t distance = (int32_t)r - (int32_t)sower_normal_f32_centre[n];
     float d = (float)distance * SOWER_NORMAL_F32_SCALE;
     float z = sower_normal_f32_table[SOWER_NORMAL_F32_DEGREE][n];

@@ -1,7 +1,8 @@
 /* Seeds: from names to 32 bytes.
  *
- * A tree of keyed, personalised BLAKE2b-256 hashes: each seed is the key of the next, so whoever holds an
- * experiment's seed can derive all its trials and tensors, and nothing above or beside it.
+ * Seeds form a tree of keyed, personalised BLAKE2b-256 hashes. Each seed is the key of the next one. So the
+ * seed of an experiment gives the seeds of all its trials and tensors, but nothing above or beside the
+ * experiment.
  *
  *     root ── experiment ── trial ── tensor
  *
@@ -10,8 +11,8 @@
  *     trial       = H(key: experiment, message: trial, u64 little-endian, personal: "sower.trial")
  *     tensor      = H(key: trial,      message: tensor name, UTF-8,       personal: "sower.tensor")
  *
- * A private root in place of the public one makes another universe. Its id may be published: it is a one-way
- * hash. */
+ * A private root instead of the public one gives completely different seeds. Its id may be published,
+ * because it is a one-way hash. */
 #ifndef SOWER_CORE_SEED_H
 #define SOWER_CORE_SEED_H
 
@@ -31,15 +32,15 @@ struct sower_seed {
 
 struct sower_seed sower_seed_public_root(void);
 
-/* H(key: root, message: "sower root id"): names a root without giving it away. */
+/* H(key: root, message: "sower root id"): identifies a root without revealing it. */
 struct sower_seed sower_seed_root_id(const struct sower_seed *root);
 
 struct sower_seed sower_seed_experiment(const struct sower_seed *root, const char *experiment, size_t length);
 struct sower_seed sower_seed_trial(const struct sower_seed *experiment, uint64_t trial);
 struct sower_seed sower_seed_tensor(const struct sower_seed *trial, const char *name, size_t length);
 
-/* H(key: tensor seed, message: empty, personal): the seed of a stream beside the tensor's own, for an
- * initializer that needs more than one word for an element. `personal` is at most 16 bytes. */
+/* H(key: tensor seed, message: empty, personal: `personal`): the seed of a second stream of the tensor,
+ * for an initializer that needs more than one word per element. `personal` has at most 16 bytes. */
 struct sower_seed sower_seed_substream(const struct sower_seed *tensor, const char *personal);
 
 #endif

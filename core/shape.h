@@ -1,9 +1,9 @@
-/* Shapes and regions: how many elements, and which.
+/* Shapes and regions: how many elements, and which ones.
  *
- * Elements are counted in C order (the last axis runs fastest). A shape of rank 0 is a scalar: one element. A
- * shape with a zero among its sizes has no elements and is valid. A region is a box inside a shape, half-open
- * per axis; it has a shape of its own, and an order of its own: element n of a region is the n-th of its
- * elements in C order. */
+ * Elements are numbered in C order (the last axis runs fastest). A shape of rank 0 is a scalar: one
+ * element. A shape with a size of 0 is valid and has no elements. A region is a box inside a shape,
+ * half-open on each axis. It has its own shape and its own numbering: element n of a region is the n-th
+ * of its elements in C order. */
 #ifndef SOWER_CORE_SHAPE_H
 #define SOWER_CORE_SHAPE_H
 
@@ -31,30 +31,28 @@ struct sower_region {
     uint64_t stop[SOWER_RANK_MAX]; /* start ≤ stop ≤ size of the axis */
 };
 
-/* Runs of neighbouring elements of the whole tensor, at equal distances: what a box looks like in memory
- * order. */
+/* Runs of neighbouring elements of the whole tensor, at equal distances. A box consists of such runs. */
 struct sower_runs {
-    uint64_t first;  /* index of the first element of the first run in the whole tensor */
+    uint64_t first;  /* index in the whole tensor of the first element of the first run */
     uint64_t length; /* elements of one run */
-    uint64_t stride; /* elements from the start of a run to the start of the next; at least length, unless
-                        count is 1 */
-    uint64_t count;  /* how many runs */
+    uint64_t stride; /* from the start of one run to that of the next; at least length, unless count is 1 */
+    uint64_t count;  /* the number of runs */
 };
 
-/* Refuses a rank above SOWER_RANK_MAX, a size above SOWER_SIZE_MAX, and more elements than one stream has
- * words for `dtype` (2^36; f64: 2^35), naming the field "shape". */
+/* Refuses a rank above SOWER_RANK_MAX, a size above SOWER_SIZE_MAX, and more elements than one stream
+ * has words for `dtype` (2^36; f64: 2^35). The field is "shape". */
 SOWER_MUST_USE bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype,
                                       struct sower_problem *problem);
 
-/* How many elements; the shape must have passed sower_shape_check. */
+/* The number of elements of a shape that has passed sower_shape_check. */
 uint64_t sower_shape_count(const struct sower_shape *shape);
 
 struct sower_region sower_region_whole(const struct sower_shape *shape);
 struct sower_shape sower_region_shape(const struct sower_region *region);
 
-/* The runs that hold elements n, n + 1, ... of the region, `limit` elements at the most (n + limit within the
- * region's count, limit at least 1). As many as follow one rule: a single run, cut at either end; or whole
- * runs along one axis. */
+/* The runs that contain elements n, n + 1, … of the region: at least one element and at most `limit`.
+ * limit is at least 1, and n + limit at most the region's number of elements. The result is either one
+ * run, which may be cut at both ends, or several whole runs along one axis. */
 struct sower_runs sower_region_runs(const struct sower_shape *shape, const struct sower_region *region,
                                     uint64_t n, uint64_t limit);
 

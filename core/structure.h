@@ -1,7 +1,7 @@
 /* Structures: initializers whose elements are not independent draws of one law.
  *
- * A structure knows how to write any runs of elements of the whole tensor, given the plan, the seed and,
- * where it needs them, factors made once. */
+ * A structure can write any runs of elements of the whole tensor. It gets the plan, the seed and, if it
+ * needs them, factors that are computed once. */
 #ifndef SOWER_CORE_STRUCTURE_H
 #define SOWER_CORE_STRUCTURE_H
 
@@ -13,14 +13,15 @@
 #include "core/source.h"
 
 struct sower_structure {
-    /* What preparing takes; NULL: there is nothing to prepare. */
+    /* The cost of preparing the factors; NULL when the structure has no factors. Then prepare and
+     * release are NULL too. */
     struct sower_cost (*cost)(const struct sower_plan *plan);
-    /* Makes the factors; NULL when memory runs out. */
+    /* Computes the factors; returns NULL when memory runs out. Not called when cost.memory is 0. */
     void *(*prepare)(const struct sower_plan *plan, const struct sower_seed *seed,
                      const struct sower_parallel *parallel);
     void (*release)(void *factors);
-    /* Writes the runs, one behind the other, to `elements`, in host byte order. False when scratch memory
-     * runs out. */
+    /* Writes the runs, one after the other, to `elements`, in host byte order. False when scratch memory runs
+     * out. */
     bool (*read)(const struct sower_source *source, const struct sower_runs *runs, void *elements);
 };
 

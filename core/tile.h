@@ -1,15 +1,15 @@
 /* Tiles: the inner loop of dense matrix products.
  *
- * A tile is a small block of a product, rows × columns numbers in row-major order, that stays in registers
- * while it is summed up:
+ * A tile is a small block of a product: rows × columns numbers in row-major order. It stays in registers
+ * while its sums are computed:
  *
- *     add         for k = 0 … depth − 1:  tile[i][j] = fma(a[k · a_stride + i], b[k · columns + j],
- * tile[i][j]) add_single  the same chain of fma, but in f32 and starting with 0; then its result is added to
- * tile[i][j]
+ *   add         for k = 0 … depth − 1:  tile[i][j] = fma(a[k · a_stride + i], b[k · columns + j], tile[i][j])
+ *   add_single  the same chain of fma, but in f32 and starting with 0; its result is added to tile[i][j]
  *
- * Every number of it is one chain in the order of k. How wide a register is and how large the tile
- * decide which chains run side by side, never the order within one: every variant gives the same bits. As
- * with kernel.h there is one file per instruction set in kernels/, `portable` being the reference. */
+ * Every number of a tile is one chain in the order of k. The width of the registers and the size of the
+ * tile decide only which chains run in parallel, never the order inside a chain. So every variant gives
+ * the same bits. As in kernel.h there is one file per instruction set in kernels/, and `portable` is the
+ * reference. */
 #ifndef SOWER_CORE_TILE_H
 #define SOWER_CORE_TILE_H
 
@@ -18,32 +18,32 @@
 
 #include "core/attributes.h"
 
-/* Numbers in the largest tile of any variant: for buffers on the stack. */
+/* Numbers in the largest tile of all variants, for buffers on the stack. */
 enum { SOWER_TILE_MAX = 8 * 48 };
 
-/* Adds `depth` steps to `tile`. Nothing is asked of alignment beyond the number's own. What lies a little
- * behind `a` and `b` may be prefetched, never read. */
+/* Adds `depth` steps to `tile`. The pointers need only the alignment of one number. The function may
+ * prefetch memory a little beyond `a` and `b` but never reads it. */
 typedef void sower_tile_add(size_t depth, const double *a, size_t a_stride, const double *b, double *tile);
 typedef void sower_tile_add_single(size_t depth, const float *a, size_t a_stride, const float *b,
                                    double *tile);
 
 struct sower_tile {
-    const char *name;        /* as the kernels: "portable", "avx2", "avx512", "neon" */
+    const char *name;        /* the name of the kernel: "portable", "avx2", "avx512", "neon" */
     bool (*supported)(void); /* whether this CPU can run it */
     size_t rows;             /* divides columns */
-    size_t columns;          /* of add; add_single has twice as many, which divide 240 */
+    size_t columns;          /* of add; add_single has twice as many, and that number divides 240 */
     sower_tile_add *add;
     sower_tile_add_single *add_single;
 };
 
-/* Every variant built into this binary, best first, ended by NULL; the last is `portable`. */
+/* All variants of this binary, the best first, ended by NULL. The last one is `portable`. */
 extern const struct sower_tile *const sower_tiles[];
 
-/* The variant in use: the best supported one until sower_tile_select() names another. */
+/* The variant in use: the best one that this CPU can run, unless sower_tile_select() has chosen another. */
 const struct sower_tile *sower_tile(void);
 
-/* Forces the variant of that name; false when there is none or this CPU cannot run it. Call it before any
- * thread starts, together with sower_kernel_select(). */
+/* Chooses the variant with this name; false when there is none or this CPU cannot run it. Call it before
+ * any thread starts, together with sower_kernel_select(). */
 SOWER_MUST_USE bool sower_tile_select(const char *name);
 
 #endif

@@ -1,4 +1,4 @@
-/* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+/* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
 #ifndef SOWER_CORE_UTF8_H
 #define SOWER_CORE_UTF8_H
 
@@ -7,8 +7,8 @@
 
 #include "core/attributes.h"
 
-/* The bytes of the character that begins at `text`, of which `left` bytes (at least one) may be looked at; 0 when
- * no well-formed one begins there. */
+/* The number of bytes of the character that starts at `text`, or 0 when no well-formed character starts
+ * there. The function reads at most `left` bytes; left is at least 1. */
 SOWER_MUST_USE size_t sower_utf8_length(const char *text, size_t left);
 
 /* Whether all of the text is well-formed. */

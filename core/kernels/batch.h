@@ -1,25 +1,26 @@
-/* What the vector kernels share: runs cut into batches of ChaCha20 blocks, and the state that a block starts
- * from.
+/* Code that all vector kernels share: cutting runs into batches of ChaCha20 blocks, and ChaCha20's initial
+ * state.
  *
- * A vector kernel makes as many blocks at once as it has lanes. Which blocks these are is free: each lane has
- * a counter of its own, so one batch can serve several short runs. A block is 64 bytes of the stream and so
- * 16 words (f64: 8); where a run begins or ends inside a block, only a part of it is wanted. */
+ * A vector kernel makes as many blocks at once as it has lanes. The blocks of a batch need not be
+ * neighbours: each lane has its own block counter, so one batch can serve several short runs. A block is
+ * 64 bytes of the stream, that is 16 words (f64: 8). Where a run starts or ends inside a block, only
+ * some of the block's elements are wanted. */
 #ifndef SOWER_CORE_KERNELS_BATCH_H
 #define SOWER_CORE_KERNELS_BATCH_H
 
+#include "core/attributes.h"
 #include "core/kernel.h"
 
 enum { SOWER_BATCH_LANES = 16, SOWER_BLOCK_WORDS = 16 }; /* lanes: the most that any kernel has */
 
 struct sower_batch {
     _Alignas(64) uint32_t block[SOWER_BATCH_LANES]; /* which block of the stream each lane makes */
-    uint8_t *elements[SOWER_BATCH_LANES]; /* where element 0 of the block would go, be it wanted or not */
-    uint16_t
-        wanted[SOWER_BATCH_LANES]; /* bit i: element i of the block is wanted; all ones: the whole block */
-    unsigned count;                /* lanes in use; of the others nothing is wanted */
+    uint8_t *elements[SOWER_BATCH_LANES]; /* the address for element 0 of the block, wanted or not */
+    uint16_t wanted[SOWER_BATCH_LANES];   /* bit i: element i is wanted; all ones: the whole block */
+    unsigned count;                       /* lanes in use; the other lanes have no wanted elements */
 };
 
-/* Where in the runs the next batch begins. */
+/* The position in the runs at which the next batch starts. */
 struct sower_walk {
     uint64_t first;     /* index in the tensor of the next element */
     uint64_t left;      /* elements left in the current run */
@@ -31,13 +32,15 @@ struct sower_walk {
 
 struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements);
 
-/* If the next `lanes` blocks are neighbours and wanted whole, as most of a long run are, takes them and
- * returns true: `block` is the first of them, and its elements and all that follow go to `elements`. */
-bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block, uint8_t **elements);
+/* If the next `lanes` blocks are neighbours and are wanted whole, as most blocks of a long run are:
+ * takes them and returns true. `block` is the first of them; its elements, and those of the following
+ * blocks, go to `elements`. */
+SOWER_MUST_USE bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block,
+                                     uint8_t **elements);
 
-/* Takes the next blocks, at most `lanes`, whole or not, of as many runs as they reach over. False when
- * nothing is left. */
-bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
+/* Takes the next blocks, at most `lanes`, whole or in part, from as many runs as needed. False when no
+ * element is left. */
+SOWER_MUST_USE bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
 
 /* The batch of `count` neighbouring whole blocks, `step` bytes of elements each. */
 static inline void sower_batch_whole(struct sower_batch *batch, unsigned count, uint32_t block,
@@ -51,18 +54,17 @@ static inline void sower_batch_whole(struct sower_batch *batch, unsigned count, 
     batch->count = count;
 }
 
-/* Copies the wanted elements of a lane, out of all those of its block at `from`, to where they go. */
+/* Copies the wanted elements of a lane to their place; `from` has all elements of the lane's block. */
 void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enum sower_dtype dtype,
                              const uint8_t *from);
 
-/* For a kernel's map: the blocks of the batch, cut from `count` given words in place of the stream. */
+/* For a kernel's map: fills the blocks of the batch from `count` given words instead of the stream. */
 void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks);
 
-/* ChaCha20's state for the stream of a seed: its constants, the key, the block counter (word 12) at 0, the
- * nonce. */
+/* ChaCha20's initial state for the stream of a seed: constants, key, block counter (word 12) 0, nonce. */
 void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16]);
 
-/* What a law asks of a vector kernel, decided once for a call. */
+/* The computation that a vector kernel uses for a law, chosen once per call. */
 enum sower_method {
     SOWER_METHOD_UNIFORM,         /* the clamp cannot act, and scale · 2^-24 (f64: 2^-53) is exact */
     SOWER_METHOD_UNIFORM_CLAMPED, /* every other uniform law */
@@ -70,7 +72,7 @@ enum sower_method {
     SOWER_METHOD_TRUNCATED,
 };
 
-/* Which one, for any law but a constant. */
+/* The method for this law and dtype; the law is not a constant. */
 enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype);
 
 #endif

@@ -1,5 +1,4 @@
-/* The tiles, each in the file of its name; which of them are in the binary depends on the machine it is built
- * for. */
+/* The tiles. Each is in the file of its name; the target machine decides which ones are in the binary. */
 #ifndef SOWER_CORE_KERNELS_TILES_H
 #define SOWER_CORE_KERNELS_TILES_H
 
