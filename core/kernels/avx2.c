@@ -1,5 +1,5 @@
-/* AVX2 with FMA and F16C: ChaCha20 on eight blocks side by side; the eight likeliest octaves of the inverse
- * normal CDF are looked up in registers, f64 goes word by word. */
+/* AVX2 with FMA and F16C: ChaCha20 on eight blocks in parallel. The eight most frequent octaves of the
+ * inverse normal CDF are looked up in registers. f64 elements are computed one by one. */
 #include "core/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -40,7 +40,7 @@ INLINE __m256i rotate7(__m256i x)
     return _mm256_or_si256(_mm256_slli_epi32(x, 7), _mm256_srli_epi32(x, 25));
 }
 
-/* Two quarter rounds: as many as the registers hold without moving words out and in again at every step. */
+/* Two quarter rounds interleaved: more of them would not fit into the registers. */
 INLINE void quarter_rounds(__m256i x[16], int a, int b, int c, int d, int e, int f, int g, int h)
 {
     x[a] = _mm256_add_epi32(x[a], x[b]);
@@ -76,8 +76,7 @@ INLINE void transpose(const __m256i x[8], uint32_t *words)
         y[i + 2] = _mm256_unpacklo_epi64(high0, high1);
         y[i + 3] = _mm256_unpackhi_epi64(high0, high1);
     }
-    /* y[j] holds words 0 to 3 of block j and, in its upper half, of block 4 + j; y[4 + j] their words 4 to 7.
-     */
+    /* y[j] has words 0 to 3 of block j and, in its upper half, of block 4 + j. y[4 + j] has words 4 to 7. */
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
         _mm256_store_si256((void *)(words + SOWER_BLOCK_WORDS * j),
@@ -87,7 +86,7 @@ INLINE void transpose(const __m256i x[8], uint32_t *words)
     }
 }
 
-/* Eight blocks of the stream, one after the other. */
+/* Makes eight blocks of the stream and stores them one after the other. */
 KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
                                                          uint32_t *words)
 {
@@ -102,7 +101,7 @@ KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, 
         quarter_rounds(x, 0, 5, 10, 15, 1, 6, 11, 12);
         quarter_rounds(x, 2, 7, 8, 13, 3, 4, 9, 14);
     }
-    /* Else compilers keep the state through the rounds, for which there are no registers left. */
+    /* Without this, compilers keep the state in registers during the rounds, and there are not enough. */
     __asm__("" : "+r"(state), "+r"(block));
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
@@ -124,7 +123,7 @@ INLINE __m256 distance_to_centre(__m256i r, __m256i centre)
                          _mm256_set1_ps(SOWER_NORMAL_F32_SCALE));
 }
 
-/* Of 32 columns, for each lane the one with its number. */
+/* For each lane, looks up the column with the lane's number among 32 columns. */
 INLINE __m256 look_up_wide(const float row[32], __m256i column)
 {
     __m256 bit3 = _mm256_castsi256_ps(_mm256_slli_epi32(column, 28));
@@ -136,10 +135,11 @@ INLINE __m256 look_up_wide(const float row[32], __m256i column)
     return _mm256_blendv_ps(_mm256_blendv_ps(c0, c8, bit3), _mm256_blendv_ps(c16, c24, bit3), bit4);
 }
 
-/* |z| for any words; one vector in 32 needs it. */
+/* |z| for words of every octave; one vector in 32 needs this. */
 KERNEL static __attribute__((noinline, cold)) __m256 normal_f32_wide(__m256i r)
 {
-    /* Without the bit after its highest, a number cannot be rounded up to the next power of two. */
+    /* Clears the bit after the highest one, so that the conversion cannot round up to the next power of
+     * two. */
     __m256i odd = _mm256_or_si256(r, _mm256_set1_epi32(1));
     __m256 power = _mm256_cvtepi32_ps(_mm256_andnot_si256(_mm256_srli_epi32(odd, 1), odd));
     __m256i exponent = _mm256_srli_epi32(_mm256_castps_si256(power), 23);
@@ -161,8 +161,9 @@ INLINE __m256 normal_f32(__m256i word)
             _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(1 << 23), r))), 0)) {
         z = normal_f32_wide(r);
     } else {
-        /* r has 1 to 8 leading zeros: columns 1 to 8, numbered from 0 here. The shift leaves 23 bits, which
-         * convert exactly; subtracting from all ones in the mantissa borrows nothing from the exponent. */
+        /* r has 1 to 8 leading zeros: columns 1 to 8, here numbered from 0. After the shift r has 23 bits, so
+         * the conversion is exact. The mantissa of `top` is all ones, so the subtraction does not borrow from
+         * the exponent. */
         __m256i bits = _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_srli_epi32(r, 8)));
         __m256i top = _mm256_set1_epi32(((127 + 30 - 8) << 23) | 0x7fffff);
         __m256i column = _mm256_srli_epi32(_mm256_sub_epi32(top, bits), 23);
@@ -202,14 +203,14 @@ INLINE __m256 law_f32(const struct sower_law *law, enum sower_method method, __m
     }
     x = _mm256_fmadd_ps(x, scale, _mm256_set1_ps(law->shift));
     if (method == SOWER_METHOD_UNIFORM_CLAMPED || method == SOWER_METHOD_TRUNCATED) {
-        /* Of two equal operands these return the second, as the comparisons of the portable code do. */
+        /* For equal operands (zeros of either sign) these return the second one, like the portable code. */
         x = _mm256_max_ps(_mm256_set1_ps(law->low), x);
         x = _mm256_min_ps(_mm256_set1_ps(law->high), x);
     }
     return x;
 }
 
-/* Sixteen numbers below 2^16 from 32 bits each to 16. */
+/* Packs sixteen numbers below 2^16 from 32 bits to 16 bits each. */
 INLINE __m256i pack16(__m256i x, __m256i y)
 {
     return _mm256_permute4x64_epi64(_mm256_packus_epi32(x, y), 0xd8);
@@ -224,9 +225,9 @@ INLINE __m256i bf16_from_f32(__m256 x)
     return _mm256_srli_epi32(bits, 16);
 }
 
-/* As dtype.c has it: the exponent is rebased and the mantissa rounded to nearest even where the result is a
- * normal number; where it is not, adding a number whose last bit is worth the smallest step lets the addition
- * round. */
+/* The same rounding as in dtype.c. For a normal result the exponent is rebased and the mantissa rounded to
+ * nearest even. For a subnormal result a number is added whose last bit equals the smallest step, so that the
+ * addition rounds. */
 INLINE __m256i f8_from_f32(__m256 x, int exponent_bits, int mantissa_bits, int largest)
 {
     int dropped = 23 - mantissa_bits;
@@ -315,7 +316,7 @@ static void whole_batch(uint32_t block, uint8_t *elements, size_t step, struct s
 
 static bool supported(void)
 {
-    /* Every processor with AVX2 has F16C, which not every compiler can ask for. */
+    /* Every processor with AVX2 has F16C; not every compiler can test for F16C. */
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
@@ -329,6 +330,6 @@ const struct sower_kernel sower_kernel_avx2 = {
 };
 
 #else
-/* Not this machine's: a translation unit may not be empty. */
+/* For other machines: C does not allow an empty translation unit. */
 extern const struct sower_kernel sower_kernel_avx2;
 #endif

@@ -1,5 +1,5 @@
-/* AVX-512: ChaCha20 on sixteen blocks side by side, one register for each word of the state; the table of the
- * inverse normal CDF is looked up in registers. */
+/* AVX-512: ChaCha20 on sixteen blocks in parallel, with one register for each word of the state. The table of
+ * the inverse normal CDF is looked up in registers. */
 #include "core/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -15,9 +15,9 @@ enum { LANES = 16 };
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd")))
 #define INLINE KERNEL static inline __attribute__((always_inline))
 
-/* A quarter round is four times this: a += b, d ^= a, d <<<= 16, 12, 8, 7 in turn, with the parts exchanged.
- * Rotations can go to half of the processor's units only, so two quarter rounds add while two others rotate.
- */
+/* A quarter round is four of these steps: a += b, d ^= a, d <<<= 16 (then 12, 8, 7). In every second step c,
+ * d and b take the places of a, b and d. Only half of the processor's units can rotate, so two quarter
+ * rounds add while two others rotate. */
 INLINE void mix(__m512i x[16], int a0, int b0, int d0, int a1, int b1, int d1)
 {
     x[a0] = _mm512_add_epi32(x[a0], x[b0]);
@@ -50,8 +50,8 @@ INLINE void rotate7(__m512i x[16], int i, int j)
     x[j] = _mm512_rol_epi32(x[j], 7);
 }
 
-/* A round of the columns and one of the diagonals. Each pair of quarter rounds starts when the words that it
- * needs are done, half a step after the other pair. */
+/* One round on the columns and one on the diagonals. The two pairs of quarter rounds run half a step
+ * apart; each pair starts when the words that it needs are ready. */
 INLINE void double_round(__m512i x[16])
 {
     mix(x, 0, 4, 12, 1, 5, 13);
@@ -104,7 +104,7 @@ INLINE void transpose(__m512i x[16])
         y[i + 2] = _mm512_unpacklo_epi64(high0, high1);
         y[i + 3] = _mm512_unpackhi_epi64(high0, high1);
     }
-    /* y[4 g + j] holds, in its quarter q, words 4 g to 4 g + 3 of block 4 q + j. */
+    /* Quarter q of y[4 g + j] has words 4 g to 4 g + 3 of block 4 q + j. */
 #pragma GCC unroll 16
     for (int j = 0; j < 4; j++) {
         __m512i even0 = _mm512_shuffle_i32x4(y[j], y[4 + j], 0x88);
@@ -118,7 +118,7 @@ INLINE void transpose(__m512i x[16])
     }
 }
 
-/* Sixteen blocks of the stream, one after the other. */
+/* Makes sixteen blocks of the stream and stores them one after the other. */
 KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
                                                          uint32_t *words)
 {
@@ -131,7 +131,7 @@ KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, 
     for (int i = 0; i < 10; i++) {
         double_round(x);
     }
-    /* Else compilers keep the state through the rounds, for which there are no registers left. */
+    /* Without this, compilers keep the state in registers during the rounds, and there are not enough. */
     __asm__("" : "+r"(state));
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
@@ -144,11 +144,11 @@ KERNEL static __attribute__((noinline)) void make_blocks(const uint32_t *state, 
     }
 }
 
-/* Four vectors go through a law together, so that each row of the table is loaded once for all of them. */
+/* Four vectors are computed together, so that each row of the table is loaded once for all of them. */
 enum { GROUP = 4 };
 
-/* The first sixteen columns of the table have the octaves from 2^16 on. One word in 32768 is below; where
- * there is one, its group looks through all columns. */
+/* The first sixteen columns of the table have the octaves from 2^16 up. One word in 32768 is below 2^16; then
+ * its whole group is computed again with all 32 columns. */
 KERNEL static __attribute__((noinline, cold)) void normal_f32_wide(const __m512i words[GROUP],
                                                                    __m512 z[GROUP])
 {
@@ -214,7 +214,7 @@ INLINE __m512i truncate_f32(const struct sower_law *law, __m512i word)
 
 INLINE __m512 clamp_f32(const struct sower_law *law, __m512 x)
 {
-    /* Of two equal operands these return the second, as the comparisons of the portable code do. */
+    /* For equal operands (zeros of either sign) these return the second one, like the portable code. */
     x = _mm512_max_ps(_mm512_set1_ps(law->low), x);
     return _mm512_min_ps(_mm512_set1_ps(law->high), x);
 }
@@ -253,7 +253,7 @@ INLINE void law_f32(const struct sower_law *law, enum sower_method method, __m51
 INLINE void normal_f64(const __m512i words[GROUP], __m512d z[GROUP])
 {
     const __m512i *centres = (const void *)sower_normal_f64_centre;
-    const __m512i lowest = _mm512_set1_epi64(1LL << 48); /* of the octaves in columns 1 to 15 */
+    const __m512i lowest = _mm512_set1_epi64(1LL << 48); /* the lowest r of columns 1 to 15 */
     __m512i octave[GROUP];
     __m512d d[GROUP];
     __mmask8 low[GROUP];
@@ -281,8 +281,7 @@ INLINE void normal_f64(const __m512i words[GROUP], __m512d z[GROUP])
         z[i] = _mm512_castsi512_pd(_mm512_ternarylogic_epi64(_mm512_castpd_si512(z[i]), words[i],
                                                              _mm512_set1_epi64(INT64_MIN), 0xd2));
         if (__builtin_expect(low[i] != 0, 0)) {
-            /* One vector in 4096 has a word so near to an end that its octave lies beyond the columns looked
-             * up. */
+            /* One vector in 4096 has a word so near to an end that its octave is in a later column. */
             _Alignas(64) uint64_t word[8];
             _Alignas(64) double value[8];
             _mm512_store_si512(word, words[i]);
@@ -359,9 +358,9 @@ INLINE __m256i bf16_from_f32(__m512 x)
     return _mm512_castsi512_si256(_mm512_permutexvar_epi16(upper, bits));
 }
 
-/* As dtype.c has it: the exponent is rebased and the mantissa rounded to nearest even where the result is a
- * normal number; where it is not, adding a number whose last bit is worth the smallest step lets the addition
- * round. */
+/* The same rounding as in dtype.c. For a normal result the exponent is rebased and the mantissa rounded to
+ * nearest even. For a subnormal result a number is added whose last bit equals the smallest step, so that the
+ * addition rounds. */
 INLINE __m128i f8_from_f32(__m512 x, int exponent_bits, int mantissa_bits, int largest)
 {
     int dropped = 23 - mantissa_bits;
@@ -380,7 +379,7 @@ INLINE __m128i f8_from_f32(__m512 x, int exponent_bits, int mantissa_bits, int l
     return _mm512_cvtepi32_epi8(_mm512_or_si512(result, _mm512_slli_epi32(_mm512_srli_epi32(bits, 31), 7)));
 }
 
-/* Stores those elements of one block that the mask has. */
+/* Stores the wanted elements of one block. */
 INLINE void store_f32(enum sower_dtype dtype, uint8_t *to, __mmask16 wanted, __m512 x)
 {
     enum { rounding = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC };
@@ -402,7 +401,7 @@ INLINE void store_f32(enum sower_dtype dtype, uint8_t *to, __mmask16 wanted, __m
     }
 }
 
-/* Turns the words of a batch into elements, four blocks at a time, and stores those that are wanted. */
+/* Turns the words of a batch into elements, four blocks at a time, and stores the wanted elements. */
 INLINE void convert(const struct sower_law *law, enum sower_method method, enum sower_dtype dtype,
                     const uint32_t *words, const struct sower_batch *batch)
 {
@@ -461,6 +460,6 @@ const struct sower_kernel sower_kernel_avx512 = {
 };
 
 #else
-/* Not this machine's: a translation unit may not be empty. */
+/* For other machines: C does not allow an empty translation unit. */
 extern const struct sower_kernel sower_kernel_avx512;
 #endif

@@ -5,9 +5,10 @@
 
 #include "core/stream.h"
 
-struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements)
+struct sower_run_cursor sower_run_cursor_start(const struct sower_runs *runs, enum sower_dtype dtype,
+                                               void *elements)
 {
-    return (struct sower_walk){
+    return (struct sower_run_cursor){
         .first = runs->first,
         .left = runs->length,
         .runs_left = runs->length > 0 ? runs->count : 0,
@@ -19,53 +20,56 @@ struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dty
     };
 }
 
-static void advance(struct sower_walk *walk, uint64_t count)
+static void advance(struct sower_run_cursor *cursor, uint64_t count)
 {
-    walk->first += count;
-    walk->left -= count;
-    walk->elements += count * walk->element_size;
-    if (walk->left == 0) {
-        walk->first += walk->stride - walk->length;
-        walk->left = walk->length;
-        walk->runs_left--;
+    cursor->first += count;
+    cursor->left -= count;
+    cursor->elements += count * cursor->element_size;
+    if (cursor->left == 0) {
+        cursor->first += cursor->stride - cursor->length;
+        cursor->left = cursor->length;
+        cursor->runs_left--;
     }
 }
 
-bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block, uint8_t **elements)
+bool sower_run_cursor_take_whole(struct sower_run_cursor *cursor, unsigned lanes, uint32_t *block,
+                                 uint8_t **elements)
 {
-    uint64_t count = (uint64_t)lanes << walk->block_shift;
-    if (walk->runs_left == 0 || walk->left < count || (walk->first & ((1u << walk->block_shift) - 1u)) != 0) {
+    uint64_t count = (uint64_t)lanes << cursor->block_shift;
+    if (cursor->runs_left == 0 || cursor->left < count ||
+        (cursor->first & ((1u << cursor->block_shift) - 1u)) != 0) {
         return false;
     }
-    *block = (uint32_t)(walk->first >> walk->block_shift);
-    *elements = walk->elements;
-    advance(walk, count);
+    *block = (uint32_t)(cursor->first >> cursor->block_shift);
+    *elements = cursor->elements;
+    advance(cursor, count);
     return true;
 }
 
-/* What is left of the current run in its current block. */
-static void cut_block(struct sower_walk *walk, struct sower_batch *batch, unsigned lane)
+/* Gives a lane the part of the current run that lies in the current block. */
+static void cut_block(struct sower_run_cursor *cursor, struct sower_batch *batch, unsigned lane)
 {
-    uint32_t per_block = 1u << walk->block_shift;
-    uint32_t first = (uint32_t)walk->first & (per_block - 1u);
+    uint32_t per_block = 1u << cursor->block_shift;
+    uint32_t first = (uint32_t)cursor->first & (per_block - 1u);
     uint32_t count = per_block - first;
-    count = walk->left < count ? (uint32_t)walk->left : count;
-    batch->block[lane] = (uint32_t)(walk->first >> walk->block_shift);
-    /* Not pointer arithmetic, since the result may lie before the buffer. */
-    batch->elements[lane] = (uint8_t *)((uintptr_t)walk->elements - (uintptr_t)first * walk->element_size);
+    count = cursor->left < count ? (uint32_t)cursor->left : count;
+    batch->block[lane] = (uint32_t)(cursor->first >> cursor->block_shift);
+    /* Integer arithmetic, because the result may lie before the buffer, where a pointer must not point. */
+    batch->elements[lane] =
+        (uint8_t *)((uintptr_t)cursor->elements - (uintptr_t)first * cursor->element_size);
     unsigned wanted = count == per_block ? UINT16_MAX : ((1u << count) - 1u) << first;
     batch->wanted[lane] = (uint16_t)wanted;
-    advance(walk, count);
+    advance(cursor, count);
 }
 
-bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch)
+bool sower_run_cursor_take(struct sower_run_cursor *cursor, unsigned lanes, struct sower_batch *batch)
 {
-    if (walk->runs_left == 0) {
+    if (cursor->runs_left == 0) {
         return false;
     }
     unsigned lane = 0;
-    for (; lane < lanes && walk->runs_left > 0; lane++) {
-        cut_block(walk, batch, lane);
+    for (; lane < lanes && cursor->runs_left > 0; lane++) {
+        cut_block(cursor, batch, lane);
     }
     batch->count = lane;
     for (; lane < lanes; lane++) {
@@ -88,7 +92,8 @@ void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enu
     }
 }
 
-void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks)
+void sower_batch_load_words(const struct sower_batch *batch, const uint32_t *words, size_t count,
+                            uint32_t *blocks)
 {
     for (unsigned lane = 0; lane < batch->count; lane++) {
         size_t first = (size_t)batch->block[lane] * SOWER_BLOCK_WORDS;
@@ -121,27 +126,27 @@ void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16])
     }
 }
 
-enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype)
+enum sower_method sower_method_choose(const struct sower_law *law, enum sower_dtype dtype)
 {
-    bool plain;
+    bool simple;
     enum sower_law_kind kind = sower_law_kind(law, dtype);
     if (kind != SOWER_LAW_UNIFORM) {
         return kind == SOWER_LAW_NORMAL ? SOWER_METHOD_NORMAL : SOWER_METHOD_TRUNCATED;
     }
-    /* fma is monotone, so if the clamp leaves the images of the least and the greatest c alone, it leaves
-     * all. These are the images of the words with s = -2^23 and s = 2^23 - 1 (f64: 2^52). */
+    /* fma is monotone: if the clamp does not change the results for the least and the greatest c, it changes
+     * no result. These are the results for the words with s = -2^23 and s = 2^23 - 1 (f64: 2^52). */
     if (dtype == SOWER_F64) {
         struct sower_law open = *law;
         open.low64 = -DBL_MAX;
         open.high64 = DBL_MAX;
-        plain = sower_law_f64(&open, UINT64_C(1) << 63) >= law->low64 &&
-                sower_law_f64(&open, ~UINT64_C(0) >> 1) <= law->high64 && law->scale64 >= DBL_MIN * 0x1p53;
+        simple = sower_law_f64(&open, UINT64_C(1) << 63) >= law->low64 &&
+                 sower_law_f64(&open, ~UINT64_C(0) >> 1) <= law->high64 && law->scale64 >= DBL_MIN * 0x1p53;
     } else {
         struct sower_law open = *law;
         open.low = -FLT_MAX;
         open.high = FLT_MAX;
-        plain = sower_law_f32(&open, UINT32_C(1) << 31) >= law->low &&
-                sower_law_f32(&open, ~UINT32_C(0) >> 1) <= law->high && law->scale >= FLT_MIN * 0x1p24f;
+        simple = sower_law_f32(&open, UINT32_C(1) << 31) >= law->low &&
+                 sower_law_f32(&open, ~UINT32_C(0) >> 1) <= law->high && law->scale >= FLT_MIN * 0x1p24f;
     }
-    return plain ? SOWER_METHOD_UNIFORM : SOWER_METHOD_UNIFORM_CLAMPED;
+    return simple ? SOWER_METHOD_UNIFORM : SOWER_METHOD_UNIFORM_CLAMPED;
 }

@@ -21,7 +21,7 @@ struct sower_batch {
 };
 
 /* The position in the runs at which the next batch starts. */
-struct sower_walk {
+struct sower_run_cursor {
     uint64_t first;     /* index in the tensor of the next element */
     uint64_t left;      /* elements left in the current run */
     uint64_t runs_left; /* runs left, the current one included */
@@ -30,17 +30,19 @@ struct sower_walk {
     uint32_t element_size, block_shift; /* 2^block_shift elements take one block */
 };
 
-struct sower_walk sower_walk_start(const struct sower_runs *runs, enum sower_dtype dtype, void *elements);
+struct sower_run_cursor sower_run_cursor_start(const struct sower_runs *runs, enum sower_dtype dtype,
+                                               void *elements);
 
 /* If the next `lanes` blocks are neighbours and are wanted whole, as most blocks of a long run are:
  * takes them and returns true. `block` is the first of them; its elements, and those of the following
  * blocks, go to `elements`. */
-SOWER_MUST_USE bool sower_walk_whole(struct sower_walk *walk, unsigned lanes, uint32_t *block,
-                                     uint8_t **elements);
+SOWER_MUST_USE bool sower_run_cursor_take_whole(struct sower_run_cursor *cursor, unsigned lanes,
+                                                uint32_t *block, uint8_t **elements);
 
 /* Takes the next blocks, at most `lanes`, whole or in part, from as many runs as needed. False when no
  * element is left. */
-SOWER_MUST_USE bool sower_walk_next(struct sower_walk *walk, unsigned lanes, struct sower_batch *batch);
+SOWER_MUST_USE bool sower_run_cursor_take(struct sower_run_cursor *cursor, unsigned lanes,
+                                          struct sower_batch *batch);
 
 /* The batch of `count` neighbouring whole blocks, `step` bytes of elements each. */
 static inline void sower_batch_whole(struct sower_batch *batch, unsigned count, uint32_t block,
@@ -59,7 +61,8 @@ void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enu
                              const uint8_t *from);
 
 /* For a kernel's map: fills the blocks of the batch from `count` given words instead of the stream. */
-void sower_batch_take(const struct sower_batch *batch, const uint32_t *words, size_t count, uint32_t *blocks);
+void sower_batch_load_words(const struct sower_batch *batch, const uint32_t *words, size_t count,
+                            uint32_t *blocks);
 
 /* ChaCha20's initial state for the stream of a seed: constants, key, block counter (word 12) 0, nonce. */
 void sower_chacha_state(const struct sower_seed *seed, uint32_t state[16]);
@@ -73,6 +76,6 @@ enum sower_method {
 };
 
 /* The method for this law and dtype; the law is not a constant. */
-enum sower_method sower_method(const struct sower_law *law, enum sower_dtype dtype);
+enum sower_method sower_method_choose(const struct sower_law *law, enum sower_dtype dtype);
 
 #endif

@@ -1,5 +1,5 @@
-/* NEON (64-bit Arm): ChaCha20 on four blocks side by side; the fifteen likeliest octaves of the inverse
- * normal CDF are looked up in registers, f64 goes word by word. */
+/* NEON (64-bit Arm): ChaCha20 on four blocks in parallel. The fifteen most frequent octaves of the inverse
+ * normal CDF are looked up in registers. f64 elements are computed one by one. */
 #include "core/kernels/kernels.h"
 
 #if defined(__AARCH64EL__)
@@ -69,7 +69,7 @@ INLINE void transpose(const uint32x4_t x[4], uint32_t *words)
     vst1q_u32(words + 3 * SOWER_BLOCK_WORDS, vreinterpretq_u32_u64(vzip2q_u64(high01, high23)));
 }
 
-/* Four blocks of the stream, one after the other. */
+/* Makes four blocks of the stream and stores them one after the other. */
 static __attribute__((noinline)) void make_blocks(const uint32_t *state, const uint32_t *block,
                                                   uint32_t *words)
 {
@@ -84,7 +84,7 @@ static __attribute__((noinline)) void make_blocks(const uint32_t *state, const u
         quarter_rounds(x, 0, 5, 10, 15, 1, 6, 11, 12);
         quarter_rounds(x, 2, 7, 8, 13, 3, 4, 9, 14);
     }
-    /* Else compilers keep the state through the rounds, for which there are not registers enough. */
+    /* Without this, compilers keep the state in registers during the rounds, and there are not enough. */
     __asm__("" : "+r"(state), "+r"(block));
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
@@ -106,26 +106,26 @@ INLINE float32x4_t distance_to_centre(uint32x4_t r, uint32x4_t centre)
     return vmulq_n_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(vsubq_u32(r, centre))), SOWER_NORMAL_F32_SCALE);
 }
 
-/* For a column in each lane, the positions of its four bytes in a row. */
+/* For each lane: the positions in a row of the four bytes of the lane's column. */
 INLINE uint8x16_t bytes_of_column(uint32x4_t column)
 {
     return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), column, 0x04040404));
 }
 
-/* Of sixteen columns, for each lane the one at its bytes; 0 where they lie beyond. */
+/* For each lane, looks up the column at its bytes among sixteen columns; 0 for later columns. */
 INLINE uint8x16_t look_up(const void *row, uint8x16_t bytes)
 {
     return vqtbl4q_u8(vld1q_u8_x4(row), bytes);
 }
 
-/* The same of 32 columns. */
+/* The same among 32 columns. */
 INLINE uint8x16_t look_up_wide(const void *row, uint8x16_t bytes)
 {
     uint8x16_t right = vqtbl4q_u8(vld1q_u8_x4((const uint8_t *)row + 64), vsubq_u8(bytes, vdupq_n_u8(64)));
     return vqtbx4q_u8(right, vld1q_u8_x4(row), bytes);
 }
 
-/* |z| for any words; one group in 2048 needs it. */
+/* |z| for words of every octave; one group in 2048 needs this. */
 static __attribute__((noinline, cold)) float32x4_t normal_f32_wide(uint32x4_t r)
 {
     uint8x16_t bytes = bytes_of_column(vandq_u32(vclzq_u32(r), vdupq_n_u32(31)));
@@ -138,7 +138,7 @@ static __attribute__((noinline, cold)) float32x4_t normal_f32_wide(uint32x4_t r)
     return z;
 }
 
-/* Four vectors go together, so that each row of the table is loaded once for all of them. */
+/* Four vectors are computed together, so that each row of the table is loaded once for all of them. */
 enum { GROUP = 4 };
 
 INLINE void normal_f32(const uint32x4_t words[GROUP], float32x4_t z[GROUP])
@@ -167,7 +167,7 @@ INLINE void normal_f32(const uint32x4_t words[GROUP], float32x4_t z[GROUP])
         if (__builtin_expect(far, 0)) {
             z[i] = normal_f32_wide(r[i]);
         }
-        /* |z| has no sign yet: it is that of the word turned over. */
+        /* z is negative when the highest bit of the word is 0. */
         uint32x4_t sign = vbicq_u32(vdupq_n_u32(0x80000000u), words[i]);
         z[i] = vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(z[i]), sign));
     }
@@ -183,7 +183,7 @@ INLINE uint32x4_t truncate_f32(const struct sower_law *law, uint32x4_t word)
     return vaddq_u32(inside, vdupq_n_u32(law->first));
 }
 
-/* By comparison, as the portable code has it: fmax and fmin order the two zeros. */
+/* Compares like the portable code, because fmax and fmin would order the two zeros. */
 INLINE float32x4_t clamp_f32(const struct sower_law *law, float32x4_t x)
 {
     float32x4_t low = vdupq_n_f32(law->low);
@@ -225,9 +225,9 @@ INLINE uint16x4_t bf16_from_f32(float32x4_t x)
     return vshrn_n_u32(vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd), 16);
 }
 
-/* As dtype.c has it: the exponent is rebased and the mantissa rounded to nearest even where the result is a
- * normal number; where it is not, adding a number whose last bit is worth the smallest step lets the addition
- * round. */
+/* The same rounding as in dtype.c. For a normal result the exponent is rebased and the mantissa rounded to
+ * nearest even. For a subnormal result a number is added whose last bit equals the smallest step, so that the
+ * addition rounds. */
 INLINE uint16x4_t f8_from_f32(float32x4_t x, int exponent_bits, int mantissa_bits, uint32_t largest)
 {
     int dropped = 23 - mantissa_bits;
@@ -318,7 +318,7 @@ static void whole_batch(uint32_t block, uint8_t *elements, size_t step, struct s
     sower_batch_whole(batch, LANES, block, elements, step);
 }
 
-/* Every 64-bit Arm has NEON. */
+/* Every 64-bit Arm processor has NEON. */
 static bool supported(void)
 {
     return true;
@@ -334,6 +334,6 @@ const struct sower_kernel sower_kernel_neon = {
 };
 
 #else
-/* Not this machine's: a translation unit may not be empty. */
+/* For other machines: C does not allow an empty translation unit. */
 extern const struct sower_kernel sower_kernel_neon;
 #endif

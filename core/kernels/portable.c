@@ -1,4 +1,4 @@
-/* The reference: one word after the other, from libsodium's stream. */
+/* The reference kernel: one word after the other, from libsodium's stream. */
 #include "core/kernels/kernels.h"
 
 #include <string.h>
@@ -54,7 +54,7 @@ static void fill_run(const struct sower_law *law, enum sower_dtype dtype, const 
 
 void sower_fill_constant(const struct sower_law *law, enum sower_dtype dtype, uint64_t count, void *elements)
 {
-    enum { MOST_COPIED = 2048 }; /* what lies there stays in the nearest cache */
+    enum { COPY_SIZE_MAX = 2048 }; /* small enough to stay in the first-level cache */
     size_t left = (size_t)count * sower_dtype_size(dtype);
     uint8_t *destination = elements;
     if (count == 0) {
@@ -65,11 +65,11 @@ void sower_fill_constant(const struct sower_law *law, enum sower_dtype dtype, ui
     } else {
         sower_dtype_store(dtype, law->shift, destination);
     }
-    /* What is there is copied behind itself, twice as much every time. */
+    /* Copies the filled part to the end of itself, so that it doubles each time. */
     size_t filled = sower_dtype_size(dtype);
     left -= filled;
     while (left > 0) {
-        size_t copied = filled < MOST_COPIED ? filled : MOST_COPIED;
+        size_t copied = filled < COPY_SIZE_MAX ? filled : COPY_SIZE_MAX;
         copied = copied < left ? copied : left;
         memcpy(destination + filled, destination, copied);
         filled += copied;

@@ -1,4 +1,4 @@
-/* 12 of the 16 registers hold sums. */
+/* The tile for AVX2 with FMA: 12 of the 16 registers have sums. */
 #include "core/kernels/tiles.h"
 
 #if defined(__x86_64__)
@@ -9,7 +9,7 @@ enum { ROWS = 4, VECTORS = 3, AHEAD = 16 };
 enum { LANES = 4, COLUMNS = VECTORS * LANES };
 enum { LANES_SINGLE = 8, COLUMNS_SINGLE = VECTORS * LANES_SINGLE };
 
-/* Both unrolled whole, so that `sum` lives in registers. */
+/* In add and add_single the loops over the tile are fully unrolled, so that `sum` stays in registers. */
 __attribute__((target("avx2,fma"))) static void add(size_t depth, const double *a, size_t a_stride,
                                                     const double *b, double *tile)
 {
@@ -22,7 +22,7 @@ __attribute__((target("avx2,fma"))) static void add(size_t depth, const double *
         }
     }
     for (size_t k = 0; k < depth; k++) {
-        /* Both operands stream through once; asked for early, they arrive in time. */
+        /* Both operands are read once, in order; an early prefetch hides the latency. */
         __builtin_prefetch(a + (k + AHEAD) * a_stride);
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++) {
@@ -63,7 +63,7 @@ __attribute__((target("avx2,fma"))) static void add_single(size_t depth, const f
         }
     }
     for (size_t k = 0; k < depth; k++) {
-        /* Both operands stream through once; asked for early, they arrive in time. */
+        /* Both operands are read once, in order; an early prefetch hides the latency. */
         __builtin_prefetch(a + (k + AHEAD) * a_stride);
 #pragma GCC unroll 4
         for (size_t v = 0; v < VECTORS; v++) {

@@ -1,4 +1,4 @@
-/* 16 of the 32 registers hold sums. Every 64-bit ARM CPU has what this needs. */
+/* The tile for NEON: 16 of the 32 registers have sums. Every 64-bit Arm processor has the instructions. */
 #include "core/kernels/tiles.h"
 
 #if defined(__aarch64__)
@@ -9,7 +9,7 @@ enum { ROWS = 4, VECTORS = 4 };
 enum { LANES = 2, COLUMNS = VECTORS * LANES };
 enum { LANES_SINGLE = 4, COLUMNS_SINGLE = VECTORS * LANES_SINGLE };
 
-/* Both unrolled whole, so that `sum` lives in registers. */
+/* In add and add_single the loops over the tile are fully unrolled, so that `sum` stays in registers. */
 static void add(size_t depth, const double *a, size_t a_stride, const double *b, double *tile)
 {
     float64x2_t sum[ROWS][VECTORS];

@@ -1,4 +1,4 @@
-/* The reference. Without fused multiply-add in the instruction set the C library computes it: slow, but
+/* The reference tile. If the instruction set has no fused multiply-add, the C library computes it: slow, but
  * exact. */
 #include "core/kernels/tiles.h"
 
