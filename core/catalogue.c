@@ -30,7 +30,7 @@ const struct sower_entry *sower_catalogue_entry(size_t index)
     return NULL;
 }
 
-/* The n-th name of an entry: its own, then its aliases, then NULL. */
+/* Name n of an entry: its name for n = 0, then its aliases, then NULL. */
 static const char *entry_name(const struct sower_entry *entry, size_t n)
 {
     return n == 0 ? entry->name : entry->aliases[n - 1];
@@ -110,7 +110,7 @@ void sower_catalogue_domain(const struct sower_parameter *parameter, char *text,
     sower_environment_leave(&found);
 }
 
-static bool inside(const struct sower_parameter *parameter, double value)
+static bool in_domain(const struct sower_parameter *parameter, double value)
 {
     if (isnan(value) || (isinf(value) && !parameter->allows_infinity)) {
         return false;
@@ -126,8 +126,8 @@ bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_p
                            double value, struct sower_problem *problem)
 {
     const struct sower_environment found = sower_environment_enter();
-    const volatile double given = value;
-    const volatile bool good = inside(parameter, given);
+    const volatile double given = value; /* volatile: see environment.h */
+    const volatile bool good = in_domain(parameter, given);
     sower_environment_leave(&found);
     if (good) {
         return true;

@@ -16,9 +16,10 @@ struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct so
     return tensor;
 }
 
-/* A text that grows inside a buffer known to be large enough: SOWER_CANONICAL_MAX is above the sum of all
- * fields' maxima (names 768 bytes, 8 sizes of 20, 6 parameters of some 60, keys and axes below 400). Every
- * answer needs the id of its draw, so this is done without printf, which would take most of the time. */
+/* A text that grows inside a buffer which is always large enough: SOWER_CANONICAL_MAX is above the sum
+ * of the longest fields (names 768 bytes, 8 sizes of 20, 6 parameters of about 60, keys and axes below
+ * 400). Every response needs the id of its draw, and printf would take most of that time, so this code
+ * does without it. */
 struct text {
     char *start;
     size_t length;
@@ -43,7 +44,7 @@ static void add_number(struct text *text, uint64_t number)
     add(text, at);
 }
 
-/* A name that may hold any byte but NUL, behind its length: "6:exp-42". */
+/* A name, which may contain any byte except NUL, after its length: "6:exp-42". */
 static void add_name(struct text *text, const char *name)
 {
     add_number(text, strlen(name));
@@ -109,8 +110,8 @@ static void add_layout(struct text *text, const struct sower_layout *layout, siz
 
 size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CANONICAL_MAX])
 {
-    /* A conversion from double may raise an exception, though it is exact: clang computes both of its ways.
-     */
+    /* add_parameters() converts a double to an integer. That can raise an exception flag although it is
+     * exact, because clang computes both ways to convert it. */
     const struct sower_environment found = sower_environment_enter();
     struct text text = {.start = buffer};
     char root[2 * SOWER_SEED_SIZE + 1];

@@ -18,7 +18,7 @@ static const struct {
     [SOWER_F8_E5M2] = {"f8_e5m2", 1, 57344},
 };
 
-/* The names that NumPy, PyTorch and JAX have for the same types. */
+/* The names of the same types in NumPy, PyTorch and JAX. */
 static const struct {
     const char *name;
     enum sower_dtype dtype;
@@ -29,12 +29,12 @@ static const struct {
     {"float8_e5m2", SOWER_F8_E5M2},
 };
 
-/* A floating-point format below f32: its width is 1 + exponent_bits + mantissa_bits. */
+/* A floating-point format narrower than f32: 1 + exponent_bits + mantissa_bits bits. */
 struct format {
     unsigned exponent_bits;
     unsigned mantissa_bits;
     uint32_t largest;  /* the largest finite magnitude */
-    uint32_t overflow; /* what rounds beyond it becomes */
+    uint32_t overflow; /* the result when a magnitude rounds to more than `largest` */
     uint32_t nan;
 };
 
@@ -115,8 +115,8 @@ static uint32_t narrow(const struct format *format, float value)
     if (exponent > rebias) {
         result = shift_to_even(magnitude - (rebias << 23), dropped);
     } else if (exponent + 24 > rebias + dropped) {
-        /* Below the smallest normal number the steps stay the same, so more bits are dropped, at most all 24.
-         * An f32 that is denormal itself is far below half a step. */
+        /* Below the smallest normal number the step size is constant, so more bits are dropped: at most
+         * all 24. A denormal f32 is far below half a step, so its result stays 0. */
         uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
         result = shift_to_even(significand, dropped + 1 + rebias - exponent);
     }

@@ -36,7 +36,8 @@ void sower_nearest_try(struct sower_nearest *nearest, const char *candidate)
     size_t length = strnlen(nearest->name, SOWER_EDIT_DISTANCE_MAX);
     size_t other = strnlen(candidate, SOWER_EDIT_DISTANCE_MAX);
     size_t longer = length > other ? length : other;
-    /* Of a name of one letter a third, rounded up, is all of it. */
+    /* distance < longer: for one letter, a third rounded up is the whole length, and every letter would
+     * match. */
     if (distance <= (longer + 2) / 3 && distance < longer &&
         (nearest->found == NULL || distance < nearest->distance)) {
         nearest->found = candidate;

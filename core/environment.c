@@ -5,9 +5,10 @@
 #include <xmmintrin.h>
 
 enum {
-    MXCSR_CONTROL = 0xffc0, /* flush to zero, rounding, masks, denormals are zero; below them the flags */
-    MXCSR_NORMAL = 0x1f80,  /* to nearest, denormals kept, every exception masked */
-    X87_NORMAL = 0x037f,    /* the same, with 64 bits of precision */
+    MXCSR_CONTROL =
+        0xffc0, /* flush to zero, rounding, masks, denormals are zero; the lower bits are the flags */
+    MXCSR_NORMAL = 0x1f80, /* round to nearest, keep denormals, mask every exception */
+    X87_NORMAL = 0x037f,   /* the same, with 64 bits of precision */
 };
 
 static uint16_t read_x87(void)
@@ -46,7 +47,8 @@ void sower_environment_leave(const struct sower_environment *found)
 
 #elif defined(__aarch64__)
 
-/* All bits of FPCR are switches away from IEEE 754's defaults; FPSR has the flags. */
+/* Every bit of FPCR switches away from the defaults of IEEE 754, so 0 is the contract's environment.
+ * FPSR has the flags. */
 struct sower_environment sower_environment_enter(void)
 {
     struct sower_environment found;
@@ -72,8 +74,8 @@ void sower_environment_leave(const struct sower_environment *found)
 
 #else
 
-/* What the C library takes for the default, which is the contract's wherever this builds: s390x, for one, has
- * no switches but rounding and masks. */
+/* The default environment of the C library, which is the contract's environment on every machine that
+ * this has been built for. s390x, for example, has only rounding modes and exception masks. */
 struct sower_environment sower_environment_enter(void)
 {
     struct sower_environment found;

@@ -17,8 +17,8 @@ const struct sower_kernel *const sower_kernels[] = {
     NULL,
 };
 
-/* Written once by the first that asks, or by sower_kernel_select before any thread starts. Two threads that
- * ask first at the same time write the same pointer. */
+/* Set by the first call of sower_kernel, or by sower_kernel_select before any thread starts. Two threads
+ * that make the first call at the same time write the same pointer. */
 static _Atomic(const struct sower_kernel *) selected;
 
 const struct sower_kernel *sower_kernel(void)

@@ -32,8 +32,9 @@ static float round_down(double x)
     return -round_up(-x);
 }
 
-/* Where no f32 lies between the bounds, clamping would let zeros of either sign pass. */
-static void be_constant_between_two_floats(struct sower_law *law)
+/* When no f32 lies between the bounds, the law becomes a constant: the clamp would make every element
+ * `high`, which is below the lower bound then. */
+static void make_constant_if_bounds_cross(struct sower_law *law)
 {
     if (law->low > law->high) {
         law->kind = SOWER_LAW_CONSTANT;
@@ -63,7 +64,7 @@ struct sower_law sower_law_uniform(double low, double high)
         .low64 = low,
         .high64 = below_high,
     };
-    be_constant_between_two_floats(&law);
+    make_constant_if_bounds_cross(&law);
     return law;
 }
 
@@ -78,7 +79,7 @@ struct sower_law sower_law_normal(double mean, double std)
     return law;
 }
 
-/* How many 32-bit words have, in their middle, a 64-bit word below `rank`. */
+/* The number of 32-bit words whose middle, a 64-bit word, is below `rank`. */
 static uint64_t rank32(uint64_t rank)
 {
     return (rank >> 32) + ((rank & UINT32_MAX) > UINT32_C(0x80000000));
@@ -113,12 +114,12 @@ bool sower_law_truncated_normal(double mean, double std, double lower, double up
     bool all64 = below == 0 && above == 0;
     law->first64 = all64 ? 1 : below;
     law->span64 = UINT64_C(0) - (all64 ? 2 : below + above);
-    be_constant_between_two_floats(law);
+    make_constant_if_bounds_cross(law);
     return true;
 }
 
-/* The farthest that a word takes an element from the middle, in units of scale. */
-static double reach_of(const struct sower_law *law, enum sower_dtype dtype)
+/* The greatest distance of an element from the middle, in units of scale. */
+static double greatest_distance(const struct sower_law *law, enum sower_dtype dtype)
 {
     bool wide = dtype == SOWER_F64;
     switch (sower_law_kind(law, dtype)) {
@@ -134,36 +135,38 @@ static double reach_of(const struct sower_law *law, enum sower_dtype dtype)
     return 0;
 }
 
-/* An extreme in double: the least for a negative reach, otherwise the greatest. */
-static double extreme64(const struct sower_law *law, enum sower_dtype dtype, double reach)
+/* One extreme of the law, in double: the least one for a negative distance, otherwise the greatest. */
+static double extreme64(const struct sower_law *law, enum sower_dtype dtype, double distance)
 {
-    double x = fma(reach, law->scale64, law->shift64);
+    double x = fma(distance, law->scale64, law->shift64);
     if (sower_law_kind(law, dtype) == SOWER_LAW_TRUNCATED_NORMAL) {
-        x = reach < 0 ? fmax(x, law->low64) : fmin(x, law->high64);
+        x = distance < 0 ? fmax(x, law->low64) : fmin(x, law->high64);
     }
     return x;
 }
 
-static bool fits_f64(const struct sower_law *law, double reach, double *beyond)
+/* Whether the parameters and the extreme at this distance are finite in f64. */
+static bool fits_f64(const struct sower_law *law, double distance, double *beyond)
 {
     *beyond = !isfinite(law->shift64)   ? law->shift64
               : !isfinite(law->scale64) ? law->scale64
-                                        : extreme64(law, SOWER_F64, reach);
+                                        : extreme64(law, SOWER_F64, distance);
     return isfinite(*beyond);
 }
 
-/* The same for f32, and for what is made of it. */
-static bool fits_f32(const struct sower_law *law, enum sower_dtype dtype, double reach, double *beyond)
+/* The same for f32 and the narrower types. */
+static bool fits_f32(const struct sower_law *law, enum sower_dtype dtype, double distance, double *beyond)
 {
     if (!isfinite(law->shift) || !isfinite(law->scale)) {
         *beyond = isfinite(law->shift) ? law->scale64 : law->shift64;
         return false;
     }
-    *beyond = extreme64(law, dtype, reach);
-    float x = fmaf((float)reach, law->scale, law->shift);
+    *beyond = extreme64(law, dtype, distance);
+    float x = fmaf((float)distance, law->scale, law->shift);
     if (law->kind == SOWER_LAW_TRUNCATED_NORMAL) {
-        /* The bounds rounded to nearest: inwards, all that is too large would become the largest number. */
-        x = reach < 0 ? fmaxf(x, (float)law->low64) : fminf(x, (float)law->high64);
+        /* Round the bounds to nearest: rounded inwards, a bound that is too large would become the
+         * largest number. */
+        x = distance < 0 ? fmaxf(x, (float)law->low64) : fminf(x, (float)law->high64);
     }
     if (!isfinite(x) || (dtype != SOWER_F16 && dtype != SOWER_BF16)) {
         return isfinite(x);
@@ -177,11 +180,11 @@ static bool fits_f32(const struct sower_law *law, enum sower_dtype dtype, double
 
 bool sower_law_fits(const struct sower_law *law, enum sower_dtype dtype, double *beyond)
 {
-    double reach = reach_of(law, dtype);
+    double distance = greatest_distance(law, dtype);
     if (dtype == SOWER_F64) {
-        return fits_f64(law, -reach, beyond) && fits_f64(law, reach, beyond);
+        return fits_f64(law, -distance, beyond) && fits_f64(law, distance, beyond);
     }
-    return fits_f32(law, dtype, -reach, beyond) && fits_f32(law, dtype, reach, beyond);
+    return fits_f32(law, dtype, -distance, beyond) && fits_f32(law, dtype, distance, beyond);
 }
 
 float sower_law_f32(const struct sower_law *law, uint32_t word)

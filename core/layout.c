@@ -43,7 +43,7 @@ static bool check_axes(sower_axes axes, size_t rank, const char *field, struct s
     return true;
 }
 
-/* Multiplies the sizes of some axes; false when the product is beyond 2^63 - 1. */
+/* Multiplies the sizes of some axes; false when the product is above 2^63 - 1. */
 static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t *product)
 {
     bool empty = false;
@@ -61,7 +61,7 @@ static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t 
     return true;
 }
 
-/* The fan of one side, its axes `own`: explicit if `given` is not 0, else what the shape comes to. */
+/* The fan of one side, whose axes are `own`: `given` if it is not 0, else the product from the shape. */
 static bool fan(const struct sower_layout *layout, const struct sower_shape *shape, sower_axes own,
                 uint64_t given, uint64_t *fan)
 {
@@ -129,7 +129,8 @@ bool sower_layout_check(const struct sower_layout *layout, const struct sower_sh
 struct sower_fans sower_layout_fans(const struct sower_layout *layout, const struct sower_shape *shape)
 {
     struct sower_fans fans;
-    (void)fan_in(layout, shape, &fans.in); /* checked before */
+    /* Cannot fail: sower_layout_check has computed both. */
+    (void)fan_in(layout, shape, &fans.in);
     (void)fan_out(layout, shape, &fans.out);
     return fans;
 }

@@ -8,11 +8,11 @@
 #include "core/tile.h"
 
 enum {
-    BLOCK = 240,      /* values of l in one chain of f32: part of the contract; a good size for caches, too */
-    SOLVE_GROUPS = 8, /* groups that one task solves side by side */
-    PRODUCT_GROUPS = 16, /* groups and panels of one task of the product */
-    PRODUCT_PANELS = 16,
-    SCRATCH_BYTES = 16 << 20, /* for the doubles of one batch, if it is more than one group */
+    BLOCK = 240,         /* values of l in one f32 chain: part of the contract, and a good size for caches */
+    SOLVE_GROUPS = 8,    /* groups that one task solves together */
+    PRODUCT_GROUPS = 16, /* groups in one task of the product */
+    PRODUCT_PANELS = 16, /* panels in one task of the product */
+    SCRATCH_BYTES = 16 << 20, /* the most for the doubles of one batch, unless one group needs more */
 };
 
 static const uint64_t elements_max = UINT64_C(1) << 36;
@@ -23,16 +23,16 @@ struct sower_orthogonal {
     struct sower_panels solved; /* N, lower, m × m; only when tall */
 };
 
-/* Vectors in groups: as many as a tile has rows, side by side, the left operand of tiles. Vector r of a group
- * has its value l at group[l · tile->rows + r]. They are columns of N while solving and in the product of a
- * matrix that is not tall, rows of V in the product of a tall one. What lies before the first l that is not
- * zero in the whole group is left undefined and never read. The product may be in f32: then `singles` are the
- * same values, rounded. */
+/* Vectors in groups. A group has as many vectors as a tile has rows, interleaved: the left operand of
+ * tiles. Value l of vector r is at group[l · tile->rows + r]. The vectors are columns of N while
+ * solving, and in the product of a matrix that is not tall; they are rows of V in the product of a tall
+ * matrix. The values before the first l at which a vector of the group is not zero are undefined and
+ * never read. If the product is in f32, `singles` has the same values, rounded. */
 struct batch {
     const struct sower_orthogonal *factors;
     bool of_vectors; /* rows of V; otherwise columns of N */
-    size_t row;      /* that the first vector stands for: column of N or row of V */
-    size_t end;      /* rows from here on do not exist: their vectors are zero */
+    size_t row;      /* the number of the first vector: a column of N or a row of V */
+    size_t end;      /* vectors from this number on do not exist and are zero */
     size_t groups;
     double *values;
     float *singles; /* or NULL */
@@ -48,7 +48,7 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Rows of V that no pivot lies in: n − m. */
+/* The number of rows of V without a pivot: n − m. */
 static size_t dense_rows(const struct sower_orthogonal *factors)
 {
     return factors->reflectors.length - factors->reflectors.count;
@@ -83,8 +83,8 @@ static size_t group_first(const struct batch *batch, size_t group)
     return row < dense ? 0 : row - dense;
 }
 
-/* Fills a group with rows of V: those of its rows, or those of its rows' pivots, from which columns of N are
- * solved. */
+/* Fills a group with rows of V: those with the group's numbers, or, for columns of N, the rows of their
+ * pivots, from which the columns are solved. */
 static void load_group(const struct batch *batch, size_t group)
 {
     const struct sower_reflectors *reflectors = &batch->factors->reflectors;
@@ -99,7 +99,7 @@ static void load_group(const struct batch *batch, size_t group)
     }
 }
 
-/* Makes a group what its product takes. */
+/* Rounds a group to f32 if its product is in f32. */
 static void finish_group(const struct batch *batch, size_t group)
 {
     if (batch->singles) {
@@ -119,7 +119,7 @@ static void make_group_of_vectors(void *work, size_t group)
     finish_group(work, group);
 }
 
-/* Adds `depth` steps from l on to the tile of a group in a panel. */
+/* Adds `depth` steps, starting with l, to the tile of a group in a panel. */
 static void add_some_steps(const struct batch *batch, size_t group, const struct sower_panels *panels,
                            size_t panel, size_t l, size_t depth, double *sums)
 {
@@ -134,8 +134,8 @@ static void add_some_steps(const struct batch *batch, size_t group, const struct
     }
 }
 
-/* Adds to the tiles of groups begin … end − 1 in one panel the steps from the first that counts up to l =
- * `last` − 1, so many at a time that the panel's part stays in the caches for all groups. */
+/* Adds the steps l = 0 … last − 1, without those that are zero, to the tiles of groups begin … end − 1
+ * in one panel. Goes block by block, so that a block of the panel stays in the caches for all groups. */
 static void add_steps(const struct batch *batch, size_t begin, size_t end, const struct sower_panels *panels,
                       size_t panel, size_t last, double (*sums)[SOWER_TILE_MAX])
 {
@@ -151,7 +151,7 @@ static void add_steps(const struct batch *batch, size_t begin, size_t end, const
     }
 }
 
-/* The tile of one panel before the first step: the rows of V. */
+/* Sets the tile of one panel before the first step: the rows of V. */
 static void start_triangle(const struct batch *batch, size_t group, size_t panel, double *sums)
 {
     const struct sower_tile *tile = batch->factors->reflectors.tile;
@@ -165,8 +165,8 @@ static void start_triangle(const struct batch *batch, size_t group, size_t panel
     }
 }
 
-/* Solves the triangle of one panel, the steps before it done: value by value, each takes part in those after
- * it. */
+/* Solves the triangle of one panel, after the steps before it: value by value, because each value is
+ * needed for the later ones. */
 static void solve_triangle(const struct batch *batch, size_t group, size_t panel, double *sums)
 {
     const struct sower_reflectors *reflectors = &batch->factors->reflectors;
@@ -182,7 +182,7 @@ static void solve_triangle(const struct batch *batch, size_t group, size_t panel
     }
 }
 
-/* Turns a few groups of rows of V, those of pivots, into columns of N. */
+/* Turns a few groups of pivot rows of V into columns of N. */
 static void solve_groups(void *work, size_t index)
 {
     struct batch *batch = work;
@@ -210,7 +210,7 @@ static void solve_groups(void *work, size_t index)
     }
 }
 
-/* A rectangle of Q, a batch of its rows at a time. */
+/* A rectangle of Q, computed one batch of rows at a time. */
 struct product {
     struct batch batch;
     const struct sower_panels *panels;
@@ -220,7 +220,7 @@ struct product {
     double *values; /* of the batch's first row and the rectangle's first column */
 };
 
-/* The tile before the first step: δ. */
+/* Sets the tile before the first step: δ. */
 static void start_tile(const struct product *product, size_t group, size_t panel, double *sums)
 {
     const struct sower_orthogonal *factors = product->batch.factors;
@@ -229,7 +229,8 @@ static void start_tile(const struct product *product, size_t group, size_t panel
     memset(sums, 0, factors->reflectors.tile->rows * width * sizeof *sums);
     for (size_t r = 0; r < factors->reflectors.tile->rows; r++) {
         size_t row = group_row(&product->batch, group) + r;
-        /* Rows of a tall matrix above the first pivot have none: the difference wraps beyond any column. */
+        /* Rows of a tall matrix above the first pivot have no pivot: the difference wraps to more than
+         * any column. */
         size_t pivot = factors->tall ? row - dense_rows(factors) : row + dense_rows(factors);
         if (pivot >= first && pivot - first < width) {
             sums[r * width + pivot - first] = 1;
@@ -237,7 +238,7 @@ static void start_tile(const struct product *product, size_t group, size_t panel
     }
 }
 
-/* Writes what the rectangle has of a tile that is done. */
+/* Writes the part of a finished tile that lies in the rectangle. */
 static void write_tile(const struct product *product, size_t group, size_t panel, const double *sums)
 {
     const struct sower_orthogonal *factors = product->batch.factors;
@@ -260,22 +261,22 @@ static void write_tile(const struct product *product, size_t group, size_t panel
     }
 }
 
-static size_t parts(size_t count, size_t size)
+static size_t divide_up(size_t count, size_t size)
 {
     return count / size + (count % size != 0);
 }
 
-/* Multiplies some groups with some panels. */
+/* Multiplies some groups by some panels. */
 static void multiply(void *work, size_t index)
 {
     const struct product *product = work;
     const struct batch *batch = &product->batch;
     size_t width = product->panels->width;
-    size_t blocks = parts(batch->groups, PRODUCT_GROUPS);
+    size_t blocks = divide_up(batch->groups, PRODUCT_GROUPS);
     size_t begin = index % blocks * PRODUCT_GROUPS;
     size_t end = smaller(begin + PRODUCT_GROUPS, batch->groups);
     size_t first = product->column / width + index / blocks * PRODUCT_PANELS;
-    size_t last = smaller(first + PRODUCT_PANELS, parts(product->column_end, width));
+    size_t last = smaller(first + PRODUCT_PANELS, divide_up(product->column_end, width));
     double sums[PRODUCT_GROUPS][SOWER_TILE_MAX];
     for (size_t panel = first; panel < last; panel++) {
         for (size_t group = begin; group < end; group++) {
@@ -288,14 +289,14 @@ static void multiply(void *work, size_t index)
     }
 }
 
-/* How many groups to take at a time for `rows` rows. */
+/* The number of groups in one batch, for `rows` rows in total. */
 static size_t batch_groups(const struct sower_orthogonal *factors, size_t rows)
 {
     size_t groups = SCRATCH_BYTES / sizeof(double) / group_size(factors);
-    return larger(1, smaller(groups, parts(rows, factors->reflectors.tile->rows)));
+    return larger(1, smaller(groups, divide_up(rows, factors->reflectors.tile->rows)));
 }
 
-/* Puts a solved group into N as a right operand. */
+/* Stores a solved group in N, as a right operand. */
 static void keep_group(void *work, size_t group)
 {
     const struct product *product = work;
@@ -317,7 +318,7 @@ static uint64_t batch_size(const struct sower_orthogonal *factors, size_t groups
     return (uint64_t)groups * group_size(factors) * sizeof(double);
 }
 
-/* N of a tall matrix, whole. */
+/* Computes all of N, for a tall matrix. */
 static bool solve_all(struct sower_orthogonal *factors, const struct sower_parallel *parallel)
 {
     size_t count = factors->reflectors.count;
@@ -333,8 +334,8 @@ static bool solve_all(struct sower_orthogonal *factors, const struct sower_paral
         memset(factors->solved.values, 0, (size_t)sower_panels_size(&factors->solved));
     }
     for (; ok && batch->row < count; batch->row += groups * rows) {
-        batch->groups = smaller(groups, parts(count - batch->row, rows));
-        sower_parallel_run(parallel, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
+        batch->groups = smaller(groups, divide_up(count - batch->row, rows));
+        sower_parallel_run(parallel, solve_groups, batch, divide_up(batch->groups, SOLVE_GROUPS));
         sower_parallel_run(parallel, keep_group, &product, batch->groups);
     }
     sower_panels_buffer_free(batch->values, size);
@@ -435,18 +436,18 @@ bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, 
     batch->values = sower_panels_buffer(numbers * sizeof(double));
     batch->singles = single ? sower_panels_buffer(numbers * sizeof(float)) : NULL;
     bool ok = batch->values && (!single || batch->singles);
-    size_t stripes =
-        parts(parts(product.column_end, product.panels->width) - product.column / product.panels->width,
-              PRODUCT_PANELS);
+    size_t stripes = divide_up(divide_up(product.column_end, product.panels->width) -
+                                   product.column / product.panels->width,
+                               PRODUCT_PANELS);
     for (; ok && batch->row < batch->end; batch->row += groups * rows) {
-        batch->groups = smaller(groups, parts(batch->end - batch->row, rows));
+        batch->groups = smaller(groups, divide_up(batch->end - batch->row, rows));
         if (factors->tall) {
             sower_parallel_run(parallel, make_group_of_vectors, batch, batch->groups);
         } else {
-            sower_parallel_run(parallel, solve_groups, batch, parts(batch->groups, SOLVE_GROUPS));
+            sower_parallel_run(parallel, solve_groups, batch, divide_up(batch->groups, SOLVE_GROUPS));
         }
         product.values = values + (batch->row - row) * column_count;
-        sower_parallel_run(parallel, multiply, &product, parts(batch->groups, PRODUCT_GROUPS) * stripes);
+        sower_parallel_run(parallel, multiply, &product, divide_up(batch->groups, PRODUCT_GROUPS) * stripes);
     }
     sower_panels_buffer_free(batch->values, numbers * sizeof(double));
     sower_panels_buffer_free(batch->singles, numbers * sizeof(float));

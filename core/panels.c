@@ -6,7 +6,7 @@
 
 enum { CACHE_LINE = 64, HUGE_PAGE = 2 << 20 };
 
-/* Rows of all panels before this one. */
+/* The number of stored rows in all panels before this one. */
 static uint64_t rows_before(const struct sower_panels *panels, size_t panel)
 {
     if (panels->upper) {
@@ -45,7 +45,8 @@ void *sower_panels_buffer(uint64_t size)
     if (buffer == MAP_FAILED) {
         return NULL;
     }
-    /* Saves a tenth of the time in page faults. Where it is refused, all else stays the same. */
+    /* Huge pages save a tenth of the time, which page faults would take. If the system refuses, nothing else
+     * changes. */
     (void)madvise(buffer, (size_t)size, MADV_HUGEPAGE);
     return buffer;
 }

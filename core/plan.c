@@ -62,7 +62,7 @@ bool sower_plan_make(const struct sower_initializer *initializer, const struct s
 bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law *law,
                           struct sower_problem *problem)
 {
-    /* The f8 types saturate, but only what is finite in f32, of which they are made. */
+    /* The f8 types saturate, but they are rounded from f32, so the value must be finite in f32. */
     bool narrowest = sower_dtype_size(plan->dtype) == 1;
     enum sower_dtype holder = narrowest ? SOWER_F32 : plan->dtype;
     double beyond;
@@ -102,7 +102,7 @@ bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
                                  "low is %.9g and high is %.9g: low must not be above high.", low, high);
     }
-    if (isinf(high - low)) { /* which leaves half of it infinite, whatever the dtype */
+    if (isinf(high - low)) { /* then half of the range would be infinite for every dtype */
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "init",
             "The range from %.9g to %.9g is wider than a double can say: its width is at "
@@ -134,10 +134,10 @@ static double density(double z)
     return INVERSE_SQRT_TWO_PI * exp(-z * z / 2);
 }
 
-/* The mean and variance of a standard normal between two bounds near to each other, by Gauss' and Legendre's
- * rule with eight points: for bounds half a standard deviation apart the error is some 1e-15 of the variance.
- * With x = centre + half · t the density is exp(-half · t · (centre + half · t / 2)) times that at the
- * centre. */
+/* The mean and variance of a standard normal between two bounds that are near to each other, by
+ * Gauss-Legendre quadrature with eight points. For bounds half a standard deviation apart the error is
+ * about 1e-15 of the variance. With x = centre + half · t, the density is exp(-half · t · (centre + half
+ * · t / 2)) times the density at the centre. */
 static void narrow_moments(double lower, double upper, double *mean, double *variance)
 {
     static const double points[] = {0.18343464249564980494, 0.52553240991632898582, 0.79666647741362673959,
@@ -160,12 +160,12 @@ static void narrow_moments(double lower, double upper, double *mean, double *var
     *variance = half * half * (second / mass - first * first);
 }
 
-/* The mean and variance of a standard normal between two bounds (Johnson, Kotz & Balakrishnan, "Continuous
- * univariate distributions", 1994, section 13.10.1). Only the plan's reader sees them, no element depends on
- * them: this is the one place where libm's transcendentals are good enough. */
+/* The mean and variance of a standard normal between two bounds (Johnson, Kotz & Balakrishnan,
+ * "Continuous univariate distributions", 1994, section 13.10.1). Only readers of the plan see them and
+ * no element depends on them, so here alone the transcendental functions of libm are good enough. */
 static void truncated_moments(double lower, double upper, double *mean, double *variance)
 {
-    if (upper - lower < 0.5) { /* the difference below cancels */
+    if (upper - lower < 0.5) { /* below this, the differences in the formula lose too many digits */
         narrow_moments(lower, upper, mean, variance);
         return;
     }

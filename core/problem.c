@@ -9,8 +9,7 @@
 #include "core/environment.h"
 #include "core/utf8.h"
 
-/* Replaces, in place, every byte that is not part of printable UTF-8. A sequence that vsnprintf cut in the
- * middle is invalid too, and is dropped at the end. */
+/* Replaces every byte that is not part of a printable UTF-8 character, in place. */
 static void make_printable(char *text)
 {
     for (char *at = text; *at != '\0';) {
@@ -23,7 +22,7 @@ static void make_printable(char *text)
     }
 }
 
-/* Drops the bytes of a sequence that the end of the buffer cut off. */
+/* Drops the start of a UTF-8 sequence at the end of the text, which snprintf has cut off. */
 static void drop_cut_sequence(char *text)
 {
     size_t length = strlen(text);

@@ -9,11 +9,11 @@
 #include "core/kernel.h"
 
 enum {
-    BLOCK = 240,            /* rows of V that are summed up in one chain of f32: part of the contract */
-    SEGMENT = 1920,         /* words drawn at a time on the stack; a multiple of every panel's width */
-    STEP_ROWS = 480,        /* rows of V packed for one step of the Gram matrix, in double: whole blocks */
-    STEP_ROWS_SINGLE = 960, /* and in f32 */
-    STEP_BYTES = 16 << 20,  /* that they may take; fewer blocks then */
+    BLOCK = 240,     /* rows of V in one chain of f32 sums: part of the contract */
+    SEGMENT = 1920,  /* words drawn at a time onto the stack; a multiple of every panel's width */
+    STEP_ROWS = 480, /* rows of V that are packed for one step of the Gram matrix, in double: whole blocks */
+    STEP_ROWS_SINGLE = 960, /* the same in f32 */
+    STEP_BYTES = 16 << 20,  /* the most that the packed rows may take; larger matrices pack fewer blocks */
     TASK_PANELS = 4,        /* panels of the Gram matrix in one task; even */
 };
 
@@ -45,7 +45,7 @@ static void draw_words(const struct sower_reflectors *reflectors, uint64_t first
     sower_fill(&law, SOWER_F32, &reflectors->seed, first, count, values);
 }
 
-/* Makes the reflector of X[pivot][l] and the sum of the squares above. */
+/* Computes reflector l from x = X[pivot][l] and `tail`, the sum of the squares above the pivot. */
 static void finish_reflector(struct sower_reflectors *reflectors, size_t l, double tail, double x)
 {
     if (pivot_of(reflectors, l) == 0) {
@@ -56,13 +56,13 @@ static void finish_reflector(struct sower_reflectors *reflectors, size_t l, doub
     }
     double pivot = (double)(float)(x + copysign(sqrt(tail + x * x), x));
     reflectors->pivots[l] = pivot;
-    /* The square is exact, so one rounding or two is the same; with two, clang for s390x takes an instruction
-     * (mdebr) that QEMU before 8 computes wrongly. */
+    /* The square is exact, so fma gives the same as a product and a sum. With the latter, clang for
+     * s390x uses an instruction (mdebr) that QEMU before version 8 computes wrongly. */
     reflectors->scales[l] = -2 / fma(pivot, pivot, tail);
     reflectors->signs[l] = -copysign(1, x);
 }
 
-/* Draws X[·][l] whole into its row of the panels. */
+/* Draws all of X[·][l] into its row of the panels. */
 static void draw_across(void *work, size_t l)
 {
     struct sower_reflectors *reflectors = work;
@@ -130,10 +130,10 @@ struct gram_step {
     size_t rows;
     size_t begin;
     size_t end;
-    bool single; /* whether this step is summed in f32, its panels twice as wide */
+    bool single; /* this step sums in f32; its panels are twice as wide */
     void *packed;
-    float *words;  /* rows of X as drawn; unless across */
-    double *tails; /* sums of squares so far; unless across */
+    float *words;  /* rows of X as drawn; not used when across */
+    double *tails; /* sums of squares so far; not used when across */
 };
 
 static size_t packed_width(const struct gram_step *step)
@@ -154,7 +154,7 @@ static void *packed_at(const struct gram_step *step, size_t row, size_t l)
     return (char *)step->packed + index * sower_panels_number_size(step->single);
 }
 
-/* Packs columns l of one panel from Vᵀ. */
+/* Packs the columns of one panel from Vᵀ. */
 static void pack_across(void *work, size_t panel)
 {
     const struct gram_step *step = work;
@@ -182,9 +182,9 @@ static void draw_down(void *work, size_t index)
     draw_words(step->reflectors, (uint64_t)(step->begin + index) * count, count, step->words + index * count);
 }
 
-/* V[row][l] of a word just drawn; takes note of it. Rows come in order, so the tail is complete at the pivot.
- */
-static double meet_word(const struct gram_step *step, size_t row, size_t l, double x)
+/* Returns V[row][l] for the word x, and adds x to the tail or finishes the reflector. Rows come in
+ * order, so the tail is complete at the pivot. */
+static double process_word(const struct gram_step *step, size_t row, size_t l, double x)
 {
     size_t pivot = pivot_of(step->reflectors, l);
     if (row < pivot) {
@@ -198,7 +198,7 @@ static double meet_word(const struct gram_step *step, size_t row, size_t l, doub
     return step->reflectors->pivots[l];
 }
 
-/* Packs columns l of one panel from the rows just drawn. */
+/* Packs the columns of one panel from the rows just drawn. */
 static void pack_down(void *work, size_t panel)
 {
     const struct gram_step *step = work;
@@ -209,13 +209,15 @@ static void pack_down(void *work, size_t panel)
         const float *words = step->words + (row - step->begin) * count;
         void *packed = packed_at(step, row, first);
         for (size_t j = 0; j < width; j++) {
-            double value = first + j < count ? meet_word(step, row, first + j, (double)words[first + j]) : 0;
+            double value =
+                first + j < count ? process_word(step, row, first + j, (double)words[first + j]) : 0;
             sower_panels_put(step->single, packed, j, value);
         }
     }
 }
 
-/* Adds rows up to `end` to the products of reflectors k = panel · width and on with l and on, in double. */
+/* Adds the rows up to `end` to one tile of Gᵀ, in double: the products of the reflectors from panel ·
+ * width on with the reflectors from l on. */
 static void add_gram_tile(const struct gram_step *step, size_t panel, size_t l, size_t end)
 {
     const struct sower_tile *tile = step->reflectors->tile;
@@ -237,7 +239,7 @@ static void copy_block(size_t rows, size_t columns, const double *source, size_t
     }
 }
 
-/* The same in f32, block by block, for both panels that a panel of floats spans. */
+/* The same in f32, block by block, for the two panels of Gᵀ that one panel of floats covers. */
 static void add_gram_tile_single(const struct gram_step *step, size_t pair, size_t l, size_t end)
 {
     const struct sower_tile *tile = step->reflectors->tile;
@@ -263,7 +265,7 @@ static void add_gram_tile_single(const struct gram_step *step, size_t pair, size
     }
 }
 
-/* Adds the step to a few panels of Gᵀ side by side. The highest panels have most to do and come first. */
+/* Adds the step to a few neighbouring panels of Gᵀ. The last panels have the most work and are done first. */
 static void add_gram(void *work, size_t index)
 {
     const struct gram_step *step = work;
@@ -273,7 +275,7 @@ static void add_gram(void *work, size_t index)
     size_t begin = ((panels + TASK_PANELS - 1) / TASK_PANELS - 1 - index) * TASK_PANELS;
     size_t stop = (begin + TASK_PANELS < panels ? begin + TASK_PANELS : panels) * gram->width;
     for (size_t l = 0; l < stop; l += step->reflectors->tile->rows) {
-        /* Beyond the last of these pivots their columns are zero. */
+        /* After the last of these pivots the columns are zero. */
         size_t end = pivot_of(step->reflectors, l + step->reflectors->tile->rows);
         end = end < step->end ? end : step->end;
         if (end < step->begin) {
@@ -290,7 +292,7 @@ static void add_gram(void *work, size_t index)
     }
 }
 
-/* How many rows a step may have. */
+/* The largest number of rows of a step. */
 static size_t step_rows(const struct sower_reflectors *reflectors, bool single)
 {
     size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
@@ -301,13 +303,13 @@ static size_t step_rows(const struct sower_reflectors *reflectors, bool single)
     return rows < BLOCK ? BLOCK : rows < most ? rows : most;
 }
 
-/* Bytes of the buffers of a step. */
+/* Bytes of the buffer for the packed rows of a step. */
 static uint64_t packed_size(const struct sower_reflectors *reflectors)
 {
     size_t columns = (sower_panels_count(&reflectors->gram) + 1) * reflectors->gram.width;
     uint64_t rows = step_rows(reflectors, reflectors->single);
     uint64_t numbers = rows * sower_panels_number_size(reflectors->single);
-    uint64_t first_block = BLOCK * sizeof(double); /* is in double in any case */
+    uint64_t first_block = BLOCK * sizeof(double); /* which is always in double */
     return (numbers > first_block ? numbers : first_block) * columns;
 }
 

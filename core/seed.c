@@ -4,14 +4,14 @@
 
 #include <sodium.h>
 
-/* BLAKE2b-256 of a message under an optional key; `personal` is padded with zeros to its 16 bytes. */
+/* BLAKE2b-256 of a message with an optional key; `personal` is padded with zeros to 16 bytes. */
 static struct sower_seed hash(const struct sower_seed *key, const char *personal, const void *message,
                               size_t length)
 {
     uint8_t padded[crypto_generichash_blake2b_PERSONALBYTES] = {0};
     struct sower_seed seed;
     memcpy(padded, personal, strlen(personal));
-    /* The lengths of output and key are constants within libsodium's limits, so this cannot fail. */
+    /* Cannot fail: the lengths of output and key are constants within libsodium's limits. */
     (void)crypto_generichash_blake2b_salt_personal(seed.bytes, sizeof seed.bytes, message, length,
                                                    key ? key->bytes : NULL, key ? sizeof key->bytes : 0, NULL,
                                                    padded);

@@ -41,7 +41,7 @@ uint64_t sower_shape_count(const struct sower_shape *shape)
 {
     for (size_t axis = 0; axis < shape->rank; axis++) {
         if (shape->sizes[axis] == 0) {
-            return 0; /* first, because the product of the others may be anything */
+            return 0; /* checked first, because the product of the other sizes may overflow */
         }
     }
     uint64_t count = 1;
@@ -69,21 +69,21 @@ struct sower_shape sower_region_shape(const struct sower_region *region)
     return shape;
 }
 
-/* Where an element of a region lies. */
+/* The position of one element of a region. */
 struct place {
-    uint64_t index;  /* in the whole tensor */
-    uint64_t length; /* of the runs that the region consists of */
-    uint64_t offset; /* of the element in its run */
-    uint64_t stride; /* from its run to the next along the axis before the run's own */
-    uint64_t behind; /* how many runs follow along that axis */
+    uint64_t index;     /* of the element in the whole tensor */
+    uint64_t length;    /* of the runs of the region */
+    uint64_t offset;    /* of the element in its run */
+    uint64_t stride;    /* from its run to the next one, along the last axis that the runs do not cover */
+    uint64_t following; /* the number of runs that follow along that axis */
 };
 
 static struct place region_place(const struct sower_shape *shape, const struct sower_region *region,
                                  uint64_t n)
 {
     struct place place = {.length = 1};
-    uint64_t stride = 1; /* elements of the whole tensor that one step along `axis` spans */
-    bool joined = true;  /* all axes behind this one are taken whole, so this one still lengthens the run */
+    uint64_t stride = 1; /* elements of the whole tensor in one step along `axis` */
+    bool joined = true;  /* the region has all of every later axis, so this axis lengthens the run */
     for (size_t axis = shape->rank; axis-- > 0;) {
         uint64_t taken = region->stop[axis] - region->start[axis];
         uint64_t step = n % taken;
@@ -95,7 +95,7 @@ static struct place region_place(const struct sower_shape *shape, const struct s
             joined = taken == shape->sizes[axis];
         } else if (place.stride == 0) {
             place.stride = stride;
-            place.behind = taken - 1 - step;
+            place.following = taken - 1 - step;
         }
         stride *= shape->sizes[axis];
     }
@@ -115,5 +115,5 @@ struct sower_runs sower_region_runs(const struct sower_shape *shape, const struc
         return (struct sower_runs){place.index, smaller(place.length - place.offset, limit), place.stride, 1};
     }
     return (struct sower_runs){place.index, place.length, place.stride,
-                               smaller(place.behind + 1, limit / place.length)};
+                               smaller(place.following + 1, limit / place.length)};
 }

@@ -12,7 +12,8 @@ static void begin(struct sower_statistics *statistics, const struct sower_plan *
         statistics->low = fmax(plan->low, mean - reach);
         statistics->high = fmin(plan->high, mean + reach);
     }
-    /* Of a constant, and of a law that does not say what to expect, everything is counted around 0 or it. */
+    /* A constant, or a plan without expected values: the histogram covers one unit on both sides of the
+     * mean or 0. */
     if (!isfinite(statistics->low) || !isfinite(statistics->high) || statistics->low >= statistics->high) {
         double middle = isfinite(mean) ? mean : 0;
         statistics->low = middle - 1;

@@ -14,6 +14,7 @@ void sower_stream_blocks(const struct sower_seed *seed, uint64_t first, size_t c
     }
     size_t size = count * SOWER_STREAM_BLOCK_SIZE;
     memset(bytes, 0, size);
-    /* The stream alone cannot be entered at a block; a message of zeros can be enciphered from one. */
+    /* libsodium's function for the stream alone always starts at block 0. Its function for encryption
+     * can start at any block; the encryption of zeros is the stream. */
     (void)crypto_stream_chacha20_ietf_xor_ic(bytes, bytes, size, nonce, (uint32_t)first, seed->bytes);
 }

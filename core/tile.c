@@ -16,8 +16,8 @@ const struct sower_tile *const sower_tiles[] = {
     NULL,
 };
 
-/* Written once by the first that asks, or by sower_tile_select before any thread starts. Two threads that ask
- * first at the same time write the same pointer. */
+/* Set by the first call of sower_tile, or by sower_tile_select before any thread starts. Two threads
+ * that make the first call at the same time write the same pointer. */
 static _Atomic(const struct sower_tile *) selected;
 
 const struct sower_tile *sower_tile(void)

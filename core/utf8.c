@@ -15,7 +15,7 @@ size_t sower_utf8_length(const char *text, size_t left)
     }
     for (size_t i = 1; i < length; i++) {
         if ((bytes[i] & 0xc0) != 0x80) {
-            return 0; /* a NUL too ends it here */
+            return 0; /* this includes NUL, so the function never reads past a terminator */
         }
     }
     bool overlong = (lead == 0xe0 && bytes[1] < 0xa0) || (lead == 0xf0 && bytes[1] < 0x90);
