@@ -91,7 +91,7 @@ static void print_domain(const struct sower_parameter *parameter, char *text, si
         return;
     }
     const char *number = parameter->kind == SOWER_PARAMETER_INTEGER ? "a whole number"
-                         : parameter->allows_infinity               ? "a number, inf and -inf included"
+                         : parameter->allows_infinity               ? "a number, inf or -inf"
                                                                     : "a finite number";
     int length = snprintf(text, size, "%s", number);
     if (isfinite(parameter->minimum) && (size_t)length < size) {
@@ -99,7 +99,9 @@ static void print_domain(const struct sower_parameter *parameter, char *text, si
                            parameter->minimum_excluded ? "above" : "from", parameter->minimum);
     }
     if (isfinite(parameter->maximum) && (size_t)length < size) {
-        snprintf(text + length, size - (size_t)length, " up to %.17g", parameter->maximum);
+        snprintf(text + length, size - (size_t)length, "%s %.17g",
+                 isfinite(parameter->minimum) && !parameter->minimum_excluded ? " to" : " up to",
+                 parameter->maximum);
     }
 }
 
@@ -134,6 +136,6 @@ bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_p
     }
     char domain[160];
     sower_catalogue_domain(parameter, domain, sizeof domain);
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s: %s is %.17g, it must be %s.",
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s: %s is %.17g; it must be %s.",
                              entry->name, parameter->name, value, domain);
 }

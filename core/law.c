@@ -98,8 +98,8 @@ bool sower_law_truncated_normal(double mean, double std, double lower, double up
     if (!(lower < upper) || outside32 > (UINT64_C(1) << 32) - (UINT64_C(1) << 16)) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, field,
-            "The bounds hold less than 1/65536 of the normal distribution (%g to %g in units "
-            "of std, from the mean). Move them towards the mean or apart.",
+            "The bounds contain less than 1/65536 of the normal distribution: they are %g and %g standard "
+            "deviations from the mean. Move them closer to the mean or further apart.",
             lower, upper);
     }
     *law = sower_law_normal(mean, std);

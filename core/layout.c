@@ -34,13 +34,16 @@ sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank)
 
 static bool check_axes(sower_axes axes, size_t rank, const char *field, struct sower_problem *problem)
 {
-    if (axes >> rank != 0) {
-        return sower_problem_set(
-            problem, SOWER_PROBLEM_INVALID, field,
-            "An axis lies outside of the shape: a tensor of %zu dimensions has axes 0 to %zu.", rank,
-            rank == 0 ? 0 : rank - 1);
+    if (axes >> rank == 0) {
+        return true;
     }
-    return true;
+    if (rank == 0) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                                 "An axis is outside of the shape: a scalar has no axes.");
+    }
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                             "An axis is outside of the shape: the axes of this tensor are 0 to %zu.",
+                             rank - 1);
 }
 
 /* Multiplies the sizes of some axes; false when the product is above 2^63 - 1. */
@@ -92,10 +95,11 @@ static bool fan_out(const struct sower_layout *layout, const struct sower_shape 
 
 static bool refuse_fan(const char *which, struct sower_problem *problem)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
-                             "%s, a product of sizes of this shape, is beyond 2^63 - 1. Give %s, or smaller "
-                             "sizes.",
-                             which, which);
+    return sower_problem_set(
+        problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+        "%s, a product of sizes of this shape, is above 2^63 - 1. Give %s explicitly, or "
+        "use smaller sizes.",
+        which, which);
 }
 
 bool sower_layout_check(const struct sower_layout *layout, const struct sower_shape *shape,
@@ -110,15 +114,15 @@ bool sower_layout_check(const struct sower_layout *layout, const struct sower_sh
         return false;
     }
     if ((layout->batch_axes & (in | out)) != 0) {
-        return sower_problem_set(
-            problem, SOWER_PROBLEM_INVALID, "batch_axis",
-            "An axis is both a batch axis and an in or out axis; name in_axis and out_axis as well "
-            "when batch_axis takes the place of the layout's own.");
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "batch_axis",
+                                 "An axis is a batch axis and also an in or out axis. If batch_axis replaces "
+                                 "an axis of the layout, "
+                                 "give in_axis and out_axis too.");
     }
     if ((in & out) != 0) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, layout->has_in_axes ? "in_axis" : "out_axis",
-            "An axis is both an in axis and an out axis; name both in_axis and out_axis.");
+            "An axis is both an in axis and an out axis. Give both in_axis and out_axis.");
     }
     if (!fan_in(layout, shape, &value)) {
         return refuse_fan("fan_in", problem);

@@ -14,12 +14,12 @@ static bool check_rank(const struct sower_entry *entry, const struct sower_shape
     }
     if (entry->rank_minimum == entry->rank_maximum) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                                 "%s takes a tensor of exactly %zu dimension%s, this one has %zu.",
+                                 "%s needs a tensor of exactly %zu dimension%s; this one has %zu.",
                                  entry->name, entry->rank_minimum, entry->rank_minimum == 1 ? "" : "s",
                                  shape->rank);
     }
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                             "%s takes a tensor of %zu to %zu dimensions, this one has %zu.", entry->name,
+                             "%s needs a tensor of %zu to %zu dimensions; this one has %zu.", entry->name,
                              entry->rank_minimum, entry->rank_maximum, shape->rank);
 }
 
@@ -69,16 +69,16 @@ bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law 
     if (sower_law_fits(law, plan->dtype, &beyond)) {
         return true;
     }
-    char value[32] = "too large for a double";
+    char number[48] = "too large for a double";
     if (isfinite(beyond)) {
-        snprintf(value, sizeof value, "%.9g", fabs(beyond));
+        snprintf(number, sizeof number, "of magnitude %.9g", fabs(beyond));
     }
-    return sower_problem_set(
-        problem, SOWER_PROBLEM_INVALID, "init",
-        "What this comes to, in magnitude, is %s, and the largest number of %s%s is %.9g. "
-        "Take smaller parameters%s.",
-        value, sower_dtype_name(holder), narrowest ? ", from which f8 is rounded," : "",
-        sower_dtype_largest(holder), plan->dtype == SOWER_F64 ? "" : ", or a dtype of a wider range");
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                             "These parameters give a number %s, but the largest number of %s%s is %.9g. "
+                             "Use smaller parameters%s.",
+                             number, sower_dtype_name(holder), narrowest ? ", from which f8 is rounded," : "",
+                             sower_dtype_largest(holder),
+                             plan->dtype == SOWER_F64 ? "" : ", or a dtype with a wider range");
 }
 
 bool sower_plan_constant(struct sower_plan *plan, double value, struct sower_problem *problem)
@@ -103,11 +103,11 @@ bool sower_plan_uniform(struct sower_plan *plan, double low, double high, struct
                                  "low is %.9g and high is %.9g: low must not be above high.", low, high);
     }
     if (isinf(high - low)) { /* then half of the range would be infinite for every dtype */
-        return sower_problem_set(
-            problem, SOWER_PROBLEM_INVALID, "init",
-            "The range from %.9g to %.9g is wider than a double can say: its width is at "
-            "most %.9g.",
-            low, high, sower_dtype_largest(SOWER_F64));
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
+                                 "The range from %.9g to %.9g is too wide: its width must fit in a double, "
+                                 "whose largest number is "
+                                 "%.9g.",
+                                 low, high, sower_dtype_largest(SOWER_F64));
     }
     plan->law = sower_law_uniform(low, high);
     if (!sower_plan_check_law(plan, &plan->law, problem)) {
@@ -183,8 +183,8 @@ bool sower_plan_truncated_normal(struct sower_plan *plan, double mean, double st
     if (!(lower < upper)) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "init",
-            "The lower bound is %g and the upper bound %g: the lower one must be below the upper one.", low,
-            high);
+            "The lower bound is %g and the upper bound is %g: the lower one must be below the upper one.",
+            low, high);
     }
     plan->std = std;
     if (std == 0) {

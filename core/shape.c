@@ -8,14 +8,14 @@ bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype, 
 {
     if (shape->rank > SOWER_RANK_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                                 "A tensor has at most %d dimensions, this one has %zu.", SOWER_RANK_MAX,
+                                 "A tensor has at most %d dimensions; this one has %zu.", SOWER_RANK_MAX,
                                  shape->rank);
     }
     bool empty = false;
     for (size_t axis = 0; axis < shape->rank; axis++) {
         if (shape->sizes[axis] > SOWER_SIZE_MAX) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                                     "A dimension is at most 2^63 - 1.");
+                                     "The size of a dimension must be at most 2^63 - 1.");
         }
         empty = empty || shape->sizes[axis] == 0;
     }
@@ -28,8 +28,8 @@ bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype, 
         if (shape->sizes[axis] > limit / count) {
             return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
                                      "A tensor of %s has at most %" PRIu64
-                                     " elements: one stream holds no more. Split it into "
-                                     "tensors with names of their own.",
+                                     " elements, because one stream has no more words. Split it into "
+                                     "several tensors with different names.",
                                      sower_dtype_name(dtype), limit);
         }
         count *= shape->sizes[axis];

@@ -266,8 +266,7 @@ static bool resolve_delta_orthogonal(const double *values, struct sower_plan *pl
     if (in > out) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
                                  "delta_orthogonal needs at least as many output channels as input channels; "
-                                 "here %llu come in and "
-                                 "%llu go out.",
+                                 "this shape has %llu input and %llu output channels.",
                                  (unsigned long long)in, (unsigned long long)out);
     }
     plan->structure = &DELTA_ORTHOGONAL;
@@ -279,7 +278,7 @@ static bool resolve_delta_orthogonal(const double *values, struct sower_plan *pl
     return true;
 }
 
-#define GAIN SOWER_REAL("gain", 1, 0, "a factor of every element")
+#define GAIN SOWER_REAL("gain", 1, 0, "a factor for every element")
 
 const struct sower_entry sower_entries_orthogonal[] = {
     {
@@ -297,8 +296,9 @@ const struct sower_entry sower_entries_orthogonal[] = {
     {
         .name = "delta_orthogonal",
         .summary = "A convolution that is an orthogonal matrix at its spatial centre and zero elsewhere.",
-        .formula = "x[.., centre, ..] = gain Q, centre = (size - 1)/2, rounded down; fan_in at most fan_out "
-                   "in channels",
+        .formula =
+            "x[.., centre, ..] = gain Q, centre = (size - 1)/2, rounded down; at most as many input as "
+            "output channels",
         .source = "Xiao et al., 2018; jax.nn.initializers.delta_orthogonal",
         .example = "delta_orthogonal",
         .rank_minimum = 3,

@@ -33,7 +33,8 @@ static bool resolve_truncated_normal(const double *values, struct sower_plan *pl
                                      struct sower_problem *problem)
 {
     double mean = values[0], std = values[1], lower = values[2], upper = values[3];
-    /* With std = 0 the product of an infinite bound would be NaN; the plan makes that case a constant. */
+    /* With std = 0 an infinite bound times std would be NaN; sower_plan_truncated_normal gives a
+     * constant then. */
     double low = std == 0 ? mean : mean + lower * std;
     double high = std == 0 ? mean : mean + upper * std;
     return sower_plan_truncated_normal(plan, mean, std, lower, upper, low, high, problem);
@@ -99,13 +100,14 @@ const struct sower_entry sower_entries_plain[] = {
     {
         .name = "truncated_normal",
         .summary =
-            "Normal values cut off at bounds counted in standard deviations, not corrected for the cut.",
+            "Normal values truncated at bounds given in standard deviations; std is not corrected for the "
+            "truncation.",
         .formula = "x ~ N(mean, std^2) given lower <= (x - mean)/std <= upper",
         .source = "Keras' TruncatedNormal, jax.nn.initializers.truncated_normal",
         .example = "truncated_normal(std=0.02)",
         .rank_maximum = SOWER_RANK_MAX,
-        .parameters = {SOWER_REAL("mean", 0, -INFINITY, "the mean before the cut"),
-                       SOWER_REAL("std", 0.05, 0, "the standard deviation before the cut"),
+        .parameters = {SOWER_REAL("mean", 0, -INFINITY, "the mean before truncation"),
+                       SOWER_REAL("std", 0.05, 0, "the standard deviation before truncation"),
                        {.name = "lower",
                         .kind = SOWER_PARAMETER_REAL,
                         .default_value = -2,
@@ -124,19 +126,19 @@ const struct sower_entry sower_entries_plain[] = {
     },
     {
         .name = "trunc_normal",
-        .summary = "Normal values cut off at absolute bounds, not corrected for the cut.",
+        .summary = "Normal values truncated at absolute bounds; std is not corrected for the truncation.",
         .formula = "x ~ N(mean, std^2) given a <= x <= b",
         .source = "torch.nn.init.trunc_normal_",
         .example = "trunc_normal(std=0.02)",
         .rank_maximum = SOWER_RANK_MAX,
-        .parameters = {SOWER_REAL("mean", 0, -INFINITY, "the mean before the cut"),
+        .parameters = {SOWER_REAL("mean", 0, -INFINITY, "the mean before truncation"),
                        {.name = "std",
                         .kind = SOWER_PARAMETER_REAL,
                         .default_value = 1,
                         .minimum = 0,
                         .minimum_excluded = true,
                         .maximum = INFINITY,
-                        .meaning = "the standard deviation before the cut"},
+                        .meaning = "the standard deviation before truncation"},
                        {.name = "a",
                         .kind = SOWER_PARAMETER_REAL,
                         .default_value = -2,

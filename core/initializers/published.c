@@ -2,10 +2,11 @@
 
 #include "core/initializers/families.h"
 
-/* Kwon et al.'s table, in the order of ACTIVATIONS: a factor of the logistic function's σ and Δ. */
 static const char *const ACTIVATIONS[] = {"logistic", "tanh", "relu", NULL};
-enum activation { LOGISTIC, TANH, RELU };
+enum activation { LOGISTIC, TANH, RELU }; /* indices in ACTIVATIONS */
 
+/* From the table of Kwon et al.: the factor that multiplies the std and the limit of the logistic
+ * function. */
 static double activation_factor(enum activation activation)
 {
     return activation == TANH ? 4 : activation == RELU ? sqrt(2) : 1;
@@ -63,7 +64,7 @@ static bool resolve_fan_uniform(const double *values, struct sower_plan *plan, s
     return symmetric_uniform(plan, 1 / sqrt(values[0]), problem);
 }
 
-/* The greatest whole number that every smaller one can be told from in a double. */
+/* 2^53: a double can represent every whole number up to this one. */
 static const double WHOLE_MAX = 9007199254740992;
 
 #define ACTIVATION                                                                                           \
@@ -115,7 +116,7 @@ const struct sower_entry sower_entries_published[] = {
     },
     {
         .name = "small_normal",
-        .summary = "The small normal values of deep transformers' embeddings and projections.",
+        .summary = "Small normal values for the embeddings and projections of deep transformers.",
         .formula = "std = sqrt(2/(5 fan_in))",
         .source = "Nguyen & Salazar, 2019",
         .example = "small_normal",
@@ -139,7 +140,7 @@ const struct sower_entry sower_entries_published[] = {
     },
     {
         .name = "fan_uniform",
-        .summary = "The uniform range of PyTorch's default biases, from the fan of the weight beside them.",
+        .summary = "The uniform range of PyTorch's default biases, from the fan of the layer's weight.",
         .formula = "limit = 1/sqrt(fan_in)",
         .source = "torch.nn.Linear, torch.nn.Conv2d: the default bias",
         .example = "fan_uniform(fan_in=4096)",

@@ -6,7 +6,6 @@ enum mode { FAN_IN, FAN_OUT };
 
 static const char *const MODES[] = {"fan_in", "fan_out", NULL};
 
-/* torch.nn.init.calculate_gain, in the order of NONLINEARITIES; leaky_relu's follows from its slope. */
 static const char *const NONLINEARITIES[] = {
     "linear",
     "conv1d",
@@ -22,8 +21,14 @@ static const char *const NONLINEARITIES[] = {
     "selu",
     NULL,
 };
-enum nonlinearity { TANH = 8, RELU, LEAKY_RELU, SELU };
+enum nonlinearity {
+    TANH = 8,
+    RELU,
+    LEAKY_RELU,
+    SELU
+}; /* indices in NONLINEARITIES; the gain of the others is 1 */
 
+/* torch.nn.init.calculate_gain */
 static double nonlinearity_gain(enum nonlinearity nonlinearity, double negative_slope)
 {
     switch (nonlinearity) {
@@ -81,7 +86,7 @@ static bool resolve_kaiming_normal(const double *values, struct sower_plan *plan
     return sower_plan_normal(plan, 0, kaiming_std(values, plan), problem);
 }
 
-#define GAIN SOWER_REAL("gain", 1, 0, "a factor of every element")
+#define GAIN SOWER_REAL("gain", 1, 0, "a factor for every element")
 #define KAIMING_PARAMETERS                                                                                   \
     SOWER_REAL("a", 0, -INFINITY, "the negative slope of leaky_relu"),                                       \
         {.name = "mode",                                                                                     \
@@ -89,7 +94,7 @@ static bool resolve_kaiming_normal(const double *values, struct sower_plan *plan
          .default_value = FAN_IN,                                                                            \
          .maximum = FAN_OUT,                                                                                 \
          .choices = MODES,                                                                                   \
-         .meaning = "which fan is n"},                                                                       \
+         .meaning = "the fan used as n"},                                                                    \
     {                                                                                                        \
         .name = "nonlinearity", .kind = SOWER_PARAMETER_CHOICE, .default_value = LEAKY_RELU,                 \
         .maximum = SELU, .choices = NONLINEARITIES,                                                          \
@@ -99,7 +104,7 @@ static bool resolve_kaiming_normal(const double *values, struct sower_plan *plan
 const struct sower_entry sower_entries_pytorch[] = {
     {
         .name = "xavier_uniform",
-        .summary = "Glorot's uniform range times a gain, as PyTorch has it.",
+        .summary = "Glorot's uniform range times a gain, as in PyTorch.",
         .formula = "limit = gain sqrt(6/(fan_in + fan_out))",
         .source = "Glorot & Bengio, 2010; torch.nn.init.xavier_uniform_",
         .example = "xavier_uniform(gain=1.4142135623730951)",
@@ -110,7 +115,7 @@ const struct sower_entry sower_entries_pytorch[] = {
     },
     {
         .name = "xavier_normal",
-        .summary = "Glorot's normal, not truncated, as PyTorch has it.",
+        .summary = "Glorot's normal values times a gain, not truncated, as in PyTorch.",
         .formula = "std = gain sqrt(2/(fan_in + fan_out))",
         .source = "Glorot & Bengio, 2010; torch.nn.init.xavier_normal_",
         .example = "xavier_normal",
@@ -121,7 +126,7 @@ const struct sower_entry sower_entries_pytorch[] = {
     },
     {
         .name = "kaiming_uniform",
-        .summary = "He's uniform range for the activation that follows, as PyTorch has it.",
+        .summary = "He's uniform range for the activation that follows, as in PyTorch.",
         .formula = "limit = sqrt(3) g/sqrt(n); g = 1 (linear, conv, sigmoid), 5/3 (tanh), sqrt(2) (relu), "
                    "sqrt(2/(1 + a^2)) (leaky_relu), 3/4 (selu)",
         .source = "He et al., 2015; torch.nn.init.kaiming_uniform_",
@@ -133,7 +138,7 @@ const struct sower_entry sower_entries_pytorch[] = {
     },
     {
         .name = "kaiming_normal",
-        .summary = "He's normal for the activation that follows, not truncated, as PyTorch has it.",
+        .summary = "He's normal values for the activation that follows, not truncated, as in PyTorch.",
         .formula = "std = g/sqrt(n); g = 1 (linear, conv, sigmoid), 5/3 (tanh), sqrt(2) (relu), "
                    "sqrt(2/(1 + a^2)) (leaky_relu), 3/4 (selu)",
         .source = "He et al., 2015; torch.nn.init.kaiming_normal_",

@@ -265,7 +265,7 @@ static bool resolve_sparse(const double *values, struct sower_plan *plan, struct
 {
     if (plan->shape.sizes[0] > ROWS_MAX && plan->shape.sizes[1] > 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
-                                 "sparse takes at most %d rows, this tensor has %llu.", ROWS_MAX,
+                                 "sparse takes at most %d rows; this tensor has %llu.", ROWS_MAX,
                                  (unsigned long long)plan->shape.sizes[0]);
     }
     struct sower_shape keys = {.rank = 2,
@@ -282,8 +282,8 @@ static bool resolve_sparse(const double *values, struct sower_plan *plan, struct
 const struct sower_entry sower_entries_sparse[] = {
     {
         .name = "sparse",
-        .summary = "Normal values with the same number of zeros in every column, at random places.",
-        .formula = "ceil(sparsity rows) zeros in each column, the others x ~ N(0, std^2)",
+        .summary = "Normal values with the same number of zeros in every column, at random positions.",
+        .formula = "ceil(sparsity rows) zeros in each column; the other elements x ~ N(0, std^2)",
         .source = "Martens, 2010; torch.nn.init.sparse_",
         .example = "sparse(sparsity=0.9)",
         .rank_minimum = 2,
@@ -292,8 +292,8 @@ const struct sower_entry sower_entries_sparse[] = {
                         .kind = SOWER_PARAMETER_REAL,
                         .required = true,
                         .maximum = 1,
-                        .meaning = "the share of zeros in a column"},
-                       SOWER_REAL("std", 0.01, 0, "the standard deviation of the others")},
+                        .meaning = "the fraction of zeros in each column"},
+                       SOWER_REAL("std", 0.01, 0, "the standard deviation of the other elements")},
         .resolve = resolve_sparse,
     },
     {.name = NULL},

@@ -128,7 +128,7 @@ static bool resolve_dirac(const double *values, struct sower_plan *plan, struct 
     uint64_t groups = (uint64_t)values[0];
     if (channels.out % groups != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "dirac: groups is %llu, it must divide the number of output channels, %llu.",
+                                 "dirac: groups is %llu; it must divide the number of output channels, %llu.",
                                  (unsigned long long)groups, (unsigned long long)channels.out);
     }
     plan->structure = &DIRAC;
@@ -141,8 +141,8 @@ static bool resolve_dirac(const double *values, struct sower_plan *plan, struct 
     return true;
 }
 
-/* How much a point at `place` of a kernel of `size` steps contributes: a triangle around the kernel's middle.
- */
+/* How much a point at `place` of a kernel of `size` steps contributes: a triangle around the kernel's
+ * middle. */
 static double triangle(uint64_t place, uint64_t size)
 {
     double reach = (double)((size + 1) / 2);
@@ -203,7 +203,7 @@ static bool resolve_lstm_bias(const double *values, struct sower_plan *plan, str
     if (plan->shape.sizes[0] % 4 != 0) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "shape",
-            "lstm_bias takes one dimension of 4 h elements, a quarter for each gate; this one has %llu.",
+            "lstm_bias needs a size that is a multiple of 4, a quarter for each gate; this size is %llu.",
             (unsigned long long)plan->shape.sizes[0]);
     }
     if (!sower_plan_constant(plan, values[0], problem)) {
@@ -221,7 +221,8 @@ const struct sower_entry sower_entries_structured[] = {
     {
         .name = "identity",
         .aliases = {"eye"},
-        .summary = "The identity matrix times a gain; rectangular ones have ones on their main diagonal.",
+        .summary =
+            "The identity matrix times a gain; a rectangular matrix has the gain on its main diagonal.",
         .formula = "x[i, j] = gain if i = j, else 0",
         .source = "Le et al., 2015 (IRNN); Keras' Identity, torch.nn.init.eye_",
         .example = "identity(gain=1)",
@@ -232,7 +233,8 @@ const struct sower_entry sower_entries_structured[] = {
     },
     {
         .name = "dirac",
-        .summary = "A convolution that passes its input on: one at the spatial centre of equal channels.",
+        .summary =
+            "A convolution that copies its input: 1 at the spatial centre from each channel to itself.",
         .formula = "x[o, i, centre] = 1 if i = o mod (out/groups), else 0; centre = size/2, rounded down",
         .source = "Zagoruyko & Komodakis, 2017; torch.nn.init.dirac_",
         .example = "dirac(groups=2)",
@@ -243,16 +245,15 @@ const struct sower_entry sower_entries_structured[] = {
                         .default_value = 1,
                         .minimum = 1,
                         .maximum = 9007199254740992,
-                        .meaning = "the groups of the convolution, each with an identity of its own"}},
+                        .meaning = "the number of groups of the convolution; each copies its own input"}},
         .resolve = resolve_dirac,
     },
     {
         .name = "bilinear",
         .summary = "Interpolation kernels for upsampling with transposed convolutions.",
-        .formula = "per spatial axis of size k: 1 - |p - c|/f, f = floor((k + 1)/2), c = f - 1 (k odd) or f "
-                   "- 1/2 (k even), "
-                   "multiplied; where the in and the out channel are the same, or one of the two has a "
-                   "single channel",
+        .formula = "the product over the spatial axes of 1 - |p - c|/f, where k is the size of the axis, f = "
+                   "floor((k + 1)/2), and c = f - 1 (k odd) or f - 1/2 (k even); 0 unless the in and the out "
+                   "channel are the same or there is only one in or one out channel",
         .source = "Long, Shelhamer & Darrell, 2015",
         .example = "bilinear",
         .rank_minimum = 3,

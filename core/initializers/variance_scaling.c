@@ -2,8 +2,8 @@
 
 #include "core/initializers/families.h"
 
-/* The standard deviation of a standard normal cut off at ±2: Keras and JAX divide by it, so that the values
- * keep the variance that was asked for. */
+/* The standard deviation of a standard normal that is truncated at ±2. Keras and JAX divide by it, so
+ * that the truncated values have the requested variance. */
 static const double TRUNCATED_STD = 0.87962566103423978;
 
 enum mode { FAN_IN, FAN_OUT, FAN_AVERAGE };
@@ -83,10 +83,9 @@ static bool resolve_lecun_normal(const double *values, struct sower_plan *plan, 
 const struct sower_entry sower_entries_variance_scaling[] = {
     {
         .name = "variance_scaling",
-        .summary = "Values whose variance is scale/n, n the fan that mode names (at least 1).",
-        .formula =
-            "truncated_normal: std = sqrt(scale/n)/0.87962566103423978, cut at 2 std; untruncated_normal: "
-            "std = sqrt(scale/n); uniform: limit = sqrt(3 scale/n)",
+        .summary = "Values with variance scale/n, where n is the fan that mode selects (at least 1).",
+        .formula = "truncated_normal: std = sqrt(scale/n)/0.87962566103423978, truncated at 2 std; "
+                   "untruncated_normal: std = sqrt(scale/n); uniform: limit = sqrt(3 scale/n)",
         .source = "Keras' VarianceScaling, jax.nn.initializers.variance_scaling",
         .example = "variance_scaling(scale=2,mode=fan_out,distribution=uniform)",
         .rank_maximum = SOWER_RANK_MAX,
@@ -102,7 +101,7 @@ const struct sower_entry sower_entries_variance_scaling[] = {
                         .default_value = FAN_IN,
                         .maximum = FAN_AVERAGE,
                         .choices = MODES,
-                        .meaning = "which fan is n"},
+                        .meaning = "the fan used as n"},
                        {.name = "distribution",
                         .kind = SOWER_PARAMETER_CHOICE,
                         .default_value = TRUNCATED_NORMAL,
@@ -124,7 +123,7 @@ const struct sower_entry sower_entries_variance_scaling[] = {
     {
         .name = "glorot_normal",
         .summary = "variance_scaling(scale=1,mode=fan_avg,distribution=truncated_normal).",
-        .formula = "std = sqrt(2/(fan_in + fan_out))/0.87962566103423978, cut at 2 std",
+        .formula = "std = sqrt(2/(fan_in + fan_out))/0.87962566103423978, truncated at 2 std",
         .source = "Glorot & Bengio, 2010; Keras and JAX",
         .example = "glorot_normal",
         .rank_maximum = SOWER_RANK_MAX,
@@ -142,7 +141,7 @@ const struct sower_entry sower_entries_variance_scaling[] = {
     {
         .name = "he_normal",
         .summary = "variance_scaling(scale=2,mode=fan_in,distribution=truncated_normal).",
-        .formula = "std = sqrt(2/fan_in)/0.87962566103423978, cut at 2 std",
+        .formula = "std = sqrt(2/fan_in)/0.87962566103423978, truncated at 2 std",
         .source = "He et al., 2015; Keras and JAX",
         .example = "he_normal",
         .rank_maximum = SOWER_RANK_MAX,
@@ -160,7 +159,7 @@ const struct sower_entry sower_entries_variance_scaling[] = {
     {
         .name = "lecun_normal",
         .summary = "variance_scaling(scale=1,mode=fan_in,distribution=truncated_normal).",
-        .formula = "std = sqrt(1/fan_in)/0.87962566103423978, cut at 2 std",
+        .formula = "std = sqrt(1/fan_in)/0.87962566103423978, truncated at 2 std",
         .source = "LeCun et al., 1998; Klambauer et al., 2017 (SELU); Keras and JAX",
         .example = "lecun_normal",
         .rank_maximum = SOWER_RANK_MAX,

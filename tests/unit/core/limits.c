@@ -175,14 +175,15 @@ static void the_sentence_names_what_comes_out_and_what_would_fit(void **state)
         enum sower_dtype dtype;
         const char *part;
     } cases[] = {
-        {"constant(#)", 65520, SOWER_F16, "is 65520, and the largest number of f16 is 65504"},
+        {"constant(#)", 65520, SOWER_F16, "of magnitude 65520, but the largest number of f16 is 65504"},
         {"normal(#,0)", 3.4554549934717372e+16, SOWER_F16,
-         "is 3.45545499e+16, and the largest number of f16"},
-        {"trunc_normal(0,#,-1e38,1e38)", 1e39, SOWER_F32, "is 1e+39, and the largest number of f32"},
+         "of magnitude 3.45545499e+16, but the largest number of f16"},
+        {"trunc_normal(0,#,-1e38,1e38)", 1e39, SOWER_F32,
+         "of magnitude 1e+39, but the largest number of f32"},
         {"constant(-#)", 1e39, SOWER_F8_E4M3,
-         "is 1e+39, and the largest number of f32, from which f8 is rounded"},
-        {"normal(0,#)", 1e308, SOWER_F64, "is too large for a double, and the largest number of f64"},
-        {"uniform(-#,#)", 1e308, SOWER_F16, "wider than a double can say"},
+         "of magnitude 1e+39, but the largest number of f32, from which f8 is rounded"},
+        {"normal(0,#)", 1e308, SOWER_F64, "too large for a double, but the largest number of f64"},
+        {"uniform(-#,#)", 1e308, SOWER_F16, "its width must fit in a double"},
         {"uniform(#,0)", 1, SOWER_F32, "low must not be above high"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
