@@ -1,12 +1,12 @@
-/* All 2^32 words, through every kernel that this CPU can run.
+/* Checks all 2^32 words with every kernel that this CPU can run. Takes some minutes.
  *
- * For the normal law and two truncated ones: whether all kernels agree, whether the law is odd and rises, how
- * far it is from the true quantile, and mean, variance and Kolmogorov's distance of the distribution that it
- * makes, exactly, since every word is counted. Prints a table; fails when the contract does not hold. Takes
- * some minutes.
+ * For the normal law and two truncated laws it checks that all kernels agree, that the law is odd (for
+ * symmetric bounds) and does not fall, and how far it is from the true quantile. It computes the mean, the
+ * variance and the Kolmogorov distance of the resulting distribution; these are exact, because every word
+ * counts. It prints a table and fails when the contract does not hold.
  *
- * The reference is the f64 law, at the same probability. It is right to some 2e-16, and checked here on one
- * word in 2^16 against the error function of long double. */
+ * The reference is the f64 law at the same probability. Its error is about 2e-16; this program checks it
+ * against the error function of long double on one word in 2^16. */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,19 +20,20 @@
 #include "core/kernels/kernels.h"
 #include "core/scalar.h"
 
-enum { CHUNK = 4096, CHUNKS = 256, MOST_THREADS = 64 }; /* words of a chunk, chunks of a block */
+enum { CHUNK = 4096, CHUNKS = 256, THREADS_MAX = 64 }; /* words in a chunk, chunks in a block */
 
 #define BLOCK ((uint64_t)CHUNK * CHUNKS)
 #define BLOCKS ((UINT64_C(1) << 32) / BLOCK)
 
-/* What a block of words amounts to; blocks are merged in order, so the sums do not depend on threads. */
+/* The findings on one block of words. Blocks are merged in order, so the sums do not depend on the
+ * threads. */
 struct findings {
     uint64_t differing, not_odd, falls;
-    double worst_fall;   /* in units of the last place */
+    double worst_fall;   /* in units in the last place (ulp) */
     double worst_error;  /* |x − reference| / max(1, |reference|) */
-    double worst_ulp;    /* |x − reference| in units of the last place, where |reference| > 0.5 */
+    double worst_ulp;    /* |x − reference| in ulp, where |reference| > 0.5 */
     double distance;     /* the greatest |F(x) − p| */
-    double worst_oracle; /* of the reference itself against the error function, relative */
+    double worst_oracle; /* the relative error of the reference itself, against the error function */
     long double sum, sum_of_squares;
 };
 
@@ -57,7 +58,7 @@ static double ulp(double x)
     return ldexp(1, exponent - 24);
 }
 
-/* The 64-bit word at the same place in the distribution as the middle of a 32-bit word. */
+/* The 64-bit word at the same probability as the middle of a 32-bit word. */
 static uint64_t reference_word(const struct sower_law *law, uint32_t word)
 {
     uint64_t middle = (uint64_t)word << 32 | UINT32_C(0x80000000);
@@ -68,7 +69,8 @@ static uint64_t reference_word(const struct sower_law *law, uint32_t word)
     return law->first64 + (uint64_t)(product >> 64);
 }
 
-/* One step of Newton's method from z towards the root of Φ(z) = (word + 1/2) / 2^64, relative to z. */
+/* The length, relative to z, of one step of Newton's method from z towards the root of Φ(z) = (word +
+ * 1/2) / 2^64. */
 static double oracle_error(uint64_t word, double z)
 {
     uint64_t r = word >> 63 ? ~word : word;
@@ -81,7 +83,7 @@ static double oracle_error(uint64_t word, double z)
 static void judge(struct findings *found, const struct job *job, uint32_t word, float value, float before)
 {
     uint64_t wide = reference_word(&job->law, word);
-    double reference = sower_inline_normal_f64(wide); /* compiled for this CPU, and so much faster */
+    double reference = sower_inline_normal_f64(wide); /* inline code for this CPU, which is much faster */
     double x = (double)value;
     double error = fabs(x - reference);
     double mass = job->law.kind == SOWER_LAW_NORMAL ? 1 : (double)job->law.span64 * 0x1p-64;
@@ -104,7 +106,8 @@ static void judge(struct findings *found, const struct job *job, uint32_t word, 
     }
 }
 
-static bool takes_part(const struct sower_kernel *kernel, const struct job *job, uint32_t first)
+/* The portable kernel is slow: for truncated laws it checks only one chunk in 16. */
+static bool is_checked(const struct sower_kernel *kernel, const struct job *job, uint32_t first)
 {
     bool sampled = kernel == &sower_kernel_portable && job->law.kind != SOWER_LAW_NORMAL;
     return kernel->supported() && (!sampled || first / CHUNK % 16 == 0);
@@ -115,7 +118,7 @@ static void compare_kernels(struct findings *found, const struct job *job, const
 {
     for (const struct sower_kernel *const *kernel = sower_kernels; *kernel; kernel++) {
         float others[CHUNK];
-        if (!takes_part(*kernel, job, words[0])) {
+        if (!is_checked(*kernel, job, words[0])) {
             continue;
         }
         (*kernel)->map(&job->law, words, CHUNK, others);
@@ -182,7 +185,7 @@ static struct findings merge(const struct findings *blocks)
     return all;
 }
 
-/* Mean and variance of the normal distribution between two bounds. */
+/* The mean and variance of the standard normal distribution between two bounds. */
 static void moments(const struct job *job, double *mean, double *variance)
 {
     double a = job->lower, b = job->upper;
@@ -201,7 +204,7 @@ static bool report(const struct job *job, const struct findings *found)
     printf("%s\n", job->name);
     printf("  words on which a kernel differs     %llu\n", (unsigned long long)found->differing);
     printf("  words that are not odd              %llu%s\n", (unsigned long long)found->not_odd,
-           job->odd ? "" : " (nor should they be)");
+           job->odd ? "" : " (expected: the bounds are not symmetric)");
     printf("  falls from one word to the next     %llu, the deepest %.0f ulp\n",
            (unsigned long long)found->falls, found->worst_fall);
     printf("  worst |x - true| / max(1, |true|)   %.3g\n", found->worst_error);
@@ -218,14 +221,14 @@ static bool report(const struct job *job, const struct findings *found)
 
 static bool run(struct job *job)
 {
-    pthread_t threads[MOST_THREADS];
+    pthread_t threads[THREADS_MAX];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int started = 0;
     job->blocks = calloc(BLOCKS, sizeof *job->blocks);
     if (!job->blocks) {
         return false;
     }
-    while (started < processors && started < MOST_THREADS &&
+    while (started < processors && started < THREADS_MAX &&
            pthread_create(&threads[started], NULL, work, job) == 0) {
         started++;
     }

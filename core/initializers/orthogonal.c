@@ -1,8 +1,9 @@
-/* Orthogonal weights: a tensor seen as a matrix, and a matrix at the centre of a convolution.
+/* Orthogonal weights: `orthogonal` uses the whole tensor as a matrix; `delta_orthogonal` has a matrix at the
+ * centre of a convolution.
  *
- * Matrices come from ../orthogonal.h; here is only how a tensor's elements lie in one. Runs are rectangles of
- * the matrix where they can be (whole rows, or a column range of several), since rows made together cost less
- * than one by one. */
+ * core/orthogonal.h computes the matrices; this file maps the elements of a tensor to a matrix. Where
+ * possible it reads runs as rectangles of the matrix (whole rows, or a column range of several rows),
+ * because rows that are computed together cost less than single rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ struct matrix {
     uint64_t rows, columns;
 };
 
-/* oi flattens all axes but the first, io all but the last. */
+/* The layout oi flattens all axes but the first, io all axes but the last. */
 static struct matrix flattened(const struct sower_plan *plan)
 {
     const struct sower_shape *shape = &plan->shape;
@@ -28,7 +29,7 @@ static struct matrix flattened(const struct sower_plan *plan)
     return (struct matrix){shape->sizes[0], sower_shape_count(&rest)};
 }
 
-/* Products that one core adds up in a second, for the inner products of all reflectors: m² n / 2 of them. */
+/* Products that one core sums in a second. The inner products of all reflectors are m² n / 2 products. */
 static const double PRODUCTS_SINGLE = 0x1p35, PRODUCTS_DOUBLE = 0x1p34;
 
 static struct sower_cost matrix_cost(struct matrix matrix, enum sower_dtype dtype)
@@ -51,11 +52,11 @@ static void release(void *factors)
     sower_orthogonal_free(factors);
 }
 
-/* Scratch space: this many doubles, in as many whole rows as fit; 64 rows of 8192, which are made at full
- * speed. */
+/* Doubles of scratch memory; rows are read as many at a time as fit. 64 rows of 8192 columns fit, which
+ * is enough for full speed. */
 enum { SCRATCH = 1 << 19 };
 
-/* A rectangle of the matrix, row-major, to elements of the source's dtype. */
+/* Writes a rectangle of the matrix, row-major, as elements of the source's dtype. */
 static bool read_rectangle(const struct sower_source *source, struct matrix at, struct matrix size,
                            uint8_t *elements)
 {
@@ -79,7 +80,7 @@ static bool read_rectangle(const struct sower_source *source, struct matrix at, 
     return good;
 }
 
-/* One run of neighbouring elements: the end of a row, whole rows, the beginning of a row. */
+/* Writes one run of neighbouring elements: the end of a row, whole rows, and the start of a row. */
 static bool read_span(const struct sower_source *source, uint64_t columns, uint64_t first, uint64_t length,
                       uint8_t *elements)
 {
@@ -139,8 +140,9 @@ static const struct sower_structure ORTHOGONAL = {
     .read = read_orthogonal,
 };
 
-/* What is known of one element of a Haar matrix: symmetric around 0, with variance gain² over the longer
- * side, never above gain but for rounding, for which 2⁻¹⁰ leaves more room than it takes. */
+/* Sets what the plan expects of one element of a Haar matrix. It is symmetric around 0, its variance is
+ * gain² over the longer side, and its magnitude is at most gain. Rounding can exceed gain, by less
+ * than a factor of 1 + 2⁻¹⁰. */
 static bool expect_haar(struct sower_plan *plan, double gain, struct matrix matrix,
                         struct sower_problem *problem)
 {
@@ -175,7 +177,7 @@ static struct matrix central(const struct sower_plan *plan)
 
 static struct sower_cost delta_orthogonal_cost(const struct sower_plan *plan)
 {
-    if (sower_shape_count(&plan->shape) == 0) { /* a spatial axis may be empty when the matrix is not */
+    if (sower_shape_count(&plan->shape) == 0) { /* a spatial axis can be empty when the matrix is not */
         return (struct sower_cost){0};
     }
     return matrix_cost(central(plan), plan->dtype);
@@ -188,8 +190,8 @@ static void *delta_orthogonal_prepare(const struct sower_plan *plan, const struc
     return sower_orthogonal_prepare(seed, matrix.rows, matrix.columns, plan->dtype, parallel);
 }
 
-/* Where the matrix lies in the tensor: element n of it (row-major) is element first + n · stride, one behind
- * the other. */
+/* The place of the matrix in the tensor: element n of the matrix (row-major) is the tensor's element
+ * first + n · stride. */
 struct delta {
     uint64_t first, stride;
 };
@@ -208,7 +210,7 @@ static struct delta delta_of(const struct sower_plan *plan)
     return io ? (struct delta){centre * matrix.rows * matrix.columns, 1} : (struct delta){centre, points};
 }
 
-/* The elements of one run that belong to the matrix; the others are zero already. */
+/* Writes the elements of one run that belong to the matrix; the others are already zero. */
 static bool read_delta_run(const struct sower_source *source, uint64_t first, uint64_t length,
                            uint8_t *elements)
 {

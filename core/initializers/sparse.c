@@ -1,10 +1,11 @@
-/* Sparse: in every column a fixed number of zeros at random places.
+/* Sparse: a fixed number of zeros in every column, at random positions.
  *
- * Each element (i, j) has a 64-bit key, from a stream of its own (seed: H(key: the tensor's seed, message:
- * empty, personal: "sower.sparse")): the word at index i · W + j, W the number of columns rounded up to a
- * multiple of 8. Ordered by (key, i), the first ⌈sparsity · rows⌉ elements of a column are zero. So the
- * places of a column are a uniformly random subset, of exact size, and independent of the values. Which pair
- * is the last of them in each column is found once, and kept. */
+ * Each element (i, j) has a 64-bit key from a second stream (seed: H(key: the tensor's seed, message:
+ * empty, personal: "sower.sparse")). The key is the word at index i · W + j, where W is the number of
+ * columns rounded up to a multiple of 8. In each column, ordered by (key, i), the first ⌈sparsity ·
+ * rows⌉ elements are zero. So the zeros of a column are a uniformly random subset of exact size,
+ * independent of the values. Preparing finds the last of these pairs in each column and keeps it as the
+ * column's threshold. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,16 +18,16 @@
 
 enum { KEYS_PER_BLOCK = SOWER_STREAM_BLOCK_SIZE / 8 };
 
-/* Columns whose thresholds are found side by side; the stream is fastest some blocks at a time. */
+/* Columns whose thresholds are found together, because the stream is fastest several blocks at a time. */
 enum { PANEL_BLOCKS = 8, PANEL = PANEL_BLOCKS * KEYS_PER_BLOCK };
 
-/* Some 16 MiB are held at this many rows, by each thread that prepares. */
+/* With this many rows, each thread that prepares uses about 16 MiB. */
 enum { ROWS_MAX = 1 << 22 };
 
-/* Keys that one core goes through twice in a second. */
+/* Keys that one core can make and process twice in one second. */
 static const double KEYS_PER_SECOND = 1e8;
 
-/* An element is zero when its key is below `key`, or equal to it in a row below `row`. */
+/* An element is zero when its key is less than `key`, or equal to `key` with a row less than `row`. */
 struct threshold {
     uint64_t key, row;
 };
@@ -55,24 +56,27 @@ static uint64_t key_at(const uint8_t *bytes)
     return key;
 }
 
-/* The whole of a preparation. */
+/* The state of a preparation, which its tasks share. */
 struct preparation {
     const struct sower_plan *plan;
     struct factors *factors;
     _Atomic bool failed; /* memory ran out */
 };
 
-/* A panel's first byte of keys is counted, then the pairs that share the wanted one are gathered and sorted:
- * the wanted pair is among them. The keys themselves are made twice rather than kept. */
+/* Finds the pair (key, row) with a given rank in each column of a panel. The first pass counts the
+ * highest bytes of the keys; the counts give the highest byte of the pair. The second pass gathers the
+ * pairs with this byte, which are then sorted. The keys are made twice, because keeping them would take
+ * too much memory. */
 struct panel {
-    uint64_t block;       /* the first */
-    size_t blocks, count; /* of columns */
+    uint64_t block; /* the first block of each row of keys */
+    size_t blocks;
+    size_t count; /* of columns */
     uint32_t counts[PANEL][256];
     struct {
-        uint64_t byte;           /* the first one of the wanted key */
-        size_t rank;             /* of the wanted pair, from 0, among those with that byte */
-        struct threshold *pairs; /* of them, in `gathered` */
-        size_t gathered;         /* so far */
+        uint64_t byte;           /* the highest byte of the pair's key */
+        size_t rank;             /* of the pair among those with that byte, from 0 */
+        struct threshold *pairs; /* the pairs with that byte */
+        size_t gathered;         /* how many there are so far */
     } columns[PANEL];
 };
 
@@ -84,7 +88,7 @@ static struct sower_cost sparse_cost(const struct sower_plan *plan)
     }
     struct sower_cost cost = {.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
     if (zeros_per_column(plan) > 0) {
-        /* Of the pairs of a panel one in 256, give or take a few. */
+        /* About one in 256 of a panel's pairs is gathered. */
         cost.scratch_per_thread = sizeof(struct panel) + PANEL * (rows / 256 + 16) * sizeof(struct threshold);
         cost.seconds = (double)(rows * blocks_per_row(plan) * KEYS_PER_BLOCK) / KEYS_PER_SECOND;
     }
@@ -109,7 +113,7 @@ static void count_keys(const struct preparation *preparation, struct panel *pane
     }
 }
 
-/* Finds the wanted byte and rank of each column; returns how many pairs there are to gather. */
+/* Finds the byte and the rank for each column. Returns the number of pairs to gather. */
 static size_t choose_bytes(struct panel *panel, uint64_t rank)
 {
     size_t total = 0;
@@ -161,7 +165,7 @@ static void store_thresholds(struct factors *factors, struct panel *panel)
     }
 }
 
-/* A task: the thresholds of the columns of one panel. */
+/* A task: finds the thresholds of the columns of one panel. */
 static void select_panel(void *work, size_t index)
 {
     struct preparation *preparation = work;
@@ -193,7 +197,7 @@ out:
 static void *sparse_prepare(const struct sower_plan *plan, const struct sower_seed *seed,
                             const struct sower_parallel *parallel)
 {
-    /* With no zeros in a column every threshold is 0, 0. */
+    /* If a column has no zeros, its threshold is (0, 0). */
     struct factors *factors = calloc(1, (size_t)sparse_cost(plan).memory);
     if (factors == NULL) {
         return NULL;
@@ -211,8 +215,8 @@ static void *sparse_prepare(const struct sower_plan *plan, const struct sower_se
     return factors;
 }
 
-/* Puts the zeros of columns column … column + count − 1 of a row into `elements`, which hold the values
- * already. */
+/* Writes the zeros of columns column … column + count − 1 of a row to `elements`, which already have the
+ * values. */
 static void put_zeros(const struct sower_source *source, uint64_t row, uint64_t column, uint64_t count,
                       uint8_t *elements)
 {

@@ -1,4 +1,4 @@
-/* Structures without chance: nearly every element is zero, the others follow from their place. */
+/* Deterministic structures: each element depends only on its position, and most elements are zero. */
 #include <math.h>
 #include <string.h>
 
@@ -23,8 +23,8 @@ static bool read_elements(const struct sower_source *source, const struct sower_
     const struct sower_plan *plan = &source->plan;
     size_t size = sower_dtype_size(plan->dtype);
     uint8_t *at = elements;
-    memset(elements, 0,
-           (size_t)(runs->length * runs->count) * size); /* zero is all bits zero in every dtype */
+    /* In every dtype all bits of 0 are zero. */
+    memset(elements, 0, (size_t)(runs->length * runs->count) * size);
     for (uint64_t run = 0; run < runs->count; run++) {
         uint64_t first = runs->first + run * runs->stride;
         for (uint64_t index = first; index < first + runs->length; index++, at += size) {
@@ -37,7 +37,7 @@ static bool read_elements(const struct sower_source *source, const struct sower_
     return true;
 }
 
-/* A convolution's weight, its axes named whatever the layout. */
+/* The axes of a convolution's weight, for both layouts. */
 struct channels {
     uint64_t out, in;               /* sizes */
     uint64_t out_stride, in_stride; /* elements from one channel to the next */
@@ -141,8 +141,8 @@ static bool resolve_dirac(const double *values, struct sower_plan *plan, struct 
     return true;
 }
 
-/* How much a point at `place` of a kernel of `size` steps contributes: a triangle around the kernel's
- * middle. */
+/* The weight of position `place` in an interpolation kernel of `size` positions: a triangle whose peak
+ * is in the middle. */
 static double triangle(uint64_t place, uint64_t size)
 {
     double reach = (double)((size + 1) / 2);
@@ -214,7 +214,8 @@ static bool resolve_lstm_bias(const double *values, struct sower_plan *plan, str
     return true;
 }
 
-/* Input, forget, cell, output: the forget gate is second in Keras (ifco) and in PyTorch (ifgo) alike. */
+/* Input, forget, cell, output. The forget gate is the second one in both Keras (ifco) and PyTorch
+ * (ifgo), so the choice does not change the values. */
 static const char *const GATES[] = {"ifgo", "ifco", NULL};
 
 const struct sower_entry sower_entries_structured[] = {
