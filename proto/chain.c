@@ -4,8 +4,10 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
 #include "proto/number.h"
 #include "proto/record.h"
+#include "proto/time.h"
 
 /* The canonical form of the longest record, and some more. */
 enum { FORM_SIZE = 8192 };
@@ -44,7 +46,7 @@ static void put_number(struct form *form, const char *key, uint64_t number)
 static void put_hex(struct form *form, const char *key, const uint8_t bytes[32])
 {
     char hex[SOWER_HEX_SIZE];
-    sower_hex(bytes, hex);
+    sower_hex_print(bytes, hex);
     put_text(form, key, hex);
 }
 
@@ -88,7 +90,7 @@ void sower_chain_link(const struct sower_record *record, const uint8_t previous[
     struct form form;
     form.length = 0; /* the text is not cleared: that would cost as much as the hash */
     char time[SOWER_TIME_SIZE];
-    sower_record_time(record->time, time);
+    sower_time_print(record->time, time);
     put_text(&form, "sower ledger line", "");
     put_hex(&form, "previous=", previous);
     put_hex(&form, "writer=", record->place.writer);

@@ -4,9 +4,11 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/members.h"
 #include "proto/record.h"
+#include "proto/time.h"
 
 _Static_assert((int)SOWER_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "of Ed25519");
 _Static_assert((int)SOWER_WRITER_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "of Ed25519");
@@ -16,7 +18,7 @@ enum { SIGNATURE_HEX_SIZE = 2 * SOWER_SIGNATURE_SIZE + 1 };
 static void put_hex(struct sower_buffer *text, const uint8_t bytes[32])
 {
     char hex[SOWER_HEX_SIZE];
-    sower_hex(bytes, hex);
+    sower_hex_print(bytes, hex);
     sower_buffer_text(text, hex);
 }
 
@@ -29,7 +31,7 @@ static void put_number(struct sower_buffer *text, const char *before, uint64_t n
 void sower_head_text(const struct sower_head *head, struct sower_buffer *text)
 {
     char time[SOWER_TIME_SIZE];
-    sower_record_time(head->time, time);
+    sower_time_print(head->time, time);
     put_number(text, "sower ledger head\nledger=", head->ledger);
     sower_buffer_text(text, "\ntime=");
     sower_buffer_text(text, time);
@@ -49,8 +51,8 @@ void sower_head_text(const struct sower_head *head, struct sower_buffer *text)
 static json_t *chain_json(const struct sower_link *chain)
 {
     char writer[SOWER_HEX_SIZE], link[SOWER_HEX_SIZE];
-    sower_hex(chain->writer, writer);
-    sower_hex(chain->link, link);
+    sower_hex_print(chain->writer, writer);
+    sower_hex_print(chain->link, link);
     return json_pack("{s:s, s:I, s:s}", "writer", writer, "sequence", (json_int_t)chain->sequence, "link",
                      link);
 }
@@ -62,8 +64,8 @@ json_t *sower_head_json(const struct sower_head *head)
     for (size_t i = 0; i < head->count; i++) {
         sower_json_append(&chains, chain_json(&head->chains[i]));
     }
-    sower_record_time(head->time, time);
-    sower_hex(head->writer, writer);
+    sower_time_print(head->time, time);
+    sower_hex_print(head->writer, writer);
     sodium_bin2hex(signature, sizeof signature, head->signature, sizeof head->signature);
     return json_pack("{s:I, s:s, s:s, s:o, s:s}", "ledger", (json_int_t)head->ledger, "time", time, "writer",
                      writer, "chains", chains, "signature", signature);

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/hex.h"
 #include "proto/record_scan.h"
 #include "proto/text.h"
+#include "proto/time.h"
 
 bool sower_member_refuse(const struct sower_member *member, const json_t *value, const char *meaning,
                          struct sower_problem *problem)
@@ -32,13 +34,8 @@ bool sower_member_hex(const struct sower_member *member, const json_t *value, vo
 {
     const char *text = json_string_value(value);
     uint8_t *bytes = place;
-    unsigned wrong = text == NULL || json_string_length(value) != 2 * member->size ? 16 : 0;
-    for (size_t i = 0; i < member->size && wrong < 16; i++) {
-        unsigned high = sower_record_scan_digit(text[2 * i]), low = sower_record_scan_digit(text[2 * i + 1]);
-        wrong = high > low ? high : low;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    if (wrong >= 16) {
+    if (text == NULL || json_string_length(value) != 2 * member->size ||
+        !sower_hex_read(text, bytes, member->size)) {
         char meaning[48];
         snprintf(meaning, sizeof meaning, "%zu lower-case hex digits", 2 * member->size);
         return sower_member_refuse(member, value, meaning, problem);
@@ -63,7 +60,7 @@ bool sower_member_time(const struct sower_member *member, const json_t *value, v
                        struct sower_problem *problem)
 {
     const char *text = json_string_value(value);
-    return (text != NULL && sower_record_scan_time(text, json_string_length(value), place)) ||
+    return (text != NULL && sower_time_read(text, json_string_length(value), place)) ||
            sower_member_refuse(member, value, "a time such as \"2026-01-31T12:00:00.000Z\"", problem);
 }
 

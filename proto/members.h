@@ -33,7 +33,7 @@ bool sower_members_read(const json_t *object, const struct sower_member *members
                         struct sower_problem *problem);
 
 /* Ways to read: a whole number from `size` to 2^63 - 1 to a uint64_t; `size` bytes as lower-case hex digits;
- * a text of 1 to `size` - 1 bytes and its NUL; a time (sower_record_time) to an int64_t of milliseconds. */
+ * a text of 1 to `size` - 1 bytes and its NUL; a time (sower_time_print) to an int64_t of milliseconds. */
 sower_member_read sower_member_number, sower_member_hex, sower_member_text, sower_member_time;
 
 /* "hex must be …": refuses a value that is not what it must be. */

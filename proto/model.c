@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "proto/glob.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/record.h"
 #include "proto/safetensors.h"
@@ -169,7 +170,7 @@ static void write_provenance(struct sower_model *model, const struct sower_model
     struct sower_buffer *header = &model->header;
     char text[SOWER_HEX_SIZE];
     sower_safetensors_draw(header, &model->draw);
-    sower_hex(model->manifest.hash, text);
+    sower_hex_print(model->manifest.hash, text);
     sower_safetensors_metadata(header, "sower.manifest", text);
     if (choice->tensors != NULL) {
         sower_safetensors_metadata(header, "sower.tensors", choice->tensors);

@@ -2,20 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "proto/hex.h"
 #include "proto/number.h"
 #include "proto/text.h"
-
-void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 32; i++) {
-        hex[2 * i] = digits[bytes[i] >> 4];
-        hex[2 * i + 1] = digits[bytes[i] & 0xf];
-    }
-    hex[64] = '\0';
-}
+#include "proto/time.h"
 
 const char *sower_record_kind_name(enum sower_record_kind kind)
 {
@@ -26,30 +17,6 @@ const char *sower_record_kind_name(enum sower_record_kind kind)
         [SOWER_RECORD_UNPIN] = "unpin",
     };
     return names[kind];
-}
-
-void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE])
-{
-    int64_t seconds = milliseconds / 1000;
-    int64_t rest = milliseconds % 1000;
-    if (rest < 0) {
-        rest += 1000;
-        seconds--;
-    }
-    time_t time = (time_t)seconds;
-    struct tm parts;
-    if (gmtime_r(&time, &parts) == NULL || parts.tm_year < -1900 || parts.tm_year > 9999 - 1900) {
-        snprintf(text, SOWER_TIME_SIZE, ".%03dZ", (int)rest); /* a year that RFC 3339 has no form for */
-        return;
-    }
-    memcpy(text, "yyyy-mm-ddThh:mm:ss.mmmZ", sizeof "yyyy-mm-ddThh:mm:ss.mmmZ");
-    sower_number_pad((uint64_t)(parts.tm_year + 1900), text, 4);
-    sower_number_pad((uint64_t)(parts.tm_mon + 1), text + 5, 2);
-    sower_number_pad((uint64_t)parts.tm_mday, text + 8, 2);
-    sower_number_pad((uint64_t)parts.tm_hour, text + 11, 2);
-    sower_number_pad((uint64_t)parts.tm_min, text + 14, 2);
-    sower_number_pad((uint64_t)parts.tm_sec, text + 17, 2);
-    sower_number_pad((uint64_t)rest, text + 20, 3);
 }
 
 /* A text that grows within a buffer that is large enough for it. */
@@ -160,7 +127,7 @@ static bool add(json_t *line, json_t *more)
 static bool add_hex(json_t *line, const char *key, const uint8_t bytes[32])
 {
     char hex[SOWER_HEX_SIZE];
-    sower_hex(bytes, hex);
+    sower_hex_print(bytes, hex);
     return json_object_set_new(line, key, json_string(hex)) == 0;
 }
 
@@ -205,7 +172,7 @@ json_t *sower_record_json(const struct sower_record *record)
 {
     char time[SOWER_TIME_SIZE];
     bool written = record->ledger != 0;
-    sower_record_time(record->time, time);
+    sower_time_print(record->time, time);
     json_t *line = json_object();
     bool whole =
         line != NULL &&

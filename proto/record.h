@@ -37,8 +37,6 @@
 enum {
     SOWER_RECORD_SHAPE_MAX = 192,
     SOWER_RECORD_LAYOUT_MAX = 160,
-    SOWER_HEX_SIZE = 65,
-    SOWER_TIME_SIZE = 32
 };
 
 enum sower_record_kind { SOWER_RECORD_DRAW = 1, SOWER_RECORD_TRIALS, SOWER_RECORD_PIN, SOWER_RECORD_UNPIN };
@@ -82,15 +80,5 @@ const char *sower_record_kind_name(enum sower_record_kind kind);
 /* The line as a JSON object; only what says the draw while `ledger` is 0. A new reference; NULL when memory
  * runs out or the record's shape is none. */
 json_t *sower_record_json(const struct sower_record *record);
-
-/* The times that a line may have, the years 1000 to 9999: those whose text has the length of all others. */
-#define SOWER_RECORD_TIME_FIRST INT64_C(-30610224000000)
-#define SOWER_RECORD_TIME_LAST INT64_C(253402300799999)
-
-/* RFC 3339 in UTC, to the millisecond: "2026-01-31T12:00:00.000Z". */
-void sower_record_time(int64_t milliseconds, char text[SOWER_TIME_SIZE]);
-
-/* 64 lower-case hex digits and a NUL. */
-void sower_hex(const uint8_t bytes[32], char hex[SOWER_HEX_SIZE]);
 
 #endif

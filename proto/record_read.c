@@ -9,6 +9,7 @@
 #include "proto/members.h"
 #include "proto/record_scan.h"
 #include "proto/text.h"
+#include "proto/time.h"
 
 static bool read_kind(const struct sower_member *member, const json_t *value, void *place,
                       struct sower_problem *problem)
@@ -212,7 +213,7 @@ bool sower_record_check(const struct sower_record *record, struct sower_problem 
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "kind", "There is no kind %d of line.",
                                  (int)record->kind);
     }
-    if (record->time < SOWER_RECORD_TIME_FIRST || record->time > SOWER_RECORD_TIME_LAST) {
+    if (record->time < SOWER_TIME_FIRST || record->time > SOWER_TIME_LAST) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "time",
                                  "time must be in the years 1000 to 9999; it is %" PRId64 " ms.",
                                  record->time);

@@ -2,17 +2,13 @@
 
 #include <string.h>
 
+#include "proto/hex.h"
+#include "proto/time.h"
+
 /* What is left of a text. */
 struct scan {
     const char *at, *end;
 };
-
-unsigned sower_record_scan_digit(char digit)
-{
-    return digit >= '0' && digit <= '9'   ? (unsigned)(digit - '0')
-           : digit >= 'a' && digit <= 'f' ? (unsigned)(digit - 'a') + 10
-                                          : 16;
-}
 
 /* Each of these goes past what it takes, or returns false. */
 static bool take(struct scan *scan, const char *text, size_t length)
@@ -39,18 +35,12 @@ static bool take_number(struct scan *scan, uint64_t *number)
 
 static bool take_hex(struct scan *scan, uint8_t bytes[32])
 {
-    unsigned wrong = 0;
-    if (scan->end - scan->at < 64) {
+    enum { DIGITS = 64 };
+    if (scan->end - scan->at < DIGITS || !sower_hex_read(scan->at, bytes, DIGITS / 2)) {
         return false;
     }
-    for (size_t i = 0; i < 32; i++) {
-        unsigned high = sower_record_scan_digit(scan->at[2 * i]);
-        unsigned low = sower_record_scan_digit(scan->at[2 * i + 1]);
-        wrong |= high | low;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    scan->at += 64;
-    return wrong < 16;
+    scan->at += DIGITS;
+    return true;
 }
 
 /* A text without its quotes: at least one byte, all of them printable ASCII that JSON does not escape. */
@@ -89,63 +79,12 @@ static bool take_shape(struct scan *scan, char *text, size_t size)
     return true;
 }
 
-static bool take_digits(const char *text, size_t count, unsigned *number)
-{
-    *number = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return false;
-        }
-        *number = *number * 10 + (unsigned)(text[i] - '0');
-    }
-    return true;
-}
-
-static unsigned count_days(unsigned year, unsigned month)
-{
-    static const unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap ? 1U : 0U);
-}
-
-/* Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that leap days end them. */
-static int64_t day_number(unsigned year, unsigned month, unsigned day)
-{
-    int64_t years = (int64_t)year - (month <= 2 ? 1 : 0);
-    int64_t months = (month + 9) % 12;
-    return years * 365 + years / 4 - years / 100 + years / 400 + (months * 153 + 2) / 5 + day - 719469;
-}
-
-bool sower_record_scan_time(const char *text, size_t length, int64_t *time)
-{
-    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
-    unsigned year, month, day, hour, minute, second, thousandth;
-    if (length != sizeof form - 1) {
-        return false;
-    }
-    for (size_t i = 0; i < length; i++) {
-        if (form[i] != 'd' && text[i] != form[i]) {
-            return false;
-        }
-    }
-    if (!take_digits(text, 4, &year) || !take_digits(text + 5, 2, &month) ||
-        !take_digits(text + 8, 2, &day) || !take_digits(text + 11, 2, &hour) ||
-        !take_digits(text + 14, 2, &minute) || !take_digits(text + 17, 2, &second) ||
-        !take_digits(text + 20, 3, &thousandth) || year < 1000 || month < 1 || month > 12 || day < 1 ||
-        day > count_days(year, month) || hour > 23 || minute > 59 || second > 59) {
-        return false;
-    }
-    *time = (((day_number(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000 + thousandth;
-    return true;
-}
-
 static bool take_time(struct scan *scan, int64_t *time)
 {
-    enum { TIME_LENGTH = 24 };
-    if (scan->end - scan->at < TIME_LENGTH || !sower_record_scan_time(scan->at, TIME_LENGTH, time)) {
+    if (scan->end - scan->at < SOWER_TIME_LENGTH || !sower_time_read(scan->at, SOWER_TIME_LENGTH, time)) {
         return false;
     }
-    scan->at += TIME_LENGTH;
+    scan->at += SOWER_TIME_LENGTH;
     return true;
 }
 

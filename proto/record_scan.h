@@ -16,10 +16,4 @@
 /* Reads a line, without its line feed. False when it is not such a line; the record is in no state then. */
 bool sower_record_scan(const char *text, size_t length, struct sower_record *record);
 
-/* A time as sower_record_time prints it, with four digits of a year; false for any other text. */
-bool sower_record_scan_time(const char *text, size_t length, int64_t *time);
-
-/* The value of a lower-case hex digit; 16 for what is none. */
-unsigned sower_record_scan_digit(char digit);
-
 #endif

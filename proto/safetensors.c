@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/hex.h"
 #include "proto/json_walker.h"
 #include "proto/record.h"
 #include "proto/text.h"
@@ -42,7 +43,7 @@ void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw
     sower_safetensors_metadata(buffer, "sower.experiment", draw->experiment);
     snprintf(text, sizeof text, "%" PRIu64, draw->trial);
     sower_safetensors_metadata(buffer, "sower.trial", text);
-    sower_hex(draw->root_id.bytes, text);
+    sower_hex_print(draw->root_id.bytes, text);
     sower_safetensors_metadata(buffer, "sower.root", text);
     snprintf(text, sizeof text, "%d", SOWER_SPEC);
     sower_safetensors_metadata(buffer, "sower.spec", text);

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "server/base/client.h"
+#include "server/base/clock.h"
 
 enum {
     PAUSE = 100,            /* milliseconds, when files or memory have run out */
@@ -28,19 +28,12 @@ struct sower_newcomer {
     socklen_t size;
 };
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Says in the log that a crowd has come together, not that it is still there. */
 static void note_crowd(struct sower_acceptor *acceptor, enum sower_crowd crowd, uint64_t client)
 {
     struct sower_log_line line;
     char address[SOWER_CLIENT_TEXT_SIZE];
-    int64_t now = milliseconds(), last = acceptor->crowded[crowd];
+    int64_t now = sower_clock_milliseconds(), last = acceptor->crowded[crowd];
     if (crowd == SOWER_CROWD_NONE) {
         return;
     }
@@ -92,7 +85,7 @@ static bool comes_in(struct sower_acceptor *acceptor, const struct sower_newcome
 /* Closes those of the line whose time is over. */
 static void close_late(struct sower_acceptor *acceptor)
 {
-    int64_t over = milliseconds() - (int64_t)acceptor->connections->limits.idle_seconds * 1000;
+    int64_t over = sower_clock_milliseconds() - (int64_t)acceptor->connections->limits.idle_seconds * 1000;
     size_t left = 0;
     for (size_t i = 0; i < acceptor->line_count; i++) {
         if (acceptor->line[i].since < over) {
@@ -201,7 +194,7 @@ static void take_in(struct sower_acceptor *acceptor, const struct sower_newcomer
 /* Takes one connection. False when the system cannot give one now. */
 static bool accept_one(struct sower_acceptor *acceptor)
 {
-    struct sower_newcomer newcomer = {.size = sizeof newcomer.address, .since = milliseconds()};
+    struct sower_newcomer newcomer = {.size = sizeof newcomer.address, .since = sower_clock_milliseconds()};
     struct sockaddr *address = (struct sockaddr *)&newcomer.address;
     newcomer.file = accept4(acceptor->socket, address, &newcomer.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (newcomer.file < 0) {

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "server/base/clock.h"
+
 enum {
     GRACE = 500,       /* milliseconds that nobody who waits makes way in: its request may be on its way */
     BEGINNING = 60000, /* milliseconds after which one that has not begun will not begin */
@@ -26,13 +28,6 @@ struct sower_connection {
     bool shut;             /* it was shut down, and counts no more */
     _Atomic int64_t since; /* milliseconds of CLOCK_MONOTONIC, and in the lowest bits the phase */
 };
-
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static enum sower_phase phase_of(int64_t state)
 {
@@ -66,7 +61,7 @@ void *sower_connection_work(const struct sower_connection *connection)
 
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase)
 {
-    atomic_store_explicit(&connection->since, milliseconds() << PHASE_BITS | (int64_t)phase,
+    atomic_store_explicit(&connection->since, sower_clock_milliseconds() << PHASE_BITS | (int64_t)phase,
                           memory_order_relaxed);
 }
 
@@ -171,7 +166,7 @@ void sower_connections_tick(struct sower_connections *connections, int64_t now)
 static bool tick(void *context)
 {
     struct sower_connections *connections = context;
-    sower_connections_tick(connections, milliseconds());
+    sower_connections_tick(connections, sower_clock_milliseconds());
     pthread_mutex_lock(&connections->lock);
     bool any = connections->first != NULL;
     pthread_mutex_unlock(&connections->lock);
@@ -193,7 +188,7 @@ static struct sower_connection *longest_waiting(const struct sower_connections *
                                                 const uint64_t *client)
 {
     struct sower_connection *longest = NULL;
-    int64_t least = milliseconds() - GRACE;
+    int64_t least = sower_clock_milliseconds() - GRACE;
     for (struct sower_connection *at = connections->first; at != NULL; at = at->next) {
         int64_t state = atomic_load(&at->since);
         if (at->begun && !at->shut && (client == NULL || at->client == *client) && makes_way(state) &&

@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/utf8.h"
 #include "proto/number.h"
-
-enum { TIME_LENGTH = 24 };
+#include "proto/time.h"
+#include "server/base/clock.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -110,23 +109,6 @@ void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t na
     }
 }
 
-/* "2026-01-31T12:00:00.000Z" */
-static void print_time(char text[TIME_LENGTH])
-{
-    struct timespec now;
-    struct tm day;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &day);
-    memcpy(text, "0000-00-00T00:00:00.000Z", TIME_LENGTH);
-    sower_number_pad((uint64_t)day.tm_year + 1900, text, 4);
-    sower_number_pad((uint64_t)day.tm_mon + 1, text + 5, 2);
-    sower_number_pad((uint64_t)day.tm_mday, text + 8, 2);
-    sower_number_pad((uint64_t)day.tm_hour, text + 11, 2);
-    sower_number_pad((uint64_t)day.tm_min, text + 14, 2);
-    sower_number_pad((uint64_t)day.tm_sec, text + 17, 2);
-    sower_number_pad((uint64_t)now.tv_nsec / 1000000, text + 20, 3);
-}
-
 void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, enum sower_log_level level,
                      const char *event)
 {
@@ -136,10 +118,10 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     if (line->log == NULL) {
         return;
     }
-    char time[TIME_LENGTH];
-    print_time(time);
+    char time[SOWER_TIME_SIZE];
+    sower_time_print(sower_clock_wall(), time);
     append(line, head, sizeof head - 1);
-    append(line, time, sizeof time);
+    append(line, time, SOWER_TIME_LENGTH);
     append(line, "\"", 1);
     sower_log_string(line, "level", level_names[level]);
     sower_log_string(line, "event", event);

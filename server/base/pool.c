@@ -2,7 +2,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "server/base/clock.h"
 
 /* What serving costs at least, in nanoseconds: those whose work is shorter than that are served in turn. */
 static const uint64_t LEAST_COST = 1000000;
@@ -35,13 +36,6 @@ struct sower_pool {
 static bool is_tasks(const struct sower_job *job)
 {
     return job->run == NULL;
-}
-
-static uint64_t cpu_time(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
 static void open_share(struct sower_share *share, uint64_t client, uint64_t clock)
@@ -162,7 +156,7 @@ static void run_task(struct sower_pool *pool, struct sower_tasks *tasks)
 static void serve(struct sower_pool *pool, struct sower_share *share, bool spare)
 {
     struct sower_job *job = take_first(share);
-    uint64_t begun = cpu_time();
+    uint64_t begun = sower_clock_thread();
     share->running++;
     pool->busy += !spare;
     wake_spare(pool);
@@ -177,7 +171,7 @@ static void serve(struct sower_pool *pool, struct sower_share *share, bool spare
         job->run(job);
         pthread_mutex_lock(&pool->lock);
     }
-    uint64_t cost = cpu_time() - begun;
+    uint64_t cost = sower_clock_thread() - begun;
     share->used += cost > LEAST_COST ? cost : LEAST_COST;
     share->running--;
     pool->busy -= !spare;

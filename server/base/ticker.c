@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <time.h>
 
+#include "server/base/clock.h"
+
 /* The lock is held. */
 static void wait_a_second(struct sower_ticker *ticker)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec++;
+    const struct timespec end = sower_clock_deadline(1000);
     while (!ticker->ending && pthread_cond_timedwait(&ticker->change, &ticker->lock, &end) != ETIMEDOUT) {
         continue;
     }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/draw.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 
 struct MHD_Response;

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 
 #include "proto/experiment.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/record.h"
+#include "proto/time.h"
 #include "server/http/query.h"
 #include "server/http/work.h"
 
@@ -50,9 +52,9 @@ static bool is_full(const struct question *question)
 static json_t *experiment_json(const struct sower_experiment *experiment)
 {
     char root[SOWER_HEX_SIZE], first[SOWER_TIME_SIZE], last[SOWER_TIME_SIZE];
-    sower_hex(experiment->root_id.bytes, root);
-    sower_record_time(experiment->first, first);
-    sower_record_time(experiment->last, last);
+    sower_hex_print(experiment->root_id.bytes, root);
+    sower_time_print(experiment->first, first);
+    sower_time_print(experiment->last, last);
     /* All of them are 2^63, one more than the greatest integer of JSON here. */
     uint64_t given = experiment->given < INT64_MAX ? experiment->given : INT64_MAX;
     return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "experiment", experiment->name, "root", root,
@@ -80,8 +82,8 @@ static bool visit_trial(void *context, const struct sower_trial *trial)
     if (question->more) {
         return false;
     }
-    sower_record_time(trial->first, first);
-    sower_record_time(trial->last, last);
+    sower_time_print(trial->first, first);
+    sower_time_print(trial->last, last);
     return add(question, json_pack("{s:I, s:I, s:s, s:s}", "trial", (json_int_t)trial->trial, "draws",
                                    (json_int_t)trial->draws, "first", first, "last", last));
 }

@@ -3,22 +3,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "proto/head.h"
+#include "proto/time.h"
+#include "server/base/clock.h"
 #include "server/http/work.h"
 
 struct heading {
     struct sower_work work; /* comes first: `run` gets a pointer to it */
     struct sower_head head;
 };
-
-static int64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 static bool add_chain(void *context, const struct sower_link *chain)
 {
@@ -43,7 +37,7 @@ static bool sign(struct sower_head *head, const struct sower_writer *writer, str
 
 static bool check_time(const struct sower_head *head, struct sower_problem *problem)
 {
-    return (head->time >= SOWER_RECORD_TIME_FIRST && head->time <= SOWER_RECORD_TIME_LAST) ||
+    return (head->time >= SOWER_TIME_FIRST && head->time <= SOWER_TIME_LAST) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The head of the ledger cannot be signed now: the daemon's clock is not in the "
                              "years 1000 to 9999. Set it right.");
@@ -55,7 +49,7 @@ static void run(struct sower_work *work)
     const struct sower_server *server = work->exchange->server;
     struct sower_store *store = sower_ledger_store(server->ledger);
     memcpy(head->writer, server->writer.key, sizeof head->writer);
-    head->time = now();
+    head->time = sower_clock_wall();
     work->done = check_time(head, &work->problem) &&
                  store->methods->heads(store, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
                                        &work->problem) &&

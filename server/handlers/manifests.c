@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/hex.h"
 #include "proto/manifest_read.h"
 #include "proto/model.h"
 #include "proto/record.h"
@@ -51,7 +52,7 @@ static enum MHD_Result reply_kept(struct sower_exchange *exchange)
     if (!keeping->wait.well) {
         return sower_refuse(exchange, &keeping->wait.problem);
     }
-    sower_hex(manifest->hash, hash);
+    sower_hex_print(manifest->hash, hash);
     return sower_reply_json(
         exchange, MHD_HTTP_OK,
         json_pack("{s:s, s:I, s:I, s:o, s:O}", "manifest", hash, "tensors", (json_int_t)manifest->count,

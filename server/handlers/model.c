@@ -14,6 +14,7 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
 #include "proto/manifest_read.h"
 #include "proto/number.h"
 #include "proto/record.h"
@@ -80,7 +81,7 @@ static void describe(const void *state, struct sower_log_line *line)
     }
     sower_log_string(line, "experiment", answer->model.draw.experiment);
     sower_log_number(line, "trial", answer->model.draw.trial);
-    sower_hex(answer->model.manifest.hash, text);
+    sower_hex_print(answer->model.manifest.hash, text);
     sower_log_string(line, "manifest", text);
     sower_log_number(line, "tensors", answer->model.count);
     if (answer->rows.drift != 0) {
@@ -113,7 +114,7 @@ static void add_headers(const struct answer *answer, struct MHD_Response **respo
     sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
     add_file_name(response, &answer->model);
     sower_entity_add_headers(&answer->entity, answer->work.exchange, response);
-    sower_hex(answer->model.manifest.hash, text);
+    sower_hex_print(answer->model.manifest.hash, text);
     sower_reply_header(response, "Sower-Manifest", text);
     add_number(response, "Sower-Tensors", answer->model.count);
     add_number(response, "Sower-Spec", SOWER_SPEC);

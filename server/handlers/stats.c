@@ -10,14 +10,15 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sodium.h>
 
 #include "core/statistics.h"
+#include "proto/hex.h"
 #include "proto/model.h"
 #include "proto/record.h"
 #include "proto/tensor_bytes.h"
+#include "server/base/clock.h"
 #include "server/caches/sources.h"
 #include "server/handlers/kept_manifest.h"
 #include "server/http/burden.h"
@@ -100,7 +101,7 @@ static void add_count(struct sower_buffer *text, const char *key, uint64_t value
 static void add_hex(struct sower_buffer *text, const char *key, const uint8_t bytes[32])
 {
     char hex[SOWER_HEX_SIZE];
-    sower_hex(bytes, hex);
+    sower_hex_print(bytes, hex);
     sower_buffer_text(text, ",\"");
     sower_buffer_text(text, key);
     sower_buffer_text(text, "\":");
@@ -221,13 +222,6 @@ static void end(struct stats *stats, bool done)
     sower_exchange_resume(stats->work.exchange);
 }
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* As those who wait for a preparation (sources.h), a client is taken for gone when it has looked so for a
  * second. */
 static bool is_gone(struct stats *stats, int64_t now)
@@ -282,7 +276,7 @@ static void prepared(struct sower_sources_wait *wait)
  * problem. */
 static bool count_blocks(struct stats *stats, int64_t over)
 {
-    while (stats->at < stats->elements && milliseconds() < over) {
+    while (stats->at < stats->elements && sower_clock_milliseconds() < over) {
         if (!count_block(stats)) {
             return false;
         }
@@ -297,9 +291,9 @@ static bool count_blocks(struct stats *stats, int64_t over)
 static void take_turn(struct sower_job *job)
 {
     struct stats *stats = (struct stats *)job;
-    int64_t now = milliseconds(), over = now + TURN_MILLISECONDS;
+    int64_t now = sower_clock_milliseconds(), over = now + TURN_MILLISECONDS;
     bool well = is_wanted(stats, now);
-    while (well && stats->number < stats->count && milliseconds() < over) {
+    while (well && stats->number < stats->count && sower_clock_milliseconds() < over) {
         bool waits = false;
         well = stats->opened || open_tensor(stats, &waits);
         if (waits) {
@@ -403,7 +397,7 @@ static void begin_model(struct stats *stats)
 {
     struct sower_buffer *text = &stats->text;
     char hex[SOWER_HEX_SIZE];
-    sower_hex(stats->model.manifest.hash, hex);
+    sower_hex_print(stats->model.manifest.hash, hex);
     sower_buffer_text(text, "{\"manifest\":");
     sower_buffer_string(text, hex);
     sower_buffer_text(text, ",\"experiment\":");
@@ -432,7 +426,8 @@ static void begin(struct sower_job *job)
     struct stats *stats = (struct stats *)job;
     stats->of_model = json_object_get(stats->fields, "manifest") != NULL;
     crypto_generichash_init(&stats->digests, NULL, 0, DIGEST_SIZE);
-    if (!is_wanted(stats, milliseconds()) || !(stats->of_model ? read_model(stats) : read_tensor(stats))) {
+    if (!is_wanted(stats, sower_clock_milliseconds()) ||
+        !(stats->of_model ? read_model(stats) : read_tensor(stats))) {
         end(stats, false);
         return;
     }

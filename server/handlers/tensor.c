@@ -14,6 +14,7 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
 #include "proto/number.h"
 #include "proto/record.h"
 #include "server/caches/responses.h"
@@ -69,7 +70,7 @@ static void describe(const void *state, struct sower_log_line *line)
 {
     const struct tensor *tensor = state;
     char seed[SOWER_HEX_SIZE];
-    sower_hex(tensor->request.seed.bytes, seed);
+    sower_hex_print(tensor->request.seed.bytes, seed);
     sower_log_string(line, "experiment", tensor->request.draw.experiment);
     sower_log_number(line, "trial", tensor->request.draw.trial);
     sower_log_string(line, "name", tensor->request.draw.name);
@@ -140,9 +141,9 @@ static void add_headers(const struct tensor *tensor, struct MHD_Response **respo
     sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, sower_format_media_type(request->format));
     add_file_name(response, request);
     sower_entity_add_headers(&tensor->entity, tensor->exchange, response);
-    sower_hex(request->seed.bytes, text);
+    sower_hex_print(request->seed.bytes, text);
     sower_reply_header(response, "Sower-Seed", text);
-    sower_hex(tensor->draw.bytes, text);
+    sower_hex_print(tensor->draw.bytes, text);
     sower_reply_header(response, "Sower-Draw", text);
     if (tensor->line != 0) {
         add_number(response, "Sower-Ledger", tensor->line);
@@ -193,7 +194,7 @@ static enum MHD_Result reply_small(struct sower_exchange *exchange)
         return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
     }
     tensor->answer->line = tensor->line;
-    sower_hex(tensor->request.seed.bytes, tensor->answer->seed);
+    sower_hex_print(tensor->request.seed.bytes, tensor->answer->seed);
     return reply_again(exchange, tensor->answer);
 }
 

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "proto/experiment.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/trials.h"
 
@@ -65,7 +66,7 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     }
     struct sower_seed seed = sower_seed_experiment(&exchange->server->root, experiment, strlen(experiment));
     seed = sower_seed_trial(&seed, trials->given.first);
-    sower_hex(seed.bytes, hex);
+    sower_hex_print(seed.bytes, hex);
     return sower_reply_json(exchange, MHD_HTTP_OK,
                             json_pack("{s:s, s:I, s:I, s:s, s:I}", "experiment", experiment, "trial",
                                       (json_int_t)trials->given.first, "count",

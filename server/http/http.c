@@ -6,12 +6,12 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
 #include "proto/number.h"
+#include "server/base/clock.h"
 #include "server/base/connections.h"
 #include "server/http/exchange.h"
 #include "server/http/framing.h"
@@ -28,13 +28,6 @@ enum {
 
 /* Of requests for whose exchange there was no memory. */
 static struct sower_exchange without;
-
-static uint64_t nanoseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 static enum MHD_Result refuse_path(struct sower_exchange *exchange)
 {
@@ -211,7 +204,7 @@ static void begin(struct sower_exchange *exchange, const char *path, const char 
     path = sower_framing_path(path);
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
-    exchange->started = nanoseconds();
+    exchange->started = sower_clock_nanoseconds();
     exchange->method = sower_method_find(method);
     copy_text(exchange->path, sizeof exchange->path, path);
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
@@ -402,7 +395,7 @@ static void log_exchange(const struct sower_exchange *exchange, enum MHD_Request
         exchange->describe(exchange->state, &line);
     }
     sower_log_number(&line, "bytes", exchange->bytes);
-    sower_log_seconds(&line, "seconds", nanoseconds() - exchange->started);
+    sower_log_seconds(&line, "seconds", sower_clock_nanoseconds() - exchange->started);
     sower_log_string(&line, "end", ending(code));
     sower_log_end(&line);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/time.h"
+
 int64_t sower_append_time(const struct sower_append *append, int64_t now)
 {
     return append->head.sequence > 0 && append->time > now ? append->time : now;
@@ -10,7 +12,7 @@ int64_t sower_append_time(const struct sower_append *append, int64_t now)
 bool sower_append_check(const struct sower_append *append, int64_t now, struct sower_problem *problem)
 {
     int64_t time = sower_append_time(append, now);
-    if (time >= SOWER_RECORD_TIME_FIRST && time <= SOWER_RECORD_TIME_LAST) {
+    if (time >= SOWER_TIME_FIRST && time <= SOWER_TIME_LAST) {
         return true;
     }
     return sower_problem_set(

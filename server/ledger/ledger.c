@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proto/time.h"
+#include "server/base/clock.h"
 #include "server/ledger/known.h"
 #include "server/ledger/opening.h"
 
@@ -43,13 +45,6 @@ struct sower_ledger {
     struct sower_store_trials *trials[BATCH_MAX];
 };
 
-static int64_t milliseconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * MILLISECONDS_PER_SECOND + now.tv_nsec / 1000000;
-}
-
 static void settle(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
 {
     wait->well = well;
@@ -63,7 +58,7 @@ static void settle(struct sower_ledger_wait *wait, bool well, const struct sower
 static void note_clock(struct sower_ledger *ledger)
 {
     struct sower_store *store = ledger->store;
-    int64_t now = milliseconds(CLOCK_REALTIME);
+    int64_t now = sower_clock_wall();
     bool behind = store->chain_time > now && (ledger->behind || store->chain_time - now > CLOCK_MILLISECONDS);
     if (behind == ledger->behind) {
         return;
@@ -75,7 +70,7 @@ static void note_clock(struct sower_ledger *ledger)
         return;
     }
     char sentence[240], time[SOWER_TIME_SIZE];
-    sower_record_time(store->chain_time, time);
+    sower_time_print(store->chain_time, time);
     snprintf(sentence, sizeof sentence,
              "The last line of this daemon's chain is of %s, which the clock has not reached: until then "
              "lines get "
@@ -92,7 +87,7 @@ static void note_outcome(struct sower_ledger *ledger, bool well, const struct so
     ledger->failing = !well;
     ledger->working = 0;
     if (well) {
-        ledger->written = milliseconds(CLOCK_MONOTONIC);
+        ledger->written = sower_clock_milliseconds();
     } else {
         ledger->failure = *problem;
     }
@@ -113,7 +108,7 @@ enum answer { YES, NO, UNKNOWN };
 /* Whether the ledger can be written, as far as that is known without trying. The lock is held. */
 static enum answer answer_probe(const struct sower_ledger *ledger, struct sower_problem *problem)
 {
-    int64_t now = milliseconds(CLOCK_MONOTONIC);
+    int64_t now = sower_clock_milliseconds();
     if (ledger->failing) {
         *problem = ledger->failure;
         return ledger->working != 0 ? NO : UNKNOWN;
@@ -136,7 +131,7 @@ static void begin_work(struct sower_ledger *ledger)
 {
     struct sower_problem problem;
     pthread_mutex_lock(&ledger->lock);
-    ledger->working = milliseconds(CLOCK_MONOTONIC);
+    ledger->working = sower_clock_milliseconds();
     struct sower_rounds asking = {0};
     enum answer answer = answer_probe(ledger, &problem);
     if (answer != UNKNOWN) {
@@ -160,7 +155,7 @@ static void end_work(struct sower_ledger *ledger)
 static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *asking)
 {
     struct sower_problem problem;
-    bool well = ledger->store->methods->probe(ledger->store, milliseconds(CLOCK_REALTIME), &problem);
+    bool well = ledger->store->methods->probe(ledger->store, sower_clock_wall(), &problem);
     note_outcome(ledger, well, &problem);
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(asking)) != NULL;) {
         settle(wait, well, &problem);
@@ -170,7 +165,7 @@ static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *aski
 static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
-    wait->model->time = milliseconds(CLOCK_REALTIME);
+    wait->model->time = sower_clock_wall();
     wait->model->given_up = &ledger->given_up;
     bool well = ledger->store->methods->append_model(ledger->store, wait->model, &problem);
     if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
@@ -193,7 +188,7 @@ static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *w
 static void settle_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
-    wait->pin->time = milliseconds(CLOCK_REALTIME);
+    wait->pin->time = sower_clock_wall();
     bool well = ledger->store->methods->pin(ledger->store, wait->pin, &problem);
     note_outcome(ledger, well, &problem);
     settle(wait, well, &problem);
@@ -233,7 +228,7 @@ static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
 static void give_trials(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
-    int64_t now = milliseconds(CLOCK_REALTIME);
+    int64_t now = sower_clock_wall();
     for (size_t i = 0; i < count; i++) {
         ledger->trials[i] = ledger->asking[i]->trials;
         ledger->trials[i]->time = now;
@@ -284,7 +279,7 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
 static void write_batch(struct sower_ledger *ledger, size_t count)
 {
     struct sower_problem problem;
-    int64_t now = milliseconds(CLOCK_REALTIME);
+    int64_t now = sower_clock_wall();
     for (size_t i = 0; i < count; i++) {
         ledger->draws[i] = ledger->batch[i]->draw;
         ledger->draws[i]->record.time = now;

@@ -9,6 +9,7 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/rootkey.h"
 #include "server/base/directory.h"
@@ -39,7 +40,7 @@ static bool make_key(const char *path, struct sower_problem *problem)
         return refuse(path, problem);
     }
     randombytes_buf(seed.bytes, sizeof seed.bytes);
-    sower_hex(seed.bytes, hex);
+    sower_hex_print(seed.bytes, hex);
     bool made = write(file, hex, sizeof hex - 1) == (ssize_t)sizeof hex - 1 && fsync(file) == 0;
     made = close(file) == 0 && made;
     made = made && (link(draft, path) == 0 || errno == EEXIST);

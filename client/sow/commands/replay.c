@@ -14,6 +14,7 @@
 #include "client/sow/tensors/derive.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/record_read.h"
 #include "proto/text.h"
@@ -95,8 +96,8 @@ static const char *find_difference(struct asking *asking, const struct sower_rec
 {
     char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
     uint8_t found[DERIVE_DIGEST_SIZE];
-    sower_hex(record->seed.bytes, seed);
-    sower_hex(record->draw.bytes, draw);
+    sower_hex_print(record->seed.bytes, seed);
+    sower_hex_print(record->draw.bytes, draw);
     crypto_generichash_final(&asking->state, found, sizeof found);
     return strcmp(asking->draw, draw) != 0                  ? "the daemon's draw id differs"
            : strcmp(asking->seed, seed) != 0                ? "the daemon's seed differs"
@@ -137,7 +138,7 @@ static void print(struct replay *replay, const struct sower_record *record,
 {
     char hex[DIGEST_HEX_SIZE] = "-";
     if (digest != NULL) {
-        sower_hex(digest, hex);
+        sower_hex_print(digest, hex);
     }
     printf("%" PRIu64 "\t", record->ledger);
     terminal_print(stdout, record->name);

@@ -5,6 +5,7 @@
 
 #include "client/sow/daemon/report.h"
 #include "client/sow/tensors/root.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/request.h"
 #include "proto/rootkey.h"
@@ -77,7 +78,7 @@ static enum sow_exit run(const struct options *options)
     bool good = read_names(options, &root, &request, &problem);
     if (good) {
         seed = derive(options, &root, &request);
-        sower_hex(seed.bytes, hex);
+        sower_hex_print(seed.bytes, hex);
         puts(hex);
     }
     sodium_memzero(&root, sizeof root);

@@ -13,6 +13,7 @@
 #include "client/sow/tensors/root.h"
 #include "client/sow/tensors/tensor.h"
 #include "client/sow/terminal/terminal.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/record.h"
 
@@ -142,7 +143,7 @@ static bool digest_fits(const json_t *stats)
         crypto_generichash_update(&state, digest, sizeof digest);
     }
     crypto_generichash_final(&state, digest, sizeof digest);
-    sower_hex(digest, hex);
+    sower_hex_print(digest, hex);
     return figures_is_hash(json_object_get(stats, "digest")) &&
            strcmp(json_string_value(json_object_get(stats, "digest")), hex) == 0;
 }

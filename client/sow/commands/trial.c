@@ -10,6 +10,7 @@
 #include "client/sow/terminal/terminal.h"
 #include "proto/experiment.h"
 #include "proto/fields.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/trials.h"
 
@@ -52,7 +53,7 @@ static void derive_seed(const struct sower_trials_request *request, uint64_t tri
     struct sower_seed seed = sower_seed_public_root();
     seed = sower_seed_experiment(&seed, request->experiment, strlen(request->experiment));
     seed = sower_seed_trial(&seed, trial);
-    sower_hex(seed.bytes, hex);
+    sower_hex_print(seed.bytes, hex);
 }
 
 /* Judges the seed: where it is not that of the public root, the daemon must have another one. */

@@ -11,6 +11,8 @@
 #include "client/sow/ledger/records.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"
+#include "proto/hex.h"
+#include "proto/time.h"
 
 static const struct option_rule VERIFY[] = {
     {"head", 0, "FILE ...", "a head that was kept; may be given several times"},
@@ -120,8 +122,8 @@ static void print_chain(void *context, const struct audit_chain *chain)
 {
     char writer[SOWER_HEX_SIZE], link[SOWER_HEX_SIZE];
     (void)context;
-    sower_hex(chain->end.writer, writer);
-    sower_hex(chain->end.link, link);
+    sower_hex_print(chain->end.writer, writer);
+    sower_hex_print(chain->end.link, link);
     printf("chain   %s  number %" PRIu64 "\n        %s\n", writer, chain->end.sequence, link);
 }
 
@@ -139,7 +141,7 @@ static enum sow_exit print(const struct verification *verification)
     }
     for (size_t i = 0; i < verification->head_count; i++) {
         char time[SOWER_TIME_SIZE];
-        sower_record_time(verification->heads[i]->head.time, time);
+        sower_time_print(verification->heads[i]->head.time, time);
         printf("head    fits: %" PRIu64 " lines, signed %s  ", verification->heads[i]->head.ledger, time);
         terminal_print(stdout, verification->heads[i]->name);
         fputc('\n', stdout);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/hex.h"
 #include "proto/json.h"
 
 enum { HASH_LENGTH = 64, SHOWN_LENGTH = 120 };
@@ -44,8 +45,7 @@ bool figures_fit(const json_t *found, const json_t *wanted, char reason[FIGURES_
 bool figures_is_hash(const json_t *value)
 {
     const char *text = json_string_value(value);
-    return text != NULL && json_string_length(value) == HASH_LENGTH &&
-           strspn(text, "0123456789abcdef") == HASH_LENGTH;
+    return text != NULL && json_string_length(value) == strlen(text) && sower_hex_is_hash(text);
 }
 
 bool figures_is_line(const json_t *value)

@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 
+#include "client/sow/clock.h"
 #include "client/sow/daemon/diagnose.h"
 #include "client/sow/daemon/reach.h"
 #include "client/sow/daemon/retry.h"
@@ -126,9 +127,9 @@ static size_t take_block(char *bytes, size_t unit, size_t count, void *context)
         exchange->cut = !keep_explanation(answer, bytes, count) || answer->status == 0;
         return exchange->cut ? CURL_WRITEFUNC_ERROR : count;
     }
-    double before = retry_clock();
+    double before = clock_seconds();
     exchange->stopped = !exchange->receiver->receive(exchange->receiver->context, bytes, count);
-    exchange->window_began += retry_clock() - before; /* our own time is not the server's */
+    exchange->window_began += clock_seconds() - before; /* our own time is not the server's */
     if (exchange->stopped) {
         return CURL_WRITEFUNC_ERROR;
     }
@@ -150,7 +151,7 @@ static int take_tick(void *context, curl_off_t total, curl_off_t now, curl_off_t
 {
     struct exchange *exchange = context;
     uint64_t moved = (uint64_t)now + (uint64_t)up_now;
-    double time = retry_clock();
+    double time = clock_seconds();
     (void)total, (void)up_total;
     if (moved - exchange->window_at >= HTTP_STALL_BYTES) {
         exchange->window_at = moved;
@@ -322,7 +323,7 @@ static enum http_end ask(const struct options *options, const struct http_questi
     CURLcode code = set_up(exchange, options, base, question);
     SET(ERRORBUFFER, detail);
     if (code == CURLE_OK) {
-        exchange->window_began = retry_clock();
+        exchange->window_began = clock_seconds();
         code = curl_easy_perform(exchange->curl);
         answer->end = judge(exchange, code, detail);
         answer->proxied = reach_is_proxied(exchange->curl, base);

@@ -5,18 +5,12 @@
 
 #include <sodium.h>
 
+#include "client/sow/clock.h"
 #include "client/sow/daemon/report.h"
 
 static const double PAUSE_LEAST = 0.1, PAUSE_MOST = 5;
 
 enum { JITTER_STEPS = 1000 };
-
-double retry_clock(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 static bool may_pass(const struct http_response *answer)
 {
@@ -37,7 +31,7 @@ static double growing_pause(unsigned attempts)
 
 bool retry_again(struct retry *retry, const struct http_response *answer, double *pause)
 {
-    double time = retry_clock();
+    double time = clock_seconds();
     if (retry->attempts == 0) {
         retry->began = time;
     }

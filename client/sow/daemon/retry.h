@@ -31,7 +31,4 @@ void retry_note(const struct retry *retry, const struct options *options, const 
 /* Waits, unless the pause is over already. */
 void retry_wait(double pause);
 
-/* Seconds of a clock that only goes on. */
-double retry_clock(void);
-
 #endif

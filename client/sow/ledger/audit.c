@@ -9,6 +9,8 @@
 
 #include <sodium.h>
 
+#include "proto/hex.h"
+
 /* Digits of a writer's key that name it in a sentence. */
 #define WRITER "%.16s\u2026"
 
@@ -88,7 +90,7 @@ static bool check_sequence(const struct audit_chain *chain, const struct sower_r
 {
     uint64_t expected = chain->end.sequence + 1;
     char writer[SOWER_HEX_SIZE];
-    sower_hex(chain->end.writer, writer);
+    sower_hex_print(chain->end.writer, writer);
     if (record->place.sequence == expected) {
         return true;
     }
@@ -191,7 +193,7 @@ bool audit_end(struct audit *audit, const struct sower_link *end, struct sower_p
     char writer[SOWER_HEX_SIZE];
     const struct audit_chain *chain = find_chain(audit, end->writer);
     const struct sower_link *found = chain != NULL ? &chain->end : &nothing;
-    sower_hex(end->writer, writer);
+    sower_hex_print(end->writer, writer);
     if (end->sequence > found->sequence) {
         return refuse(problem,
                       "line %" PRIu64 " is missing: by the database the chain of " WRITER
@@ -222,7 +224,7 @@ static bool check_reached(const struct audit *audit, const struct audit_head *ke
         uint64_t reached = chain != NULL ? chain->end.sequence : 0;
         if (reached < end->sequence) {
             char writer[SOWER_HEX_SIZE];
-            sower_hex(end->writer, writer);
+            sower_hex_print(end->writer, writer);
             return refuse(problem,
                           "number %" PRIu64 " of the chain of " WRITER
                           " is missing: by %s there were %" PRIu64 ".",

@@ -11,8 +11,10 @@
 #include "client/sow/daemon/ask.h"
 #include "client/sow/daemon/report.h"
 #include "client/sow/terminal/output.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/record.h"
+#include "proto/time.h"
 
 enum { HEAD_TEXT_MAX = 1 << 20 }; /* beyond any head */
 
@@ -67,8 +69,7 @@ enum sow_exit head_read(const struct options *options, const char *path, struct 
 bool head_check_writer(const struct options *options)
 {
     const char *writer = options_value(options, "writer");
-    if (writer == NULL ||
-        (strlen(writer) == SOWER_HEX_SIZE - 1 && strspn(writer, "0123456789abcdef") == SOWER_HEX_SIZE - 1)) {
+    if (writer == NULL || sower_hex_is_hash(writer)) {
         return true;
     }
     options_error(options, "--writer must be 64 lower-case hex digits, as 'sow ledger head' prints them.");
@@ -80,7 +81,7 @@ enum sow_exit head_trust(const struct options *options, const struct sower_head 
 {
     struct sower_problem problem;
     char writer[SOWER_HEX_SIZE];
-    sower_hex(head->writer, writer);
+    sower_hex_print(head->writer, writer);
     if (!sower_head_check_signature(head, &problem)) {
         if (problem.code == SOWER_PROBLEM_MEMORY) {
             return report_memory(options);
@@ -98,13 +99,13 @@ enum sow_exit head_trust(const struct options *options, const struct sower_head 
 static void print(const struct sower_head *head)
 {
     char time[SOWER_TIME_SIZE], hex[SOWER_HEX_SIZE];
-    sower_record_time(head->time, time);
-    sower_hex(head->writer, hex);
+    sower_time_print(head->time, time);
+    sower_hex_print(head->writer, hex);
     printf("lines   %" PRIu64 "\ntime    %s\nsigned  %s\n", head->ledger, time, hex);
     for (size_t i = 0; i < head->count; i++) {
         char link[SOWER_HEX_SIZE];
-        sower_hex(head->chains[i].writer, hex);
-        sower_hex(head->chains[i].link, link);
+        sower_hex_print(head->chains[i].writer, hex);
+        sower_hex_print(head->chains[i].link, link);
         printf("chain   %s  number %" PRIu64 "\n        %s\n", hex, head->chains[i].sequence, link);
     }
 }

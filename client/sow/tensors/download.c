@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/sow/clock.h"
 #include "client/sow/daemon/report.h"
 #include "client/sow/daemon/retry.h"
 #include "client/sow/tensors/root.h"
@@ -180,21 +181,11 @@ static bool receive(void *context, const void *bytes, size_t size)
     return true;
 }
 
-static struct timespec soon(double seconds)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_REALTIME, &time);
-    time.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-    time.tv_sec += (time_t)seconds + time.tv_nsec / 1000000000;
-    time.tv_nsec %= 1000000000;
-    return time;
-}
-
 /* Waits before the next attempt, unless all is called off; the main thread tells what for. */
 static void pause_before(struct stretch *stretch, const struct retry *retry, double pause)
 {
     struct fetching *fetching = stretch->fetching;
-    struct timespec until = soon(pause);
+    struct timespec until = clock_deadline(pause);
     pthread_mutex_lock(&fetching->lock);
     if (retry->attempts == 1) {
         fetching->answer = stretch->answer;
@@ -290,7 +281,7 @@ static void show(struct fetching *fetching)
  * for. Comes back after a while, or when something happens. */
 static void attend(struct fetching *fetching)
 {
-    struct timespec until = soon(TICK_MILLISECONDS / 1e3);
+    struct timespec until = clock_deadline(TICK_MILLISECONDS / 1e3);
     pthread_cond_timedwait(&fetching->wake, &fetching->lock, &until);
     if (fetching->noted) {
         fetching->noted = false;

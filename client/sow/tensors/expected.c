@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/draw.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/text.h"
 
@@ -37,8 +38,8 @@ static void set_draw(struct expected *expected)
 {
     const struct sower_request *request = expected->request;
     struct sower_draw_id draw = sower_draw_id(&request->draw);
-    sower_hex(draw.bytes, expected->fields[HTTP_DRAW]);
-    sower_hex(request->seed.bytes, expected->fields[HTTP_SEED]);
+    sower_hex_print(draw.bytes, expected->fields[HTTP_DRAW]);
+    sower_hex_print(request->seed.bytes, expected->fields[HTTP_SEED]);
     sower_format_body(request, &expected->body);
     expected->prefix = expected->body.prefix;
     expected->prefix_size = expected->body.prefix_size;
@@ -73,7 +74,7 @@ void expected_of_model(struct expected *expected, struct sower_model *model, boo
     expected->prefix = (const uint8_t *)model->header.text;
     expected->prefix_size = model->header.length;
     snprintf(expected->fields[HTTP_TYPE], HTTP_FIELD_SIZE, "application/octet-stream");
-    sower_hex(model->manifest.hash, expected->fields[HTTP_MANIFEST]);
+    sower_hex_print(model->manifest.hash, expected->fields[HTTP_MANIFEST]);
     set_number(expected->fields[HTTP_TENSORS], model->count);
 }
 
@@ -94,7 +95,7 @@ void expected_set_root(struct expected *expected, const struct sower_seed *root_
     struct sower_model *model = expected->model;
     char hex[SOWER_HEX_SIZE];
     char *place = memmem(model->header.text, model->header.length, ROOT_KEY, strlen(ROOT_KEY));
-    sower_hex(root_id->bytes, hex);
+    sower_hex_print(root_id->bytes, hex);
     model->draw.root_id = *root_id;
     if (place != NULL) {
         memcpy(place + strlen(ROOT_KEY), hex, SOWER_HEX_SIZE - 1);
@@ -112,11 +113,6 @@ static bool field_fits(const struct expected *expected, enum http_field field, c
     return *wanted == '\0' || strcmp(found, wanted) == 0;
 }
 
-static bool is_hex(const char *text)
-{
-    return strlen(text) == SOWER_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == SOWER_HEX_SIZE - 1;
-}
-
 /* The number of a line in a header field; 0: it is none. */
 static uint64_t line_of(const char *field)
 {
@@ -132,7 +128,7 @@ static const char *find_fault(const struct expected *expected, const struct http
     if (answer->length < 0) {
         return "without a Content-Length, so that its end could not be checked";
     }
-    if (expected->request != NULL && !is_hex(answer->fields[HTTP_SEED])) {
+    if (expected->request != NULL && !sower_hex_is_hash(answer->fields[HTTP_SEED])) {
         return "without a Sower-Seed of 64 hex digits";
     }
     if (expected->request != NULL && line == 0) {
@@ -155,8 +151,8 @@ enum expected_judgement expected_header(const struct expected *expected, const s
         if (field_fits(expected, field, answer->fields[field])) {
             continue;
         }
-        bool of_root =
-            may_be_private && (field == HTTP_SEED || (field == HTTP_DRAW && is_hex(answer->fields[field])));
+        bool of_root = may_be_private && (field == HTTP_SEED ||
+                                          (field == HTTP_DRAW && sower_hex_is_hash(answer->fields[field])));
         judgement = of_root ? EXPECTED_OTHER_ROOT : EXPECTED_WRONG;
         snprintf(reason, EXPECTED_REASON_SIZE, "with \"%s: %s\", where \"%s\" must stand",
                  http_field_name(field), answer->fields[field], expected->fields[field]);

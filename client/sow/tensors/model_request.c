@@ -16,6 +16,7 @@
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"
 #include "core/utf8.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/manifest_read.h"
 #include "proto/text.h"
@@ -232,7 +233,7 @@ static enum sow_exit derive(struct model_request *request)
     sodium_memzero(&root, sizeof root);
     sower_manifest_free(&manifest);
     if (result == SOW_DONE) {
-        sower_hex(request->model.manifest.hash, request->hash);
+        sower_hex_print(request->model.manifest.hash, request->hash);
         tell_warnings(request);
     }
     return result;

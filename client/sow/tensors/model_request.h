@@ -12,6 +12,7 @@
 
 #include "client/sow/options.h"
 #include "proto/fields.h"
+#include "proto/hex.h"
 #include "proto/model.h"
 #include "proto/record.h"
 

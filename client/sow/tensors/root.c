@@ -8,6 +8,7 @@
 #include "client/sow/daemon/ask.h"
 #include "client/sow/daemon/report.h"
 #include "core/draw.h"
+#include "proto/hex.h"
 #include "proto/record.h"
 #include "proto/request.h"
 #include "proto/rootkey.h"
@@ -60,7 +61,7 @@ static bool probe_draw(const struct sower_seed *root_id, char hex[SOWER_HEX_SIZE
     if (good) {
         request.draw.root_id = *root_id;
         struct sower_draw_id draw = sower_draw_id(&request.draw);
-        sower_hex(draw.bytes, hex);
+        sower_hex_print(draw.bytes, hex);
     }
     return good;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/sow/clock.h"
 #include "client/sow/terminal/cleanup.h"
 #include "client/sow/terminal/terminal.h"
 
@@ -21,22 +22,9 @@ static const double REDRAW_SECONDS = 0.1;
 static const double WAIT_SECONDS = 1;   /* so long nothing is said of waiting */
 static const double SMOOTH_SECONDS = 2; /* over which the rate is smoothed */
 
-static struct timespec now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time;
-}
-
-static double seconds_between(const struct timespec *from, const struct timespec *to)
-{
-    return (double)(to->tv_sec - from->tv_sec) + (double)(to->tv_nsec - from->tv_nsec) * 1e-9;
-}
-
 double progress_seconds(const struct progress *progress)
 {
-    struct timespec time = now();
-    return seconds_between(&progress->began, &time);
+    return clock_seconds() - progress->began;
 }
 
 /* A terminal that can move its cursor. */
@@ -56,7 +44,7 @@ void progress_begin(struct progress *progress, bool quiet, bool wanted)
                                      : PROGRESS_NONE,
         .coloured = no_color == NULL || *no_color == '\0',
         .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
-        .began = now(),
+        .began = clock_seconds(),
     };
     progress->drawn = progress->began;
 }
@@ -64,7 +52,7 @@ void progress_begin(struct progress *progress, bool quiet, bool wanted)
 void progress_expect(struct progress *progress, uint64_t total)
 {
     progress->total = total;
-    progress->drawn = now(); /* the rate is that of the bytes, without the wait for the first */
+    progress->drawn = clock_seconds(); /* the rate is that of the bytes, without the wait for the first */
 }
 
 static double fraction(const struct progress *progress)
@@ -73,13 +61,13 @@ static double fraction(const struct progress *progress)
 }
 
 /* Folds the bytes since the last drawing into the rate. */
-static void measure(struct progress *progress, const struct timespec *time)
+static void measure(struct progress *progress, double time)
 {
-    double elapsed = seconds_between(&progress->drawn, time);
+    double elapsed = time - progress->drawn;
     double latest = (double)(progress->done - progress->done_when_drawn) / (elapsed > 0 ? elapsed : 1e-9);
     double weight = progress->rate > 0 ? elapsed / (elapsed + SMOOTH_SECONDS) : 1;
     progress->rate += weight * (latest - progress->rate);
-    progress->drawn = *time;
+    progress->drawn = time;
     progress->done_when_drawn = progress->done;
 }
 
@@ -175,7 +163,7 @@ static void draw_wait(struct progress *progress)
     show(progress, line, strlen(line));
 }
 
-static void draw_lines(struct progress *progress, const struct timespec *time)
+static void draw_lines(struct progress *progress, double time)
 {
     unsigned tenths = (unsigned)(fraction(progress) * 10);
     if (tenths <= progress->tenths) {
@@ -193,8 +181,8 @@ void progress_update(struct progress *progress, uint64_t done)
     if (progress->kind == PROGRESS_NONE) {
         return;
     }
-    struct timespec time = now();
-    double elapsed = seconds_between(&progress->drawn, &time);
+    const double time = clock_seconds();
+    double elapsed = time - progress->drawn;
     progress->done = done;
     if (progress->total == 0) {
         if (progress->kind == PROGRESS_BAR && elapsed >= WAIT_SECONDS) {
@@ -202,9 +190,9 @@ void progress_update(struct progress *progress, uint64_t done)
             draw_wait(progress);
         }
     } else if (progress->kind == PROGRESS_LINES) {
-        draw_lines(progress, &time);
+        draw_lines(progress, time);
     } else if (elapsed >= REDRAW_SECONDS) {
-        measure(progress, &time);
+        measure(progress, time);
         draw_bar(progress);
     }
 }

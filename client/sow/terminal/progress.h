@@ -9,7 +9,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 enum progress_kind { PROGRESS_NONE, PROGRESS_BAR, PROGRESS_LINES };
 
@@ -18,8 +17,8 @@ struct progress {
     bool coloured, utf8;
     uint64_t total; /* bytes; 0 until progress_expect */
     uint64_t done;
-    struct timespec began; /* when the answer was asked for */
-    struct timespec drawn; /* when the line was last drawn */
+    double began; /* when the answer was asked for */
+    double drawn; /* when the line was last drawn */
     uint64_t done_when_drawn;
     double rate;       /* bytes per second, smoothed over some seconds; 0: not known yet */
     unsigned tenths;   /* of the way, already told as lines */

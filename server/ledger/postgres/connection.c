@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <sodium.h>
+
+#include "server/base/clock.h"
 
 enum {
     ANSWER_MILLISECONDS = 6000, /* in which an exchange must be answered */
@@ -32,13 +33,6 @@ static const char session[] =
     " AS setting (name, present, wanted) WHERE current_setting(name) = present";
 
 static const char lost[] = "the connection to the database was lost";
-
-static int64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * MILLISECONDS_PER_SECOND + time.tv_nsec / 1000000;
-}
 
 static bool fail(struct sower_postgres *postgres, const char *cause)
 {
@@ -101,14 +95,14 @@ static bool fail_with(struct sower_postgres *postgres, const PGresult *result)
 
 void sower_postgres_hurry(struct sower_postgres *postgres)
 {
-    atomic_store(&postgres->until, now() + HURRY_MILLISECONDS);
+    atomic_store(&postgres->until, sower_clock_milliseconds() + HURRY_MILLISECONDS);
 }
 
 /* How long may still be waited, for the deadline or for somebody who is in a hurry. */
 static int64_t time_left(const struct sower_postgres *postgres, int64_t deadline)
 {
     int64_t until = atomic_load(&postgres->until);
-    return (until != 0 && until < deadline ? until : deadline) - now();
+    return (until != 0 && until < deadline ? until : deadline) - sower_clock_milliseconds();
 }
 
 /* The next result, or NULL at the end of a statement's; false when it does not come in time. */
@@ -183,7 +177,7 @@ static bool receive_end(struct sower_postgres *postgres, int64_t deadline)
 bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postgres_answers *answers)
 {
     bool well = true, complete = !postgres->failed && postgres->connection != NULL;
-    int64_t deadline = now() + ANSWER_MILLISECONDS;
+    int64_t deadline = sower_clock_milliseconds() + ANSWER_MILLISECONDS;
     answers->count = 0;
     if (!complete || PQpipelineSync(postgres->connection) != 1) {
         complete = fail(postgres, "a statement cannot be sent to the database");
@@ -349,14 +343,14 @@ static bool connect_now(struct sower_postgres *postgres, bool first)
 /* After a failure that took long, it is not tried again for as long. */
 static bool reconnect(struct sower_postgres *postgres, bool first)
 {
-    int64_t begin = now();
+    int64_t begin = sower_clock_milliseconds();
     postgres->queued = 0;
     postgres->failed = false;
     if (connect_now(postgres, first)) {
         return true;
     }
     drop(postgres);
-    postgres->refuse_until = now() + (now() - begin);
+    postgres->refuse_until = sower_clock_milliseconds() + (sower_clock_milliseconds() - begin);
     return false;
 }
 
@@ -379,7 +373,7 @@ bool sower_postgres_ready(struct sower_postgres *postgres)
     }
     if (postgres->connection != NULL) {
         drop(postgres);
-    } else if (now() < postgres->refuse_until) {
+    } else if (sower_clock_milliseconds() < postgres->refuse_until) {
         return false; /* the cause is still what it was */
     }
     if (atomic_load(&postgres->until) != 0) {

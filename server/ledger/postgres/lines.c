@@ -1,8 +1,8 @@
 #include "server/ledger/postgres/lines.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "server/base/clock.h"
 #include "server/ledger/postgres/schema.h"
 #include "server/ledger/postgres/statements.h"
 #include "server/ledger/store_records.h"
@@ -25,18 +25,11 @@ void sower_postgres_lines_close(struct sower_postgres_lines *lines)
     sower_postgres_close(&lines->postgres);
 }
 
-static int64_t milliseconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     struct sower_postgres_values values = {0};
     sower_postgres_columns_begin(&lines->added);
-    if (milliseconds() < lines->refuse_until) {
+    if (sower_clock_milliseconds() < lines->refuse_until) {
         *problem = lines->refusal;
         return false;
     }
@@ -78,12 +71,12 @@ static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct
 {
     struct sower_postgres_answers answers;
     bool beginning = lines->beginning;
-    int64_t begin = milliseconds();
+    int64_t begin = sower_clock_milliseconds();
     lines->beginning = false;
     if (!sower_postgres_exchange(&lines->postgres, &answers)) {
         sower_postgres_fail(&lines->postgres, problem);
-        if (beginning && milliseconds() - begin >= PAUSE_MILLISECONDS) {
-            lines->refuse_until = milliseconds() + PAUSE_MILLISECONDS;
+        if (beginning && sower_clock_milliseconds() - begin >= PAUSE_MILLISECONDS) {
+            lines->refuse_until = sower_clock_milliseconds() + PAUSE_MILLISECONDS;
             lines->refusal = *problem;
         }
         return false;

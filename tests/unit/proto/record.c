@@ -191,38 +191,6 @@ static void a_line_regenerates_its_draw(void **state)
     json_decref(line);
 }
 
-static void times_are_utc_to_the_millisecond(void **state)
-{
-    (void)state;
-    static const struct {
-        int64_t time;
-        const char *text;
-    } cases[] = {{0, "1970-01-01T00:00:00.000Z"},
-                 {1, "1970-01-01T00:00:00.001Z"},
-                 {-1, "1969-12-31T23:59:59.999Z"},
-                 {951782399999, "2000-02-28T23:59:59.999Z"},
-                 {951782400000, "2000-02-29T00:00:00.000Z"}};
-    char text[SOWER_TIME_SIZE];
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        sower_record_time(cases[i].time, text);
-        assert_string_equal(text, cases[i].text);
-    }
-    sower_record_time(INT64_MAX, text);
-    assert_true(strlen(text) < SOWER_TIME_SIZE);
-    sower_record_time(INT64_MIN, text);
-    assert_true(strlen(text) < SOWER_TIME_SIZE);
-}
-
-static void hex_is_lower_case(void **state)
-{
-    (void)state;
-    uint8_t bytes[32] = {0x01, 0xAB, 0xff};
-    char hex[SOWER_HEX_SIZE];
-    sower_hex(bytes, hex);
-    assert_int_equal(strlen(hex), 64);
-    assert_memory_equal(hex, "01abff0000", 10);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,8 +203,6 @@ int main(void)
         cmocka_unit_test(the_longest_record_fits),
         cmocka_unit_test(a_damaged_shape_makes_no_line),
         cmocka_unit_test(a_line_regenerates_its_draw),
-        cmocka_unit_test(times_are_utc_to_the_millisecond),
-        cmocka_unit_test(hex_is_lower_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

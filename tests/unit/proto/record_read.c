@@ -99,23 +99,6 @@ static void a_line_reads_the_same_in_one_pass(void **state)
     }
 }
 
-static void every_time_that_is_printed_reads_back(void **state)
-{
-    (void)state;
-    const int64_t begin = -30610224000000, end = 253402300799999, step = 86399123 * 3;
-    char text[SOWER_TIME_SIZE];
-    int64_t read;
-    for (int64_t time = begin; time <= end; time += step) {
-        sower_record_time(time, text);
-        assert_true(sower_record_scan_time(text, strlen(text), &read));
-        assert_true(read == time);
-    }
-    sower_record_time(end, text);
-    assert_true(sower_record_scan_time(text, strlen(text), &read) && read == end);
-    sower_record_time(end + 1, text);
-    assert_false(sower_record_scan_time(text, strlen(text), &read));
-}
-
 /* The line with one part of its text replaced. */
 static char *replaced(const char *line, const char *part, const char *by)
 {
@@ -304,7 +287,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_printed_reads_back_to_the_same_text),
         cmocka_unit_test(a_line_reads_the_same_in_one_pass),
-        cmocka_unit_test(every_time_that_is_printed_reads_back),
         cmocka_unit_test(a_line_that_is_not_exact_is_refused_by_the_name_of_its_member),
         cmocka_unit_test(the_request_of_a_record_is_the_one_it_was_made_from),
         cmocka_unit_test(a_record_of_another_root_is_judged_but_for_its_seed),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "proto/time.h"
 #include "server/ledger/append.h"
 
 #define TIME INT64_C(1769860800123)
@@ -58,7 +59,7 @@ static void the_first_line_of_a_writer_follows_zeros_and_has_the_clocks_time(voi
 {
     (void)state;
     static const uint8_t zeros[SOWER_LINK_SIZE];
-    static const int64_t times[] = {0, -1, TIME, SOWER_RECORD_TIME_FIRST, SOWER_RECORD_TIME_LAST};
+    static const int64_t times[] = {0, -1, TIME, SOWER_TIME_FIRST, SOWER_TIME_LAST};
     struct sower_problem problem;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         struct sower_append append = {.ledger = 41};
@@ -97,7 +98,7 @@ static void a_line_gets_the_later_of_the_clocks_time_and_the_last_lines(void **s
 static void a_year_that_no_line_can_have_is_refused_and_nothing_moves(void **state)
 {
     (void)state;
-    static const int64_t clocks[] = {SOWER_RECORD_TIME_LAST + 1, INT64_MAX};
+    static const int64_t clocks[] = {SOWER_TIME_LAST + 1, INT64_MAX};
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         struct sower_append append = make_append(), before = append;
         struct sower_record record = line_at(clocks[i]);
@@ -112,7 +113,7 @@ static void a_year_that_no_line_can_have_is_refused_and_nothing_moves(void **sta
         assert_int_equal(record.ledger, 8);
     }
     struct sower_append first = {.ledger = 0};
-    struct sower_record record = line_at(SOWER_RECORD_TIME_FIRST - 1);
+    struct sower_record record = line_at(SOWER_TIME_FIRST - 1);
     struct sower_problem problem;
     assert_false(sower_append_next(&first, &record, &problem));
 }
@@ -123,7 +124,7 @@ static void a_chain_whose_last_line_cannot_be_is_not_gone_on_with(void **state)
     struct sower_append append = make_append();
     struct sower_record record = line_at(TIME);
     struct sower_problem problem = {.sentence = ""};
-    append.time = SOWER_RECORD_TIME_LAST + 1; /* in a database that was changed by other hands */
+    append.time = SOWER_TIME_LAST + 1; /* in a database that was changed by other hands */
     assert_false(sower_append_next(&append, &record, &problem));
     assert_non_null(strstr(problem.sentence, "writer.key"));
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "proto/time.h"
 #include "tests/unit/server/store_contract.h"
 
 static void assert_same_draw(const struct sower_record *got, const struct sower_record *expected)
@@ -517,11 +518,11 @@ static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_di
     }
     assert_true(fixture->store->chain_time == page.records[0].time);
     struct sower_store_draw draw = {.record = make_record(4)}, *pointer = &draw;
-    draw.record.time = SOWER_RECORD_TIME_LAST + 1;
+    draw.record.time = SOWER_TIME_LAST + 1;
     assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_non_null(strstr(problem.sentence, "clock"));
-    assert_false(fixture->store->methods->probe(fixture->store, SOWER_RECORD_TIME_LAST + 1, &problem));
+    assert_false(fixture->store->methods->probe(fixture->store, SOWER_TIME_LAST + 1, &problem));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
     assert_int_equal(check_chains(fixture), 4);
     struct sower_store *other = open_as(fixture, OTHER_WRITER); /* another's clock is its own */
