@@ -19,7 +19,7 @@ enum sower_problem_code {
 struct sower_problem {
     enum sower_problem_code code;
     char field[64];     /* empty when no single field is at fault */
-    char sentence[400]; /* complete sentences, no trailing newline */
+    char sentence[512]; /* complete sentences, no trailing newline */
 };
 
 /* Fills `problem` and returns false, so that a check can say `return sower_problem_set(...)`. `sentence`

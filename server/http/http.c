@@ -10,6 +10,7 @@
 
 #include <microhttpd.h>
 
+#include "proto/buffer.h"
 #include "proto/number.h"
 #include "server/base/clock.h"
 #include "server/base/connections.h"
@@ -29,15 +30,23 @@ enum {
 /* Of requests for whose exchange there was no memory. */
 static struct sower_exchange without;
 
+/* The refusal of an unknown path lists the paths of all routes. */
 static enum MHD_Result refuse_path(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
-    sower_problem_set(
-        &problem, SOWER_PROBLEM_INVALID, "",
-        "There is nothing at %s; there are /v1/tensor, /v1/plan, /v1/stats, /v1/model, /v1/model/index, "
-        "/v1/manifests, /v1/recipes, /v1/experiments, /v1/experiments/EXPERIMENT and its /trials and /pin, "
-        "/v1/ledger, /v1/ledger/head, /v1/initializers, /healthz and /readyz.",
-        exchange->path);
+    struct sower_buffer paths = {0};
+    for (const struct sower_route *route = exchange->server->routes; route->path != NULL; route++) {
+        const char *before = route == exchange->server->routes ? "" : route[1].path == NULL ? " and " : ", ";
+        sower_buffer_text(&paths, before);
+        sower_buffer_text(&paths, route->path);
+    }
+    if (paths.failed) {
+        sower_buffer_free(&paths);
+        return sower_reply_unavailable(exchange);
+    }
+    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "There is nothing at %s. The daemon has %.*s.",
+                      exchange->path, (int)paths.length, paths.text);
+    sower_buffer_free(&paths);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
 }
 
