@@ -27,6 +27,7 @@
 #include "server/http/hosts.h"
 #include "server/http/http.h"
 #include "server/ledger/ledger.h"
+#include "server/ledger/opening.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -272,7 +273,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     }
     if (!take_files(server->options, problem) || !choose_kernel(problem) || !read_root(server, problem) ||
         !sower_options_state(server->options, state, sizeof state, problem) ||
-        !sower_writer_open(state, &server->writer, problem)) {
+        !sower_writer_key_open(state, &server->writer, problem)) {
         return false;
     }
     int signals = take_signals(); /* before there is another thread; until now they end the daemon at once */
@@ -310,7 +311,7 @@ static void release(struct sower_server *server)
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
     }
-    sower_writer_close(&server->writer);
+    sower_writer_key_close(&server->writer);
     sodium_memzero(&server->root, sizeof server->root);
 }
 

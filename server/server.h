@@ -15,7 +15,7 @@
 #include "server/caches/responses.h"
 #include "server/caches/sources.h"
 #include "server/ledger/ledger.h"
-#include "server/ledger/writer.h"
+#include "server/ledger/writer_key.h"
 #include "server/options.h"
 
 struct sower_hosts;
@@ -28,7 +28,7 @@ struct sower_server {
     struct sower_log log;
     struct sower_seed root;
     bool private_root;
-    struct sower_writer writer;
+    struct sower_writer_key writer;
     struct sower_ledger *ledger;
     struct sower_pool *pool;    /* for long computations */
     struct sower_pool *readers; /* for reading the ledger, which shall not wait behind those */

@@ -93,18 +93,20 @@ static bool visit_trial(void *context, const struct sower_trial *trial)
 static void list_experiments(struct sower_work *work)
 {
     struct question *question = (struct question *)work;
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
-    work->done = store->methods->experiments(store, question->start, (size_t)question->limit + 1,
-                                             visit_experiment, question, &work->problem);
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
+    work->done =
+        reader != NULL && reader->methods->experiments(reader, question->start, (size_t)question->limit + 1,
+                                                       visit_experiment, question, &work->problem);
 }
 
 static void find_experiment(struct sower_work *work)
 {
     struct question *question = (struct question *)work;
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
     const struct sower_seed root_id = sower_seed_root_id(&work->exchange->server->root);
     struct sower_experiment *found = &question->found;
-    if (!store->methods->experiment(store, &root_id, question->experiment, found, &work->problem)) {
+    if (reader == NULL ||
+        !reader->methods->experiment(reader, &root_id, question->experiment, found, &work->problem)) {
         return;
     }
     if (found->id == 0) {
@@ -114,8 +116,8 @@ static void find_experiment(struct sower_work *work)
                           "that there are.");
         return;
     }
-    work->done = store->methods->trials(store, found->id, question->start, (size_t)question->limit + 1,
-                                        visit_trial, question, &work->problem);
+    work->done = reader->methods->trials(reader, found->id, question->start, (size_t)question->limit + 1,
+                                         visit_trial, question, &work->problem);
 }
 
 /* The part of an address that asks for the next page: "?before=7&limit=10". */

@@ -23,7 +23,8 @@ static bool add_chain(void *context, const struct sower_link *chain)
     return head->count < SOWER_HEAD_CHAINS_MAX;
 }
 
-static bool sign(struct sower_head *head, const struct sower_writer *writer, struct sower_problem *problem)
+static bool sign(struct sower_head *head, const struct sower_writer_key *writer,
+                 struct sower_problem *problem)
 {
     struct sower_buffer text = {0};
     sower_head_text(head, &text);
@@ -47,12 +48,13 @@ static void run(struct sower_work *work)
 {
     struct sower_head *head = &((struct heading *)work)->head;
     const struct sower_server *server = work->exchange->server;
-    struct sower_store *store = sower_ledger_store(server->ledger);
+    struct sower_store_reader *reader = NULL;
     memcpy(head->writer, server->writer.key, sizeof head->writer);
     head->time = sower_clock_wall();
     work->done = check_time(head, &work->problem) &&
-                 store->methods->heads(store, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
-                                       &work->problem) &&
+                 (reader = sower_ledger_reader(server->ledger, &work->problem)) != NULL &&
+                 reader->methods->heads(reader, SOWER_HEAD_CHAINS_MAX - 1, &head->ledger, add_chain, head,
+                                        &work->problem) &&
                  sign(head, &server->writer, &work->problem);
 }
 

@@ -36,10 +36,11 @@ static bool check_hash(const uint8_t hash[SOWER_MANIFEST_HASH_SIZE], const char 
 
 bool sower_kept_manifest_find(struct sower_work *work, const json_t *fields, char **text, size_t *length)
 {
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_store_reader *reader = NULL;
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
     if (!read_hash(fields, hash, &work->problem) ||
-        !store->methods->manifest(store, hash, text, length, &work->problem)) {
+        (reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem)) == NULL ||
+        !reader->methods->manifest(reader, hash, text, length, &work->problem)) {
         return false;
     }
     if (*text != NULL) {

@@ -55,13 +55,14 @@ static bool add_line(void *context, const struct sower_record *record)
 static void read_page(struct sower_work *work)
 {
     struct lines *lines = (struct lines *)work;
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
     struct sower_page *page = &lines->page;
     lines->text.length = lines->sent = 0;
     lines->count = 0;
     lines->full = false;
     page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
-    work->done = page->count == 0 || store->methods->page(store, page, add_line, lines, &work->problem);
+    work->done = page->count == 0 ||
+                 (reader != NULL && reader->methods->page(reader, page, add_line, lines, &work->problem));
     if (lines->text.failed) {
         work->done = sower_problem_memory(&work->problem);
     }
@@ -72,8 +73,8 @@ static void read_page(struct sower_work *work)
 static void read_first_page(struct sower_work *work)
 {
     struct lines *lines = (struct lines *)work;
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
-    if (store->methods->last(store, &lines->page.until, &work->problem)) {
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
+    if (reader != NULL && reader->methods->last(reader, &lines->page.until, &work->problem)) {
         read_page(work);
     }
 }

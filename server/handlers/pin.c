@@ -57,9 +57,10 @@ static void made(struct sower_ledger_wait *wait)
 static void find(struct sower_work *work)
 {
     struct sower_store_pin *pin = &((struct pinning *)work)->pin;
-    struct sower_store *store = sower_ledger_store(work->exchange->server->ledger);
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
     struct sower_experiment found;
-    work->done = store->methods->experiment(store, &pin->root_id, pin->experiment, &found, &work->problem);
+    work->done = reader != NULL &&
+                 reader->methods->experiment(reader, &pin->root_id, pin->experiment, &found, &work->problem);
     if (work->done && found.id != 0) {
         pin->ledger = found.pinned;
         pin->pinned = found.pinned != 0;

@@ -9,7 +9,6 @@
 #include "proto/time.h"
 #include "server/base/clock.h"
 #include "server/ledger/known.h"
-#include "server/ledger/opening.h"
 
 enum {
     BATCH_MAX = 1024,          /* records in one transaction */
@@ -20,7 +19,7 @@ enum {
 };
 
 struct sower_ledger {
-    struct sower_store *_Atomic store; /* changes once: when it is opened */
+    struct sower_store *_Atomic store; /* NULL until it is open; then it stays */
     struct sower_known *known;
     const struct sower_log *log;
     pthread_t thread;
@@ -45,6 +44,12 @@ struct sower_ledger {
     struct sower_store_trials *trials[BATCH_MAX];
 };
 
+/* For the ledger's thread, which runs only while the store is open. */
+static struct sower_store_writer *writer_of(const struct sower_ledger *ledger)
+{
+    return atomic_load_explicit(&ledger->store, memory_order_relaxed)->writer;
+}
+
 static void settle(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
 {
     wait->well = well;
@@ -57,9 +62,8 @@ static void settle(struct sower_ledger_wait *wait, bool well, const struct sower
 /* Says in the log when lines begin to get later times than the clock's, and when the clock has caught up. */
 static void note_clock(struct sower_ledger *ledger)
 {
-    struct sower_store *store = ledger->store;
-    int64_t now = sower_clock_wall();
-    bool behind = store->chain_time > now && (ledger->behind || store->chain_time - now > CLOCK_MILLISECONDS);
+    const int64_t chain_time = writer_of(ledger)->chain_time, now = sower_clock_wall();
+    bool behind = chain_time > now && (ledger->behind || chain_time - now > CLOCK_MILLISECONDS);
     if (behind == ledger->behind) {
         return;
     }
@@ -70,7 +74,7 @@ static void note_clock(struct sower_ledger *ledger)
         return;
     }
     char sentence[240], time[SOWER_TIME_SIZE];
-    sower_time_print(store->chain_time, time);
+    sower_time_print(chain_time, time);
     snprintf(sentence, sizeof sentence,
              "The last line of this daemon's chain is of %s, which the clock has not reached: until then "
              "lines get "
@@ -154,8 +158,9 @@ static void end_work(struct sower_ledger *ledger)
 /* Tries whether the ledger can be written, and tells all who ask. */
 static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *asking)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
-    bool well = ledger->store->methods->probe(ledger->store, sower_clock_wall(), &problem);
+    bool well = writer->methods->probe(writer, sower_clock_wall(), &problem);
     note_outcome(ledger, well, &problem);
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(asking)) != NULL;) {
         settle(wait, well, &problem);
@@ -164,10 +169,11 @@ static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *aski
 
 static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->model->time = sower_clock_wall();
     wait->model->given_up = &ledger->given_up;
-    bool well = ledger->store->methods->append_model(ledger->store, wait->model, &problem);
+    bool well = writer->methods->append_model(writer, wait->model, &problem);
     if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
         note_outcome(ledger, well, &problem);
     }
@@ -176,9 +182,10 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
 
 static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->model->given_up = &ledger->given_up;
-    bool well = ledger->store->methods->find_model(ledger->store, wait->model, &problem);
+    bool well = writer->methods->find_model(writer, wait->model, &problem);
     if (!well && !atomic_load(&ledger->given_up)) {
         note_outcome(ledger, false, &problem);
     }
@@ -187,9 +194,10 @@ static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *w
 
 static void settle_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->pin->time = sower_clock_wall();
-    bool well = ledger->store->methods->pin(ledger->store, wait->pin, &problem);
+    bool well = writer->methods->pin(writer, wait->pin, &problem);
     note_outcome(ledger, well, &problem);
     settle(wait, well, &problem);
 }
@@ -206,12 +214,13 @@ static void settle_failed(struct sower_ledger *ledger, struct sower_ledger_wait 
 /* Settles those who have their numbers already, under their key; returns how many are left. */
 static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         ledger->trials[i] = ledger->asking[i]->trials;
     }
-    if (!ledger->store->methods->find_trials(ledger->store, ledger->trials, count, &problem)) {
+    if (!writer->methods->find_trials(writer, ledger->trials, count, &problem)) {
         settle_failed(ledger, ledger->asking, count, &problem);
         return 0;
     }
@@ -227,13 +236,14 @@ static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
 
 static void give_trials(struct sower_ledger *ledger, size_t count)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     int64_t now = sower_clock_wall();
     for (size_t i = 0; i < count; i++) {
         ledger->trials[i] = ledger->asking[i]->trials;
         ledger->trials[i]->time = now;
     }
-    if (!ledger->store->methods->give_trials(ledger->store, ledger->trials, count, &problem)) {
+    if (!writer->methods->give_trials(writer, ledger->trials, count, &problem)) {
         settle_failed(ledger, ledger->asking, count, &problem);
         return;
     }
@@ -256,12 +266,13 @@ static void settle_draw(struct sower_ledger *ledger, struct sower_ledger_wait *w
 /* Settles those of the batch who need no writing; returns how many are left. */
 static size_t look_up(struct sower_ledger *ledger, size_t count)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         ledger->draws[i] = ledger->batch[i]->draw;
     }
-    if (!ledger->store->methods->find(ledger->store, ledger->draws, count, &problem)) {
+    if (!writer->methods->find(writer, ledger->draws, count, &problem)) {
         settle_failed(ledger, ledger->batch, count, &problem);
         return 0;
     }
@@ -278,13 +289,14 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
 
 static void write_batch(struct sower_ledger *ledger, size_t count)
 {
+    struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     int64_t now = sower_clock_wall();
     for (size_t i = 0; i < count; i++) {
         ledger->draws[i] = ledger->batch[i]->draw;
         ledger->draws[i]->record.time = now;
     }
-    if (!ledger->store->methods->append(ledger->store, ledger->draws, count, &problem)) {
+    if (!writer->methods->append(writer, ledger->draws, count, &problem)) {
         settle_failed(ledger, ledger->batch, count, &problem);
         return;
     }
@@ -420,12 +432,20 @@ static void *run(void *context)
     return NULL;
 }
 
+/* Opening a store takes minutes when the ledger is of an older version. */
+static void refuse_early(struct sower_problem *problem)
+{
+    sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The ledger is being opened, which takes some minutes when it was written by an "
+                      "older sowerd; ask again in a moment.");
+}
+
 /* Why one who comes is not let into the queue. */
 static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
 {
     struct sower_problem problem;
     if (!open) {
-        sower_store_opening_refuse(&problem);
+        refuse_early(&problem);
     } else {
         sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
                           stopping ? "The daemon is stopping; ask again when it is back."
@@ -482,9 +502,14 @@ void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_
     sower_known_add(ledger->known, model, 1);
 }
 
-struct sower_store *sower_ledger_store(struct sower_ledger *ledger)
+struct sower_store_reader *sower_ledger_reader(struct sower_ledger *ledger, struct sower_problem *problem)
 {
-    return ledger->store;
+    const struct sower_store *store = ledger->store;
+    if (store == NULL) {
+        refuse_early(problem);
+        return NULL;
+    }
+    return store->reader;
 }
 
 struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const struct sower_log *log)
@@ -496,7 +521,6 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
         free(ledger);
         return NULL;
     }
-    ledger->store = sower_store_opening();
     ledger->known = known;
     ledger->log = log;
     ledger->queue = queue;
@@ -509,7 +533,7 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
 bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
 {
     if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) {
-        store->methods->close(store);
+        store->close(store);
         return false;
     }
     pthread_mutex_lock(&ledger->lock);
@@ -536,8 +560,8 @@ void sower_ledger_stop(struct sower_ledger *ledger)
         }
     }
     struct sower_store *store = ledger->store;
-    if (runs && store->methods->hurry != NULL) {
-        store->methods->hurry(store);
+    if (runs && store->hurry != NULL) {
+        store->hurry(store);
     }
     if (runs) {
         pthread_join(ledger->thread, NULL);
@@ -547,8 +571,9 @@ void sower_ledger_stop(struct sower_ledger *ledger)
 void sower_ledger_free(struct sower_ledger *ledger)
 {
     sower_ledger_stop(ledger);
-    if (ledger->open) {
-        ledger->store->methods->close(ledger->store);
+    struct sower_store *store = ledger->store;
+    if (store != NULL) {
+        store->close(store);
     }
     sower_known_free(ledger->known);
     pthread_cond_destroy(&ledger->wake);

@@ -57,7 +57,7 @@ struct sower_ledger_wait {
     struct sower_rounds_place place; /* `client` is the owner's to fill, too */
 };
 
-/* A ledger whose store is still being opened: all who come are refused (opening.h). `queue` draws may wait,
+/* A ledger whose store is still being opened: requests are refused. `queue` draws may wait,
  * `known_draws` are remembered. NULL when memory runs out. */
 struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const struct sower_log *log);
 
@@ -83,7 +83,7 @@ void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_
  * open yet, or stopped. */
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait);
 
-/* The store, for reading pages. */
-struct sower_store *sower_ledger_store(struct sower_ledger *ledger);
+/* The reading side of the store, for any thread. NULL with a problem (UNAVAILABLE) while the store is still being opened. */
+struct sower_store_reader *sower_ledger_reader(struct sower_ledger *ledger, struct sower_problem *problem);
 
 #endif

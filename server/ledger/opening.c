@@ -1,73 +1,62 @@
 #include "server/ledger/opening.h"
 
-bool sower_store_opening_refuse(struct sower_problem *problem)
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/private_file.h"
+#include "server/ledger/postgres/store.h"
+#include "server/ledger/sqlite/store.h"
+
+static bool has_scheme(const char *url, const char *scheme)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                             "The ledger is being opened, which takes some minutes when it was written by an "
-                             "older sowerd; ask again in a moment.");
+    return strncmp(url, scheme, strlen(scheme)) == 0;
 }
 
-static bool last(struct sower_store *store, uint64_t *line, struct sower_problem *problem)
+/* The file, and the two that belong to it while a daemon runs or after one was killed. */
+static void make_private(const char *path, const struct sower_log *log)
 {
-    (void)store, (void)line;
-    return sower_store_opening_refuse(problem);
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char file[PATH_MAX + 8];
+        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        sower_private_file(file, log);
+    }
 }
 
-static bool page(struct sower_store *store, const struct sower_page *page, sower_visit_record *visit,
-                 void *context, struct sower_problem *problem)
+static struct sower_store *open_sqlite(const char *named, const char *state,
+                                       const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                       struct sower_problem *problem)
 {
-    (void)store, (void)page, (void)visit, (void)context;
-    return sower_store_opening_refuse(problem);
+    char path[PATH_MAX];
+    int length = named[0] != '\0' ? snprintf(path, sizeof path, "%s", named)
+                                  : snprintf(path, sizeof path, "%s/ledger.sqlite", state);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger's path is too long.");
+        return NULL;
+    }
+    struct sower_store *store = sower_ledger_sqlite_open(path, writer, log, problem);
+    if (store != NULL) { /* a file that is no ledger is left as it is */
+        make_private(path, log);
+    }
+    return store;
 }
 
-static bool experiments(struct sower_store *store, uint64_t before, size_t count,
-                        sower_visit_experiment *visit, void *context, struct sower_problem *problem)
+struct sower_store *sower_store_open(const char *url, const char *state,
+                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                     struct sower_problem *problem)
 {
-    (void)store, (void)before, (void)count, (void)visit, (void)context;
-    return sower_store_opening_refuse(problem);
-}
-
-static bool experiment(struct sower_store *store, const struct sower_seed *root_id, const char *name,
-                       struct sower_experiment *experiment, struct sower_problem *problem)
-{
-    (void)store, (void)root_id, (void)name, (void)experiment;
-    return sower_store_opening_refuse(problem);
-}
-
-static bool trials(struct sower_store *store, uint64_t experiment, uint64_t from, size_t count,
-                   sower_visit_trial *visit, void *context, struct sower_problem *problem)
-{
-    (void)store, (void)experiment, (void)from, (void)count, (void)visit, (void)context;
-    return sower_store_opening_refuse(problem);
-}
-
-static bool heads(struct sower_store *store, size_t count, uint64_t *lines, sower_visit_link *visit,
-                  void *context, struct sower_problem *problem)
-{
-    (void)store, (void)count, (void)lines, (void)visit, (void)context;
-    return sower_store_opening_refuse(problem);
-}
-
-static bool manifest(struct sower_store *store, const uint8_t hash[32], char **text, size_t *length,
-                     struct sower_problem *problem)
-{
-    (void)store, (void)hash, (void)text, (void)length;
-    return sower_store_opening_refuse(problem);
-}
-
-/* Only what any thread may ask of a store. */
-static const struct sower_store_methods methods = {
-    .last = last,
-    .page = page,
-    .experiments = experiments,
-    .experiment = experiment,
-    .trials = trials,
-    .heads = heads,
-    .manifest = manifest,
-};
-
-struct sower_store *sower_store_opening(void)
-{
-    static struct sower_store store = {.methods = &methods};
-    return &store;
+    static const char sqlite[] = "sqlite:";
+    if (has_scheme(url, sqlite)) {
+        return open_sqlite(url + sizeof sqlite - 1, state, writer, log, problem);
+    }
+    if (has_scheme(url, "postgresql://") || has_scheme(url, "postgres://")) {
+        return sower_ledger_postgres_open(url, writer, problem);
+    }
+    /* Not more of it is said: a password may stand behind a scheme that is misspelt. */
+    sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                      "The ledger's URL begins with \"%.*s\", which this sowerd does not know; it knows "
+                      "sqlite:PATH and postgresql://USER@HOST/DATABASE.",
+                      (int)strcspn(url, ":/@"), url);
+    return NULL;
 }

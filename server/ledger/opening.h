@@ -1,17 +1,16 @@
-/* The store of a ledger that is still being opened.
- *
- * Opening a store takes minutes when the ledger is of an older version. Until then the ledger has this store:
- * every question to it is refused with UNAVAILABLE, in a sentence that says why. Nothing is written to it:
- * the ledger refuses all who want that before they reach a store (ledger.c). */
+/* Opening the store that a URL names: the only place that knows which kinds of stores exist. */
 #ifndef SOWER_SERVER_LEDGER_OPENING_H
 #define SOWER_SERVER_LEDGER_OPENING_H
 
+#include "server/base/log.h"
 #include "server/ledger/store.h"
 
-/* Sets the problem of everybody who needs the ledger too early; returns false. */
-bool sower_store_opening_refuse(struct sower_problem *problem);
-
-/* The store; there is one, it has no state and is never closed. */
-struct sower_store *sower_store_opening(void);
+/* Opens a store for the daemon whose key is `writer`. `url` is "sqlite:PATH" (without PATH: ledger.sqlite in the directory `state`) or
+ * "postgresql://…", as libpq takes it. An older ledger is upgraded first, which may take minutes: `log`, unless NULL, says so before.
+ *
+ * Returns NULL with a problem, also for an unknown scheme. The caller closes the store with store->close. */
+struct sower_store *sower_store_open(const char *url, const char *state,
+                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
+                                     struct sower_problem *problem);
 
 #endif

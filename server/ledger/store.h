@@ -21,9 +21,9 @@
 #include "core/problem.h"
 #include "proto/record.h"
 #include "proto/trials.h"
-#include "server/base/log.h"
 
-struct sower_store;
+struct sower_store_writer;
+struct sower_store_reader;
 
 /* What became of a draw. */
 enum sower_draw_outcome {
@@ -127,77 +127,82 @@ typedef bool sower_visit_experiment(void *context, const struct sower_experiment
 typedef bool sower_visit_trial(void *context, const struct sower_trial *trial);
 typedef bool sower_visit_link(void *context, const struct sower_link *head);
 
-struct sower_store_methods {
+/* The writing side of a store. Only the ledger's own thread uses it. */
+struct sower_store_writer {
+    const struct sower_store_writer_methods *methods;
+    int64_t
+        chain_time; /* the time of the last line in the daemon's chain, as of the last write or probe that succeeded; 0: none */
+};
+
+struct sower_store_writer_methods {
     /* Sets the outcome of each draw, and writes nothing. */
-    bool (*find)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
+    bool (*find)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem);
     /* Writes those draws that are new and not to be refused, in their order, and makes them durable, all or
      * none. Sets the outcome of each, of which none is NEW then, and the whole record of those it writes. A
      * draw that is already there, or twice among them, gets the line that it has. record.time is what the
      * clock says; the line gets the time of the chain's last line if that is later (append.h). */
-    bool (*append)(struct sower_store *store, struct sower_store_draw *const *draws, size_t count,
+    bool (*append)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
     /* Sets the outcome of a model, `written` aside, as append_model would, and writes nothing. */
-    bool (*find_model)(struct sower_store *store, struct sower_store_model *model,
+    bool (*find_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                        struct sower_problem *problem);
     /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
      * commit; writes nothing when all of it is there, or one is refused. */
-    bool (*append_model)(struct sower_store *store, struct sower_store_model *model,
+    bool (*append_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                          struct sower_problem *problem);
     /* Sets the outcome of each request whose key is there, and NONE for the others. */
-    bool (*find_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
-                        struct sower_problem *problem);
+    bool (*find_trials)(struct sower_store_writer *writer, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem);
     /* Gives out numbers to `count` requests, in their order, and makes them durable, all or none, a line for
      * each. Each number is given once, and without gaps from 0; a key that is there, or twice among them,
      * gets the numbers that it has. A request that must be refused does not keep the others from theirs. */
-    bool (*give_trials)(struct sower_store *store, struct sower_store_trials *const *requests, size_t count,
-                        struct sower_problem *problem);
+    bool (*give_trials)(struct sower_store_writer *writer, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem);
     /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
-    bool (*pin)(struct sower_store *store, struct sower_store_pin *pin, struct sower_problem *problem);
+    bool (*pin)(struct sower_store_writer *writer, struct sower_store_pin *pin,
+                struct sower_problem *problem);
     /* Whether append would work at this time: writes a draw to the disk, as append does, and takes it back.
      */
-    bool (*probe)(struct sower_store *store, int64_t time, struct sower_problem *problem);
+    bool (*probe)(struct sower_store_writer *writer, int64_t time, struct sower_problem *problem);
+};
 
+/* The reading side of a store. Any thread may use it, several at the same time. */
+struct sower_store_reader {
+    const struct sower_store_reader_methods *methods;
+};
+
+struct sower_store_reader_methods {
     /* The greatest line number, 0 when the ledger is empty. */
-    bool (*last)(struct sower_store *store, uint64_t *line, struct sower_problem *problem);
+    bool (*last)(struct sower_store_reader *reader, uint64_t *line, struct sower_problem *problem);
     /* Visits the lines of a page in order. No lock and no transaction outlive the call. */
-    bool (*page)(struct sower_store *store, const struct sower_page *page, sower_visit_record *visit,
+    bool (*page)(struct sower_store_reader *reader, const struct sower_page *page, sower_visit_record *visit,
                  void *context, struct sower_problem *problem);
     /* Visits at most `count` experiments whose id is below `before`, the newest first. */
-    bool (*experiments)(struct sower_store *store, uint64_t before, size_t count,
+    bool (*experiments)(struct sower_store_reader *reader, uint64_t before, size_t count,
                         sower_visit_experiment *visit, void *context, struct sower_problem *problem);
     /* The experiment of that name under a root; its id is 0 when there is none. */
-    bool (*experiment)(struct sower_store *store, const struct sower_seed *root_id, const char *name,
+    bool (*experiment)(struct sower_store_reader *reader, const struct sower_seed *root_id, const char *name,
                        struct sower_experiment *experiment, struct sower_problem *problem);
     /* Visits at most `count` trials of an experiment that have draws, from number `from` on, rising. */
-    bool (*trials)(struct sower_store *store, uint64_t experiment, uint64_t from, size_t count,
+    bool (*trials)(struct sower_store_reader *reader, uint64_t experiment, uint64_t from, size_t count,
                    sower_visit_trial *visit, void *context, struct sower_problem *problem);
     /* The number of lines, and the heads of the chains at that moment: the store's own writer's first, when
      * it has written, then of at most `count` others, those that wrote last first. */
-    bool (*heads)(struct sower_store *store, size_t count, uint64_t *lines, sower_visit_link *visit,
+    bool (*heads)(struct sower_store_reader *reader, size_t count, uint64_t *lines, sower_visit_link *visit,
                   void *context, struct sower_problem *problem);
     /* The manifest that is kept under a hash: *text is the caller's (free), NULL when there is none. */
-    bool (*manifest)(struct sower_store *store, const uint8_t hash[32], char **text, size_t *length,
+    bool (*manifest)(struct sower_store_reader *reader, const uint8_t hash[32], char **text, size_t *length,
                      struct sower_problem *problem);
-    /* From now on nothing waits longer than a second for another process, what is under way included; any
-     * thread may say so. NULL for a store that never does. */
+};
+
+struct sower_store {
+    struct sower_store_writer *writer;
+    struct sower_store_reader *reader;
+    /* From now on nothing waits longer than a second for another process, calls in progress included. Any thread may call it. NULL
+     * for a store that never waits so long. */
     void (*hurry)(struct sower_store *store);
     void (*close)(struct sower_store *store);
 };
-
-/* What every store begins with. */
-struct sower_store {
-    const struct sower_store_methods *methods;
-    int64_t chain_time; /* of the last line of its writer's chain, as of its last write or probe that went
-                           well; 0: there is none. For the ledger's own thread. */
-};
-
-/* Opens the store that a URL names, for a writer: "sqlite:PATH" (PATH empty: ledger.sqlite in `state`) or
- * "postgresql://…", as libpq takes it. NULL with a problem, also for a scheme that is not known. Closed with
- * methods->close. A ledger of an older version is brought to this one, which may take minutes: `log`, if it
- * is not NULL, says so first. */
-struct sower_store *sower_store_open(const char *url, const char *state,
-                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
-                                     struct sower_problem *problem);
 
 #endif

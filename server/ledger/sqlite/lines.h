@@ -6,9 +6,9 @@
  *
  * A draw is found by its seed and its id, of which eight bytes each make the index: every draw of one name
  * has the same seed, so the same index tells whether a new draw drifts from an earlier one. Other indexes are
- * for pages (sqlite_pages.c), one for each kind, so that none is slower in a long ledger.
+ * for pages (reader.c), one for each kind, so that none is slower in a long ledger.
  *
- * Here are no transactions; those are the store's (sqlite.c). */
+ * Here are no transactions; those are the writer's (writer.c). */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_LINES_H
 #define SOWER_SERVER_LEDGER_SQLITE_LINES_H
 

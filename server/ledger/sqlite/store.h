@@ -1,11 +1,12 @@
 /* The ledger on SQLite: one file, no server, the default.
  *
  * Write-ahead logging with synchronous=FULL: a commit returns when it is on disk, and readers never wait for
- * it. Two connections: one writes and finds for the ledger's thread (sqlite_lines.h), one reads for
- * everybody else (sqlite_pages.h). */
+ * it. Two connections: one writes and finds for the ledger's thread (writer.h), one reads for
+ * everybody else (reader.h). */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_STORE_H
 #define SOWER_SERVER_LEDGER_SQLITE_STORE_H
 
+#include "server/base/log.h"
 #include "server/ledger/store.h"
 
 /* Opens or makes the database at `path`, or brings it to the version of today, as sower_store_open says. NULL

@@ -16,6 +16,7 @@
 enum { LINES_MAX = 4096, QUEUE = 100, DRIFTING = 5000 }; /* draws from this number on drift from line 1 */
 
 struct fake_store {
+    struct sower_store_writer writer; /* comes first: the methods cast */
     struct sower_store store;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -30,9 +31,9 @@ struct fake_store {
     size_t models, pins;
 };
 
-static struct fake_store *of(struct sower_store *store)
+static struct fake_store *of(struct sower_store_writer *writer)
 {
-    return (struct fake_store *)store;
+    return (struct fake_store *)writer;
 }
 
 static size_t line_of(const struct fake_store *store, const struct sower_draw_id *draw)
@@ -56,7 +57,7 @@ static void set_outcome(struct fake_store *store, struct sower_store_draw *draw)
                                                             : SOWER_DRAW_NEW;
 }
 
-static bool find(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
+static bool find(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -81,7 +82,7 @@ static bool enter(struct fake_store *store, struct sower_problem *problem)
     return !store->fails || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The disk is full.");
 }
 
-static bool append(struct sower_store *base, struct sower_store_draw *const *draws, size_t count,
+static bool append(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -100,8 +101,8 @@ static bool append(struct sower_store *base, struct sower_store_draw *const *dra
     return well;
 }
 
-static bool find_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
-                        struct sower_problem *problem)
+static bool find_trials(struct sower_store_writer *base, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
     (void)problem;
@@ -115,8 +116,8 @@ static bool find_trials(struct sower_store *base, struct sower_store_trials *con
     return true;
 }
 
-static bool give_trials(struct sower_store *base, struct sower_store_trials *const *requests, size_t count,
-                        struct sower_problem *problem)
+static bool give_trials(struct sower_store_writer *base, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
     pthread_mutex_lock(&store->lock);
@@ -135,7 +136,7 @@ static bool give_trials(struct sower_store *base, struct sower_store_trials *con
     return well;
 }
 
-static bool append_model(struct sower_store *base, struct sower_store_model *model,
+static bool append_model(struct sower_store_writer *base, struct sower_store_model *model,
                          struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -147,7 +148,7 @@ static bool append_model(struct sower_store *base, struct sower_store_model *mod
     return well;
 }
 
-static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct sower_problem *problem)
+static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
     pthread_mutex_lock(&store->lock);
@@ -158,7 +159,7 @@ static bool pin(struct sower_store *base, struct sower_store_pin *pin, struct so
     return well;
 }
 
-static bool probe(struct sower_store *base, int64_t time, struct sower_problem *problem)
+static bool probe(struct sower_store_writer *base, int64_t time, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
     (void)time;
@@ -169,12 +170,12 @@ static bool probe(struct sower_store *base, int64_t time, struct sower_problem *
     return well;
 }
 
-static void close_store(struct sower_store *base)
+static void close_store(struct sower_store *store)
 {
-    of(base)->closed = true;
+    of(store->writer)->closed = true;
 }
 
-static const struct sower_store_methods methods = {
+static const struct sower_store_writer_methods methods = {
     .find = find,
     .append = append,
     .append_model = append_model,
@@ -182,7 +183,6 @@ static const struct sower_store_methods methods = {
     .find_trials = find_trials,
     .give_trials = give_trials,
     .probe = probe,
-    .close = close_store,
 };
 
 static void set_blocked(struct fake_store *store, bool blocked)
@@ -212,7 +212,8 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->store.store.methods = &methods;
+    fixture->store.writer.methods = &methods;
+    fixture->store.store = (struct sower_store){.writer = &fixture->store.writer, .close = close_store};
     pthread_mutex_init(&fixture->store.lock, NULL);
     pthread_cond_init(&fixture->store.changed, NULL);
     fixture->log = (struct sower_log){SOWER_LOG_DEBUG, open("/dev/null", O_WRONLY)};
@@ -703,7 +704,6 @@ static void a_ledger_that_is_not_open_yet_refuses_all_who_come(void **state)
     struct fixture *fixture = *state, unopened = {.log = fixture->log};
     struct client clients[6];
     struct sower_problem problem;
-    uint64_t line;
     unopened.ledger = sower_ledger_new(QUEUE, 64, &unopened.log);
     assert_non_null(unopened.ledger);
     submit(&unopened, &clients[0], 1);
@@ -717,8 +717,7 @@ static void a_ledger_that_is_not_open_yet_refuses_all_who_come(void **state)
         assert_int_equal(clients[i].wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
         assert_non_null(strstr(clients[i].wait.problem.sentence, "being opened"));
     }
-    struct sower_store *store = sower_ledger_store(unopened.ledger);
-    assert_false(store->methods->last(store, &line, &problem));
+    assert_null(sower_ledger_reader(unopened.ledger, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     sower_ledger_free(unopened.ledger); /* a start that failed */
 }

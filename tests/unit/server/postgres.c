@@ -148,7 +148,7 @@ static void a_ledger_of_a_newer_version_is_refused_at_the_start_and_later(void *
     execute(fixture, "UPDATE ledger SET version = 99");
     expect_refusal(fixture->url, "newer sowerd");
     struct sower_store_draw draw = {.record = make_record(1)}, *pointer = &draw;
-    assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
+    assert_false(fixture->store->writer->methods->append(fixture->store->writer, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     execute(fixture, "UPDATE ledger SET version = 1");
     append(fixture, 1, 1);
@@ -157,7 +157,7 @@ static void a_ledger_of_a_newer_version_is_refused_at_the_start_and_later(void *
 static void the_schema_of_another_program_is_left_alone_and_an_empty_one_taken(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->store->methods->close(fixture->store);
+    fixture->store->close(fixture->store);
     execute(fixture, "DROP SCHEMA sower CASCADE; CREATE SCHEMA sower; CREATE TABLE sower.line (corn text)");
     execute(fixture, "CREATE TABLE public.line (corn text); CREATE TABLE public.ledger (corn text)");
     struct sower_problem problem;
@@ -179,7 +179,7 @@ static void stores_that_are_opened_together_make_one_schema(void **state)
     struct fixture *fixture = *state;
     enum { COUNT = 6 };
     pthread_t threads[COUNT];
-    fixture->store->methods->close(fixture->store);
+    fixture->store->close(fixture->store);
     execute(fixture, "DROP SCHEMA sower CASCADE");
     for (size_t i = 0; i < COUNT; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, open_in_thread, fixture), 0);
@@ -188,7 +188,7 @@ static void stores_that_are_opened_together_make_one_schema(void **state)
         void *store;
         assert_int_equal(pthread_join(threads[i], &store), 0);
         assert_non_null(store);
-        ((struct sower_store *)store)->methods->close(store);
+        ((struct sower_store *)store)->close(store);
     }
     fixture->store = open_as(fixture, WRITER);
     append(fixture, 0, 2);
@@ -216,7 +216,7 @@ static void a_store_that_stands_still_in_a_transaction_is_not_waited_for_for_eve
     run(idle, "SET idle_in_transaction_session_timeout = 200");
     run(idle, "BEGIN");
     run(idle, "SELECT * FROM sower.ledger FOR UPDATE");
-    fixture->store->methods->close(fixture->store);
+    fixture->store->close(fixture->store);
     char *timeout = strstr(fixture->url, "lock_timeout%3D300");
     assert_non_null(timeout);
     memcpy(timeout, "lock_timeout%3D9s",
@@ -253,7 +253,7 @@ static void a_batch_that_the_database_refuses_in_its_middle_leaves_nothing(void 
     struct sower_store_draw draw = {.record = make_record(1)}, *pointer = &draw;
     append(fixture, 0, 1);
     execute(fixture, "ALTER TABLE ledger ADD CHECK (last < 2)"); /* the last thing before the commit */
-    assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
+    assert_false(fixture->store->writer->methods->append(fixture->store->writer, &pointer, 1, &problem));
     assert_non_null(strstr(problem.sentence, "check constraint"));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
     assert_int_equal(last_line(fixture), 1);

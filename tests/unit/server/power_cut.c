@@ -13,8 +13,9 @@
 #include <sodium.h>
 #include <sqlite3.h>
 
+#include "server/ledger/opening.h"
 #include "server/ledger/sqlite/store.h"
-#include "server/ledger/writer.h"
+#include "server/ledger/writer_key.h"
 #include "server/options.h"
 #include "tests/unit/server/power_disk.h"
 
@@ -38,7 +39,7 @@ static const int64_t TIME = 1769860800123;
 
 /* A daemon as far as it concerns the disk. */
 struct daemon {
-    struct sower_writer writer;
+    struct sower_writer_key writer;
     struct sower_store *store;
 };
 
@@ -49,7 +50,7 @@ static bool start(const char *directory, struct daemon *daemon, struct sower_pro
     const struct sower_options options = {.state = wanted};
     daemon->store = NULL;
     if (sower_options_state(&options, state, sizeof state, problem) &&
-        sower_writer_open(state, &daemon->writer, problem)) {
+        sower_writer_key_open(state, &daemon->writer, problem)) {
         daemon->store = sower_store_open("sqlite:", state, daemon->writer.key, NULL, problem);
     }
     return daemon->store != NULL;
@@ -57,8 +58,8 @@ static bool start(const char *directory, struct daemon *daemon, struct sower_pro
 
 static void stop(struct daemon *daemon)
 {
-    daemon->store->methods->close(daemon->store);
-    sower_writer_close(&daemon->writer);
+    daemon->store->close(daemon->store);
+    sower_writer_key_close(&daemon->writer);
 }
 
 static struct sower_record make_draw(unsigned number)
@@ -99,7 +100,7 @@ static bool draw(struct daemon *daemon, unsigned first, unsigned count)
         draws[i] = (struct sower_store_draw){.record = make_draw(first + i)};
         pointers[i] = &draws[i];
     }
-    if (!daemon->store->methods->append(daemon->store, pointers, count, &problem)) {
+    if (!daemon->store->writer->methods->append(daemon->store->writer, pointers, count, &problem)) {
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -113,7 +114,7 @@ static void draw_again(struct daemon *daemon, unsigned number)
 {
     struct sower_store_draw draw = {.record = make_draw(number)}, *pointer = &draw;
     struct sower_problem problem = {.sentence = ""};
-    MUST(daemon->store->methods->find(daemon->store, &pointer, 1, &problem));
+    MUST(daemon->store->writer->methods->find(daemon->store->writer, &pointer, 1, &problem));
     if (draw.outcome == SOWER_DRAW_RECORDED) {
         memset(&draw.record.place, 0, sizeof draw.record.place); /* which is not told */
         note_answer(&draw.record);
@@ -135,7 +136,8 @@ static void draw_model(struct daemon *daemon, unsigned first, unsigned count)
                                       .text = "{}",
                                       .length = 2,
                                       .time = TIME};
-    MUST(daemon->store->methods->append_model(daemon->store, &model, &problem) && model.written);
+    MUST(daemon->store->writer->methods->append_model(daemon->store->writer, &model, &problem) &&
+         model.written);
     for (unsigned n = 0; n<count; n += count> 16 ? count / 16 : 1) {
         draw_again(daemon, first + n);
     }
@@ -147,7 +149,7 @@ static void take(struct daemon *daemon, const char *key, uint64_t count)
     struct sower_store_trials request = {
         .root_id = ROOT, .experiment = "e0", .key = key, .count = count, .time = TIME};
     struct sower_store_trials *pointer = &request;
-    MUST(daemon->store->methods->give_trials(daemon->store, &pointer, 1, &problem));
+    MUST(daemon->store->writer->methods->give_trials(daemon->store->writer, &pointer, 1, &problem));
     MUST(request.outcome == SOWER_TRIALS_GIVEN);
     struct sower_record record = {.ledger = request.ledger,
                                   .kind = SOWER_RECORD_TRIALS,
@@ -163,7 +165,7 @@ static void pin(struct daemon *daemon, bool pinned)
 {
     struct sower_problem problem = {.sentence = ""};
     struct sower_store_pin pin = {.root_id = ROOT, .experiment = "e0", .pinned = pinned, .time = TIME};
-    MUST(daemon->store->methods->pin(daemon->store, &pin, &problem) && pin.ledger > 0);
+    MUST(daemon->store->writer->methods->pin(daemon->store->writer, &pin, &problem) && pin.ledger > 0);
     struct sower_record record = {.ledger = pin.ledger,
                                   .kind = pinned ? SOWER_RECORD_PIN : SOWER_RECORD_UNPIN,
                                   .root_id = ROOT,
@@ -251,7 +253,7 @@ static void check_image(struct audit *audit, const size_t *answers, size_t count
     }
     audit->writer = daemon.writer.key;
     const struct sower_page all = {.until = INT64_MAX, .count = SIZE_MAX >> 1};
-    assert_true(daemon.store->methods->page(daemon.store, &all, visit, audit, &problem));
+    assert_true(daemon.store->reader->methods->page(daemon.store->reader, &all, visit, audit, &problem));
     for (size_t i = 0; i < count; i++) {
         const struct disk_op *op = disk->ops[answers[i]];
         check_answer(audit, (const struct sower_record *)(const void *)op->bytes);
@@ -260,14 +262,14 @@ static void check_image(struct audit *audit, const size_t *answers, size_t count
         char *text = NULL;
         size_t length;
         if (audit->lines[i].has_manifest && (i == 0 || !audit->lines[i - 1].has_manifest)) {
-            assert_true(daemon.store->methods->manifest(daemon.store, audit->lines[i].manifest, &text,
-                                                        &length, &problem));
+            assert_true(daemon.store->reader->methods->manifest(
+                daemon.store->reader, audit->lines[i].manifest, &text, &length, &problem));
             assert_non_null(text);
             free(text);
         }
     }
     struct sower_store_draw next = {.record = make_draw(1000000)}, *pointer = &next;
-    assert_true(daemon.store->methods->append(daemon.store, &pointer, 1, &problem));
+    assert_true(daemon.store->writer->methods->append(daemon.store->writer, &pointer, 1, &problem));
     assert_int_equal(next.record.ledger, audit->count + 1);
     stop(&daemon);
 }
@@ -345,7 +347,7 @@ static void write_some(struct daemon *daemon, unsigned first)
     draw_model(daemon, first + 10, 4);
     take(daemon, first == 0 ? "first" : "other", 3);
     pin(daemon, true);
-    MUST(daemon->store->methods->probe(daemon->store, TIME, &problem));
+    MUST(daemon->store->writer->methods->probe(daemon->store->writer, TIME, &problem));
     pin(daemon, false);
     take(daemon, "first", 3);
 }

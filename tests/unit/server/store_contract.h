@@ -58,7 +58,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->store->methods->close(fixture->store);
+    fixture->store->close(fixture->store);
     bool removed = remove_place(fixture);
     free(fixture);
     return !removed;
@@ -66,7 +66,7 @@ static int tear_down(void **state)
 
 static void open_again(struct fixture *fixture)
 {
-    fixture->store->methods->close(fixture->store);
+    fixture->store->close(fixture->store);
     fixture->store = open_as(fixture, WRITER);
     assert_non_null(fixture->store);
 }
@@ -108,7 +108,7 @@ static void append_to(struct sower_store *store, struct sower_store_draw *draws,
     for (size_t i = 0; i < count; i++) {
         pointers[i] = &draws[i];
     }
-    bool done = store->methods->append(store, pointers, count, &problem);
+    bool done = store->writer->methods->append(store->writer, pointers, count, &problem);
     free(pointers);
     assert_string_equal(problem.sentence, "");
     assert_true(done);
@@ -139,7 +139,7 @@ static struct sower_store_draw append_one(struct fixture *fixture, struct sower_
 static enum sower_draw_outcome find_one(struct fixture *fixture, struct sower_store_draw *draw)
 {
     struct sower_problem problem;
-    assert_true(fixture->store->methods->find(fixture->store, &draw, 1, &problem));
+    assert_true(fixture->store->writer->methods->find(fixture->store->writer, &draw, 1, &problem));
     return draw->outcome;
 }
 
@@ -147,7 +147,7 @@ static uint64_t last_line(struct fixture *fixture)
 {
     struct sower_problem problem;
     uint64_t last = 99;
-    assert_true(fixture->store->methods->last(fixture->store, &last, &problem));
+    assert_true(fixture->store->reader->methods->last(fixture->store->reader, &last, &problem));
     return last;
 }
 
@@ -170,7 +170,7 @@ static size_t read_page(struct fixture *fixture, struct sower_page wanted, struc
     wanted.until = wanted.until == 0 ? 1000 : wanted.until;
     wanted.count = wanted.count == 0 ? 16 : wanted.count;
     page->count = 0;
-    fixture->store->methods->page(fixture->store, &wanted, visit_record, page, &problem);
+    fixture->store->reader->methods->page(fixture->store->reader, &wanted, visit_record, page, &problem);
     assert_string_equal(problem.sentence, "");
     return page->count;
 }
@@ -214,7 +214,7 @@ static uint64_t read_heads(struct sower_store *store, size_t count, struct heads
     struct sower_problem problem;
     uint64_t lines = 99;
     heads->count = 0;
-    assert_true(store->methods->heads(store, count, &lines, visit_head, heads, &problem));
+    assert_true(store->reader->methods->heads(store->reader, count, &lines, visit_head, heads, &problem));
     return lines;
 }
 
@@ -226,7 +226,8 @@ static uint64_t check_chains(struct fixture *fixture)
     struct heads heads;
     struct sower_problem problem;
     struct sower_page all = {.until = UINT32_MAX, .count = UINT32_MAX};
-    assert_true(fixture->store->methods->page(fixture->store, &all, visit_link, &chains, &problem));
+    assert_true(
+        fixture->store->reader->methods->page(fixture->store->reader, &all, visit_link, &chains, &problem));
     assert_int_equal(read_heads(fixture->store, 3, &heads), chains.lines);
     for (size_t i = 0; i < heads.count; i++) {
         const struct sower_link *head = chains.heads;

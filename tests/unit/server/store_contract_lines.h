@@ -79,7 +79,7 @@ static void a_draw_is_found_by_its_id(void **state)
         draws[i].record.ledger = 99;
         pointers[i] = &draws[i];
     }
-    assert_true(fixture->store->methods->find(fixture->store, pointers, 8, &problem));
+    assert_true(fixture->store->writer->methods->find(fixture->store->writer, pointers, 8, &problem));
     for (unsigned i = 0; i < 8; i++) {
         assert_int_equal(draws[i].record.ledger, i < 5 ? i + 1 : 0);
         assert_int_equal(draws[i].outcome, i < 5 ? SOWER_DRAW_RECORDED : SOWER_DRAW_NEW);
@@ -194,10 +194,12 @@ static void a_probe_adds_no_line(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
-    assert_true(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
+    assert_true(
+        fixture->store->writer->methods->probe(fixture->store->writer, make_record(9).time, &problem));
     assert_int_equal(last_line(fixture), 0);
     append(fixture, 0, 3);
-    assert_true(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
+    assert_true(
+        fixture->store->writer->methods->probe(fixture->store->writer, make_record(9).time, &problem));
     append(fixture, 3, 1);
 }
 
@@ -209,9 +211,9 @@ static void lines_are_there_after_opening_again_and_for_a_second_store(void **st
     append(fixture, 0, 3);
     struct sower_store *second = open_as(fixture, WRITER);
     assert_non_null(second);
-    assert_true(second->methods->last(second, &last, &problem));
+    assert_true(second->reader->methods->last(second->reader, &last, &problem));
     assert_int_equal(last, 3);
-    second->methods->close(second);
+    second->close(second);
     open_again(fixture);
     append(fixture, 3, 2);
     assert_int_equal(check_chains(fixture), 5);
@@ -279,7 +281,7 @@ static void fill(void *context, size_t n, struct sower_record *record)
 static struct sower_store_model ask_for_model(struct fixture *fixture, struct drawn drawn, size_t count,
                                               uint8_t hash, bool strict, bool only_look)
 {
-    const struct sower_store_methods *methods = fixture->store->methods;
+    struct sower_store_writer *writer = fixture->store->writer;
     struct sower_problem problem = {.sentence = ""};
     struct sower_store_model model = {.count = count,
                                       .fill = fill,
@@ -289,8 +291,8 @@ static struct sower_store_model ask_for_model(struct fixture *fixture, struct dr
                                       .length = 14,
                                       .time = 1769860900000,
                                       .strict = strict};
-    bool done = only_look ? methods->find_model(fixture->store, &model, &problem)
-                          : methods->append_model(fixture->store, &model, &problem);
+    bool done = only_look ? writer->methods->find_model(writer, &model, &problem)
+                          : writer->methods->append_model(writer, &model, &problem);
     assert_string_equal(problem.sentence, "");
     assert_true(done);
     return model;
@@ -316,7 +318,8 @@ static bool keeps_manifest(struct fixture *fixture, uint8_t hash)
     const uint8_t bytes[32] = {hash};
     char *text;
     size_t length = 0;
-    assert_true(fixture->store->methods->manifest(fixture->store, bytes, &text, &length, &problem));
+    assert_true(
+        fixture->store->reader->methods->manifest(fixture->store->reader, bytes, &text, &length, &problem));
     bool kept = text != NULL;
     if (kept) {
         assert_int_equal(length, 14);
@@ -417,7 +420,7 @@ static void a_model_that_nobody_waits_for_is_given_up_and_leaves_nothing(void **
                                       .length = 14,
                                       .time = 1769860900000,
                                       .given_up = &given_up};
-    assert_false(fixture->store->methods->append_model(fixture->store, &model, &problem));
+    assert_false(fixture->store->writer->methods->append_model(fixture->store->writer, &model, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_false(model.written || keeps_manifest(fixture, 1));
     assert_int_equal(last_line(fixture), 0);
@@ -451,7 +454,7 @@ static void two_writers_on_one_ledger_have_a_chain_each(void **state)
     assert_int_equal(read_heads(other, 0, &heads), 30); /* of others; its own is said in any case */
     assert_int_equal(heads.count, 1);
     assert_memory_equal(heads.heads[0].writer, OTHER_WRITER, sizeof OTHER_WRITER);
-    other->methods->close(other);
+    other->close(other);
 }
 
 struct contender {
@@ -476,7 +479,8 @@ static void *contend(void *context)
             pointers[i] = &contender->draws[i];
         }
         contender->failed =
-            !contender->store->methods->append(contender->store, pointers, 10, &problem) || contender->failed;
+            !contender->store->writer->methods->append(contender->store->writer, pointers, 10, &problem) ||
+            contender->failed;
     }
     return NULL;
 }
@@ -494,7 +498,7 @@ static void writers_at_the_same_time_leave_no_gap_and_write_nothing_twice(void *
         assert_int_equal(pthread_join(contenders[i].thread, NULL), 0);
         assert_false(contenders[i].failed);
     }
-    contenders[1].store->methods->close(contenders[1].store);
+    contenders[1].store->close(contenders[1].store);
     assert_int_equal(check_chains(fixture), 20 * (5 + 5 + 5));
 }
 
@@ -504,25 +508,26 @@ static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_di
     struct page page = {.stop_at = 0};
     struct sower_problem problem;
     append(fixture, 0, 1);
-    assert_true(fixture->store->chain_time == make_record(0).time);
+    assert_true(fixture->store->writer->chain_time == make_record(0).time);
     static const int64_t back[] = {5000, 6000, 10LL * 365 * 86400000};
     for (unsigned i = 0; i < 3; i++) {
         struct sower_record record = make_record(1 + i);
         record.time -= back[i];
         append_one(fixture, record, false);
-        assert_true(fixture->store->methods->probe(fixture->store, record.time, &problem));
+        assert_true(fixture->store->writer->methods->probe(fixture->store->writer, record.time, &problem));
     }
     assert_int_equal(read_page(fixture, (struct sower_page){.until = 4}, &page), 4);
     for (size_t i = 1; i < 4; i++) {
         assert_int_equal(page.records[i].time, page.records[0].time);
     }
-    assert_true(fixture->store->chain_time == page.records[0].time);
+    assert_true(fixture->store->writer->chain_time == page.records[0].time);
     struct sower_store_draw draw = {.record = make_record(4)}, *pointer = &draw;
     draw.record.time = SOWER_TIME_LAST + 1;
-    assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
+    assert_false(fixture->store->writer->methods->append(fixture->store->writer, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_non_null(strstr(problem.sentence, "clock"));
-    assert_false(fixture->store->methods->probe(fixture->store, SOWER_TIME_LAST + 1, &problem));
+    assert_false(
+        fixture->store->writer->methods->probe(fixture->store->writer, SOWER_TIME_LAST + 1, &problem));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
     assert_int_equal(check_chains(fixture), 4);
     struct sower_store *other = open_as(fixture, OTHER_WRITER); /* another's clock is its own */
@@ -531,8 +536,8 @@ static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_di
     int64_t time = draw.record.time;
     append_to(other, &draw, 1);
     assert_int_equal(draw.record.ledger, 5);
-    assert_true(draw.record.time == time && other->chain_time == time);
-    other->methods->close(other);
+    assert_true(draw.record.time == time && other->writer->chain_time == time);
+    other->close(other);
 }
 
 static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
@@ -542,9 +547,10 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
     struct sower_store_draw draw = {.record = make_record(1)}, *pointer = &draw;
     append(fixture, 0, 1);
     void *lock = hold_lock(fixture);
-    assert_false(fixture->store->methods->append(fixture->store, &pointer, 1, &problem));
+    assert_false(fixture->store->writer->methods->append(fixture->store->writer, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
-    assert_false(fixture->store->methods->probe(fixture->store, make_record(9).time, &problem));
+    assert_false(
+        fixture->store->writer->methods->probe(fixture->store->writer, make_record(9).time, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW); /* looking and reading go on */
     assert_int_equal(last_line(fixture), 1);

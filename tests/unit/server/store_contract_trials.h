@@ -17,7 +17,7 @@ static void give_to(struct sower_store *store, struct sower_store_trials *reques
     for (size_t i = 0; i < count; i++) {
         pointers[i] = &requests[i];
     }
-    bool done = store->methods->give_trials(store, pointers, count, &problem);
+    bool done = store->writer->methods->give_trials(store->writer, pointers, count, &problem);
     assert_string_equal(problem.sentence, "");
     assert_true(done);
 }
@@ -39,7 +39,7 @@ static void take(struct fixture *fixture, const char *experiment, uint64_t count
 static enum sower_trials_outcome find_key(struct fixture *fixture, struct sower_store_trials *request)
 {
     struct sower_problem problem;
-    assert_true(fixture->store->methods->find_trials(fixture->store, &request, 1, &problem));
+    assert_true(fixture->store->writer->methods->find_trials(fixture->store->writer, &request, 1, &problem));
     return request->outcome;
 }
 
@@ -167,7 +167,7 @@ static void two_stores_on_one_ledger_share_the_numbers(void **state)
         give_to(second, &request, 1);
         assert_int_equal(request.first, i + 1);
     }
-    second->methods->close(second);
+    second->close(second);
     assert_int_equal(check_chains(fixture), 20);
 }
 
@@ -178,7 +178,7 @@ static void a_batch_that_cannot_be_written_gives_out_nothing(void **state)
     take(fixture, "a", 1, 0);
     void *lock = hold_lock(fixture);
     struct sower_store_trials request = make_request("a", "k", 1), *pointer = &request;
-    assert_false(fixture->store->methods->give_trials(fixture->store, &pointer, 1, &problem));
+    assert_false(fixture->store->writer->methods->give_trials(fixture->store->writer, &pointer, 1, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_int_equal(find_key(fixture, &request), SOWER_TRIALS_NONE);
     release_lock(lock);
@@ -191,7 +191,7 @@ static uint64_t pin(struct fixture *fixture, bool pinned)
     struct sower_problem problem = {.sentence = ""};
     struct sower_store_pin request = {
         .root_id = ROOT, .experiment = "e0", .pinned = pinned, .time = 1769860900000, .ledger = 99};
-    assert_true(fixture->store->methods->pin(fixture->store, &request, &problem));
+    assert_true(fixture->store->writer->methods->pin(fixture->store->writer, &request, &problem));
     return request.ledger;
 }
 
@@ -252,14 +252,14 @@ static void experiments_are_counted_and_listed_the_newest_first(void **state)
     struct sower_problem problem;
     struct experiments found = {.count = 0};
     struct sower_experiment one;
-    const struct sower_store_methods *methods = fixture->store->methods;
+    struct sower_store_reader *reader = fixture->store->reader;
     take(fixture, "given", 7, 0);
     append(fixture, 1, 5);
     struct sower_store_trials request = make_request("e1", "", 2);
     request.time = make_record(5).time;
     assert_int_equal(give(fixture, &request), SOWER_TRIALS_GIVEN);
     assert_int_equal(pin(fixture, true), 8);
-    assert_true(methods->experiments(fixture->store, INT64_MAX, 8, visit_experiment, &found, &problem));
+    assert_true(reader->methods->experiments(reader, INT64_MAX, 8, visit_experiment, &found, &problem));
     assert_int_equal(found.count, 3);
     assert_string_equal(found.experiments[0].name, "e0");
     assert_string_equal(found.experiments[1].name, "e1");
@@ -273,14 +273,14 @@ static void experiments_are_counted_and_listed_the_newest_first(void **state)
     assert_int_equal(found.experiments[2].given, 7);
     assert_int_equal(found.experiments[2].last, 5);
     found.count = 0;
-    assert_true(methods->experiments(fixture->store, found.experiments[1].id + 1, 1, visit_experiment, &found,
-                                     &problem));
+    assert_true(reader->methods->experiments(reader, found.experiments[1].id + 1, 1, visit_experiment, &found,
+                                             &problem));
     assert_int_equal(found.count, 1);
-    assert_true(methods->experiment(fixture->store, &ROOT, "e1", &one, &problem));
+    assert_true(reader->methods->experiment(reader, &ROOT, "e1", &one, &problem));
     assert_int_equal(one.id, found.experiments[0].id);
     assert_int_equal(one.draws, 3);
     assert_memory_equal(&one.root_id, &ROOT, sizeof ROOT);
-    assert_true(methods->experiment(fixture->store, &ROOT, "e2", &one, &problem));
+    assert_true(reader->methods->experiment(reader, &ROOT, "e2", &one, &problem));
     assert_int_equal(one.id, 0);
 }
 
@@ -302,14 +302,14 @@ static void trials_are_counted_and_listed_from_a_number_on(void **state)
     struct sower_problem problem;
     struct trials found = {.count = 0};
     struct sower_experiment experiment;
-    const struct sower_store_methods *methods = fixture->store->methods;
+    struct sower_store_reader *reader = fixture->store->reader;
     for (unsigned i = 0; i < 12; i++) {
         struct sower_record record = make_record(2 * i);
         record.trial = i % 3 == 2 ? SOWER_TRIAL_MAX : i % 3;
         append_one(fixture, record, false);
     }
-    assert_true(methods->experiment(fixture->store, &ROOT, "e0", &experiment, &problem));
-    assert_true(methods->trials(fixture->store, experiment.id, 1, 8, visit_trial, &found, &problem));
+    assert_true(reader->methods->experiment(reader, &ROOT, "e0", &experiment, &problem));
+    assert_true(reader->methods->trials(reader, experiment.id, 1, 8, visit_trial, &found, &problem));
     assert_int_equal(found.count, 2);
     assert_int_equal(found.trials[0].trial, 1);
     assert_int_equal(found.trials[0].draws, 4);
@@ -317,9 +317,9 @@ static void trials_are_counted_and_listed_from_a_number_on(void **state)
     assert_int_equal(found.trials[0].last, make_record(20).time);
     assert_int_equal(found.trials[1].trial, SOWER_TRIAL_MAX);
     found.count = 0;
-    assert_true(methods->trials(fixture->store, experiment.id, 0, 1, visit_trial, &found, &problem));
+    assert_true(reader->methods->trials(reader, experiment.id, 0, 1, visit_trial, &found, &problem));
     assert_int_equal(found.count, 1);
-    assert_true(methods->trials(fixture->store, experiment.id + 1, 0, 8, visit_trial, &found, &problem));
+    assert_true(reader->methods->trials(reader, experiment.id + 1, 0, 8, visit_trial, &found, &problem));
     assert_int_equal(found.count, 1);
 }
 

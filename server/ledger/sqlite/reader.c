@@ -1,4 +1,4 @@
-#include "server/ledger/sqlite/pages.h"
+#include "server/ledger/sqlite/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, END, STATEMENT_COUNT };
 
-_Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_PAGES_STATEMENTS,
+_Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_READER_STATEMENTS,
                "the header says how many there are");
 
 #define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
@@ -29,58 +29,43 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [END] = "COMMIT",
 };
 
-bool sower_sqlite_pages_prepare(struct sower_sqlite_pages *pages, sqlite3 *database,
-                                const uint8_t writer[SOWER_WRITER_SIZE])
+static struct sower_sqlite_reader *of(struct sower_store_reader *reader)
 {
-    pages->database = database;
-    memcpy(pages->writer, writer, sizeof pages->writer);
-    pthread_mutex_init(&pages->lock, NULL);
-    return sower_sqlite_prepare(database, statement_text, STATEMENT_COUNT, pages->statements);
-}
-
-void sower_sqlite_pages_close(struct sower_sqlite_pages *pages)
-{
-    if (pages->database == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
-        sqlite3_finalize(pages->statements[i]);
-    }
-    sqlite3_close(pages->database);
-    pthread_mutex_destroy(&pages->lock);
+    return (struct sower_sqlite_reader *)reader;
 }
 
 /* Takes the lock, and ends a transaction that could not be ended before: what is read next must be as it is
  * now. */
-static void begin(struct sower_sqlite_pages *pages)
+static void begin(struct sower_sqlite_reader *reader)
 {
-    pthread_mutex_lock(&pages->lock);
-    if (!sqlite3_get_autocommit(pages->database)) {
-        (void)sower_sqlite_run(pages->statements[END]); /* nothing was written */
+    pthread_mutex_lock(&reader->lock);
+    if (!sqlite3_get_autocommit(reader->database)) {
+        (void)sower_sqlite_run(reader->statements[END]); /* nothing was written */
     }
 }
 
 /* Finishes a statement and releases the lock; false with a problem unless all went well. */
-static bool finish(struct sower_sqlite_pages *pages, sqlite3_stmt *statement, bool done,
+static bool finish(struct sower_sqlite_reader *reader, sqlite3_stmt *statement, bool done,
                    struct sower_problem *problem)
 {
     done = done && sower_sqlite_has_memory(statement);
     if (!done) {
-        sower_sqlite_fail(pages->database, problem);
+        sower_sqlite_fail(reader->database, problem);
     }
     sower_sqlite_finish(statement);
-    pthread_mutex_unlock(&pages->lock);
+    pthread_mutex_unlock(&reader->lock);
     return done;
 }
 
-bool sower_sqlite_pages_last(struct sower_sqlite_pages *pages, uint64_t *line, struct sower_problem *problem)
+static bool last(struct sower_store_reader *base, uint64_t *line, struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = pages->statements[LAST];
+    struct sower_sqlite_reader *reader = of(base);
+    sqlite3_stmt *statement = reader->statements[LAST];
     bool found;
-    begin(pages);
+    begin(reader);
     bool done = sower_sqlite_seek(statement, &found);
     *line = done && found ? sower_sqlite_read_number(statement, 0) : 0;
-    return finish(pages, statement, done, problem);
+    return finish(reader, statement, done, problem);
 }
 
 static void read_record(sqlite3_stmt *statement, struct sower_record *record)
@@ -123,7 +108,7 @@ static const char *page_index(const struct sower_page *page)
 }
 
 /* The statement of a page, with only the conditions that it has. */
-static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_page *page,
+static bool prepare_page(struct sower_sqlite_reader *reader, const struct sower_page *page,
                          sqlite3_stmt **statement)
 {
     char text[1024];
@@ -140,7 +125,7 @@ static bool prepare_page(struct sower_sqlite_pages *pages, const struct sower_pa
         page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
         page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
         page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9" : "");
-    return sqlite3_prepare_v2(pages->database, text, -1, statement, NULL) == SQLITE_OK;
+    return sqlite3_prepare_v2(reader->database, text, -1, statement, NULL) == SQLITE_OK;
 }
 
 static bool bind_page(sqlite3_stmt *statement, const struct sower_page *page)
@@ -158,14 +143,15 @@ static bool bind_page(sqlite3_stmt *statement, const struct sower_page *page)
            (page->manifest == NULL || sower_sqlite_bind_bytes(statement, 9, page->manifest));
 }
 
-bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sower_page *page,
-                             sower_visit_record *visit, void *context, struct sower_problem *problem)
+static bool page(struct sower_store_reader *base, const struct sower_page *page, sower_visit_record *visit,
+                 void *context, struct sower_problem *problem)
 {
+    struct sower_sqlite_reader *reader = of(base);
     struct sower_record record;
     sqlite3_stmt *statement = NULL;
     bool found = true, whole = true;
-    begin(pages);
-    bool done = prepare_page(pages, page, &statement) && bind_page(statement, page);
+    begin(reader);
+    bool done = prepare_page(reader, page, &statement) && bind_page(statement, page);
     while (done && found) {
         done = sower_sqlite_seek(statement, &found);
         if (done && found) {
@@ -176,10 +162,10 @@ bool sower_sqlite_pages_page(struct sower_sqlite_pages *pages, const struct sowe
         }
     }
     if (!done) {
-        sower_sqlite_fail(pages->database, problem);
+        sower_sqlite_fail(reader->database, problem);
     }
     sqlite3_finalize(statement);
-    pthread_mutex_unlock(&pages->lock);
+    pthread_mutex_unlock(&reader->lock);
     return done && whole;
 }
 
@@ -195,14 +181,14 @@ static void read_experiment(sqlite3_stmt *statement, struct sower_experiment *ex
     experiment->pinned = sower_sqlite_read_number(statement, 7);
 }
 
-bool sower_sqlite_pages_experiments(struct sower_sqlite_pages *pages, uint64_t before, size_t count,
-                                    sower_visit_experiment *visit, void *context,
-                                    struct sower_problem *problem)
+static bool experiments(struct sower_store_reader *base, uint64_t before, size_t count,
+                        sower_visit_experiment *visit, void *context, struct sower_problem *problem)
 {
+    struct sower_sqlite_reader *reader = of(base);
     struct sower_experiment experiment;
-    sqlite3_stmt *statement = pages->statements[EXPERIMENTS];
+    sqlite3_stmt *statement = reader->statements[EXPERIMENTS];
     bool found = true;
-    begin(pages);
+    begin(reader);
     bool done =
         sower_sqlite_bind_number(statement, 1, before) && sower_sqlite_bind_number(statement, 2, count);
     while (done && found) {
@@ -213,32 +199,32 @@ bool sower_sqlite_pages_experiments(struct sower_sqlite_pages *pages, uint64_t b
             found = done && visit(context, &experiment);
         }
     }
-    return finish(pages, statement, done, problem);
+    return finish(reader, statement, done, problem);
 }
 
-bool sower_sqlite_pages_experiment(struct sower_sqlite_pages *pages, const struct sower_seed *root_id,
-                                   const char *name, struct sower_experiment *experiment,
-                                   struct sower_problem *problem)
+static bool experiment(struct sower_store_reader *base, const struct sower_seed *root_id, const char *name,
+                       struct sower_experiment *experiment, struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = pages->statements[EXPERIMENT];
+    struct sower_sqlite_reader *reader = of(base);
+    sqlite3_stmt *statement = reader->statements[EXPERIMENT];
     bool found = false;
     experiment->id = 0;
-    begin(pages);
+    begin(reader);
     bool done = sower_sqlite_bind_text(statement, 1, name) &&
                 sower_sqlite_bind_bytes(statement, 2, root_id->bytes) && sower_sqlite_seek(statement, &found);
     if (found) {
         read_experiment(statement, experiment);
     }
-    return finish(pages, statement, done, problem);
+    return finish(reader, statement, done, problem);
 }
 
-bool sower_sqlite_pages_trials(struct sower_sqlite_pages *pages, uint64_t experiment, uint64_t from,
-                               size_t count, sower_visit_trial *visit, void *context,
-                               struct sower_problem *problem)
+static bool trials(struct sower_store_reader *base, uint64_t experiment, uint64_t from, size_t count,
+                   sower_visit_trial *visit, void *context, struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = pages->statements[TRIALS];
+    struct sower_sqlite_reader *reader = of(base);
+    sqlite3_stmt *statement = reader->statements[TRIALS];
     bool found = true;
-    begin(pages);
+    begin(reader);
     bool done = sower_sqlite_bind_number(statement, 1, experiment) &&
                 sower_sqlite_bind_number(statement, 2, from) && sower_sqlite_bind_number(statement, 3, count);
     while (done && found) {
@@ -250,20 +236,20 @@ bool sower_sqlite_pages_trials(struct sower_sqlite_pages *pages, uint64_t experi
             found = visit(context, &trial);
         }
     }
-    return finish(pages, statement, done, problem);
+    return finish(reader, statement, done, problem);
 }
 
 /* Within a transaction, so that the heads are those of the last line. */
-static bool read_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t *lines,
+static bool read_heads(struct sower_sqlite_reader *reader, size_t count, uint64_t *lines,
                        sower_visit_link *visit, void *context)
 {
-    sqlite3_stmt *last = pages->statements[LAST], *heads = pages->statements[HEADS];
+    sqlite3_stmt *last = reader->statements[LAST], *heads = reader->statements[HEADS];
     struct sower_link head;
     bool found;
-    bool done = sower_sqlite_run(pages->statements[BEGIN]) && sower_sqlite_seek(last, &found) && found;
+    bool done = sower_sqlite_run(reader->statements[BEGIN]) && sower_sqlite_seek(last, &found) && found;
     *lines = done ? sower_sqlite_read_number(last, 0) : 0;
-    done =
-        done && sower_sqlite_bind_bytes(heads, 1, pages->writer) && sower_sqlite_bind_number(heads, 2, count);
+    done = done && sower_sqlite_bind_bytes(heads, 1, reader->writer) &&
+           sower_sqlite_bind_number(heads, 2, count);
     while (done && found) {
         done = sower_sqlite_seek(heads, &found);
         if (done && found) {
@@ -277,20 +263,21 @@ static bool read_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t 
     return done;
 }
 
-bool sower_sqlite_pages_heads(struct sower_sqlite_pages *pages, size_t count, uint64_t *lines,
-                              sower_visit_link *visit, void *context, struct sower_problem *problem)
+static bool heads(struct sower_store_reader *base, size_t count, uint64_t *lines, sower_visit_link *visit,
+                  void *context, struct sower_problem *problem)
 {
-    begin(pages);
-    bool done = read_heads(pages, count, lines, visit, context);
+    struct sower_sqlite_reader *reader = of(base);
+    begin(reader);
+    bool done = read_heads(reader, count, lines, visit, context);
     if (!done) {
-        sower_sqlite_fail(pages->database, problem);
+        sower_sqlite_fail(reader->database, problem);
     }
-    sower_sqlite_finish(pages->statements[LAST]);
-    sower_sqlite_finish(pages->statements[HEADS]);
-    if (!sqlite3_get_autocommit(pages->database)) {
-        (void)sower_sqlite_run(pages->statements[END]); /* nothing was written */
+    sower_sqlite_finish(reader->statements[LAST]);
+    sower_sqlite_finish(reader->statements[HEADS]);
+    if (!sqlite3_get_autocommit(reader->database)) {
+        (void)sower_sqlite_run(reader->statements[END]); /* nothing was written */
     }
-    pthread_mutex_unlock(&pages->lock);
+    pthread_mutex_unlock(&reader->lock);
     return done;
 }
 
@@ -306,22 +293,55 @@ static char *copy_blob(sqlite3_stmt *statement, size_t *length)
     return copy;
 }
 
-bool sower_sqlite_pages_manifest(struct sower_sqlite_pages *pages, const uint8_t hash[32], char **text,
-                                 size_t *length, struct sower_problem *problem)
+static bool manifest(struct sower_store_reader *base, const uint8_t hash[32], char **text, size_t *length,
+                     struct sower_problem *problem)
 {
-    sqlite3_stmt *statement = pages->statements[MANIFEST];
+    struct sower_sqlite_reader *reader = of(base);
+    sqlite3_stmt *statement = reader->statements[MANIFEST];
     bool found = false, copied = true;
     *text = NULL;
-    begin(pages);
+    begin(reader);
     bool done = sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, &found);
     if (found) {
         *text = copy_blob(statement, length);
         copied = *text != NULL;
     }
-    if (finish(pages, statement, done, problem) && (copied || sower_problem_memory(problem))) {
+    if (finish(reader, statement, done, problem) && (copied || sower_problem_memory(problem))) {
         return true;
     }
     free(*text);
     *text = NULL;
     return false;
+}
+
+static const struct sower_store_reader_methods methods = {
+    .last = last,
+    .page = page,
+    .experiments = experiments,
+    .experiment = experiment,
+    .trials = trials,
+    .heads = heads,
+    .manifest = manifest,
+};
+
+bool sower_sqlite_reader_prepare(struct sower_sqlite_reader *reader, sqlite3 *database,
+                                 const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    reader->reader.methods = &methods;
+    reader->database = database;
+    memcpy(reader->writer, writer, sizeof reader->writer);
+    pthread_mutex_init(&reader->lock, NULL);
+    return sower_sqlite_prepare(database, statement_text, STATEMENT_COUNT, reader->statements);
+}
+
+void sower_sqlite_reader_close(struct sower_sqlite_reader *reader)
+{
+    if (reader->database == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(reader->statements[i]);
+    }
+    sqlite3_close(reader->database);
+    pthread_mutex_destroy(&reader->lock);
 }

@@ -1,4 +1,4 @@
-#include "server/ledger/writer.h"
+#include "server/ledger/writer_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "proto/rootkey.h"
 #include "server/base/directory.h"
 
-_Static_assert(sizeof((struct sower_writer *)0)->secret == crypto_sign_SECRETKEYBYTES, "of Ed25519");
+_Static_assert(sizeof((struct sower_writer_key *)0)->secret == crypto_sign_SECRETKEYBYTES, "of Ed25519");
 _Static_assert((int)SOWER_WRITER_SIZE == (int)crypto_sign_PUBLICKEYBYTES, "of Ed25519");
 _Static_assert((int)SOWER_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "of Ed25519");
 
@@ -53,7 +53,7 @@ static bool make_key(const char *path, struct sower_problem *problem)
     return made;
 }
 
-bool sower_writer_open(const char *state, struct sower_writer *writer, struct sower_problem *problem)
+bool sower_writer_key_open(const char *state, struct sower_writer_key *writer, struct sower_problem *problem)
 {
     char path[PATH_MAX];
     struct sower_seed seed;
@@ -76,13 +76,13 @@ bool sower_writer_open(const char *state, struct sower_writer *writer, struct so
     return true;
 }
 
-void sower_writer_sign(const struct sower_writer *writer, const char *text, size_t length,
+void sower_writer_sign(const struct sower_writer_key *writer, const char *text, size_t length,
                        uint8_t signature[SOWER_SIGNATURE_SIZE])
 {
     crypto_sign_detached(signature, NULL, (const unsigned char *)text, length, writer->secret);
 }
 
-void sower_writer_close(struct sower_writer *writer)
+void sower_writer_key_close(struct sower_writer_key *writer)
 {
     sodium_memzero(writer->secret, sizeof writer->secret);
 }

@@ -1,4 +1,4 @@
-#include "server/ledger/postgres/pages.h"
+#include "server/ledger/postgres/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,45 +26,36 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [MANIFEST] = "SELECT text FROM sower.manifest WHERE hash = $1::bytea",
 };
 
-bool sower_postgres_pages_open(struct sower_postgres_pages *pages, const char *url,
-                               const uint8_t writer[SOWER_WRITER_SIZE])
+static struct sower_postgres_reader *of(struct sower_store_reader *reader)
 {
-    pthread_mutex_init(&pages->lock, NULL);
-    memcpy(pages->writer, writer, sizeof pages->writer);
-    return sower_postgres_open(&pages->postgres, url, statement_text, STATEMENT_COUNT);
-}
-
-void sower_postgres_pages_close(struct sower_postgres_pages *pages)
-{
-    sower_postgres_close(&pages->postgres);
-    pthread_mutex_destroy(&pages->lock);
+    return (struct sower_postgres_reader *)reader;
 }
 
 /* Asks one thing, a prepared statement or, if there is one, a text. The result, which is the caller's, or
  * NULL with a problem. */
-static PGresult *ask(struct sower_postgres_pages *pages, enum statement which, const char *text,
+static PGresult *ask(struct sower_postgres_reader *reader, enum statement which, const char *text,
                      const struct sower_postgres_values *values, struct sower_problem *problem)
 {
     struct sower_postgres_answers answers;
-    pthread_mutex_lock(&pages->lock);
-    bool done = sower_postgres_ready(&pages->postgres);
+    pthread_mutex_lock(&reader->lock);
+    bool done = sower_postgres_ready(&reader->postgres);
     if (done && text != NULL) {
-        sower_postgres_queue_text(&pages->postgres, text, values);
+        sower_postgres_queue_text(&reader->postgres, text, values);
     } else if (done) {
-        sower_postgres_queue(&pages->postgres, which, values);
+        sower_postgres_queue(&reader->postgres, which, values);
     }
-    done = done && sower_postgres_exchange(&pages->postgres, &answers);
+    done = done && sower_postgres_exchange(&reader->postgres, &answers);
     if (!done) {
-        sower_postgres_fail(&pages->postgres, problem);
+        sower_postgres_fail(&reader->postgres, problem);
     }
-    pthread_mutex_unlock(&pages->lock);
+    pthread_mutex_unlock(&reader->lock);
     return done ? answers.results[0] : NULL;
 }
 
-bool sower_postgres_pages_last(struct sower_postgres_pages *pages, uint64_t *line,
-                               struct sower_problem *problem)
+static bool last(struct sower_store_reader *base, uint64_t *line, struct sower_problem *problem)
 {
-    PGresult *result = ask(pages, LAST, NULL, NULL, problem);
+    struct sower_postgres_reader *reader = of(base);
+    PGresult *result = ask(reader, LAST, NULL, NULL, problem);
     *line = 0;
     if (result == NULL) {
         return false;
@@ -137,15 +128,16 @@ static void add_values(const struct sower_page *page, struct sower_postgres_valu
     sower_postgres_add_bytes(values, page->manifest);
 }
 
-bool sower_postgres_pages_page(struct sower_postgres_pages *pages, const struct sower_page *page,
-                               sower_visit_record *visit, void *context, struct sower_problem *problem)
+static bool page(struct sower_store_reader *base, const struct sower_page *page, sower_visit_record *visit,
+                 void *context, struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     struct sower_record record;
     char text[1024];
     print_page(page, text, sizeof text);
     add_values(page, &values);
-    PGresult *result = ask(pages, STATEMENT_COUNT, text, &values, problem);
+    PGresult *result = ask(reader, STATEMENT_COUNT, text, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -171,15 +163,15 @@ static void read_experiment(const PGresult *result, int row, struct sower_experi
     experiment->pinned = sower_postgres_read_number(result, row, 7);
 }
 
-bool sower_postgres_pages_experiments(struct sower_postgres_pages *pages, uint64_t before, size_t count,
-                                      sower_visit_experiment *visit, void *context,
-                                      struct sower_problem *problem)
+static bool experiments(struct sower_store_reader *base, uint64_t before, size_t count,
+                        sower_visit_experiment *visit, void *context, struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     struct sower_experiment experiment;
     sower_postgres_add_number(&values, before);
     sower_postgres_add_number(&values, count);
-    PGresult *result = ask(pages, EXPERIMENTS, NULL, &values, problem);
+    PGresult *result = ask(reader, EXPERIMENTS, NULL, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -192,15 +184,15 @@ bool sower_postgres_pages_experiments(struct sower_postgres_pages *pages, uint64
     return true;
 }
 
-bool sower_postgres_pages_experiment(struct sower_postgres_pages *pages, const struct sower_seed *root_id,
-                                     const char *name, struct sower_experiment *experiment,
-                                     struct sower_problem *problem)
+static bool experiment(struct sower_store_reader *base, const struct sower_seed *root_id, const char *name,
+                       struct sower_experiment *experiment, struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     experiment->id = 0;
     sower_postgres_add_text(&values, name);
     sower_postgres_add_bytes(&values, root_id->bytes);
-    PGresult *result = ask(pages, EXPERIMENT, NULL, &values, problem);
+    PGresult *result = ask(reader, EXPERIMENT, NULL, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -211,16 +203,16 @@ bool sower_postgres_pages_experiment(struct sower_postgres_pages *pages, const s
     return true;
 }
 
-bool sower_postgres_pages_trials(struct sower_postgres_pages *pages, uint64_t experiment, uint64_t from,
-                                 size_t count, sower_visit_trial *visit, void *context,
-                                 struct sower_problem *problem)
+static bool trials(struct sower_store_reader *base, uint64_t experiment, uint64_t from, size_t count,
+                   sower_visit_trial *visit, void *context, struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     struct sower_trial trial;
     sower_postgres_add_number(&values, experiment);
     sower_postgres_add_number(&values, from);
     sower_postgres_add_number(&values, count);
-    PGresult *result = ask(pages, TRIALS, NULL, &values, problem);
+    PGresult *result = ask(reader, TRIALS, NULL, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -236,14 +228,15 @@ bool sower_postgres_pages_trials(struct sower_postgres_pages *pages, uint64_t ex
     return true;
 }
 
-bool sower_postgres_pages_heads(struct sower_postgres_pages *pages, size_t count, uint64_t *lines,
-                                sower_visit_link *visit, void *context, struct sower_problem *problem)
+static bool heads(struct sower_store_reader *base, size_t count, uint64_t *lines, sower_visit_link *visit,
+                  void *context, struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     struct sower_link head;
-    sower_postgres_add_bytes(&values, pages->writer);
+    sower_postgres_add_bytes(&values, reader->writer);
     sower_postgres_add_number(&values, count);
-    PGresult *result = ask(pages, HEADS, NULL, &values, problem);
+    PGresult *result = ask(reader, HEADS, NULL, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -261,14 +254,15 @@ bool sower_postgres_pages_heads(struct sower_postgres_pages *pages, size_t count
     return true;
 }
 
-bool sower_postgres_pages_manifest(struct sower_postgres_pages *pages, const uint8_t hash[32], char **text,
-                                   size_t *length, struct sower_problem *problem)
+static bool manifest(struct sower_store_reader *base, const uint8_t hash[32], char **text, size_t *length,
+                     struct sower_problem *problem)
 {
+    struct sower_postgres_reader *reader = of(base);
     struct sower_postgres_values values = {0};
     bool copied = true;
     *text = NULL;
     sower_postgres_add_bytes(&values, hash);
-    PGresult *result = ask(pages, MANIFEST, NULL, &values, problem);
+    PGresult *result = ask(reader, MANIFEST, NULL, &values, problem);
     if (result == NULL) {
         return false;
     }
@@ -283,4 +277,29 @@ bool sower_postgres_pages_manifest(struct sower_postgres_pages *pages, const uin
     PQclear(result);
     return copied ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of memory.");
+}
+
+static const struct sower_store_reader_methods methods = {
+    .last = last,
+    .page = page,
+    .experiments = experiments,
+    .experiment = experiment,
+    .trials = trials,
+    .heads = heads,
+    .manifest = manifest,
+};
+
+bool sower_postgres_reader_open(struct sower_postgres_reader *reader, const char *url,
+                                const uint8_t writer[SOWER_WRITER_SIZE])
+{
+    reader->reader.methods = &methods;
+    pthread_mutex_init(&reader->lock, NULL);
+    memcpy(reader->writer, writer, sizeof reader->writer);
+    return sower_postgres_open(&reader->postgres, url, statement_text, STATEMENT_COUNT);
+}
+
+void sower_postgres_reader_close(struct sower_postgres_reader *reader)
+{
+    sower_postgres_close(&reader->postgres);
+    pthread_mutex_destroy(&reader->lock);
 }

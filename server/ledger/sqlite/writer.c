@@ -1,0 +1,324 @@
+#include "server/ledger/sqlite/writer.h"
+
+#include "server/ledger/sqlite/statement.h"
+#include "server/ledger/sqlite/wal.h"
+#include "server/ledger/store_records.h"
+
+enum statement {
+    BEGIN_READING,
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    PROBE,
+    FIND_MANIFEST,
+    INSERT_MANIFEST,
+    STATEMENT_COUNT
+};
+
+static const char *const statement_text[STATEMENT_COUNT] = {
+    [BEGIN_READING] = "BEGIN",
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [PROBE] = "UPDATE probe SET count = count + 1",
+    [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
+    [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+};
+
+_Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_WRITER_STATEMENTS,
+               "the header says how many there are");
+
+static struct sower_sqlite_writer *of(struct sower_store_writer *writer)
+{
+    return (struct sower_sqlite_writer *)writer;
+}
+
+/* Runs one of the writer's statements that give no row. */
+static bool run(struct sower_sqlite_writer *writer, enum statement which, struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = writer->statements[which];
+    bool done = sqlite3_step(statement) == SQLITE_DONE || sower_sqlite_fail(writer->database, problem);
+    sower_sqlite_finish(statement);
+    return done;
+}
+
+/* Ends the transaction, if there is one. One that cannot be ended, for a lack of memory perhaps, is ended
+ * before the next one begins. */
+static void roll_back(struct sower_sqlite_writer *writer)
+{
+    if (!sqlite3_get_autocommit(writer->database)) {
+        (void)sower_sqlite_run(writer->statements[ROLLBACK]);
+    }
+}
+
+/* SQLite goes on writing to a file that was deleted or moved away; those lines would be lost with it. */
+static bool check_in_place(struct sower_sqlite_writer *writer, struct sower_problem *problem)
+{
+    int moved = 0;
+    if (sqlite3_file_control(writer->database, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+        moved == 0) {
+        return true;
+    }
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The ledger cannot be used now: its file was moved or deleted.");
+}
+
+/* A transaction that looks locks the file once and not for every look. */
+static bool begin_reading(struct sower_sqlite_writer *writer, struct sower_problem *problem)
+{
+    sower_sqlite_lines_forget(&writer->lines);
+    roll_back(writer);
+    return run(writer, BEGIN_READING, problem);
+}
+
+static bool begin_writing(struct sower_sqlite_writer *writer, struct sower_problem *problem)
+{
+    roll_back(writer);
+    return check_in_place(writer, problem) && run(writer, BEGIN, problem) &&
+           sower_sqlite_lines_begin(&writer->lines, problem);
+}
+
+/* Ends a writing transaction in which all went well (`done`), or takes it back. */
+static bool end_writing(struct sower_sqlite_writer *writer, bool done, struct sower_problem *problem)
+{
+    if (done && sower_sqlite_lines_end(&writer->lines, problem) && run(writer, COMMIT, problem)) {
+        writer->writer.chain_time = writer->lines.append.time;
+        return true;
+    }
+    roll_back(writer); /* some failures did that by themselves */
+    return false;
+}
+
+static bool find(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
+                 struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    bool done = begin_reading(writer, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = sower_sqlite_lines_find(&writer->lines, draws[i], problem);
+    }
+    roll_back(writer);
+    return done;
+}
+
+/* Adds a draw that is new and not to be refused. */
+static bool add(struct sower_sqlite_writer *writer, struct sower_store_draw *draw,
+                struct sower_problem *problem)
+{
+    if (!sower_sqlite_lines_find(&writer->lines, draw, problem)) {
+        return false;
+    }
+    if (draw->outcome != SOWER_DRAW_NEW) {
+        return true;
+    }
+    draw->outcome = SOWER_DRAW_RECORDED;
+    return sower_sqlite_lines_add(&writer->lines, &draw->record, problem);
+}
+
+static bool append(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
+                   struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    bool done = begin_writing(writer, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = add(writer, draws[i], problem);
+    }
+    return end_writing(writer, done, problem);
+}
+
+static bool find_manifest(struct sower_sqlite_writer *writer, const uint8_t hash[32], bool *found,
+                          struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = writer->statements[FIND_MANIFEST];
+    bool done = (sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, found)) ||
+                sower_sqlite_fail(writer->database, problem);
+    sower_sqlite_finish(statement);
+    return done;
+}
+
+/* Whether all of a model is there; or one of its draws refused. Unless `all` draws are to be looked at, the
+ * first look tells of a new one that it is not. */
+static bool look_for_model(struct sower_sqlite_writer *writer, struct sower_store_model *model, bool all,
+                           bool *found, struct sower_problem *problem)
+{
+    struct sower_store_draw draw;
+    model->written = model->refused = false;
+    model->drift = 0;
+    bool done = begin_reading(writer, problem) && find_manifest(writer, model->manifest, found, problem);
+    for (size_t n = 0; n < model->count && done && (*found || all) && !model->refused; n++) {
+        sower_store_model_draw(model, n, &draw);
+        done = sower_store_model_goes_on(model, problem) &&
+               sower_sqlite_lines_find(&writer->lines, &draw, problem);
+        sower_store_model_note(model, n, &draw);
+        *found = *found && draw.outcome != SOWER_DRAW_NEW;
+    }
+    roll_back(writer);
+    return done;
+}
+
+static bool find_model(struct sower_store_writer *base, struct sower_store_model *model,
+                       struct sower_problem *problem)
+{
+    bool found;
+    return look_for_model(of(base), model, true, &found, problem);
+}
+
+static bool insert_manifest(struct sower_sqlite_writer *writer, const struct sower_store_model *model,
+                            struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = writer->statements[INSERT_MANIFEST];
+    bool done = (sower_sqlite_bind_bytes(statement, 1, model->manifest) &&
+                 sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
+                 sqlite3_bind_blob64(statement, 3, model->text, model->length, SQLITE_STATIC) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_DONE) ||
+                sower_sqlite_fail(writer->database, problem);
+    sower_sqlite_finish(statement);
+    return done;
+}
+
+static bool append_model(struct sower_store_writer *base, struct sower_store_model *model,
+                         struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    struct sower_store_draw draw;
+    bool found;
+    if (!look_for_model(writer, model, false, &found, problem)) {
+        return false;
+    }
+    if (found || model->refused) {
+        return true;
+    }
+    model->drift = 0;
+    bool done = begin_writing(writer, problem) && insert_manifest(writer, model, problem);
+    for (size_t n = 0; n < model->count && done && !model->refused; n++) {
+        sower_store_model_draw(model, n, &draw);
+        done = sower_store_model_goes_on(model, problem) && add(writer, &draw, problem);
+        sower_store_model_note(model, n, &draw);
+    }
+    if (done && model->refused) {
+        roll_back(writer);
+        return true;
+    }
+    model->written = end_writing(writer, done, problem);
+    return model->written;
+}
+
+static bool find_trials(struct sower_store_writer *base, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    bool done = begin_reading(writer, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = sower_sqlite_lines_find_trials(&writer->lines, requests[i], problem);
+    }
+    roll_back(writer);
+    return done;
+}
+
+static bool give(struct sower_sqlite_writer *writer, struct sower_store_trials *request,
+                 struct sower_problem *problem)
+{
+    struct sower_sqlite_lines *lines = &writer->lines;
+    struct sower_record record;
+    if (!sower_sqlite_lines_find_trials(lines, request, problem)) {
+        return false;
+    }
+    if (request->outcome != SOWER_TRIALS_NONE) {
+        return true;
+    }
+    if (!sower_sqlite_lines_experiment(lines, &request->root_id, request->experiment, false, problem)) {
+        return false;
+    }
+    if (!sower_store_trials_record(request, lines->experiment.given, &record)) {
+        return true;
+    }
+    if (!sower_sqlite_lines_add(lines, &record, problem)) {
+        return false;
+    }
+    sower_store_trials_given(request, &record);
+    return true;
+}
+
+static bool give_trials(struct sower_store_writer *base, struct sower_store_trials *const *requests,
+                        size_t count, struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    bool done = begin_writing(writer, problem);
+    for (size_t i = 0; i < count && done; i++) {
+        done = give(writer, requests[i], problem);
+    }
+    return end_writing(writer, done, problem);
+}
+
+static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    struct sower_sqlite_lines *lines = &writer->lines;
+    struct sower_record record;
+    sower_store_pin_record(pin, &record);
+    bool done = begin_writing(writer, problem) &&
+                sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem);
+    if (done && (lines->experiment.pinned != 0) == pin->pinned) {
+        pin->ledger = lines->experiment.pinned;
+        roll_back(writer);
+        return true;
+    }
+    done = end_writing(writer, done && sower_sqlite_lines_add(lines, &record, problem), problem);
+    pin->ledger = record.ledger;
+    return done;
+}
+
+/* Brings all that a commit of one draw would write to the disk. A page more is changed than that needs, as
+ * the place of another draw in an index may need one. */
+static bool write_probe(struct sower_sqlite_writer *writer, int64_t time, struct sower_problem *problem)
+{
+    struct sower_record record;
+    sower_store_probe_record(time, &record);
+    if (!sower_sqlite_lines_add(&writer->lines, &record, problem) ||
+        !sower_sqlite_lines_end(&writer->lines, problem) || !run(writer, PROBE, problem)) {
+        return false;
+    }
+    int code = sower_sqlite_wal_flush(writer->database);
+    return code == SQLITE_OK || sower_sqlite_fail_as(code, problem);
+}
+
+static bool probe(struct sower_store_writer *base, int64_t time, struct sower_problem *problem)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    bool well = begin_writing(writer, problem);
+    int64_t chain_time = writer->lines.append.time;
+    well = well && write_probe(writer, time, problem);
+    roll_back(writer);
+    if (well) {
+        base->chain_time = chain_time;
+    }
+    return well;
+}
+
+static const struct sower_store_writer_methods methods = {
+    .find = find,
+    .append = append,
+    .find_model = find_model,
+    .append_model = append_model,
+    .find_trials = find_trials,
+    .give_trials = give_trials,
+    .pin = pin,
+    .probe = probe,
+};
+
+bool sower_sqlite_writer_prepare(struct sower_sqlite_writer *writer, sqlite3 *database,
+                                 const uint8_t key[SOWER_WRITER_SIZE])
+{
+    writer->writer.methods = &methods;
+    writer->database = database;
+    return sower_sqlite_prepare(database, statement_text, STATEMENT_COUNT, writer->statements) &&
+           sower_sqlite_lines_prepare(&writer->lines, database, key);
+}
+
+void sower_sqlite_writer_close(struct sower_sqlite_writer *writer)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(writer->statements[i]);
+    }
+    sower_sqlite_lines_close(&writer->lines);
+}
