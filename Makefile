@@ -45,7 +45,7 @@ CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all library-versions deps-build deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
+.PHONY: all library-versions deps-build deps-demo deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -77,6 +77,7 @@ $(BUILD)/%.o: %.c
 
 # Debian's packages, the same names in 12 and 13.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
+PACKAGES_DEMO = curl
 PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
@@ -96,8 +97,17 @@ elif command -v sudo >/dev/null; then echo "Installing$$missing (sudo)"; sudo sh
 else echo "These packages are missing. As root, run:"; echo "  apt-get update && apt-get install$$missing"; exit 1; fi
 endef
 
+# Builds both programs with all cores. The compiler's output is shown only if it fails.
+define build_quietly
+@mkdir -p $(BUILD); echo "Building sowerd and sow in $(BUILD)/"; \
+$(MAKE) --no-print-directory -s -j$$(nproc) all >$(BUILD)/make.log 2>&1 || { cat $(BUILD)/make.log; exit 1; }
+endef
+
 deps-build:
 	$(call install_packages,$(PACKAGES_BUILD))
+
+deps-demo:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_DEMO))
 
 deps:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK))
@@ -111,12 +121,12 @@ deps-interop:
 deps-ci:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_CI))
 
-demo: deps
-	@$(MAKE) --no-print-directory all
+demo: deps-demo
+	$(build_quietly)
 	@tests/demo $(BUILD)
 
 run: deps-build
-	@$(MAKE) --no-print-directory all
+	$(build_quietly)
 	$(BUILD)/sowerd $(ARGS)
 
 check: deps
