@@ -26,7 +26,7 @@ def test_the_digest_in_the_readme_is_the_daemons(daemon):
 
 
 # Each page with examples, its curl commands and its sow commands, in their order.
-PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]}
 CURLS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(curl (?:.*\\\n)*.*)", text, re.M) if "7697/" in line]
 SOWS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(sow .*?)(?: +#.*)?$", text, re.M)]
 
@@ -39,6 +39,13 @@ def test_a_page_has_examples(page, curls, sows):
 
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= 160
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_to_a_file_leads_to_a_file(page):
+    folder = ROOT / "docs" if (ROOT / "docs" / page).exists() else ROOT
+    links = [link for link in re.findall(r"\]\(([^)#]+)", PAGES[page]) if "://" not in link]
+    assert [link for link in links if not (folder / link).exists()] == []
 
 
 @pytest.mark.parametrize("page, command", CURLS)
