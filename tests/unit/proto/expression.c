@@ -241,7 +241,7 @@ static void a_whole_parameter_is_taken_exactly_or_refused(void **state)
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         snprintf(text, sizeof text, "wang_normal(%s)", bad[i]);
-        assert_refused(text, strlen(text), "a whole number from 1 up to 9007199254740992");
+        assert_refused(text, strlen(text), "a whole number from 1 to 9007199254740992");
         snprintf(text, sizeof text, "{\"type\":\"wang_normal\",\"layers\":%s}", bad[i]);
         json_t *json = json_loads(text, 0, NULL); /* NULL where jansson itself finds the number too large */
         struct sower_initializer initializer;
