@@ -56,7 +56,9 @@ static inline void sower_batch_whole(struct sower_batch *batch, unsigned count, 
     batch->count = count;
 }
 
-/* Copies the wanted elements of a lane to their place; `from` has all elements of the lane's block. */
+/* For a lane whose block is not wanted whole: copies the wanted elements to their place. `from` has all
+ * elements of the block. (A whole block goes directly to batch->elements: its `wanted` has 16 bits also
+ * for f64, which has 8 elements.) */
 void sower_batch_copy_wanted(const struct sower_batch *batch, unsigned lane, enum sower_dtype dtype,
                              const uint8_t *from);
 
