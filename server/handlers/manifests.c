@@ -1,5 +1,4 @@
-/* /v1/manifests: a POST keeps a manifest under its hash, a GET gives the canonical form of a kept one.
- * /v1/model/index: which tensor is in which part, when a model is fetched in parts. */
+/* /v1/manifests: a POST keeps a manifest under its hash, a GET gives the canonical form of a kept one. */
 #include "server/handlers/handlers.h"
 
 #include <stddef.h>
@@ -8,9 +7,7 @@
 
 #include "proto/hex.h"
 #include "proto/manifest_read.h"
-#include "proto/model.h"
 #include "proto/record.h"
-#include "proto/text.h"
 #include "server/handlers/kept_manifest.h"
 
 struct keeping {
@@ -117,31 +114,6 @@ static void find_kept(struct sower_work *work)
     work->done = check_memory(keeping);
 }
 
-static bool read_parts(const json_t *fields, uint64_t *parts, struct sower_problem *problem)
-{
-    const char *text = json_string_value(json_object_get(fields, "parts"));
-    int64_t number = 0;
-    if (text == NULL || !sower_text_integer(text, strlen(text), &number) || number < 1 ||
-        number > SOWER_PARTS_MAX) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "parts",
-                                 "parts is how many parts there are, from 1 to %d, for example parts=8.",
-                                 SOWER_PARTS_MAX);
-    }
-    *parts = (uint64_t)number;
-    return true;
-}
-
-static void make_index(struct sower_work *work)
-{
-    struct keeping *keeping = (struct keeping *)work;
-    uint64_t parts = 0;
-    work->done =
-        read_parts(keeping->fields, &parts, &work->problem) &&
-        sower_kept_manifest_read(work, keeping->fields, &keeping->manifest) &&
-        sower_model_index(&keeping->manifest, json_string_value(json_object_get(keeping->fields, "tensors")),
-                          parts, &keeping->text, &work->problem);
-}
-
 static enum MHD_Result start(struct sower_exchange *exchange, const char *const *known,
                              void (*run)(struct sower_work *work), sower_step *next)
 {
@@ -166,10 +138,4 @@ enum MHD_Result sower_handle_manifests(struct sower_exchange *exchange)
     static const char *const known[] = {"manifest", NULL};
     return exchange->method == SOWER_POST ? start(exchange, NULL, read_posted, keep)
                                           : start(exchange, known, find_kept, reply_text);
-}
-
-enum MHD_Result sower_handle_index(struct sower_exchange *exchange)
-{
-    static const char *const known[] = {"manifest", "tensors", "parts", NULL};
-    return start(exchange, known, make_index, reply_text);
 }
