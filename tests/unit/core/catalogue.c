@@ -9,7 +9,7 @@
 
 #include "core/catalogue.h"
 
-static void every_entry_says_all_there_is_to_say(void **state)
+static void every_entry_is_complete(void **state)
 {
     (void)state;
     const struct sower_entry *entry;
@@ -20,7 +20,7 @@ static void every_entry_says_all_there_is_to_say(void **state)
         assert_non_null(entry->resolve);
         assert_true(strncmp(entry->example, entry->name, strlen(entry->name)) == 0);
         assert_true(entry->rank_minimum <= entry->rank_maximum && entry->rank_maximum <= SOWER_RANK_MAX);
-        assert_ptr_equal(sower_catalogue_find(entry->name), entry); /* so no name stands twice */
+        assert_ptr_equal(sower_catalogue_find(entry->name), entry); /* no other entry has this name */
     }
 }
 
@@ -42,7 +42,7 @@ static void every_default_lies_in_its_domain(void **state)
     }
 }
 
-static void the_nearest_name_is_the_one_a_typist_meant(void **state)
+static void a_mistyped_name_finds_the_intended_one(void **state)
 {
     (void)state;
     assert_string_equal(sower_catalogue_nearest("he_norml"), "he_normal");
@@ -56,7 +56,7 @@ static void the_nearest_name_is_the_one_a_typist_meant(void **state)
     assert_null(sower_catalogue_nearest("supercalifragilistic"));
 }
 
-static void a_value_outside_its_domain_is_named_with_the_domain(void **state)
+static void a_value_outside_its_domain_is_refused_with_the_domain(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -79,10 +79,10 @@ static void a_value_outside_its_domain_is_named_with_the_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_entry_says_all_there_is_to_say),
+        cmocka_unit_test(every_entry_is_complete),
         cmocka_unit_test(every_default_lies_in_its_domain),
-        cmocka_unit_test(the_nearest_name_is_the_one_a_typist_meant),
-        cmocka_unit_test(a_value_outside_its_domain_is_named_with_the_domain),
+        cmocka_unit_test(a_mistyped_name_finds_the_intended_one),
+        cmocka_unit_test(a_value_outside_its_domain_is_refused_with_the_domain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Every random law against the exact distribution: 2^22 elements of a fixed seed, so a test that passes
- * always passes. */
+/* Compares every random law with its exact distribution, on 2^22 elements. The seed is fixed, so a test
+ * that passes once always passes. */
 #include <math.h>
 
 #include "tests/unit/core/tensors.h"
@@ -8,7 +8,8 @@ enum { SIDE = 2048, COUNT = SIDE * SIDE };
 
 enum family { UNIFORM, NORMAL };
 
-/* U[low, high] or N(mean, std²) between low and high, with the parameters written out by hand. */
+/* U[low, high], or N(mean, std²) between low and high. The parameters are written by hand, not computed
+ * by core. */
 struct expected {
     const char *expression;
     enum family family;
@@ -28,7 +29,7 @@ static double unscaled_density(const struct expected *expected, double x)
     return expected->family == UNIFORM ? 1 : exp(-z * z / 2);
 }
 
-/* E[xᵏ] by Simpson's rule, beyond 12 σ taken as nothing. */
+/* E[xᵏ] by Simpson's rule; what lies beyond 12 σ is ignored. */
 static double moment(const struct expected *expected, int k)
 {
     enum { STEPS = 20000 };
@@ -73,7 +74,7 @@ static void sort(float *values, float *scratch)
     }
 }
 
-/* Kolmogorov and Smirnov: √n · D is below 1.95 with probability 0.999. */
+/* The Kolmogorov-Smirnov test: √n · D is below 1.95 with probability 0.999. */
 static void assert_distributed(const struct expected *expected, const float *sorted)
 {
     const double below = standard_normal_cdf((expected->low - expected->mean) / expected->std);
@@ -205,7 +206,7 @@ static void pytorchs_names_have_their_distribution(void **state)
     }
 }
 
-static void the_literatures_proposals_have_their_distribution(void **state)
+static void published_proposals_have_their_distribution(void **state)
 {
     (void)state;
     const struct expected laws[] = {
@@ -228,7 +229,7 @@ int main(void)
         cmocka_unit_test(plain_laws_have_their_distribution),
         cmocka_unit_test(variance_scaling_has_its_distribution),
         cmocka_unit_test(pytorchs_names_have_their_distribution),
-        cmocka_unit_test(the_literatures_proposals_have_their_distribution),
+        cmocka_unit_test(published_proposals_have_their_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,8 @@ static struct sower_draw example(void)
     return draw;
 }
 
-/* The contract's own example, made with Python's hashlib. */
-static void the_seed_of_the_example_is_the_contracts(void **state)
+/* The example of the contract; the digits were computed with Python's hashlib. */
+static void the_seed_of_the_example_is_that_of_the_contract(void **state)
 {
     (void)state;
     struct sower_seed root = sower_seed_public_root();
@@ -95,7 +95,7 @@ static void every_field_is_part_of_the_id(void **state)
     assert_other_id(draw);
 }
 
-static void axes_named_as_the_layout_has_them_change_nothing(void **state)
+static void explicit_axes_equal_to_the_layouts_give_the_same_id(void **state)
 {
     (void)state;
     struct sower_draw draw = example(), named = example();
@@ -131,10 +131,10 @@ static void the_longest_draw_fits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_seed_of_the_example_is_the_contracts),
+        cmocka_unit_test(the_seed_of_the_example_is_that_of_the_contract),
         cmocka_unit_test(the_canonical_form_is_this_text),
         cmocka_unit_test(every_field_is_part_of_the_id),
-        cmocka_unit_test(axes_named_as_the_layout_has_them_change_nothing),
+        cmocka_unit_test(explicit_axes_equal_to_the_layouts_give_the_same_id),
         cmocka_unit_test(the_longest_draw_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

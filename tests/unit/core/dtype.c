@@ -35,7 +35,7 @@ static double widen(enum sower_dtype dtype, uint32_t bits)
 
 static const enum sower_dtype narrow_types[] = {SOWER_F16, SOWER_BF16, SOWER_F8_E4M3, SOWER_F8_E5M2};
 
-/* How many of the non-negative patterns, which come first and in order, are finite. */
+/* The number of finite non-negative patterns; they are the first patterns, in ascending order. */
 static uint32_t finite_patterns(enum sower_dtype dtype)
 {
     uint32_t bits = 0;
@@ -61,8 +61,8 @@ static void every_pattern_survives_widening_and_narrowing(void **state)
     }
 }
 
-/* Between each two neighbours: just below the middle goes down, just above goes up, the middle to the even
- * one. */
+/* Between each two neighbours: a number just below the middle rounds down, a number just above it rounds
+ * up, and the middle rounds to the even neighbour. */
 static void narrowing_rounds_to_nearest_even(void **state)
 {
     (void)state;
@@ -79,7 +79,7 @@ static void narrowing_rounds_to_nearest_even(void **state)
     }
 }
 
-static void the_formats_have_the_ranges_of_their_papers(void **state)
+static void the_formats_have_their_published_ranges(void **state)
 {
     (void)state;
     assert_true(widen(SOWER_F16, 0x7bff) == 65504);
@@ -124,7 +124,7 @@ static void nan_stays_nan_and_zeros_keep_their_sign(void **state)
     }
 }
 
-static void names_parse_and_unknown_ones_do_not(void **state)
+static void only_known_names_parse(void **state)
 {
     (void)state;
     enum sower_dtype dtype;
@@ -156,7 +156,7 @@ static void arrays_widen_and_narrow_element_by_element(void **state)
     }
 }
 
-/* By way of f32: 1 + 2^-11 + 2^-40 is above the middle of two f16, but f32 rounds it to the middle first. */
+/* 1 + 2^-11 + 2^-40 is above the middle of two f16, but rounding to f32 first gives the middle. */
 static void doubles_round_to_f32_before_the_narrower_types(void **state)
 {
     (void)state;
@@ -188,10 +188,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pattern_survives_widening_and_narrowing),
         cmocka_unit_test(narrowing_rounds_to_nearest_even),
-        cmocka_unit_test(the_formats_have_the_ranges_of_their_papers),
+        cmocka_unit_test(the_formats_have_their_published_ranges),
         cmocka_unit_test(f8_saturates_and_the_wider_types_overflow_to_infinity),
         cmocka_unit_test(nan_stays_nan_and_zeros_keep_their_sign),
-        cmocka_unit_test(names_parse_and_unknown_ones_do_not),
+        cmocka_unit_test(only_known_names_parse),
         cmocka_unit_test(arrays_widen_and_narrow_element_by_element),
         cmocka_unit_test(doubles_round_to_f32_before_the_narrower_types),
         cmocka_unit_test(the_wire_order_is_little_endian),

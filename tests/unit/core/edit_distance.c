@@ -25,14 +25,14 @@ static void each_edit_counts_once(void **state)
     assert_int_equal(sower_edit_distance("kitten", "sitting"), 3);
 }
 
-static void the_empty_text_is_as_far_as_the_other_is_long(void **state)
+static void the_distance_to_the_empty_text_is_the_length(void **state)
 {
     (void)state;
     assert_int_equal(sower_edit_distance("", "uniform"), 7);
     assert_int_equal(sower_edit_distance("uniform", ""), 7);
 }
 
-static void the_distance_is_the_same_both_ways(void **state)
+static void the_distance_is_symmetric(void **state)
 {
     (void)state;
     static const char *const words[] = {"", "a", "ones", "zeros", "lecun_normal", "glorot_uniform"};
@@ -45,7 +45,7 @@ static void the_distance_is_the_same_both_ways(void **state)
     }
 }
 
-static void long_texts_are_compared_by_their_beginnings(void **state)
+static void only_the_start_of_long_texts_is_compared(void **state)
 {
     (void)state;
     char text[4096];
@@ -66,7 +66,7 @@ static const char *nearest_of(const char *name)
     return nearest.found;
 }
 
-static void the_nearest_name_is_found_when_it_is_near(void **state)
+static void a_near_name_is_found(void **state)
 {
     (void)state;
     assert_string_equal(nearest_of("shpae"), "shape");
@@ -77,7 +77,7 @@ static void the_nearest_name_is_found_when_it_is_near(void **state)
     assert_string_equal(nearest_of("uniformss"), "uniforms");
 }
 
-static void nothing_is_found_where_no_name_is_near(void **state)
+static void nothing_is_found_when_no_name_is_near(void **state)
 {
     (void)state;
     assert_null(nearest_of(""));
@@ -108,11 +108,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_texts_have_no_distance),
         cmocka_unit_test(each_edit_counts_once),
-        cmocka_unit_test(the_empty_text_is_as_far_as_the_other_is_long),
-        cmocka_unit_test(the_distance_is_the_same_both_ways),
-        cmocka_unit_test(long_texts_are_compared_by_their_beginnings),
-        cmocka_unit_test(the_nearest_name_is_found_when_it_is_near),
-        cmocka_unit_test(nothing_is_found_where_no_name_is_near),
+        cmocka_unit_test(the_distance_to_the_empty_text_is_the_length),
+        cmocka_unit_test(the_distance_is_symmetric),
+        cmocka_unit_test(only_the_start_of_long_texts_is_compared),
+        cmocka_unit_test(a_near_name_is_found),
+        cmocka_unit_test(nothing_is_found_when_no_name_is_near),
         cmocka_unit_test(a_suggestion_names_the_nearest_name),
     };
     return cmocka_run_group_tests_name("edit_distance", tests, NULL, NULL);

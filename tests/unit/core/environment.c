@@ -1,5 +1,5 @@
-/* Every public function that computes gives the same in any floating-point environment, and leaves it as it
- * was. */
+/* Every public function that computes gives the same result in any floating-point environment, and
+ * restores the environment. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -23,8 +23,8 @@
 
 enum { OUTPUT_MAX = 1 << 16 };
 
-/* What a step gave, byte by byte. Steps do no arithmetic of their own: the environment is hostile around
- * them. */
+/* The bytes that a step produced. Steps do no floating-point arithmetic themselves, because they run in
+ * the changed environment. */
 struct output {
     size_t length;
     unsigned char bytes[OUTPUT_MAX];
@@ -37,8 +37,8 @@ static void put(struct output *output, const void *bytes, size_t length)
     output->length += length;
 }
 
-/* The environment of threads that core is lent. */
-static const struct environment *lent;
+/* The environment of the threads that run core's tasks. */
+static const struct environment *thread_environment;
 
 struct piece {
     sower_task *task;
@@ -49,8 +49,8 @@ struct piece {
 static void *run_piece(void *context)
 {
     struct piece *piece = context;
-    if (lent != NULL) {
-        environment_set(lent);
+    if (thread_environment != NULL) {
+        environment_set(thread_environment);
     }
     uint64_t before = environment_registers();
     piece->task(piece->work, piece->index);
@@ -58,7 +58,7 @@ static void *run_piece(void *context)
     return NULL;
 }
 
-/* Each task on a thread of its own. */
+/* Runs each task on a new thread. */
 static void run_on_threads(void *executor, sower_task *task, void *work, size_t count)
 {
     (void)executor;
@@ -234,7 +234,7 @@ static void expressions_and_formulas(struct output *output)
     put(output, text, strlen(text));
     assert_false(sower_expression_parse("normal(0,-0.1)", 14, &initializer, &problem));
     put(output, problem.sentence, strlen(problem.sentence));
-    /* 1e-310 is above 0, also where comparisons take it for 0 */
+    /* 1e-310 is above 0, also in an environment that flushes it to 0 when comparing */
     const struct sower_entry *entry = sower_catalogue_find("variance_scaling");
     assert_true(sower_catalogue_check(entry, &entry->parameters[0], 1e-310, &problem));
 }
@@ -258,11 +258,11 @@ static void every_function_gives_the_same_and_leaves_the_environment(void **stat
     static struct output expected, found;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         expected.length = 0;
-        lent = NULL;
+        thread_environment = NULL;
         steps[i].run(&expected);
         for (size_t e = 0; e < ENVIRONMENTS; e++) {
             found.length = 0;
-            lent = &environments[e];
+            thread_environment = &environments[e];
             environment_set(&environments[e]);
             uint64_t before = environment_registers();
             steps[i].run(&found);
@@ -279,8 +279,8 @@ static void every_function_gives_the_same_and_leaves_the_environment(void **stat
     }
 }
 
-/* The environments of this test do differ from the contract's. */
-static void the_environments_are_hostile(void **state)
+/* Checks that the environments of this test really change results. */
+static void the_test_environments_differ_from_the_contracts(void **state)
 {
     (void)state;
     for (size_t e = 0; e < ENVIRONMENTS; e++) {
@@ -315,7 +315,7 @@ static void a_thread_keeps_the_environment_that_was_set(void **state)
     }
 }
 
-static void entering_nests(void **state)
+static void enter_and_leave_nest(void **state)
 {
     (void)state;
     environment_set(&environments[0]);
@@ -334,9 +334,9 @@ static void entering_nests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_environments_are_hostile),
+        cmocka_unit_test(the_test_environments_differ_from_the_contracts),
         cmocka_unit_test(a_thread_keeps_the_environment_that_was_set),
-        cmocka_unit_test(entering_nests),
+        cmocka_unit_test(enter_and_leave_nest),
         cmocka_unit_test(every_function_gives_the_same_and_leaves_the_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

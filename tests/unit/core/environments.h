@@ -1,5 +1,5 @@
-/* Floating-point environments that other code may leave behind: for tests, and for
- * tests/faults/environment.c, which starts programs in them. */
+/* Floating-point environments that other code may have set. Tests use them, and
+ * tests/faults/environment.c starts programs in them. */
 #ifndef SOWER_TESTS_UNIT_CORE_ENVIRONMENTS_H
 #define SOWER_TESTS_UNIT_CORE_ENVIRONMENTS_H
 
@@ -10,8 +10,8 @@
 struct environment {
     const char *name;
     int rounding; /* FE_UPWARD … */
-    int flushes;  /* denormals to zero, operands and results, where the machine has a switch for it */
-    int traps;    /* division by zero and overflow interrupt the program, and inexact results as well */
+    int flushes;  /* denormal operands and results become zero, if the machine has a switch for this */
+    int traps;    /* division by zero, overflow and inexact results interrupt the program */
 };
 
 static const struct environment environments[] = {
@@ -21,8 +21,8 @@ static const struct environment environments[] = {
 
 enum { ENVIRONMENTS = sizeof environments / sizeof environments[0] };
 
-/* What the machine can do besides rounding: flush denormals, and interrupt the program (few aarch64
- * processors can). */
+/* Whether the machine can flush denormals and interrupt the program. (Few aarch64 processors can
+ * interrupt.) */
 #if defined(__x86_64__)
 enum { HAS_FLUSH = 1, HAS_TRAPS = 1 };
 #elif defined(__aarch64__)
@@ -49,7 +49,7 @@ static inline void environment_set(const struct environment *environment)
                (environment->flushes ? (unsigned)FLUSH : 0u));
 }
 
-/* All that a thread could tell it by. */
+/* All registers of the floating-point environment, in one number. */
 static inline uint64_t environment_registers(void)
 {
     uint16_t x87;
@@ -66,7 +66,7 @@ static inline void environment_set(const struct environment *environment)
                     : environment->rounding == FE_TONEAREST ? 0
                                                             : 3;
     uint64_t control = mode << 22 | (environment->flushes ? UINT64_C(1) << 24 : 0) |
-                       (environment->traps ? UINT64_C(0x1600) : 0); /* few processors have these */
+                       (environment->traps ? UINT64_C(0x1600) : 0); /* few processors implement these bits */
     __asm__ volatile("msr fpcr, %0" : : "r"(control));
     __asm__ volatile("msr fpsr, %0" : : "r"(UINT64_C(0)));
 }

@@ -1,6 +1,6 @@
-/* Every kernel that this CPU can run must write the same bytes as the portable one, and nothing beside them.
+/* Every kernel that this CPU can run must write the same bytes as the portable kernel, and no other bytes.
  *
- * With the argument `bench` it times them side by side instead. */
+ * With the argument `bench` this program measures the speed of the kernels instead. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -21,7 +21,7 @@
 
 enum { GUARD = 192, MOST_ELEMENTS = 5000 };
 
-/* xorshift64*: tests must be the same in every run. */
+/* xorshift64* with a fixed start, so that every run tests the same cases. */
 static uint64_t random_state = 0x9e3779b97f4a7c15u;
 
 static uint64_t random_below(uint64_t bound)
@@ -60,13 +60,13 @@ static struct sower_law choose_law(uint64_t choice)
     case 2:
         return sower_law_normal(0, 1e37); /* many elements overflow */
     case 3:
-        return sower_law_normal(0, 1e-42); /* and many are subnormal */
+        return sower_law_normal(0, 1e-42); /* many elements are subnormal */
     case 4:
         return sower_law_uniform(-scale, scale);
     case 5:
         return sower_law_uniform(0, 1);
     case 6:
-        return sower_law_uniform(shift, shift + scale * 1e-6); /* the clamp acts */
+        return sower_law_uniform(shift, shift + scale * 1e-6); /* the clamp changes elements */
     case 7:
         return sower_law_uniform(-1e-42, 1e-42);
     case 8:
@@ -78,11 +78,11 @@ static struct sower_law choose_law(uint64_t choice)
     case 11:
         return truncated(0, 1, -(double)INFINITY, (double)INFINITY);
     case 13:
-        return sower_law_uniform(-1e-46, -9.999999999999998e-47); /* between two floats: -0 in f32 */
+        return sower_law_uniform(-1e-46, -9.999999999999998e-47); /* no f32 between the bounds: -0 in f32 */
     case 14:
         return truncated(-7e-46, 1.4e-44, -0.1, 0.09); /* zeros of either sign */
     case 12:
-        return truncated(1, 1e-7, -1, 1); /* few floats lie between the bounds */
+        return truncated(1, 1e-7, -1, 1); /* few f32 lie between the bounds */
     default:
         return sower_law_constant(shift);
     }
@@ -144,7 +144,7 @@ static struct sower_runs random_runs(enum sower_dtype dtype)
     return runs;
 }
 
-static void every_kernel_writes_the_portable_kernels_bytes_and_no_others(void **state)
+static void every_kernel_writes_the_bytes_of_the_portable_one_and_nothing_else(void **state)
 {
     (void)state;
     for (const struct sower_kernel *const *kernel = sower_kernels; *kernel; kernel++) {
@@ -162,8 +162,8 @@ static void every_kernel_writes_the_portable_kernels_bytes_and_no_others(void **
     }
 }
 
-/* Enough elements that words from the far octaves, which kernels treat apart, are among them. */
-static void every_kernel_agrees_over_a_long_stretch(void **state)
+/* Enough elements to include words of the rare octaves, for which kernels have separate code. */
+static void every_kernel_gives_the_same_on_a_long_run(void **state)
 {
     enum { COUNT = 1 << 19 };
     (void)state;
@@ -190,7 +190,7 @@ static void every_kernel_agrees_over_a_long_stretch(void **state)
     free(got);
 }
 
-static void every_kernel_maps_words_as_the_law_does(void **state)
+static void every_kernel_maps_words_like_the_law(void **state)
 {
     enum { COUNT = 1000 };
     (void)state;
@@ -201,7 +201,7 @@ static void every_kernel_maps_words_as_the_law_does(void **state)
             struct sower_law law = choose_law(i % LAW_CHOICES);
             size_t count = random_below(COUNT + 1);
             for (size_t j = 0; j < count; j++) {
-                /* All octaves, and both ends. */
+                /* words of all octaves, from both ends */
                 uint32_t r = (uint32_t)(random_below(UINT64_C(1) << 32) >> random_below(33));
                 words[j] = random_below(2) ? r : ~r;
             }
@@ -216,7 +216,7 @@ static void every_kernel_maps_words_as_the_law_does(void **state)
     }
 }
 
-static void a_kernel_can_be_forced_by_its_name_only_if_it_exists(void **state)
+static void only_an_existing_kernel_can_be_selected(void **state)
 {
     (void)state;
     const char *best = sower_kernel()->name;
@@ -238,7 +238,7 @@ enum { PIECE = 256 * 1024, BENCH_ROUNDS = 7 };
 
 static uint8_t piece[PIECE];
 
-/* Seconds that filling the piece takes: the least of several rounds. */
+/* Seconds to fill the piece: the minimum of several rounds. */
 static double time_fill(const struct sower_kernel *kernel, const struct sower_law *law,
                         enum sower_dtype dtype, const struct sower_runs *runs)
 {
@@ -290,7 +290,7 @@ static void bench_dtypes(const struct sower_kernel *kernel, double raw)
     }
 }
 
-/* Rows of a column slice, together and by themselves, against one long run. */
+/* Compares the rows of a column slice, all together and one by one, with one long run. */
 static void bench_runs(const struct sower_kernel *kernel)
 {
     struct sower_law law = sower_law_normal(0, 0.02);
@@ -326,10 +326,10 @@ static int bench(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kernel_writes_the_portable_kernels_bytes_and_no_others),
-        cmocka_unit_test(every_kernel_agrees_over_a_long_stretch),
-        cmocka_unit_test(every_kernel_maps_words_as_the_law_does),
-        cmocka_unit_test(a_kernel_can_be_forced_by_its_name_only_if_it_exists),
+        cmocka_unit_test(every_kernel_writes_the_bytes_of_the_portable_one_and_nothing_else),
+        cmocka_unit_test(every_kernel_gives_the_same_on_a_long_run),
+        cmocka_unit_test(every_kernel_maps_words_like_the_law),
+        cmocka_unit_test(only_an_existing_kernel_can_be_selected),
     };
     if (sodium_init() < 0) {
         return 1;

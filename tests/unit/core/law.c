@@ -12,7 +12,7 @@
 
 static const double infinity = (double)INFINITY;
 
-/* Both ends and steps of a prime through all words. */
+/* The step through all words, from 0 up; not a power of two. */
 static const uint32_t word_step = 65537 * 3;
 
 static struct sower_law truncated(double mean, double std, double lower, double upper)
@@ -69,7 +69,7 @@ static void uniform_follows_the_contracts_formula(void **state)
     assert_true(sower_law_f64(&law, UINT64_MAX >> 1) == 1 - 0x1p-53);
 }
 
-static void uniform_is_odd_where_its_range_is(void **state)
+static void uniform_is_odd_when_its_range_is_symmetric(void **state)
 {
     (void)state;
     struct sower_law law = sower_law_uniform(-0.07, 0.07);
@@ -113,8 +113,8 @@ static void uniform_between_two_floats_is_the_nearest_one(void **state)
     assert_true(sower_law_f32(&law, 99) == 0.1f);
 }
 
-/* Bounds so near to each other have one sign, and the zero between them has it for every word. */
-static void between_two_floats_beside_zero_is_the_zero_of_that_side(void **state)
+/* Both bounds have the same sign and no f32 lies between them: every element is the zero with this sign. */
+static void a_law_between_zero_and_the_next_float_is_a_zero_with_the_right_sign(void **state)
 {
     (void)state;
     struct sower_law cut, below = sower_law_uniform(-1e-46, -9.999999999999998e-47);
@@ -135,8 +135,8 @@ static void between_two_floats_beside_zero_is_the_zero_of_that_side(void **state
     assert_int_equal(sower_law_kind(&below, SOWER_BF16), SOWER_LAW_CONSTANT);
 }
 
-/* z64 falls by a unit in the last place from time to time, so that counting words would give another rank. */
-static void a_rank_at_a_fall_is_that_of_the_bisection(void **state)
+/* z64 sometimes decreases by one unit in the last place. There, counting words would give another rank. */
+static void the_rank_is_that_of_the_bisection_where_z_decreases(void **state)
 {
     (void)state;
     const double bound = -1.157472026682862;
@@ -162,7 +162,7 @@ static void normal_scales_and_shifts_in_one_rounding(void **state)
     assert_true(sower_law_f64(&law, 1u << 30) == fma(sower_normal_f64(1u << 30), 0.02, 0.25));
 }
 
-static void truncated_words_are_those_within_the_bounds(void **state)
+static void truncated_uses_the_words_between_the_bounds(void **state)
 {
     (void)state;
     struct sower_law law = truncated(0, 1, -0.7, 1.3);
@@ -177,7 +177,7 @@ static void truncated_words_are_those_within_the_bounds(void **state)
     assert_true(sower_normal_f64(law.first64 + law.span64) > 1.3);
 }
 
-static void truncated_is_odd_where_its_bounds_are(void **state)
+static void truncated_is_odd_when_its_bounds_are_symmetric(void **state)
 {
     (void)state;
     const double bounds[] = {0.01, 0.5, 2, 3.3, 6, 9, 100};
@@ -224,7 +224,7 @@ static void truncated_never_leaves_its_support(void **state)
     }
 }
 
-static void truncated_without_bounds_is_the_normal_law_less_its_last_words(void **state)
+static void truncated_without_bounds_is_normal_without_the_first_and_last_word(void **state)
 {
     (void)state;
     struct sower_law law = truncated(0, 1, -infinity, infinity);
@@ -235,7 +235,7 @@ static void truncated_without_bounds_is_the_normal_law_less_its_last_words(void 
     assert_true(sower_law_f32(&law, UINT32_MAX) == sower_normal_f32(UINT32_MAX - 1));
 }
 
-static void truncated_refuses_bounds_that_hold_next_to_nothing(void **state)
+static void truncated_refuses_bounds_that_contain_too_little(void **state)
 {
     (void)state;
     assert_refused(5, infinity);
@@ -255,17 +255,17 @@ int main(void)
         cmocka_unit_test(constant_is_its_value_for_every_word),
         cmocka_unit_test(laws_without_width_are_constants),
         cmocka_unit_test(uniform_follows_the_contracts_formula),
-        cmocka_unit_test(uniform_is_odd_where_its_range_is),
+        cmocka_unit_test(uniform_is_odd_when_its_range_is_symmetric),
         cmocka_unit_test(uniform_never_leaves_its_half_open_range),
         cmocka_unit_test(uniform_between_two_floats_is_the_nearest_one),
-        cmocka_unit_test(between_two_floats_beside_zero_is_the_zero_of_that_side),
-        cmocka_unit_test(a_rank_at_a_fall_is_that_of_the_bisection),
+        cmocka_unit_test(a_law_between_zero_and_the_next_float_is_a_zero_with_the_right_sign),
+        cmocka_unit_test(the_rank_is_that_of_the_bisection_where_z_decreases),
         cmocka_unit_test(normal_scales_and_shifts_in_one_rounding),
-        cmocka_unit_test(truncated_words_are_those_within_the_bounds),
-        cmocka_unit_test(truncated_is_odd_where_its_bounds_are),
+        cmocka_unit_test(truncated_uses_the_words_between_the_bounds),
+        cmocka_unit_test(truncated_is_odd_when_its_bounds_are_symmetric),
         cmocka_unit_test(truncated_never_leaves_its_support),
-        cmocka_unit_test(truncated_without_bounds_is_the_normal_law_less_its_last_words),
-        cmocka_unit_test(truncated_refuses_bounds_that_hold_next_to_nothing),
+        cmocka_unit_test(truncated_without_bounds_is_normal_without_the_first_and_last_word),
+        cmocka_unit_test(truncated_refuses_bounds_that_contain_too_little),
     };
     return cmocka_run_group_tests_name("law", tests, NULL, NULL);
 }

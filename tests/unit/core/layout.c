@@ -40,7 +40,7 @@ static void a_convolution_counts_its_receptive_field(void **state)
     assert_int_equal(keras.out, 64 * 15);
 }
 
-static void one_axis_is_both_fans_and_a_scalar_has_one(void **state)
+static void one_axis_is_both_fans_and_a_scalar_has_fans_of_one(void **state)
 {
     (void)state;
     struct sower_fans vector =
@@ -52,7 +52,7 @@ static void one_axis_is_both_fans_and_a_scalar_has_one(void **state)
     assert_int_equal(scalar.out, 1);
 }
 
-/* jax.nn.initializers on (8, 3, 4, 5) with in_axis=1, out_axis=(2, 3), batch_axis=0. */
+/* The fans of jax.nn.initializers for (8, 3, 4, 5) with in_axis=1, out_axis=(2, 3), batch_axis=0. */
 static void explicit_axes_follow_jax(void **state)
 {
     (void)state;
@@ -66,7 +66,7 @@ static void explicit_axes_follow_jax(void **state)
     assert_int_equal(fans.out, 20);
 }
 
-static void explicit_fans_win(void **state)
+static void explicit_fans_override_the_shape(void **state)
 {
     (void)state;
     struct sower_fans fans =
@@ -75,7 +75,7 @@ static void explicit_fans_win(void **state)
     assert_int_equal(fans.out, 30);
 }
 
-static void axes_outside_or_used_twice_are_refused(void **state)
+static void axes_outside_the_shape_or_in_two_sets_are_refused(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -90,8 +90,8 @@ static void axes_outside_or_used_twice_are_refused(void **state)
     assert_string_equal(problem.field, "batch_axis");
 }
 
-/* Of an empty tensor, whose other sizes may be anything. */
-static void a_fan_that_does_not_fit_is_refused_unless_it_is_given(void **state)
+/* Only an empty tensor can have such a fan, because its other sizes can be very large. */
+static void a_fan_that_is_too_large_is_refused_unless_it_is_explicit(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -109,7 +109,8 @@ static void a_fan_that_does_not_fit_is_refused_unless_it_is_given(void **state)
     layout.fan_out = 7;
     assert_int_equal(fans_of(layout, beyond).out, 7);
     layout.fan_out = 0;
-    assert_int_equal(fans_of(layout, both).in, 0); /* a zero counts before any product */
+    assert_int_equal(fans_of(layout, both).in,
+                     0); /* a size of 0 makes the product 0, even if the other sizes overflow */
     assert_int_equal(fans_of(layout, both).out, 0);
 }
 
@@ -118,11 +119,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dense_weight_has_the_fans_of_its_framework),
         cmocka_unit_test(a_convolution_counts_its_receptive_field),
-        cmocka_unit_test(one_axis_is_both_fans_and_a_scalar_has_one),
+        cmocka_unit_test(one_axis_is_both_fans_and_a_scalar_has_fans_of_one),
         cmocka_unit_test(explicit_axes_follow_jax),
-        cmocka_unit_test(explicit_fans_win),
-        cmocka_unit_test(axes_outside_or_used_twice_are_refused),
-        cmocka_unit_test(a_fan_that_does_not_fit_is_refused_unless_it_is_given),
+        cmocka_unit_test(explicit_fans_override_the_shape),
+        cmocka_unit_test(axes_outside_the_shape_or_in_two_sets_are_refused),
+        cmocka_unit_test(a_fan_that_is_too_large_is_refused_unless_it_is_explicit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

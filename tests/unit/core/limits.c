@@ -1,6 +1,7 @@
-/* Values that a dtype cannot hold: every law is refused from the first parameter on that lets it give one.
+/* Values that a dtype cannot represent: every law is refused from the first parameter that can give such a
+ * value.
  *
- * The edges were computed apart from this code, from the text of proto/SPEC.md in exact arithmetic. */
+ * The edges were computed independently of this code: in exact arithmetic, from the text of proto/SPEC.md. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,8 +18,8 @@
 
 enum { EDGES = 5 };
 
-/* The greatest value for each that is still taken; all doubles where that is the greatest double. f8_e5m2 is
- * as f8_e4m3. */
+/* The edges of a law are the greatest values that are still accepted, one for each of these dtypes. The
+ * greatest double means that all values are accepted. f8_e5m2 has the same edges as f8_e4m3. */
 static const enum sower_dtype dtypes[EDGES] = {SOWER_F64, SOWER_F32, SOWER_F16, SOWER_BF16, SOWER_F8_E4M3};
 
 /* "#" stands for the value. */
@@ -106,7 +107,7 @@ static bool makes_plan(const char *expression, double value, enum sower_dtype dt
     return sower_plan_make(&initializer, &shape, dtype, &layout, plan, problem);
 }
 
-static void every_law_is_taken_up_to_its_last_value_in_every_dtype(void **state)
+static void every_law_accepts_its_largest_value_in_every_dtype(void **state)
 {
     (void)state;
     for (size_t law = 0; law < LAWS; law++) {
@@ -120,7 +121,7 @@ static void every_law_is_taken_up_to_its_last_value_in_every_dtype(void **state)
     }
 }
 
-static void every_law_is_refused_from_the_next_value_on(void **state)
+static void every_law_refuses_the_next_larger_value(void **state)
 {
     (void)state;
     for (size_t law = 0; law < LAWS; law++) {
@@ -140,8 +141,8 @@ static void every_law_is_refused_from_the_next_value_on(void **state)
     }
 }
 
-/* The words farthest out, and some between. */
-static void every_element_of_a_law_that_is_taken_is_finite(void **state)
+/* Tests the smallest and the largest words, and some between. */
+static void every_element_of_an_accepted_law_is_finite(void **state)
 {
     (void)state;
     static const uint64_t words[] = {0, 1, UINT64_MAX >> 1, (UINT64_MAX >> 1) + 1, UINT64_MAX, 12345};
@@ -166,7 +167,7 @@ static void every_element_of_a_law_that_is_taken_is_finite(void **state)
     }
 }
 
-static void the_sentence_names_what_comes_out_and_what_would_fit(void **state)
+static void the_sentence_names_the_number_and_the_limit(void **state)
 {
     (void)state;
     static const struct {
@@ -199,10 +200,10 @@ static void the_sentence_names_what_comes_out_and_what_would_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_law_is_taken_up_to_its_last_value_in_every_dtype),
-        cmocka_unit_test(every_law_is_refused_from_the_next_value_on),
-        cmocka_unit_test(every_element_of_a_law_that_is_taken_is_finite),
-        cmocka_unit_test(the_sentence_names_what_comes_out_and_what_would_fit),
+        cmocka_unit_test(every_law_accepts_its_largest_value_in_every_dtype),
+        cmocka_unit_test(every_law_refuses_the_next_larger_value),
+        cmocka_unit_test(every_element_of_an_accepted_law_is_finite),
+        cmocka_unit_test(the_sentence_names_the_number_and_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,8 +12,8 @@
 
 static uint64_t random_state = 0x9e3779b97f4a7c15u;
 
-/* xorshift64*, then shifted by a random distance, so that all octaves come up, and turned over half of the
- * time. */
+/* A number of xorshift64*, shifted right by a random distance so that all octaves occur, and inverted
+ * half of the time. */
 static uint64_t random_word(void)
 {
     random_state ^= random_state >> 12;
@@ -67,7 +67,7 @@ static void both_widths_agree(void **state)
     }
 }
 
-/* Across every border of octaves, and at the ends and the median. */
+/* Around every border between octaves, at the ends and at the median. */
 static void f64_does_not_decrease_by_more_than_rounding(void **state)
 {
     (void)state;
@@ -80,7 +80,7 @@ static void f64_does_not_decrease_by_more_than_rounding(void **state)
     }
 }
 
-static void the_ends_and_the_median_are_where_they_should_be(void **state)
+static void the_ends_and_the_median_are_right(void **state)
 {
     (void)state;
     assert_true(sower_normal_f32(0) < -6.2f && sower_normal_f32(0) > -6.4f);
@@ -90,7 +90,7 @@ static void the_ends_and_the_median_are_where_they_should_be(void **state)
     assert_true(sower_normal_f64(UINT64_C(1) << 63) > 0 && sower_normal_f64(UINT64_C(1) << 63) < 1e-19);
 }
 
-static void rank_counts_the_words_below(void **state)
+static void rank_counts_the_words_below_z(void **state)
 {
     (void)state;
     assert_true(sower_normal_rank(0) == UINT64_C(1) << 63);
@@ -118,8 +118,8 @@ int main(void)
         cmocka_unit_test(both_widths_are_odd),
         cmocka_unit_test(both_widths_agree),
         cmocka_unit_test(f64_does_not_decrease_by_more_than_rounding),
-        cmocka_unit_test(the_ends_and_the_median_are_where_they_should_be),
-        cmocka_unit_test(rank_counts_the_words_below),
+        cmocka_unit_test(the_ends_and_the_median_are_right),
+        cmocka_unit_test(rank_counts_the_words_below_z),
     };
     return cmocka_run_group_tests_name("normal", tests, NULL, NULL);
 }

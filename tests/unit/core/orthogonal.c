@@ -1,5 +1,5 @@
-/* Orthogonal matrices: bit for bit what the headers write, orthonormal, uniform, the same however they are
- * cut. */
+/* Orthogonal matrices have exactly the bits that the headers define, are orthonormal and uniformly
+ * distributed, and do not depend on how they are divided into rectangles. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +46,8 @@ static double *read_all(const struct sower_seed *seed, size_t rows, size_t colum
     return values;
 }
 
-/* What the headers of core write, as plainly as it can be said: n × m, columns orthonormal. */
+/* The definition in orthogonal.h and reflectors.h, in the simplest possible code: n × m, columns
+ * orthonormal. */
 struct model {
     size_t n, m;
     bool single;
@@ -78,7 +79,7 @@ static void model_draw(struct model *model, const struct sower_seed *seed, bool 
     }
 }
 
-/* Σ a[i · a_stride] · b[i · b_stride], added to `sum` as the contract has it. */
+/* Adds Σ a[i · a_stride] · b[i · b_stride] to `sum` in the way of the contract. */
 static double model_sum(double sum, size_t begin, size_t end, bool single, const double *a, size_t a_stride,
                         const double *b, size_t b_stride)
 {
@@ -189,8 +190,8 @@ static void every_tile_gives_the_bits_of_the_contract(void **unused)
     }
 }
 
-/* An executor that runs the tasks of one call on some threads, each taking the next that nobody has. */
-struct crew {
+/* An executor that runs the tasks of one call on some threads. Each thread takes the next free task. */
+struct pool {
     size_t threads;
     sower_task *task;
     void *work;
@@ -200,25 +201,25 @@ struct crew {
 
 static void *take_tasks(void *argument)
 {
-    struct crew *crew = argument;
-    for (size_t index; (index = atomic_fetch_add(&crew->next, 1)) < crew->count;) {
-        crew->task(crew->work, index);
+    struct pool *pool = argument;
+    for (size_t index; (index = atomic_fetch_add(&pool->next, 1)) < pool->count;) {
+        pool->task(pool->work, index);
     }
     return NULL;
 }
 
-static void run_with_crew(void *executor, sower_task *task, void *work, size_t count)
+static void run_on_threads(void *executor, sower_task *task, void *work, size_t count)
 {
-    struct crew *crew = executor;
+    struct pool *pool = executor;
     pthread_t threads[THREADS_MAX];
-    crew->task = task;
-    crew->work = work;
-    crew->count = count;
-    atomic_store(&crew->next, 0);
-    for (size_t i = 0; i < crew->threads; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, take_tasks, crew), 0);
+    pool->task = task;
+    pool->work = work;
+    pool->count = count;
+    atomic_store(&pool->next, 0);
+    for (size_t i = 0; i < pool->threads; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, take_tasks, pool), 0);
     }
-    for (size_t i = 0; i < crew->threads; i++) {
+    for (size_t i = 0; i < pool->threads; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
 }
@@ -242,8 +243,8 @@ static void any_number_of_threads_gives_the_same_bits(void **unused)
         struct sower_seed seed = seed_of(40);
         double *expected = read_all(&seed, rows, columns, SOWER_F32, 1, &sower_parallel_none);
         for (size_t threads = 0; threads <= THREADS_MAX; threads++) {
-            struct crew crew = {.threads = threads};
-            struct sower_parallel parallel = {threads ? run_with_crew : run_backwards, &crew};
+            struct pool pool = {.threads = threads};
+            struct sower_parallel parallel = {threads ? run_on_threads : run_backwards, &pool};
             double *values = read_all(&seed, rows, columns, SOWER_F32, 1, &parallel);
             assert_bits_equal(values, expected, rows * columns);
             free(values);
@@ -266,7 +267,7 @@ static void assert_rectangle(const struct sower_orthogonal *factors, const doubl
     free(values);
 }
 
-static void any_rectangle_has_the_bits_of_the_whole(void **unused)
+static void any_rectangle_has_the_same_bits_as_the_whole(void **unused)
 {
     (void)unused;
     for (size_t s = 0; s < 6; s++) {
@@ -290,7 +291,7 @@ static void any_rectangle_has_the_bits_of_the_whole(void **unused)
     }
 }
 
-/* The greatest departure from I of the products of vectors of `length` numbers. */
+/* The greatest distance from the identity matrix of the inner products of vectors with `length` numbers. */
 static double departure(const double *values, size_t count, size_t length, size_t stride, size_t step)
 {
     double worst = 0;
@@ -342,7 +343,7 @@ static void a_single_element_is_plus_or_minus_gain(void **unused)
     assert_true(abs(positive - 500) < 50);
 }
 
-static void gain_multiplies_once(void **unused)
+static void gain_multiplies_each_element_once(void **unused)
 {
     (void)unused;
     struct sower_seed seed = seed_of(60);
@@ -374,7 +375,7 @@ static void empty_shapes_and_rectangles_are_harmless(void **unused)
     assert_true(untouched == 77);
 }
 
-static void a_shape_beyond_the_stream_is_refused(void **unused)
+static void a_shape_larger_than_the_stream_is_refused(void **unused)
 {
     (void)unused;
     struct sower_seed seed = seed_of(0);
@@ -385,7 +386,7 @@ static void a_shape_beyond_the_stream_is_refused(void **unused)
     assert_null(sower_orthogonal_prepare(&seed, big, 2, SOWER_F32, &sower_parallel_none));
 }
 
-static void memory_is_what_the_header_says(void **unused)
+static void memory_and_scratch_match_the_header(void **unused)
 {
     (void)unused;
     double mib = 1024 * 1024;
@@ -401,14 +402,13 @@ static void memory_is_what_the_header_says(void **unused)
     assert_true(tall > 256 && tall < 256 + 48);
 }
 
-/* Kolmogorov and Smirnov's statistic of a sample, times √count: beyond 1.95 once in a thousand experiments.
- */
 static int compare_numbers(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
+/* The Kolmogorov-Smirnov statistic of a sample, times √count: above 1.95 once in a thousand experiments. */
 static double distance(double *sample, size_t count, double (*cdf)(double))
 {
     double worst = 0;
@@ -427,7 +427,7 @@ static double cdf_normal(double x)
     return erfc(-x / sqrt(2)) / 2;
 }
 
-/* A coordinate of a point on the sphere in 3 dimensions (Archimedes), and in 4. */
+/* The CDF of one coordinate of a uniform point on the sphere in 3 dimensions (Archimedes) and in 4. */
 static double cdf_sphere3(double x)
 {
     return (1 + x) / 2;
@@ -439,7 +439,7 @@ static double cdf_sphere4(double x)
     return 0.5 + (x * sqrt(1 - x * x) + asin(x)) / pi;
 }
 
-/* Eigenvalue angles of Haar matrices: of the rotation in 2 dimensions, in 3, and either of the two in 4. */
+/* The CDF of the eigenvalue angle of Haar rotations: in 2 dimensions, in 3, and of either angle in 4. */
 static double cdf_angle2(double angle)
 {
     return (angle + pi) / (2 * pi);
@@ -457,7 +457,7 @@ static double cdf_angle4(double angle)
 
 enum { SAMPLES = 4000 };
 
-/* Values of SAMPLES small matrices, one after the other. */
+/* Returns the values of SAMPLES small matrices, one after the other. */
 static double *sample_matrices(size_t rows, size_t columns)
 {
     double *all = numbers(SAMPLES * rows * columns);
@@ -483,7 +483,7 @@ static void assert_entries(size_t rows, size_t columns, double (*cdf)(double))
     free(all);
 }
 
-static void every_entry_is_distributed_as_on_the_sphere(void **unused)
+static void every_element_is_distributed_like_a_coordinate_on_the_sphere(void **unused)
 {
     (void)unused;
     assert_entries(3, 3, cdf_sphere3);
@@ -544,8 +544,8 @@ static double trace(const double *q, size_t n)
 
 /* The characteristic polynomial of a rotation in 4 dimensions is x⁴ − tx³ + ux² − tx + 1; twice the cosines
  * of its angles are the roots of y² − ty + u − 2, which are real unless the determinant is −1. Their joint
- * density is proportional to (cos α − cos β)²: eigenvalues keep apart. */
-static void rotations_in_4_dimensions_have_angles_that_keep_apart(void **unused)
+ * density is proportional to (cos α − cos β)²: the eigenvalues repel each other. */
+static void rotations_in_4_dimensions_have_angles_that_repel(void **unused)
 {
     (void)unused;
     double *all = sample_matrices(4, 4);
@@ -554,7 +554,7 @@ static void rotations_in_4_dimensions_have_angles_that_keep_apart(void **unused)
     for (size_t s = 0; s < SAMPLES; s++) {
         const double *q = all + 16 * s;
         double t = trace(q, 4), u = (t * t - trace_of_square(q, 4)) / 2;
-        /* With determinant −1, u is 0 but for rounding, and the eigenvalues ±1 are of no interest. */
+        /* With determinant −1, u is 0 except for rounding; such a matrix is not a rotation and is skipped. */
         if (fabs(u) < 1e-5) {
             continue;
         }
@@ -567,7 +567,7 @@ static void rotations_in_4_dimensions_have_angles_that_keep_apart(void **unused)
     assert_true(abs((int)count - SAMPLES / 2) < 120);
     assert_true(distance(first, count, cdf_angle4) < 1.95);
     assert_true(distance(second, count, cdf_angle4) < 1.95);
-    /* E (cos α − cos β)² = 9/4; it would be 1 if the angles were independent and uniform. */
+    /* E (cos α − cos β)² is 9/4. For independent uniform angles it would be 1. */
     assert_true(fabs(apart / (double)count - 2.25) < 0.1);
     free(all);
 }
@@ -597,16 +597,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(every_tile_gives_the_bits_of_the_contract, select_best_tile),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
-        cmocka_unit_test(any_rectangle_has_the_bits_of_the_whole),
+        cmocka_unit_test(any_rectangle_has_the_same_bits_as_the_whole),
         cmocka_unit_test(the_smaller_side_is_orthonormal),
         cmocka_unit_test(a_single_element_is_plus_or_minus_gain),
-        cmocka_unit_test(gain_multiplies_once),
+        cmocka_unit_test(gain_multiplies_each_element_once),
         cmocka_unit_test(empty_shapes_and_rectangles_are_harmless),
-        cmocka_unit_test(a_shape_beyond_the_stream_is_refused),
-        cmocka_unit_test(memory_is_what_the_header_says),
-        cmocka_unit_test(every_entry_is_distributed_as_on_the_sphere),
+        cmocka_unit_test(a_shape_larger_than_the_stream_is_refused),
+        cmocka_unit_test(memory_and_scratch_match_the_header),
+        cmocka_unit_test(every_element_is_distributed_like_a_coordinate_on_the_sphere),
         cmocka_unit_test(rotations_in_2_and_3_dimensions_have_haar_angles),
-        cmocka_unit_test(rotations_in_4_dimensions_have_angles_that_keep_apart),
+        cmocka_unit_test(rotations_in_4_dimensions_have_angles_that_repel),
         cmocka_unit_test(traces_of_powers_are_normal),
     };
     return cmocka_run_group_tests_name("orthogonal", tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 static const struct sower_shape DENSE = {.rank = 2, .sizes = {300, 200}}; /* oi: fan_in 200, fan_out 300 */
 
-/* An initializer with its defaults, and up to one parameter set. */
+/* An initializer with its default parameters, except for one parameter if `parameter` is not NULL. */
 static struct sower_initializer initializer(const char *name, const char *parameter, double value)
 {
     struct sower_initializer result = {.entry = sower_catalogue_find(name)};
@@ -41,8 +41,8 @@ static struct sower_plan good_plan(const char *name, const char *parameter, doub
     return plan;
 }
 
-/* Written out from the formulas of the frameworks' documentation, not from the code. */
-static void sigma_and_limit_are_those_of_the_framework(void **state)
+/* The expected values come from the formulas in the frameworks' documentation, not from the code. */
+static void sigma_and_limit_are_those_of_the_frameworks(void **state)
 {
     (void)state;
     const double truncation = 0.87962566103423978;
@@ -65,7 +65,7 @@ static void sigma_and_limit_are_those_of_the_framework(void **state)
     assert_true(good_plan("kaiming_uniform", "nonlinearity", 9).limit == sqrt(3) * (sqrt(2) / sqrt(200)));
 }
 
-static void the_expected_std_of_variance_scaling_is_the_one_asked_for(void **state)
+static void the_expected_std_of_variance_scaling_is_the_requested_one(void **state)
 {
     (void)state;
     const char *const names[] = {"he_normal", "he_uniform"};
@@ -77,7 +77,7 @@ static void the_expected_std_of_variance_scaling_is_the_one_asked_for(void **sta
     }
 }
 
-static void the_moments_of_a_one_sided_cut_are_right(void **state)
+static void the_moments_of_a_one_sided_truncation_are_right(void **state)
 {
     (void)state;
     struct sower_initializer init = initializer("truncated_normal", "lower", 1);
@@ -92,8 +92,8 @@ static void the_moments_of_a_one_sided_cut_are_right(void **state)
     assert_true(plan.low == 1 && isinf(plan.high));
 }
 
-/* Moments by quadrature of 40 digits (mpmath). */
-static void the_moments_of_any_cut_are_right_to_nine_digits(void **state)
+/* The moments were computed by quadrature with 40 digits (mpmath). */
+static void the_moments_of_any_truncation_are_right_to_nine_digits(void **state)
 {
     (void)state;
     static const struct {
@@ -151,7 +151,7 @@ static void an_empty_tensor_has_a_plan(void **state)
     }
 }
 
-static void what_a_dtype_cannot_hold_is_refused(void **state)
+static void a_law_that_a_dtype_cannot_represent_is_refused(void **state)
 {
     (void)state;
     struct sower_plan plan;
@@ -186,7 +186,7 @@ static void what_a_dtype_cannot_hold_is_refused(void **state)
     }
 }
 
-static void a_rank_that_the_initializer_does_not_take_is_refused(void **state)
+static void a_rank_that_the_initializer_does_not_accept_is_refused(void **state)
 {
     (void)state;
     const struct sower_shape vector = {.rank = 1, .sizes = {5}};
@@ -202,13 +202,13 @@ static void a_rank_that_the_initializer_does_not_take_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sigma_and_limit_are_those_of_the_framework),
-        cmocka_unit_test(the_expected_std_of_variance_scaling_is_the_one_asked_for),
-        cmocka_unit_test(the_moments_of_a_one_sided_cut_are_right),
-        cmocka_unit_test(the_moments_of_any_cut_are_right_to_nine_digits),
+        cmocka_unit_test(sigma_and_limit_are_those_of_the_frameworks),
+        cmocka_unit_test(the_expected_std_of_variance_scaling_is_the_requested_one),
+        cmocka_unit_test(the_moments_of_a_one_sided_truncation_are_right),
+        cmocka_unit_test(the_moments_of_any_truncation_are_right_to_nine_digits),
         cmocka_unit_test(an_empty_tensor_has_a_plan),
-        cmocka_unit_test(what_a_dtype_cannot_hold_is_refused),
-        cmocka_unit_test(a_rank_that_the_initializer_does_not_take_is_refused),
+        cmocka_unit_test(a_law_that_a_dtype_cannot_represent_is_refused),
+        cmocka_unit_test(a_rank_that_the_initializer_does_not_accept_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static void a_sentence_quotes_hostile_bytes_as_question_marks(void **state)
     assert_string_equal(problem.field, "init");
 }
 
-static void a_sentence_that_is_cut_ends_on_a_whole_character(void **state)
+static void a_sentence_that_is_too_long_ends_with_a_whole_character(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -40,7 +40,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sentence_quotes_hostile_bytes_as_question_marks),
-        cmocka_unit_test(a_sentence_that_is_cut_ends_on_a_whole_character),
+        cmocka_unit_test(a_sentence_that_is_too_long_ends_with_a_whole_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

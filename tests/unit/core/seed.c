@@ -18,7 +18,7 @@ static void assert_seed_is(struct sower_seed seed, const char *hexadecimal)
 }
 
 /* Computed with Python's hashlib.blake2b(message, key=…, person=…, digest_size=32). */
-static void the_tree_of_seeds_is_that_of_the_contract(void **state)
+static void seeds_are_those_of_the_contract(void **state)
 {
     (void)state;
     struct sower_seed root = sower_seed_public_root();
@@ -35,7 +35,7 @@ static void the_tree_of_seeds_is_that_of_the_contract(void **state)
                    "f49d27f1f561c2817e5afc3a9a80f9542b8d0b615c3968723b7fcd6f126fd8a5");
 }
 
-static void a_name_may_hold_any_bytes_up_to_its_length(void **state)
+static void a_name_may_contain_any_bytes_up_to_its_length(void **state)
 {
     (void)state;
     struct sower_seed root = sower_seed_public_root();
@@ -47,7 +47,7 @@ static void a_name_may_hold_any_bytes_up_to_its_length(void **state)
     assert_memory_not_equal(whole.bytes, cut.bytes, sizeof whole.bytes);
 }
 
-static void levels_of_the_tree_do_not_share_hashes(void **state)
+static void levels_of_the_tree_give_different_hashes(void **state)
 {
     (void)state;
     struct sower_seed root = sower_seed_public_root();
@@ -62,9 +62,9 @@ static void levels_of_the_tree_do_not_share_hashes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_tree_of_seeds_is_that_of_the_contract),
-        cmocka_unit_test(a_name_may_hold_any_bytes_up_to_its_length),
-        cmocka_unit_test(levels_of_the_tree_do_not_share_hashes),
+        cmocka_unit_test(seeds_are_those_of_the_contract),
+        cmocka_unit_test(a_name_may_contain_any_bytes_up_to_its_length),
+        cmocka_unit_test(levels_of_the_tree_give_different_hashes),
     };
     return cmocka_run_group_tests_name("seed", tests, NULL, NULL);
 }

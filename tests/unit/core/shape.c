@@ -20,7 +20,7 @@ static void a_scalar_has_one_element_and_an_empty_axis_none(void **state)
     assert_int_equal(sower_shape_count(&empty), 0);
 }
 
-static void a_tensor_may_fill_its_stream_and_not_one_element_more(void **state)
+static void a_tensor_has_at_most_as_many_elements_as_its_stream_has_words(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -49,7 +49,7 @@ static void sizes_whose_product_overflows_are_refused(void **state)
     assert_false(sower_shape_check(&shape, SOWER_F32, &problem));
 }
 
-/* From every element on and up to every limit, the runs name the elements that follow, in order. */
+/* For every start and every limit, the runs contain the following elements, in order. */
 static void assert_runs_are(const struct sower_shape *shape, const struct sower_region *region,
                             const uint64_t *indices, uint64_t count)
 {
@@ -65,7 +65,7 @@ static void assert_runs_are(const struct sower_shape *shape, const struct sower_
     }
 }
 
-/* Every element of every region of a small shape, by runs, against plain counting. */
+/* Compares the runs of every region of a small shape with simple counting. */
 static void runs_visit_a_region_in_c_order_without_gaps(void **state)
 {
     (void)state;
@@ -122,7 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scalar_has_one_element_and_an_empty_axis_none),
-        cmocka_unit_test(a_tensor_may_fill_its_stream_and_not_one_element_more),
+        cmocka_unit_test(a_tensor_has_at_most_as_many_elements_as_its_stream_has_words),
         cmocka_unit_test(sizes_whose_product_overflows_are_refused),
         cmocka_unit_test(runs_visit_a_region_in_c_order_without_gaps),
         cmocka_unit_test(a_whole_tensor_is_one_run),

@@ -25,7 +25,7 @@ static void open_normal(struct sower_source *source, enum sower_dtype dtype)
     assert_true(sower_source_open(source, &plan, &seed, NULL, &problem));
 }
 
-static void pieces_of_any_length_make_the_whole(void **state)
+static void pieces_of_any_length_give_the_whole(void **state)
 {
     (void)state;
     for (enum sower_dtype dtype = 0; dtype < SOWER_DTYPE_COUNT; dtype++) {
@@ -46,7 +46,7 @@ static void pieces_of_any_length_make_the_whole(void **state)
     }
 }
 
-static void a_region_is_cut_out_of_the_whole(void **state)
+static void a_region_equals_the_same_part_of_the_whole(void **state)
 {
     (void)state;
     struct sower_source source;
@@ -64,8 +64,8 @@ static void a_region_is_cut_out_of_the_whole(void **state)
     sower_source_close(&source);
 }
 
-/* However large the other axes are: nothing is to be prepared, and no limit applies. */
-static void an_empty_tensor_of_any_initializer_is_opened_at_once(void **state)
+/* However large the other axes are: there is nothing to prepare, and no limit applies. */
+static void an_empty_tensor_of_any_initializer_needs_no_preparation(void **state)
 {
     (void)state;
     const struct sower_layout layout = {.order = SOWER_LAYOUT_OI};
@@ -78,7 +78,8 @@ static void an_empty_tensor_of_any_initializer_is_opened_at_once(void **state)
         struct sower_shape shape = {.rank = entry->rank_minimum == 0 ? 1 : entry->rank_minimum};
         for (size_t empty = 0; empty < shape.rank; empty++) {
             for (size_t axis = 0; axis < shape.rank; axis++) {
-                /* With no channels out there are none in either: delta_orthogonal wants no more of them. */
+                /* delta_orthogonal must not have more input than output channels: without the one, none
+                 * of both. */
                 shape.sizes[axis] = axis == empty || (empty == 0 && axis == 1) ? 0 : UINT64_C(1) << 40;
             }
             struct sower_plan plan;
@@ -97,9 +98,9 @@ static void an_empty_tensor_of_any_initializer_is_opened_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_of_any_length_make_the_whole),
-        cmocka_unit_test(a_region_is_cut_out_of_the_whole),
-        cmocka_unit_test(an_empty_tensor_of_any_initializer_is_opened_at_once),
+        cmocka_unit_test(pieces_of_any_length_give_the_whole),
+        cmocka_unit_test(a_region_equals_the_same_part_of_the_whole),
+        cmocka_unit_test(an_empty_tensor_of_any_initializer_needs_no_preparation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

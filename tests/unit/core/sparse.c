@@ -6,7 +6,7 @@ enum { ROWS = 301, COLUMNS = 203 };
 
 static const struct sower_shape SHAPE = {2, {ROWS, COLUMNS}};
 
-static void every_column_has_exactly_its_zeros(void **state)
+static void every_column_has_the_exact_number_of_zeros(void **state)
 {
     (void)state;
     const struct {
@@ -27,7 +27,7 @@ static void every_column_has_exactly_its_zeros(void **state)
     }
 }
 
-static void what_is_not_zero_is_the_normal_of_the_same_seed(void **state)
+static void elements_that_are_not_zero_are_the_normal_of_the_same_seed(void **state)
 {
     (void)state;
     double *values = tensor("sparse(sparsity=0.5,std=2)", SHAPE, SOWER_F32, SOWER_LAYOUT_OI);
@@ -39,9 +39,9 @@ static void what_is_not_zero_is_the_normal_of_the_same_seed(void **state)
     free(normal);
 }
 
-/* How often each row is zero, and how often two neighbouring rows are: of a random subset, both counts are
- * hypergeometric. */
-static void the_zeros_lie_anywhere(void **state)
+/* Counts how often each row is zero, and how often two neighbouring rows are. For a random subset both
+ * counts have a hypergeometric distribution. */
+static void the_zeros_are_a_random_subset(void **state)
 {
     (void)state;
     enum { WIDE = 20000, TALL = 16, ZEROS = 4 };
@@ -62,7 +62,7 @@ static void the_zeros_lie_anywhere(void **state)
     free(values);
 }
 
-static void any_cut_is_a_cut_of_the_whole(void **state)
+static void any_slice_equals_the_same_part_of_the_whole(void **state)
 {
     (void)state;
     const struct sower_region region = {2, {17, 5}, {300, 198}};
@@ -80,10 +80,10 @@ static void any_cut_is_a_cut_of_the_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_column_has_exactly_its_zeros),
-        cmocka_unit_test(what_is_not_zero_is_the_normal_of_the_same_seed),
-        cmocka_unit_test(the_zeros_lie_anywhere),
-        cmocka_unit_test(any_cut_is_a_cut_of_the_whole),
+        cmocka_unit_test(every_column_has_the_exact_number_of_zeros),
+        cmocka_unit_test(elements_that_are_not_zero_are_the_normal_of_the_same_seed),
+        cmocka_unit_test(the_zeros_are_a_random_subset),
+        cmocka_unit_test(any_slice_equals_the_same_part_of_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

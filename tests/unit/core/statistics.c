@@ -21,7 +21,8 @@ static void moments_do_not_depend_on_the_blocks(void **state)
     enum { COUNT = 1000 };
     double values[COUNT], sum = 0, squares = 0;
     for (size_t i = 0; i < COUNT; i++) {
-        values[i] = 1e6 + (double)(i * i % 37) / 8; /* far from 0: squares alone would lose everything */
+        values[i] =
+            1e6 + (double)(i * i % 37) / 8; /* far from 0: a plain sum of squares would lose all digits */
         sum += values[i];
     }
     for (size_t i = 0; i < COUNT; i++) {
@@ -48,7 +49,8 @@ static void every_element_is_counted_once_in_the_histogram(void **state)
     const double values[] = {-9, -4, -3.9, 0, 1.99, 2, 2.1, 700};
     struct sower_statistics statistics;
     sower_statistics_begin(&statistics, &PLAN);
-    assert_true(statistics.low == -4 && statistics.high == 2); /* the support ends before 4 deviations */
+    assert_true(statistics.low == -4 &&
+                statistics.high == 2); /* the support ends before 4 standard deviations */
     sower_statistics_add(&statistics, values, 8);
     uint64_t inside = 0;
     for (size_t i = 0; i < SOWER_STATISTICS_BINS; i++) {
@@ -61,7 +63,7 @@ static void every_element_is_counted_once_in_the_histogram(void **state)
     assert_int_equal(statistics.bins[SOWER_STATISTICS_BINS - 1], 2);
 }
 
-static void a_constant_and_an_unknown_law_have_a_histogram_too(void **state)
+static void a_constant_and_a_plan_without_expected_values_have_a_histogram(void **state)
 {
     (void)state;
     const struct sower_plan constant = {.mean_expected = 5, .std_expected = 0, .low = 5, .high = 5};
@@ -81,7 +83,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moments_do_not_depend_on_the_blocks),
         cmocka_unit_test(every_element_is_counted_once_in_the_histogram),
-        cmocka_unit_test(a_constant_and_an_unknown_law_have_a_histogram_too),
+        cmocka_unit_test(a_constant_and_a_plan_without_expected_values_have_a_histogram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static struct sower_seed example_seed(void)
     return sower_seed_tensor(&trial, "w", 1);
 }
 
-static void the_stream_is_libsodiums_deterministic_one(void **state)
+static void the_stream_is_that_of_libsodium(void **state)
 {
     (void)state;
     struct sower_seed seed = example_seed();
@@ -41,7 +41,7 @@ static void the_stream_of_the_example_starts_as_published(void **state)
     assert_string_equal(written, "13dd34b94c7cc82adcd78b2bc43dbe6f");
 }
 
-static void the_stream_can_be_entered_at_any_block(void **state)
+static void the_stream_can_be_read_from_any_block(void **state)
 {
     (void)state;
     struct sower_seed seed = example_seed();
@@ -72,9 +72,9 @@ static void the_last_blocks_of_the_stream_can_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_stream_is_libsodiums_deterministic_one),
+        cmocka_unit_test(the_stream_is_that_of_libsodium),
         cmocka_unit_test(the_stream_of_the_example_starts_as_published),
-        cmocka_unit_test(the_stream_can_be_entered_at_any_block),
+        cmocka_unit_test(the_stream_can_be_read_from_any_block),
         cmocka_unit_test(the_last_blocks_of_the_stream_can_be_read),
     };
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);

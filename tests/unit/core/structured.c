@@ -1,4 +1,4 @@
-/* The structured initializers without chance, each against a transcription of its definition. */
+/* Compares each deterministic structure with a transcription of its definition. */
 #include <math.h>
 
 #include "tests/unit/core/tensors.h"
@@ -48,7 +48,7 @@ static void assert_dirac(const char *expression, uint64_t groups, enum sower_lay
     free(expected);
 }
 
-static void dirac_is_pytorchs(void **state)
+static void dirac_equals_pytorchs(void **state)
 {
     (void)state;
     assert_dirac("dirac", 1, OI, 6, 4, 3, 5);
@@ -70,7 +70,7 @@ static void dirac_refuses_groups_that_do_not_divide_the_channels(void **state)
     assert_string_equal(problem.field, "init");
 }
 
-/* Long et al.'s kernel of size 4 and 3: the outer product of (1 3 3 1)/4 and of (1 2 1)/2. */
+/* The kernel of Long et al. for sizes 4 and 3: the outer product of (1 3 3 1)/4 and (1 2 1)/2. */
 static void bilinear_is_the_outer_product_of_triangles(void **state)
 {
     (void)state;
@@ -81,8 +81,8 @@ static void bilinear_is_the_outer_product_of_triangles(void **state)
         assert_true(values[i] == (same_channel ? four[i / 3 % 4] * three[i % 3] : 0));
     }
     free(values);
-    values = tensor("bilinear", (struct sower_shape){3, {5, 1, 4}}, SOWER_F64,
-                    OI); /* depthwise: every channel its own */
+    /* depthwise: each channel has its own kernel */
+    values = tensor("bilinear", (struct sower_shape){3, {5, 1, 4}}, SOWER_F64, OI);
     for (size_t i = 0; i < 5 * 4; i++) {
         assert_true(values[i] == four[i % 4]);
     }
@@ -102,7 +102,7 @@ static void lstm_bias_opens_the_forget_gate(void **state)
     free(values);
 }
 
-static void any_cut_of_a_structure_is_a_cut_of_the_whole(void **state)
+static void any_slice_of_a_structure_equals_the_same_part_of_the_whole(void **state)
 {
     (void)state;
     const struct sower_shape shape = {4, {6, 4, 3, 5}};
@@ -130,11 +130,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identity_is_the_gain_on_the_diagonal),
-        cmocka_unit_test(dirac_is_pytorchs),
+        cmocka_unit_test(dirac_equals_pytorchs),
         cmocka_unit_test(dirac_refuses_groups_that_do_not_divide_the_channels),
         cmocka_unit_test(bilinear_is_the_outer_product_of_triangles),
         cmocka_unit_test(lstm_bias_opens_the_forget_gate),
-        cmocka_unit_test(any_cut_of_a_structure_is_a_cut_of_the_whole),
+        cmocka_unit_test(any_slice_of_a_structure_equals_the_same_part_of_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* For tests of initializers: a whole tensor by name, as doubles. */
+/* For tests of initializers: makes a tensor from an expression, as doubles. */
 #ifndef SOWER_TESTS_UNIT_CORE_TENSORS_H
 #define SOWER_TESTS_UNIT_CORE_TENSORS_H
 
@@ -15,8 +15,8 @@
 #include "core/stream.h"
 #include "proto/expression.h"
 
-/* A region of the tensor of an expression under the seed {1, 2, 3, 0 …}, read in steps of `step` elements;
- * release with free(). */
+/* Returns a region of the tensor of an expression with the seed {1, 2, 3, 0 …}, read `step` elements at
+ * a time. Release it with free(). */
 static inline double *tensor_region(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
                                     enum sower_layout_order order, const struct sower_region *region,
                                     size_t step)
@@ -41,14 +41,15 @@ static inline double *tensor_region(const char *expression, struct sower_shape s
         size_t now = step < count - at ? step : count - at;
         assert_true(sower_source_read(&source, region, at, now, elements + at * size));
     }
-    sower_dtype_swap_to_wire(dtype, elements, count); /* its own inverse: back to host order */
+    sower_dtype_swap_to_wire(dtype, elements,
+                             count); /* back to host order: the function is its own inverse */
     sower_dtype_widen(dtype, elements, count, values);
     sower_source_close(&source);
     free(elements);
     return values;
 }
 
-/* The whole tensor. */
+/* Returns the whole tensor. */
 static inline double *tensor(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
                              enum sower_layout_order order)
 {

@@ -1,4 +1,4 @@
-/* Tiles: every variant is the written formula, bit for bit. */
+/* Every variant of a tile gives the bits of the formula in tile.h. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,7 +83,7 @@ static void every_variant_adds_the_same_bits(void **unused)
     }
 }
 
-static void sizes_are_those_that_panels_build_on(void **unused)
+static void sizes_are_those_that_panels_need(void **unused)
 {
     (void)unused;
     for (const struct sower_tile *const *tile = sower_tiles; *tile; tile++) {
@@ -105,7 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_variant_adds_the_same_bits),
-        cmocka_unit_test(sizes_are_those_that_panels_build_on),
+        cmocka_unit_test(sizes_are_those_that_panels_need),
         cmocka_unit_test(only_a_known_variant_can_be_selected),
     };
     return cmocka_run_group_tests_name("tile", tests, NULL, NULL);

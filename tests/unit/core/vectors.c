@@ -1,7 +1,7 @@
-/* The published vectors of seeds, streams and elements: every figure of them computed again.
+/* Computes every number of the published vectors of seeds, streams and elements again.
  *
- * The files are made by tests/tables/vectors.py with the second implementation, which knows nothing of this
- * code. proto/vectors/README.md says what each member is. Run this at the top of the tree. */
+ * tests/tables/vectors.py makes the files with the second implementation, which is independent of this code.
+ * proto/vectors/README.md describes their members. Run this program at the top of the tree. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,11 +25,11 @@
 #define SEEDS_FILE "proto/vectors/seeds.json"
 #define NORMAL_TABLE_FILE "proto/vectors/normal_table.json"
 
-/* Files of requests under the public root and the elements that answer them. */
+/* Files of requests under the public root, with the elements of the responses. */
 static const char *const DRAWS_FILES[] = {"proto/vectors/draws.json", "proto/vectors/cells.json",
                                           "proto/vectors/edges.json"};
 
-/* Bytes as hex digits; a new JSON string. */
+/* A new JSON string with the bytes as hex digits. */
 static json_t *hex_json(const uint8_t *bytes, size_t size)
 {
     char hex[2 * 64 + 1];
@@ -43,7 +43,7 @@ static void set_key(json_t *object, const char *key, json_t *value)
     assert_int_equal(json_object_set_new(object, key, value), 0);
 }
 
-/* The elements of a request, read in pieces: the first and last bytes and the digest of all. */
+/* Reads the elements of a request in pieces. Adds the first and last bytes and the digest of all bytes. */
 static void add_elements(json_t *vector, const struct sower_request *request)
 {
     enum { PIECE = 1 << 17, FIRST_SIZE = 64, LAST_SIZE = 32 };
@@ -81,7 +81,7 @@ static void add_elements(json_t *vector, const struct sower_request *request)
     set_key(vector, "blake2b_256", hex_json(hash, sizeof hash));
 }
 
-/* The answer to the request of a published vector. */
+/* Computes the vector for the request of a published vector. */
 static json_t *draw_vector(const json_t *published)
 {
     json_t *fields = json_object_get(published, "request");
@@ -103,7 +103,7 @@ static json_t *draw_vector(const json_t *published)
     return vector;
 }
 
-/* The seeds of the words of a published vector. */
+/* Computes the seeds for the names of a published vector. */
 static json_t *seed_vector(const json_t *published)
 {
     const char *experiment_name = json_string_value(json_object_get(published, "experiment"));
@@ -133,7 +133,7 @@ static json_t *seed_vector(const json_t *published)
     return vector;
 }
 
-/* A number's bits, most significant digit first. */
+/* The bits of a number as hex digits, the most significant first. */
 static json_t *bits_json(uint64_t bits, int digits)
 {
     char text[24];
@@ -197,7 +197,7 @@ static json_t *load(const char *path)
     return file;
 }
 
-/* Says which keys of a vector are not what is computed. */
+/* Fails with the first key of a vector that differs from the computed one. */
 static void assert_same(const json_t *published, const json_t *computed, const char *path, size_t index)
 {
     const char *key;
@@ -213,7 +213,7 @@ static void assert_same(const json_t *published, const json_t *computed, const c
     assert_int_equal(json_object_size(published), json_object_size(computed));
 }
 
-/* Computes each vector of a file again, but those of more than `most` elements. */
+/* Computes each vector of a file again, except those with more than `most` elements. */
 static void replay(const char *path, const char *key, json_t *(*compute)(const json_t *published),
                    json_int_t most)
 {
@@ -248,8 +248,8 @@ static void every_published_draw_has_the_same_bits(void **state)
     replay_draws(INT64_MAX);
 }
 
-/* Other code in the process may have changed the rounding mode or flush denormal numbers
- * (core/environment.h). The few large vectors are left out: emulators take minutes for them. */
+/* Other code in the process may have changed the floating-point environment (core/environment.h). The
+ * few large vectors are left out, because emulators need minutes for them. */
 static void every_published_draw_has_the_same_bits_in_every_environment(void **state)
 {
     (void)state;
@@ -266,7 +266,7 @@ static void every_published_seed_is_the_same(void **state)
     replay(SEEDS_FILE, "seeds", seed_vector, INT64_MAX);
 }
 
-static void the_published_normal_table_is_the_one_in_use(void **state)
+static void the_published_normal_table_is_the_one_in_the_code(void **state)
 {
     (void)state;
     json_t *published = load(NORMAL_TABLE_FILE);
@@ -276,7 +276,7 @@ static void the_published_normal_table_is_the_one_in_use(void **state)
     json_decref(computed);
 }
 
-/* Whether a file has a draw of that entry and dtype. */
+/* Whether a file has a draw with this entry and dtype. */
 static bool has_cell(const json_t *file, const char *entry, enum sower_dtype dtype)
 {
     char lines[128];
@@ -314,7 +314,7 @@ int main(void)
         cmocka_unit_test(every_published_seed_is_the_same),
         cmocka_unit_test(every_published_draw_has_the_same_bits),
         cmocka_unit_test(every_published_draw_has_the_same_bits_in_every_environment),
-        cmocka_unit_test(the_published_normal_table_is_the_one_in_use),
+        cmocka_unit_test(the_published_normal_table_is_the_one_in_the_code),
         cmocka_unit_test(every_initializer_has_a_vector_of_every_dtype),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
