@@ -211,7 +211,7 @@ def main():
         return print_json()
     print("/* Made by tests/tables/normal.py; change it there. */")
     print("/* clang-format off */")
-    print('#include "normal_table.h"')
+    print('#include "core/normal_table.h"')
     print()
     print("#include <stdalign.h>")
     for name, form in FORMATS.items():

@@ -28,8 +28,8 @@ def words(bits):
 def main():
     print("/* Made by tests/tables/normal_vectors.py; change it there. */")
     print("/* clang-format off */")
-    print("#ifndef SOWER_TESTS_UNIT_NORMAL_VECTORS_H")
-    print("#define SOWER_TESTS_UNIT_NORMAL_VECTORS_H")
+    print("#ifndef SOWER_TESTS_UNIT_CORE_NORMAL_VECTORS_H")
+    print("#define SOWER_TESTS_UNIT_CORE_NORMAL_VECTORS_H")
     print()
     print("#include <stdint.h>")
     for bits in (32, 64):
