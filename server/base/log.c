@@ -121,7 +121,7 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     char time[SOWER_TIME_SIZE];
     sower_time_print(sower_clock_wall(), time);
     append(line, head, sizeof head - 1);
-    append(line, time, SOWER_TIME_LENGTH);
+    append(line, time, strlen(time));
     append(line, "\"", 1);
     sower_log_string(line, "level", level_names[level]);
     sower_log_string(line, "event", event);
