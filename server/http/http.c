@@ -44,7 +44,7 @@ static enum MHD_Result refuse_path(struct sower_exchange *exchange)
         sower_buffer_free(&paths);
         return sower_reply_unavailable(exchange);
     }
-    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "There is nothing at %s. The daemon has %.*s.",
+    sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "", "There is nothing at %s; there are %.*s.",
                       exchange->path, (int)paths.length, paths.text);
     sower_buffer_free(&paths);
     return sower_refuse_as(exchange, MHD_HTTP_NOT_FOUND, &problem);
