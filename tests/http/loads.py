@@ -1,6 +1,6 @@
-"""What one client asks for so that others might have to wait, and what another asks for meanwhile.
+"""Two clients: one puts load on the daemon, the other measures its small requests meanwhile.
 
-By itself it prints the figures: /usr/bin/python3 tests/http/loads.py [PROGRAM]
+Run as a program, this file prints the measured times: /usr/bin/python3 tests/http/loads.py [PROGRAM]
 """
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ GREEDY, OTHER = "127.0.0.1", "127.0.0.2"  # two clients of a daemon that listens
 
 
 def allow_files(count):
-    """Many connections need many files in this process too."""
+    """Raises the limit of open files of this process: each connection needs a file descriptor here too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
@@ -49,7 +49,7 @@ class Load:
         return self.send(f"GET {self.daemon.url(path, **fields).split(self.daemon.address)[1]} HTTP/1.1\nHost: x\n\n", client)
 
     def keep_sending(self):
-        """A byte to every connection, every 3 s."""
+        """Sends a byte on every connection every 3 s."""
         def send():
             while not self.ended.wait(3):
                 for connection in self.connections:
@@ -60,24 +60,24 @@ class Load:
 
 
 def statistics(load, count):
-    """Each takes minutes."""
+    """Requests that take minutes each."""
     for number in range(count):
         load.ask("/v1/stats", experiment="load", name=f"s{number}", shape="17179869184", init="normal")
 
 
 def dribble(load, count):
-    """Headers that come byte by byte and never end."""
+    """Requests whose headers arrive byte by byte and never end."""
     for _ in range(count):
         load.send("GET /healthz HTTP/1.1\nHost: x\nX: ")
     load.keep_sending()
 
 
 def idle(load, count):
-    """Connections that are kept after an answer."""
+    """Connections that stay open after a response."""
     for _ in range(count):
         connection = load.send("GET /healthz HTTP/1.1\nHost: x\n\n")
         with contextlib.suppress(OSError, TimeoutError):
-            connection.settimeout(1)  # those beyond a limit get none
+            connection.settimeout(1)  # connections beyond a limit get no response
             connection.recv(1000)
 
 
@@ -87,7 +87,7 @@ def orthogonal(load, count, side=4096):
 
 
 class Other:
-    """The second client: how long each of its small requests takes."""
+    """The second client. It measures how long each of its small requests takes."""
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -107,7 +107,7 @@ class Other:
         return time.monotonic() - begun
 
     def small_requests(self):
-        """Name, and what is asked for: one of each kind."""
+        """One request of each kind: {name: (method, path, fields)}."""
         new = f"other-{time.monotonic_ns()}"
         tensor = dict(experiment="other", name=new, shape="16,16", init="normal")
         return {
@@ -141,7 +141,7 @@ def measure(start, program):
                 for kind, request in other.small_requests().items():
                     try:
                         times[kind] = f"{other.seconds(*request):.2f}"
-                    except Exception as reason:  # what it is, is the figure
+                    except Exception as reason:  # the kind of failure is the result
                         times[kind] = type(reason).__name__ + str(reason)[-5:]
                 begun = time.monotonic()
                 daemon.signal(signal.SIGTERM)

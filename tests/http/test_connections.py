@@ -7,6 +7,8 @@ import struct
 
 import pytest
 
+from sockets import receive_all
+
 DRAW = dict(experiment="connections", name="w", shape="16", init="normal")
 LARGE = dict(experiment="connections", name="large", shape="100000000", init="normal")
 
@@ -15,17 +17,6 @@ def send(daemon, text, more=b""):
     connection = daemon.socket()
     connection.sendall(text.replace("\n", "\r\n").encode() + more)
     return connection
-
-
-def receive_all(connection):
-    received = b""
-    try:
-        while piece := connection.recv(65536):
-            received += piece
-    except ConnectionResetError:
-        pass
-    connection.close()
-    return received
 
 
 def path_of(daemon, **fields):

@@ -1,4 +1,4 @@
-"""Bounded time, and what one client may cost another: nobody waits long, whatever somebody else asks for."""
+"""Time limits, and fairness between clients: a small request is served soon, whatever another client requests."""
 import json
 import pathlib
 import signal
@@ -9,19 +9,10 @@ import pytest
 
 from conftest import PATIENCE
 from loads import GREEDY, OTHER, Load, Other, dribble, idle, orthogonal, statistics
+from sockets import receive_all
 
-SMALL = 2  # seconds that a small request may take beside any load
-PROBE = 0.5  # and a probe
-
-
-def receive_all(connection):
-    received = b""
-    try:
-        while piece := connection.recv(65536):
-            received += piece
-    except ConnectionResetError:
-        pass
-    return received
+SMALL = 2  # a small request takes at most this many seconds under any load
+PROBE = 0.5  # and a probe (/healthz, /readyz) this many
 
 
 def seconds_until_end(connection):
@@ -38,7 +29,7 @@ def assert_others_are_served(daemon):
 
 @pytest.mark.parametrize("text", ["", "GET /healthz HTTP/1.1\nHost: x\nX: ", "GET /healthz HTTP/1.1\nHost: x\n\nGET /he"],
                          ids=["nothing", "the first headers", "a second request"])
-def test_headers_that_do_not_end_are_cut_after_header_seconds(start, text):
+def test_a_connection_whose_headers_do_not_end_is_closed_after_header_seconds(start, text):
     daemon = start("--header-seconds", "2")
     with Load(daemon) as load:
         connection = load.send(text)
@@ -46,7 +37,7 @@ def test_headers_that_do_not_end_are_cut_after_header_seconds(start, text):
         assert 1 < seconds_until_end(connection) < 8
 
 
-def test_a_body_that_does_not_end_is_cut_after_request_seconds(start):
+def test_a_connection_whose_body_does_not_end_is_closed_after_request_seconds(start):
     daemon = start("--request-seconds", "2", "--header-seconds", "1")
     with Load(daemon) as load:
         connection = load.send("POST /v1/plan HTTP/1.1\nHost: x\nContent-Length: 1000\n\n")
@@ -54,14 +45,14 @@ def test_a_body_that_does_not_end_is_cut_after_request_seconds(start):
         assert 1 < seconds_until_end(connection) < 8
 
 
-def test_requests_that_their_clients_cut_short_leave_no_connection_behind(start):
+def test_the_daemon_closes_a_connection_that_its_client_closes_inside_a_request(start):
     daemon = start("--header-seconds", "3600", "--idle-seconds", "3600")
     files = pathlib.Path(f"/proc/{daemon.process.pid}/fd")
     assert daemon.get("/healthz").status == 200
     before = len(list(files.iterdir()))
     for _ in range(20):
         with daemon.socket() as connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end leaves with the bytes
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # sends the bytes and FIN in one segment
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHo")
     end = time.monotonic() + PATIENCE
     while len(list(files.iterdir())) > before:
@@ -69,17 +60,17 @@ def test_requests_that_their_clients_cut_short_leave_no_connection_behind(start)
 
 
 @pytest.mark.parametrize("cause", [dribble, idle])
-def test_connections_of_one_client_do_not_keep_others_out(start, cause):
+def test_many_connections_of_one_client_do_not_keep_other_clients_out(start, cause):
     daemon = start("--connections", "16")
     with Load(daemon) as load:
         cause(load, 20)
         daemon.wait_for(lambda line: line.get("event") == "crowded" and line["client"] == GREEDY)
         assert_others_are_served(daemon)
     daemon.stop()
-    assert sum(b'"crowded"' in line for line in daemon.rest_of_log()) == 0, "it is said once"
+    assert sum(b'"crowded"' in line for line in daemon.rest_of_log()) == 0, "the daemon logs it once"
 
 
-def test_a_client_at_its_share_gets_a_place_of_its_own_that_only_waits(start):
+def test_a_client_at_its_limit_gets_the_place_of_its_own_connection_that_only_waits(start):
     daemon = start("--connections", "8")
     with Load(daemon) as load:
         dribble(load, 4)
@@ -87,7 +78,7 @@ def test_a_client_at_its_share_gets_a_place_of_its_own_that_only_waits(start):
         assert receive_all(load.connections[0]) == b""
 
 
-def test_a_full_house_closes_who_has_been_idle_longest(start):
+def test_at_the_limit_of_connections_the_one_that_is_idle_longest_is_closed(start):
     daemon = start("--connections", "4", "--connections-per-client", "4", "--header-seconds", "60")
     connections = [daemon.connect() for _ in range(4)]
     for connection in connections:
@@ -105,7 +96,7 @@ def test_a_full_house_closes_who_has_been_idle_longest(start):
 LARGE = dict(experiment="fairness", name="large", shape="100000000", init="normal")
 
 
-def test_a_client_whose_connections_are_all_in_use_waits_and_others_come_in(start):
+def test_a_client_whose_connections_are_all_in_use_waits_and_other_clients_do_not(start):
     daemon = start("--connections", "4")
     with Load(daemon) as load:
         streams = [load.ask("/v1/tensor", **LARGE) for _ in range(2)]
@@ -122,14 +113,14 @@ def test_a_client_whose_connections_are_all_in_use_waits_and_others_come_in(star
         assert receive_all(waiting).startswith(b"HTTP/1.1 200 ")
 
 
-def test_newcomers_of_others_are_not_kept_from_the_line(start):
-    """Two clients have all places, and half of the line each: a third one's newcomer gets the next place."""
+def test_a_full_queue_of_two_clients_does_not_keep_a_third_client_out(start):
+    """Two clients have all places and each half of the queue. The new connection of a third client gets the next place."""
     daemon = start("--connections", "4")
     with Load(daemon) as load, Load(daemon) as more:
         streams = [load.ask("/v1/tensor", **LARGE) for _ in range(2)] + [more.ask("/v1/tensor", client="127.0.0.3", **LARGE) for _ in range(2)]
         for stream in streams:
             assert stream.recv(12) == b"HTTP/1.1 200"
-        for _ in range(4):  # two of each find room in line
+        for _ in range(4):  # two of each client find room in the queue
             load.send("GET /healthz HTTP/1.1\nHost: x\n\n")
             more.send("GET /healthz HTTP/1.1\nHost: x\n\n", client="127.0.0.3")
         with Load(daemon) as other:
@@ -139,7 +130,7 @@ def test_newcomers_of_others_are_not_kept_from_the_line(start):
             assert receive_all(waiting).startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_reader_that_takes_nothing_is_cut_after_idle_seconds(start):
+def test_a_connection_whose_client_reads_nothing_is_closed_after_idle_seconds(start):
     daemon = start("--idle-seconds", "1")
     with Load(daemon) as load:
         load.ask("/v1/tensor", **LARGE)
@@ -150,7 +141,7 @@ HEAVY = {"statistics": (statistics, 64, ()), "orthogonal": (lambda load, count: 
 
 
 @pytest.mark.parametrize("cause", HEAVY)
-def test_heavy_work_of_one_client_does_not_keep_others_waiting_nor_the_end(start, cause):
+def test_heavy_work_of_one_client_delays_neither_other_clients_nor_the_stop(start, cause):
     load_with, count, options = HEAVY[cause]
     daemon = start("--drain-seconds", "1", *options)
     with Load(daemon) as load:
@@ -161,14 +152,14 @@ def test_heavy_work_of_one_client_does_not_keep_others_waiting_nor_the_end(start
         assert time.monotonic() - begun < 1 + 5
 
 
-def test_what_is_queued_is_answered_503_at_the_end(start):
+def test_queued_requests_get_503_when_the_daemon_stops(start):
     daemon = start("--drain-seconds", "0")
     with Load(daemon) as load:
         statistics(load, 8)
         assert Other(daemon).seconds("GET", "/healthz", {}) < SMALL
         daemon.signal(signal.SIGTERM)
         for connection in load.connections:
-            head, body = receive_all(connection).split(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in head
+            header, body = receive_all(connection).split(b"\r\n\r\n")
+            assert header.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: " in header
             assert json.loads(body)["detail"] == "The daemon is stopping; ask again when it is back."
         assert daemon.process.wait(timeout=PATIENCE) == 0

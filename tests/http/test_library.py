@@ -7,7 +7,7 @@ import urllib.parse
 
 import pytest
 
-from test_connections import receive_all
+from sockets import receive_all
 
 
 def test_the_log_names_the_version_of_the_library_that_runs(start, library):
