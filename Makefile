@@ -149,10 +149,11 @@ $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
-# What a reader would find: arrows between rooms, headers that need another header first, format, scripts, manual pages.
+# What a reader would find: arrows between rooms, comments that name missing files, headers that need another header first, format, scripts, manual pages.
 .PHONY: lint
 lint:
 	tests/lint/arrows
+	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs clang-format --dry-run -Werror
 	shellcheck .ci/run tests/arch tests/demo tests/fuzz/run tests/library_versions tests/lint/headers

@@ -105,7 +105,7 @@ __attribute__((constructor)) static void take_over(void)
  *
  * A value begins at the beginning of the text, behind "[" or "," of an array or ":" of an object: nowhere
  * else does the parser take one. Where a text is malformed jansson stops, and the scan may stop or go on:
- * more room than needed does no harm. tests/unit/json.c holds this against the library that is linked. */
+ * more room than needed does no harm. tests/unit/proto/json.c holds this against the library that is linked. */
 enum {
     WORD = sizeof(void *),
     BUCKET = 2 * WORD,

@@ -14,7 +14,7 @@ struct options;
 enum sow_exit {
     SOW_DONE = 0,
     SOW_REFUSED = 1,   /* the request was refused: asked again, it would be refused again. Or a ledger, or a
-                          tensor   of it, that verify or replay looked at does not fit */
+                          tensor of it, that verify or replay looked at does not fit */
     SOW_USAGE = 2,     /* the command line was wrong; nothing was asked */
     SOW_TRANSPORT = 3, /* it could not be done now, or not from here: no daemon, one that is busy, an answer
                           that is not what it must be, a connection that broke, a file that could not be read

@@ -1,7 +1,7 @@
 /* /v1/model: the tensors of a manifest as one safetensors file.
  *
  * A POST brings the manifest, with experiment and trial in it; a GET names a stored one by its hash, and may
- * narrow it (tensors, part, shard). The steps are those of a tensor (handle_tensor.c), but for the reading,
+ * narrow it (tensors, part, shard). The steps are those of a tensor (tensor.c), but for the reading,
  * which takes long and is done on the pool: all draws are recorded in one commit, with the manifest, and the
  * file is made while it is sent. */
 #include "server/handlers/handlers.h"

@@ -1,6 +1,6 @@
 /* Routes: which handler takes which paths and methods.
  *
- * The table of routes is made by the handlers (routes.h there) and given to sower_http_start, so that nothing here knows a
+ * The table of routes is made by the handlers (handlers/routes.c) and given to sower_http_start, so that nothing here knows a
  * handler by name. */
 #ifndef SOWER_SERVER_HTTP_ROUTE_H
 #define SOWER_SERVER_HTTP_ROUTE_H

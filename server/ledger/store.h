@@ -1,16 +1,14 @@
 /* Stores: where the ledger's lines are kept.
  *
  * A store keeps rows (struct sower_record) under line numbers that grow by one, and manifests under their
- * hashes. It knows nothing of tensors, threads or HTTP. There is one file per kind of store; each fills a
- * table of functions. Every function returns false with a problem (UNAVAILABLE, a sentence for the client
- * without paths) when the store fails, and works again when the cause is gone.
+ * hashes. It knows nothing of tensors, threads or HTTP. Each kind of store has a room of its own (sqlite/,
+ * postgres/), which fills two tables of functions: one for the ledger's thread, which writes, and one for any
+ * thread, which reads. When the store fails, a function returns false with a problem (UNAVAILABLE, a sentence
+ * for the client without paths). It works again when the cause is gone.
  *
- * Several daemons may write to one store. Lines are written one transaction after the other, so that no
- * number is skipped and none appears below one that a reader has seen; each daemon's lines are linked to a
- * chain of its own (proto/chain.h), whose head is read and moved on in the same transaction (append.h).
- *
- * The writing functions, find, find_trials and probe are called by the ledger's own thread only; the reading
- * ones by any thread, at the same time. */
+ * Several daemons may write to one store. The store writes lines one transaction after the other, so that it
+ * skips no number, and no line appears below one that a reader has seen. Each daemon's lines are linked to a
+ * chain of its own (proto/chain.h). A transaction reads the end of this chain and moves it on (append.h). */
 #ifndef SOWER_SERVER_LEDGER_STORE_H
 #define SOWER_SERVER_LEDGER_STORE_H
 

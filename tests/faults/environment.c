@@ -1,6 +1,6 @@
 /* Preloaded into a program (LD_PRELOAD): starts it in the floating-point environment that SOWER_ENVIRONMENT
  * names, as a library would that was built with -ffast-math. The names are those of
- * tests/unit/environments.h. */
+ * tests/unit/core/environments.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

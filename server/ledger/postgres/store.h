@@ -1,9 +1,9 @@
 /* The ledger on PostgreSQL: a database that several daemons write to.
  *
  * Daemons write one after the other: a transaction locks the one row that holds the last line's number until
- * its commit. Two connections: one writes and finds for the ledger's thread (postgres_lines.h), one
- * reads for everybody else (postgres_pages.h). Either is made anew when it was lost. No wait is longer
- * than some seconds. */
+ * its commit. The ledger's thread writes on one connection (writer.h). All other threads read on
+ * another (reader.h). The daemon opens a connection again when it was lost. No wait is longer than some
+ * seconds. */
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_STORE_H
 #define SOWER_SERVER_LEDGER_POSTGRES_STORE_H
 

@@ -1,8 +1,7 @@
 /* The ledger on SQLite: one file, no server, the default.
  *
  * Write-ahead logging with synchronous=FULL: a commit returns when it is on disk, and readers never wait for
- * it. Two connections: one writes and finds for the ledger's thread (writer.h), one reads for
- * everybody else (reader.h). */
+ * it. The ledger's thread writes on one connection (writer.h). All other threads read on another (reader.h). */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_STORE_H
 #define SOWER_SERVER_LEDGER_SQLITE_STORE_H
 
