@@ -1,33 +1,34 @@
-/* Commands of sow: what each one is called, takes and does.
+/* The commands of sow.
  *
- * A command is a table entry: its help, the unknown-option hints and the parsing all come from its groups of
- * options, so what the help says is what is taken. main.c looks the command up, reads its options and runs
- * it. */
+ * Each command is a table entry. The parser, the help and the suggestions for mistyped options all use its
+ * option groups, so the help always lists the options that are accepted. main.c finds the command, parses
+ * its options and runs it. */
 #ifndef SOWER_CLIENT_SOW_COMMAND_H
 #define SOWER_CLIENT_SOW_COMMAND_H
 
 struct option_group;
 struct options;
 
-/* How sow ends; sow.1 has the same table. A request that is refused offline, by the daemon's own rules, ends
- * as if the daemon had refused it. */
+/* Exit statuses; sow.1 has the same table. sow checks a request by the rules of the daemon; when it refuses
+ * a request, the status is the same as when the daemon refuses it. */
 enum sow_exit {
     SOW_DONE = 0,
-    SOW_REFUSED = 1,   /* the request was refused: asked again, it would be refused again. Or a ledger, or a
-                          tensor of it, that verify or replay looked at does not fit */
-    SOW_USAGE = 2,     /* the command line was wrong; nothing was asked */
-    SOW_TRANSPORT = 3, /* it could not be done now, or not from here: no daemon, one that is busy, an answer
-                          that is not what it must be, a connection that broke, a file that could not be read
-                          or written, memory that ran out */
+    SOW_REFUSED = 1,   /* the request was refused and would be refused again; or a ledger or tensor that was
+                        checked by verify or replay has a fault */
+    SOW_USAGE = 2,     /* the command line was wrong; no request was sent */
+    SOW_TRANSPORT = 3, /* a failure that may be temporary or local: no daemon, a busy daemon, an unexpected
+                          response, a lost connection, a file that cannot be read or written, memory that
+                          ran out */
 };
 
 struct command {
-    const char *name;                         /* one word, or two: "ledger head" */
-    const char *summary;                      /* a few words, no full stop */
-    const char *synopsis;                     /* what follows "sow NAME" in the usage line */
-    const char *description;                  /* a paragraph */
-    const char *examples;                     /* complete lines, each a command or a comment */
-    const char *operand;                      /* what its one operand is called; NULL: it takes none */
+    const char *name;               /* one word, or two: "ledger head" */
+    const char *summary;            /* a few words, no full stop */
+    const char *synopsis;           /* follows "sow NAME" in the usage line */
+    const char *description;        /* a paragraph */
+    const char *examples;           /* complete lines, each a command or a comment */
+    const char *const *subcommands; /* second words that make other commands, for suggestions; NULL: none */
+    const char *operand;            /* the name of its only operand; NULL: it takes none */
     const struct option_group *const *groups; /* ended by NULL */
     enum sow_exit (*run)(const struct options *options);
 };

@@ -1,4 +1,4 @@
-/* sow: starting weights on the command line. */
+/* The main program of sow: starting weights on the command line. */
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
@@ -34,13 +34,13 @@ static void print_help(FILE *file)
         fprintf(file, "  %-14s", COMMANDS[i]->name);
         terminal_wrap(file, COMMANDS[i]->summary, 16);
     }
-    fputs("\n'sow COMMAND --help' shows the options of a command, with examples. 'sow --version' says the "
-          "version.\nThe daemon's address is that of --server, else of SOW_SERVER, else "
+    fputs("\n'sow COMMAND --help' shows the options of a command, with examples. 'sow --version' prints the "
+          "version.\nThe daemon's address comes from --server, else from SOW_SERVER, else it is "
           "http://127.0.0.1:7697.\n",
           file);
 }
 
-/* How many of the words a command's name takes; 0: they are no such command. */
+/* The number of words in the command's name when `words` begins with it; otherwise 0. */
 static int count_words(const struct command *command, int count, char **words)
 {
     size_t first = strlen(words[0]);
@@ -53,7 +53,7 @@ static int count_words(const struct command *command, int count, char **words)
                : 0;
 }
 
-/* The command that the words begin with, of two the one with the longer name; *taken is how many it takes. */
+/* The command whose name is the longest prefix of the words; *taken is the number of words in its name. */
 static const struct command *find_command(int count, char **words, int *taken)
 {
     const struct command *found = NULL;
@@ -68,7 +68,7 @@ static const struct command *find_command(int count, char **words, int *taken)
     return found;
 }
 
-static enum sow_exit tell_unknown(const char *word)
+static enum sow_exit report_unknown_command(const char *word)
 {
     char suggestion[SOWER_SUGGESTION_SIZE];
     struct sower_nearest nearest = {.name = word};
@@ -101,7 +101,7 @@ static enum sow_exit run(int argc, char **argv)
     const struct command *command = find_command(argc - 1, argv + 1, &taken);
     struct options options;
     if (command == NULL) {
-        return tell_unknown(word);
+        return report_unknown_command(word);
     }
     if (!options_parse(command, argc - taken, argv + taken, &options)) {
         return SOW_USAGE;
@@ -115,9 +115,9 @@ static enum sow_exit run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    sower_environment_set(); /* every thread is started below, and inherits it */
+    sower_environment_set(); /* before any thread starts, so that all threads inherit it */
     sower_standard_files_take();
-    setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: a decimal point is a point */
+    setlocale(LC_CTYPE, ""); /* not LC_NUMERIC: numbers have a decimal point in every locale */
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         fputs("sow: libsodium or libcurl cannot start.\n", stderr);
         return SOW_TRANSPORT;

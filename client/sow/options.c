@@ -7,7 +7,8 @@
 #include "client/sow/terminal/terminal.h"
 #include "core/edit_distance.h"
 
-/* getopt_long tells long options apart by a number: the rule's index from here on, above all letters. */
+/* getopt_long returns this number plus the index of the rule for a long option; a short option returns its
+ * letter, which is smaller. */
 enum { LONG_OPTION = 256 };
 
 static const struct option_rule COMMON[] = {
@@ -17,7 +18,7 @@ static const struct option_rule COMMON[] = {
 
 const struct option_group options_common = {"Common", COMMON};
 
-/* The rule at an index that counts through all groups of the command; NULL from the end on. */
+/* The rule at an index, counted through all groups of the command; NULL after the last one. */
 static const struct option_rule *rule_at(const struct command *command, size_t index)
 {
     for (size_t g = 0; command->groups[g] != NULL; g++) {
@@ -45,19 +46,19 @@ const char *options_value(const struct options *options, const char *name)
 enum sow_exit options_error(const struct options *options, const char *sentence, ...)
 {
     const struct command *command = options->command;
-    char told[512];
+    char text[512];
     va_list arguments;
     va_start(arguments, sentence);
-    vsnprintf(told, sizeof told, sentence, arguments);
+    vsnprintf(text, sizeof text, sentence, arguments);
     va_end(arguments);
     fprintf(stderr, "sow %s: ", command->name);
-    terminal_print(stderr, told);
+    terminal_print(stderr, text);
     fprintf(stderr, "\nusage: sow %s %s\nTry 'sow %s --help'.\n", command->name, command->synopsis,
             command->name);
     return SOW_USAGE;
 }
 
-/* How many options begin with this word. */
+/* The number of options that begin with this word. */
 static size_t count_prefixed(const struct command *command, const char *word)
 {
     size_t count = 0;
@@ -78,8 +79,8 @@ static const char *nearest_option(const struct command *command, const char *wor
     return nearest.found;
 }
 
-/* Tells of a word that getopt_long did not know; `letter` is 0 for a long option. */
-static void tell_unknown(const struct options *options, const char *argument, int letter)
+/* Reports an option that getopt_long did not find; `letter` is 0 for a long option. */
+static void report_unknown_option(const struct options *options, const char *argument, int letter)
 {
     if (letter != 0) {
         options_error(options, "there is no option -%c.", letter);
@@ -89,14 +90,15 @@ static void tell_unknown(const struct options *options, const char *argument, in
     const char *name = argument + strspn(argument, "-");
     snprintf(word, sizeof word, "%.*s", (int)strcspn(name, "="), name);
     if (count_prefixed(options->command, word) > 1) {
-        options_error(options, "--%s could be several options; spell it out.", word);
+        options_error(options, "--%s is ambiguous; write the option in full.", word);
         return;
     }
     sower_nearest_suggestion(nearest_option(options->command, word), "--", "", suggestion);
     options_error(options, "there is no option --%s%s", word, suggestion);
 }
 
-/* The tables of getopt_long. A leading ":" lets it tell a missing value from an unknown option. */
+/* Fills the tables of getopt_long. The leading ":" makes it return ":" for a missing value and "?" for an
+ * unknown option. */
 static size_t make_tables(const struct command *command, struct option longs[OPTION_MAX + 1],
                           char shorts[2 * OPTION_MAX + 2])
 {
@@ -120,7 +122,7 @@ static size_t make_tables(const struct command *command, struct option longs[OPT
     return count;
 }
 
-/* The index of the rule that getopt_long found, given what it returned. */
+/* The index of the rule for a result of getopt_long. */
 static size_t rule_index(const struct command *command, int found)
 {
     if (found >= LONG_OPTION) {
@@ -133,7 +135,7 @@ static size_t rule_index(const struct command *command, int found)
     return index;
 }
 
-/* Whether an option may be given several times. */
+/* Whether an option may be repeated. */
 static bool repeats(const struct option_rule *rule)
 {
     static const char mark[] = " ...";
@@ -141,7 +143,7 @@ static bool repeats(const struct option_rule *rule)
     return length >= sizeof mark && strcmp(rule->value + length - (sizeof mark - 1), mark) == 0;
 }
 
-/* Takes one option as getopt_long found it. */
+/* Stores one option that getopt_long returned. */
 static bool take_option(struct options *options, int found, const char *argument)
 {
     if (found == '?') {
@@ -149,7 +151,7 @@ static bool take_option(struct options *options, int found, const char *argument
             options_error(options, "--%s takes no value.",
                           rule_at(options->command, (size_t)(optopt - LONG_OPTION))->name);
         } else {
-            tell_unknown(options, argument, optopt);
+            report_unknown_option(options, argument, optopt);
         }
         return false;
     }
@@ -162,8 +164,7 @@ static bool take_option(struct options *options, int found, const char *argument
     }
     if (repeats(rule)) {
         if (options->repeated_count == OPTION_REPEAT_MAX) {
-            options_error(options, "--%s is given too often; %d times is the most.", rule->name,
-                          OPTION_REPEAT_MAX);
+            options_error(options, "--%s is given more than %d times.", rule->name, OPTION_REPEAT_MAX);
             return false;
         }
         options->repeated[options->repeated_count++] = optarg;
@@ -173,6 +174,17 @@ static bool take_option(struct options *options, int found, const char *argument
     }
     options->values[index] = rule->value != NULL ? optarg : "";
     return true;
+}
+
+static void report_unexpected(const struct options *options, const char *argument)
+{
+    struct sower_nearest nearest = {.name = argument};
+    char suggestion[SOWER_SUGGESTION_SIZE];
+    for (const char *const *word = options->command->subcommands; word != NULL && *word != NULL; word++) {
+        sower_nearest_try(&nearest, *word);
+    }
+    sower_nearest_suggestion(nearest.found, "'", "'", suggestion);
+    options_error(options, "unexpected argument '%s'%s", argument, suggestion);
 }
 
 bool options_parse(const struct command *command, int argc, char **argv, struct options *options)
@@ -188,12 +200,12 @@ bool options_parse(const struct command *command, int argc, char **argv, struct 
             return false;
         }
     }
-    int left = argc - optind;
-    if (left > (command->operand != NULL ? 1 : 0)) {
-        options_error(options, "nothing is known to do with '%s'.", argv[argc - 1]);
+    int operands = argc - optind, most = command->operand != NULL ? 1 : 0;
+    if (operands > most) {
+        report_unexpected(options, argv[optind + most]);
         return false;
     }
-    options->operand = left > 0 ? argv[optind] : NULL;
+    options->operand = operands > 0 ? argv[optind] : NULL;
     return true;
 }
 

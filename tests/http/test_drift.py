@@ -160,4 +160,4 @@ def test_a_drift_that_is_no_line_is_not_taken_and_cannot_speak_to_the_terminal()
 
     with StandIn(answer) as stand_in:
         done = run(["get", *raw(4)], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 3 and "\x1b" not in done.stderr and "Sower-Drift that names no earlier line" in done.stderr
+    assert done.returncode == 3 and "\x1b" not in done.stderr and "its Sower-Drift is not the number of an earlier line" in done.stderr

@@ -351,7 +351,7 @@ def test_sow_follows_the_pages_up_to_its_limit():
 def test_sow_takes_nothing_for_experiments_that_is_none(body):
     with StandIn(page(200, body, "application/json")) as stand_in:
         done = run(["experiments"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 3 and "no sowerd" in done.stderr and done.stdout == b"" and len(stand_in.requests) == 1
+    assert done.returncode == 3 and "not a sowerd" in done.stderr and done.stdout == b"" and len(stand_in.requests) == 1
 
 
 @pytest.mark.parametrize("arguments, status, words", [

@@ -39,7 +39,7 @@ def test_every_kept_head_is_held_to_the_writer(pair, tmp_path):
     assert verify(pair[0], *heads).returncode == 0
     for writer in writers:
         done = verify(pair[0], *heads, "--writer", writer)
-        assert done.returncode == 1 and "not by the writer that is wanted" in done.stderr and "head" in done.stderr
+        assert done.returncode == 1 and "not by the writer that --writer names" in done.stderr and "head" in done.stderr
 
 
 def test_without_a_kept_head_the_daemons_own_is_held_to_the_writer(pair, tmp_path):

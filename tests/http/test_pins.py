@@ -231,7 +231,7 @@ def test_sow_tells_what_a_pin_refuses(daemon, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, status, words", [
-    ([], 2, "which experiment"), ([""], 1, "1 to 256"), (["x" * 257], 1, "257 bytes"), (["a", "b"], 2, "'b'")], ids=range(4))
+    ([], 2, "EXPERIMENT is missing"), ([""], 1, "1 to 256"), (["x" * 257], 1, "257 bytes"), (["a", "b"], 2, "'b'")], ids=range(4))
 def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:
         done = run(["pin", *arguments], environment(SOW_SERVER=stand_in.address))

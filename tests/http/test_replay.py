@@ -124,14 +124,14 @@ def test_lines_of_other_kinds_are_passed_over_with_a_word(start, export):
     assert daemon.get("/v1/tensor", experiment="e", name="w", shape="2", init="zeros").status == 200
     done = replay(export(daemon.ledger()))
     assert done.returncode == 0 and [row[0] for row in done.rows] == ["2"]
-    assert done.stderr == "line 1 is of kind trials: there is nothing to make.\n"
+    assert done.stderr == "line 1 is of kind trials: it has no tensor.\n"
 
 
 def test_what_is_no_line_of_a_ledger_ends_it(drawn, export, tmp_path):
     lines, _ = drawn
     path = export([lines[0], {"no": "line"}])
     done = replay(path)
-    assert done.returncode == 1 and len(done.rows) == 1 and "line 2 is none of a ledger" in done.stderr
+    assert done.returncode == 1 and len(done.rows) == 1 and "line 2 is not a ledger line" in done.stderr
     assert replay(tmp_path / "none").returncode == 3
 
 

@@ -60,7 +60,7 @@ def changed(**members):
 ])
 def test_a_plan_that_does_not_fit_is_told(daemon, member, value):
     told = lies(daemon, "/v1/plan", changed(**{member: value}), "plan", "-j", *TENSOR)
-    assert member in ("ledger", "drift") or f'with "{"draw" if member == "root" else member}":' in told
+    assert member in ("ledger", "drift") or f'"{"draw" if member == "root" else member}" is ' in told
 
 
 def test_a_plan_may_have_members_that_are_not_known_here(daemon):
@@ -88,7 +88,7 @@ def test_statistics_of_a_model_that_do_not_fit_are_told(daemon, tmp_path, change
 @pytest.mark.parametrize("member, value", [("manifest", "d7" * 32), ("tensors", 3), ("bytes", 1), ("manifest", ...)])
 def test_a_kept_manifest_that_does_not_fit_is_told(daemon, tmp_path, member, value):
     (tmp_path / "m.json").write_text(json.dumps(MANIFEST))
-    assert f'with "{member}":' in lies(daemon, "/v1/manifests", changed(**{member: value}), "stats", "-m", tmp_path / "m.json")
+    assert f'"{member}" is ' in lies(daemon, "/v1/manifests", changed(**{member: value}), "stats", "-m", tmp_path / "m.json")
 
 
 @pytest.mark.parametrize("member, value", [
@@ -129,7 +129,7 @@ def test_pages_that_do_not_end_are_told():
     answer = {"experiments": [{"experiment": "e", "draws": 1, "trials": 0, "first": "", "last": "", "pinned": False}], "next": "/v1/experiments?before=7"}
     with StandIn(page(200, json.dumps(answer), "application/json")) as stand_in:
         done = ask(stand_in, "experiments")
-    assert done.returncode == 3 and "with a next page that cannot be" in done.stderr and len(stand_in.requests) == 2
+    assert done.returncode == 3 and "the address of its next page is invalid" in done.stderr and len(stand_in.requests) == 2
 
 
 LINE = {"ledger": 7, "time": "2026-01-31T12:00:00.250Z", "kind": "draw", "draw": DRAW, "seed": SEED, "root": SEED, "spec": 1, "experiment": "e", "trial": 3,
@@ -167,7 +167,7 @@ def test_a_ledger_whose_last_line_is_not_ended_is_told():
 def test_json_of_another_type_is_none(kind, arguments):
     with StandIn(page(200, "{}", kind)) as stand_in:
         done = ask(stand_in, *arguments)
-    assert done.returncode == 3 and f'not in JSON: its type is "{kind}"' in done.stderr
+    assert done.returncode == 3 and f'its media type is "{kind}", expected application/json' in done.stderr
 
 
 def test_a_daemon_with_a_private_root_is_taken_by_its_id(start, tmp_path):

@@ -92,10 +92,10 @@ def hang_up(handler, _):
 @pytest.mark.parametrize("fault, words", [
     (cut, "broke after 1000 of 1048576 bytes"),
     (without_length, "Content-Length"),
-    (without_seed, "without a Sower-Seed"),
+    (without_seed, "it has no Sower-Seed"),
     (hang_up, "broke"),
-    (page(502, "<html>bad gateway</html>", "text/html"), "no sowerd"),
-    (page(404, "{}", "application/problem+json"), "no sowerd"),
+    (page(502, "<html>bad gateway</html>", "text/html"), "not a sowerd"),
+    (page(404, "{}", "application/problem+json"), "not a sowerd"),
 ])
 def test_an_answer_that_is_not_whole_leaves_no_file(tmp_path, fault, words):
     with StandIn(fault) as stand_in:
@@ -117,7 +117,7 @@ def test_a_refusal_names_the_field_and_what_to_do(tmp_path):
         done = get(stand_in, "-o", tmp_path / "w.npy")
     assert done.returncode == 1 and os.listdir(tmp_path) == []
     assert done.stderr.splitlines() == ["sow get: refused: shape: A size must be positive.",
-                                        "Change --shape and ask again; nothing was recorded."]
+                                        "Change --shape and try again; nothing was recorded."]
 
 
 def test_a_refused_initializer_leads_to_the_catalogue():

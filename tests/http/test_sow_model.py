@@ -78,7 +78,7 @@ def test_shapes_come_from_an_index_and_its_files(daemon, manifest, tmp_path):
     assert sow(daemon, "model", "-e", "e", "--like", index, "--init", "zeros", "-o", tmp_path / "x").returncode == 1
     bad["weight_map"]["more"] = "../model-00001-of-00002.safetensors"
     index.write_text(json.dumps(bad))
-    assert "no file beside it" in sow(daemon, "model", "-e", "e", "--like", index, "-i", "zeros", "-o", tmp_path / "x").stderr
+    assert "not a file in its own directory" in sow(daemon, "model", "-e", "e", "--like", index, "-i", "zeros", "-o", tmp_path / "x").stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 2) + b"[]",

@@ -51,7 +51,7 @@ def test_a_daemon_that_cannot_now_is_asked_again(status):
         done = pin(stand_in)
     assert done.returncode == 0 and len(later.times) == 3, done.stderr
     assert done.stderr == f"sow pin: {stand_in.address} cannot do it now (status {status}); " \
-                          "asking again for 60 s at most (--retry-seconds).\n"
+                          "retrying for up to 60 s (--retry-seconds).\n"
 
 
 @pytest.mark.parametrize("after", ["1", lambda: email.utils.formatdate(time.time() + 3600 + 1, usegmt=True)])
@@ -71,7 +71,7 @@ def test_a_pause_beyond_the_limit_is_not_begun():
     later = Later(1, 503, Retry_After="3600")
     with StandIn(later) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == 3 and len(later.times) == 1 and "Not now." in done.stderr and "come back in 3600 s" in done.stderr
+    assert done.returncode == 3 and len(later.times) == 1 and "Not now." in done.stderr and "wait for 3600 s" in done.stderr
 
 
 @pytest.mark.parametrize("after", ["", "soon", "-5", "99999999999999999999999", "1e3"])
@@ -88,7 +88,7 @@ def test_the_waiting_has_an_end_and_ends_with_3():
         done = pin(stand_in, "--retry-seconds", "1")
     assert done.returncode == 3 and len(later.times) > 2 and later.times[-1] - later.times[0] < PATIENCE / 2
     assert done.stderr.splitlines()[1:] == [f"sow pin: {stand_in.address} cannot do it now (status 503): Not now.",
-                                            "Ask again later; --retry-seconds N waits for it."]
+                                            "Try again later, or let sow wait with --retry-seconds N."]
 
 
 def test_none_is_waited_for_with_0():
@@ -236,7 +236,7 @@ CHOICES = {"text/html": "<html><head><title>502 Bad Gateway</title></head></html
 def test_a_page_of_something_else_is_named_by_its_title(kind, words):
     with StandIn(page(502, CHOICES[kind], kind)) as stand_in:
         done = pin(stand_in, *NO_RETRY)
-    assert done.returncode == 3 and f"with status 502 and no explanation of sowerd's, but {words}: this is no sowerd" in done.stderr
+    assert done.returncode == 3 and f"the response with status 502 has no explanation from sowerd; it says {words}: this is not a sowerd" in done.stderr
 
 
 def test_a_redirection_is_not_followed_and_told():
@@ -245,7 +245,7 @@ def test_a_redirection_is_not_followed_and_told():
 
     with StandIn(moved) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == 3 and "it has moved to https://sower.example/v1/" in done.stderr and len(stand_in.requests) == 1
+    assert done.returncode == 3 and "redirects to https://sower.example/v1/" in done.stderr and len(stand_in.requests) == 1
 
 
 def test_a_proxys_page_leads_to_the_proxy():
@@ -270,7 +270,7 @@ def test_a_host_without_an_address_is_named():
 @pytest.mark.parametrize("address", ["http://[oops", "http://127.0.0.1/?a=b", "http://127.0.0.1/#part"])
 def test_an_address_that_is_none_is_quoted(address):
     done = pin(address)
-    assert done.returncode == 2 and f"{address}: it is no address of a daemon" in done.stderr
+    assert done.returncode == 2 and f"{address}: this is not the address of a daemon" in done.stderr
 
 
 # TLS

@@ -187,7 +187,7 @@ def test_what_is_no_ledger_is_said():
     for answer in (page(200, "<html>", "text/html"), page(200, "hello\n", "application/x-ndjson"),
                    page(200, "x" * 100000, "application/x-ndjson")):
         code, text = ledger_on_terminal(answer)
-        assert code == 3 and "this is no sowerd" in text
+        assert code == 3 and "this is not a sowerd" in text
 
 
 def test_a_refused_ledger_is_said():

@@ -360,7 +360,7 @@ def test_sow_tells_a_refusal_of_the_daemon(daemon):
     assert done.returncode == 1 and "another count" in done.stderr and done.stdout == b""
     with StandIn(problem(503, "The ledger cannot be used now.")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 3 and "Ask again later" in done.stderr and done.stdout == b""
+    assert done.returncode == 3 and "Try again later" in done.stderr and done.stdout == b""
 
 
 def test_the_number_is_what_sow_get_takes(daemon, tmp_path):

@@ -208,7 +208,7 @@ def test_an_older_head_fits_a_ledger_that_grew_since(kept, export, lines):
 
 def test_two_lines_that_were_swapped_are_found(export, lines):
     lines[3], lines[4] = lines[4], lines[3]
-    assert_named(verify(export(lines)), 4, "out of order: it stands behind 4 lines")
+    assert_named(verify(export(lines)), 4, "out of order: it comes after 4 lines")
     lines[3], lines[4] = lines[4], lines[3]
     lines[3]["ledger"], lines[4]["ledger"] = 5, 4
     lines[3], lines[4] = lines[4], lines[3]
@@ -217,12 +217,12 @@ def test_two_lines_that_were_swapped_are_found(export, lines):
 
 def test_a_line_that_was_moved_to_the_end_is_found(export, lines):
     lines.append(lines.pop(2))
-    assert_named(verify(export(lines)), 3, f"out of order: it stands behind {LINES - 1} lines")
+    assert_named(verify(export(lines)), 3, f"out of order: it comes after {LINES - 1} lines")
 
 
 def test_a_copied_line_is_found(export, lines):
     lines.insert(6, copy.deepcopy(lines[2]))
-    assert_named(verify(export(lines)), 3, "a second line 3 was inserted behind line 6")
+    assert_named(verify(export(lines)), 3, "a second line 3 was inserted after line 6")
 
 
 def test_a_forged_line_is_found_wherever_it_is_put_in(kept, export, lines):
@@ -250,7 +250,7 @@ def test_a_chain_that_was_made_anew_is_found_by_a_kept_head_alone(kept, export, 
     path = export(relink(lines))
     assert verify(path).returncode == 0
     done = verify(path, "--head", kept["head"])
-    assert_named(done, max(line["ledger"] for line in lines if line["writer"] == lines[5]["writer"]), "made anew")
+    assert_named(done, max(line["ledger"] for line in lines if line["writer"] == lines[5]["writer"]), "recomputed")
     early = json.loads(kept["early"].read_text())
     assert_named(verify(path, "--head", kept["head"], "--head", kept["early"]), early["ledger"])
 
@@ -285,7 +285,7 @@ def test_a_file_that_is_no_head_is_refused(export, lines, tmp_path):
     for text in ["", "{}", "[]", json.dumps(lines[0])]:
         (tmp_path / "none.json").write_text(text)
         done = verify(export(lines), "--head", tmp_path / "none.json")
-        assert done.returncode == 1 and "is no head of a ledger" in done.stderr
+        assert done.returncode == 1 and "is not a ledger head" in done.stderr
 
 
 def test_only_heads_of_the_writer_that_is_trusted_are_taken(kept, export, lines):
@@ -294,7 +294,7 @@ def test_only_heads_of_the_writer_that_is_trusted_are_taken(kept, export, lines)
     assert by["head"] != by["early"]
     assert verify(path, "--head", kept["head"], "--writer", by["head"]).returncode == 0
     done = verify(path, "--head", kept["head"], "--writer", by["early"])
-    assert done.returncode == 1 and "not by the writer that is wanted" in done.stderr
+    assert done.returncode == 1 and "not by the writer that --writer names" in done.stderr
 
 
 def test_wrong_options_are_told(kept, export, lines, tmp_path):
@@ -308,7 +308,7 @@ def test_wrong_options_are_told(kept, export, lines, tmp_path):
 def test_what_is_no_ledger_is_refused(tmp_path):
     for text in ["x\n", "{}\n", "\n", "x" * 20000, '{"kind":"draw"}']:
         (tmp_path / "none").write_text(text)
-        assert_named(verify(tmp_path / "none"), 1, "none of a ledger")
+        assert_named(verify(tmp_path / "none"), 1, "is not a ledger line")
 
 
 def test_an_empty_ledger_is_whole(tmp_path):
@@ -605,9 +605,9 @@ def test_a_ledger_under_a_private_root_is_judged_as_far_as_the_key_is_here(start
     lines = daemon.ledger()
     path = write_lines(tmp_path / "ledger.ndjson", lines)
     done = verify(path)
-    assert done.returncode == 0 and b"3 of 3 not judged" in done.stdout
+    assert done.returncode == 0 and b"3 of 3 not checked" in done.stdout
     done = verify(path, "--root-key-file", key)
-    assert done.returncode == 0 and b"not judged" not in done.stdout
+    assert done.returncode == 0 and b"not checked" not in done.stdout
     lines[1]["seed"] = "ab" * 32
     write_lines(path, relink(lines))
     assert verify(path).returncode == 0

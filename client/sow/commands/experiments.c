@@ -1,4 +1,4 @@
-/* sow experiments: what experiments the ledger has, and what was drawn under one of them, page by page. */
+/* sow experiments: lists the experiments of the ledger, or the trials of one of them, page by page. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +13,14 @@
 #include "proto/text.h"
 
 enum {
-    PAGE_ENTRIES = 1000,             /* as many as the daemon gives at once */
-    PAGE_SIZE_MAX = 8 * 1024 * 1024, /* far more than they take */
+    PAGE_ENTRIES = 1000,             /* the most that the daemon sends in a page */
+    PAGE_SIZE_MAX = 8 * 1024 * 1024, /* much more than a page has */
     LABEL_COLUMNS = 14,
 };
 
 static const struct option_rule EXPERIMENTS[] = {
-    {"limit", 'l', "N", "at most N experiments, or trials of the one that is named"},
-    {"json", 'j', NULL, "JSON lines, on a terminal too"},
+    {"limit", 'l', "N", "at most N experiments, or N trials of EXPERIMENT"},
+    {"json", 'j', NULL, "print JSON lines on a terminal too"},
     {0},
 };
 
@@ -42,32 +42,33 @@ static const struct table_column TRIAL_COLUMNS[] = {
     {"last", "LAST (UTC)", 19, TABLE_TIME},
 };
 
-/* A list on its way. */
+/* A list that is being received. */
 struct listing {
     const struct options *options;
-    const char *experiment; /* whose trials; NULL: all experiments */
-    const char *list;       /* the member of an answer that holds the entries */
+    const char *experiment; /* the experiment whose trials are listed; NULL: all experiments */
+    const char *list;       /* the member of the response that has the entries */
     const struct table_column *columns;
     size_t column_count;
-    bool table;    /* else JSON lines */
-    bool headed;   /* the experiment itself was shown, and the titles */
-    uint64_t left; /* entries that --limit still allows */
-    int64_t trial; /* the last one that came; -1: none */
-    uint64_t page; /* where the next page starts, as the address of the last one said */
+    bool table;          /* print a table; otherwise JSON lines */
+    bool header_printed; /* the titles, and for one experiment its summary, were printed */
+    uint64_t left;       /* entries that --limit still allows */
+    int64_t trial;       /* the last trial that was received; -1: none */
+    uint64_t page;       /* where the current page starts, from its address */
 };
 
-/* The experiment that was asked for, without what is a page of its trials. False when memory runs out. */
-static bool print_experiment(const struct listing *listing, json_t *answer)
+/* Prints the summary of the experiment: the response without its page of trials. False when memory runs
+ * out. */
+static bool print_experiment(const struct listing *listing, json_t *response)
 {
     const char *key;
     json_t *value;
-    json_object_del(answer, "next");
-    json_object_del(answer, "drawn");
+    json_object_del(response, "next");
+    json_object_del(response, "drawn");
     if (!listing->table) {
-        return terminal_json_value(stdout, answer);
+        return terminal_json_value(stdout, response);
     }
-    json_object_del(answer, "ledger");
-    json_object_foreach(answer, key, value)
+    json_object_del(response, "ledger");
+    json_object_foreach(response, key, value)
     {
         terminal_cell(stdout, key, LABEL_COLUMNS);
         fputc(' ', stdout);
@@ -83,21 +84,20 @@ static bool print_experiment(const struct listing *listing, json_t *answer)
     return true;
 }
 
-/* Shows a page: `answer` without the entries and the address of the next one, which are given. False when
- * memory runs out. */
-static bool print_page(struct listing *listing, json_t *answer, const json_t *entries)
+/* Prints a page. False when memory runs out. */
+static bool print_page(struct listing *listing, json_t *response, const json_t *entries)
 {
     size_t i;
     json_t *entry;
-    bool first = !listing->headed;
-    if (first && listing->experiment != NULL && !print_experiment(listing, answer)) {
+    bool first = !listing->header_printed;
+    if (first && listing->experiment != NULL && !print_experiment(listing, response)) {
         return false;
     }
     if (first && listing->table && json_array_size(entries) > 0) {
         fputs(listing->experiment != NULL ? "\n" : "", stdout);
         table_titles(listing->columns, listing->column_count);
     }
-    listing->headed = true;
+    listing->header_printed = true;
     json_array_foreach(entries, i, entry)
     {
         if (listing->left == 0) {
@@ -113,7 +113,7 @@ static bool print_page(struct listing *listing, json_t *answer, const json_t *en
     return true;
 }
 
-/* Whether an entry of a list is one. Trials come in their order. */
+/* Whether an entry is valid. Trials must be in increasing order. */
 static bool is_entry(struct listing *listing, const json_t *entry)
 {
     const json_t *trial = json_object_get(entry, "trial"), *draws = json_object_get(entry, "draws");
@@ -129,8 +129,8 @@ static bool is_entry(struct listing *listing, const json_t *entry)
     return follows;
 }
 
-/* Whether the address of a next page is one. It is put behind the daemon's own and must not become a part of
- * its name; and the pages must come to an end: of experiments they go down, of trials up. */
+/* Whether the address of the next page is valid. It will be appended to the address of the daemon and must
+ * not change the host. Pages must make progress: the numbers go down for experiments, and up for trials. */
 static bool is_next(struct listing *listing, const char *address)
 {
     static const char PATH[] = "/v1/experiments";
@@ -146,7 +146,7 @@ static bool is_next(struct listing *listing, const char *address)
     return onward;
 }
 
-/* What is wrong with a page, a clause; NULL: nothing. */
+/* Returns what is wrong with a page, as a clause; NULL: nothing. */
 static const char *find_fault(struct listing *listing, const json_t *page)
 {
     const json_t *entries = json_object_get(page, listing->list), *next = json_object_get(page, "next"),
@@ -154,29 +154,30 @@ static const char *find_fault(struct listing *listing, const json_t *page)
     const char *name = json_string_value(json_object_get(page, "experiment"));
     size_t i;
     if (!json_is_array(entries) || json_array_size(entries) > PAGE_ENTRIES) {
-        return "not with experiments";
+        return "it is not a list of experiments";
     }
     if (listing->experiment != NULL && (name == NULL || strcmp(name, listing->experiment) != 0)) {
-        return "with another experiment than was asked for";
+        return "it is of another experiment";
     }
     json_array_foreach(entries, i, entry)
     {
         if (!is_entry(listing, entry)) {
-            return "not with experiments";
+            return "it is not a list of experiments";
         }
     }
     return next == NULL || json_is_null(next) || is_next(listing, json_string_value(next))
                ? NULL
-               : "with a next page that cannot be";
+               : "the address of its next page is invalid";
 }
 
-/* Asks for one page and shows it. *next is its successor's address, the caller's; NULL after the last one. */
+/* Requests one page and prints it. *next gets the address of the next page, which the caller frees; NULL
+ * after the last page. */
 static enum sow_exit show_page(struct listing *listing, const char *address, char **next)
 {
     enum sow_exit result = SOW_DONE;
-    struct http_response answer;
-    const struct http_question question = {.path = address};
-    json_t *page = ask_json(listing->options, &question, PAGE_SIZE_MAX, &answer, &result);
+    struct http_response response;
+    const struct http_request request = {.path = address};
+    json_t *page = ask_json(listing->options, &request, PAGE_SIZE_MAX, &response, &result);
     *next = NULL;
     if (page == NULL) {
         return result;
@@ -185,7 +186,7 @@ static enum sow_exit show_page(struct listing *listing, const char *address, cha
     const char *following = json_string_value(json_object_get(page, "next"));
     json_t *entries = json_incref(json_object_get(page, listing->list));
     if (fault != NULL) {
-        result = report_stranger(listing->options, &answer, fault);
+        result = report_not_sowerd(listing->options, &response, fault);
     } else if ((following != NULL && (*next = strdup(following)) == NULL) ||
                !print_page(listing, page, entries)) {
         result = report_memory(listing->options);
@@ -222,7 +223,7 @@ static bool read_limit(const struct options *options, uint64_t *limit)
     const char *text = options_value(options, "limit");
     int64_t number = INT64_MAX;
     if (text != NULL && (!sower_text_integer(text, strlen(text), &number) || number < 1)) {
-        options_error(options, "--limit takes a number from 1 on.");
+        options_error(options, "--limit takes a whole number, at least 1.");
         return false;
     }
     *limit = (uint64_t)number;
@@ -259,12 +260,11 @@ const struct command command_experiments = {
     .summary = "list experiments, or the trials of one",
     .synopsis = "[EXPERIMENT] [--limit N] [--json]",
     .description =
-        "Lists the experiments of the ledger, the newest first: how many draws each has, how many trial "
-        "numbers "
-        "were given out, the times of its first and last line, and whether it is pinned. With a name, shows "
-        "that experiment and the trials that were drawn under it. A table on a terminal, one JSON object a "
-        "line "
-        "elsewhere: for a name first the experiment, then its trials.",
+        "Lists the experiments of the ledger, newest first: the number of draws, the count of trial "
+        "numbers that were given out, the times of the first and last line, and whether it is pinned. "
+        "With a name, shows that experiment and the trials that have draws. Prints a table on a "
+        "terminal, one JSON object per line elsewhere; with a name, the experiment comes first, then "
+        "its trials.",
     .examples = "  sow experiments --limit 10\n"
                 "  sow experiments exp-42\n"
                 "  sow experiments | jq -r 'select(.pinned).experiment'\n",

@@ -1,4 +1,4 @@
-/* sow initializers: the catalogue, from this program itself. */
+/* sow initializers: prints the catalogue, which is part of this program. */
 #include <string.h>
 
 #include <jansson.h>
@@ -14,7 +14,7 @@
 enum { NAME_COLUMNS = 18, LABEL_COLUMNS = 12 };
 
 static const struct option_rule INITIALIZERS[] = {
-    {"json", 'j', NULL, "print JSON, as /v1/initializers gives it"},
+    {"json", 'j', NULL, "print JSON, as in /v1/initializers"},
     {0},
 };
 
@@ -41,7 +41,7 @@ static void print_default(const struct sower_parameter *parameter, char *text, s
 {
     char real[SOWER_REAL_SIZE];
     if (parameter->required) {
-        snprintf(text, size, "must be given");
+        snprintf(text, size, "required");
     } else if (parameter->kind == SOWER_PARAMETER_CHOICE) {
         snprintf(text, size, "default %s", parameter->choices[(size_t)parameter->default_value]);
     } else if (parameter->kind == SOWER_PARAMETER_BOOLEAN) {
@@ -92,7 +92,7 @@ static void print_card(const struct sower_entry *entry)
     print_row("example", text);
 }
 
-/* Prints and releases. */
+/* Prints the JSON value and releases it. */
 static enum sow_exit print_json(const struct options *options, json_t *json)
 {
     bool printed = terminal_json_value(stdout, json);
@@ -128,8 +128,8 @@ const struct command command_initializers = {
     .summary = "list the initializers, or explain one",
     .synopsis = "[NAME] [--json]",
     .description =
-        "Lists all initializers; with a name, shows its formula, its parameters with their domains "
-        "and defaults, and where it comes from. No daemon is asked.",
+        "Lists all initializers. With a name, shows the formula of that initializer, its parameters "
+        "with their domains and defaults, and its source. No daemon is needed.",
     .examples = "  sow initializers\n"
                 "  sow initializers he_normal\n"
                 "  sow initializers --json | jq '.[].name'\n",

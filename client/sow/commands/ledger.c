@@ -1,4 +1,4 @@
-/* sow ledger: what was recorded, line by line as it comes. */
+/* sow ledger: lists the ledger, line by line as it is received. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -16,13 +16,13 @@
 
 static const struct option_rule LEDGER[] = {
     {"experiment", 'e', "TEXT", "only lines of this experiment"},
-    {"trial", 't', "N", "of that, only lines of this trial"},
-    {"name", 'n', "TEXT", "of that, only draws of the tensor of this name"},
-    {"seed", 0, "HEX", "only draws of this seed: which weights came from it?"},
-    {"manifest", 0, "HEX", "only draws that were first asked for with this manifest, by its hash"},
-    {"after", 'a', "N", "only what stands after line N"},
+    {"trial", 't', "N", "only lines of this trial of the experiment"},
+    {"name", 'n', "TEXT", "only draws of the tensor of this name in the experiment"},
+    {"seed", 0, "HEX", "only draws with this seed"},
+    {"manifest", 0, "HEX", "only draws that were first requested with the manifest of this hash"},
+    {"after", 'a', "N", "only lines after line N"},
     {"limit", 'l', "N", "at most N lines"},
-    {"json", 'j', NULL, "JSON lines, on a terminal too"},
+    {"json", 'j', NULL, "print JSON lines on a terminal too"},
     {0},
 };
 
@@ -30,7 +30,9 @@ static const struct option_group LEDGER_OPTIONS = {"Which lines", LEDGER};
 
 static const struct option_group *const GROUPS[] = {&LEDGER_OPTIONS, &http_options, &options_common, NULL};
 
-/* A line that is no draw says in the place of the name what it is. */
+static const char *const SUBCOMMANDS[] = {"head", "verify", NULL};
+
+/* A line of another kind than draw has its kind in place of the name. */
 static const struct table_column COLUMNS[] = {
     {"ledger", "LINE", 7, TABLE_PLAIN},
     {"time", "TIME (UTC)", 19, TABLE_TIME},
@@ -45,20 +47,20 @@ static const struct table_column COLUMNS[] = {
 
 enum { COLUMN_COUNT = sizeof COLUMNS / sizeof COLUMNS[0] };
 
-/* A ledger on its way. */
+/* A ledger that is being received. */
 struct listing {
     const struct options *options;
-    bool table; /* else the lines as they are */
-    bool titled;
+    bool table; /* print a table; otherwise the lines unchanged */
+    bool header_printed;
     struct lines lines;
-    int64_t last, left; /* the number of the last line, and how many may still come */
-    /* Why the receiver stopped: a clause for report_stranger, or a write that failed. */
+    int64_t last, left; /* the number of the last line, and how many lines --limit still allows */
+    /* Why the receiver stopped: a clause for report_not_sowerd, a failed write, or no memory. */
     const char *fault;
     int write_errno;
     bool no_memory;
 };
 
-/* Names what is no draw, in parentheses, so that it is not taken for a name. */
+/* Puts the kind of a line that is not a draw into its name, in parentheses to set it apart from real names. */
 static void name_kind(json_t **line)
 {
     char text[64];
@@ -84,14 +86,15 @@ static void print_row(struct listing *listing, json_t **line)
         listing->no_memory = true;
         return;
     }
-    if (!listing->titled) {
+    if (!listing->header_printed) {
         table_titles(COLUMNS, COLUMN_COUNT);
-        listing->titled = true;
+        listing->header_printed = true;
     }
     table_row(COLUMNS, COLUMN_COUNT, *line);
 }
 
-/* A whole number among the options; -1: it is not given, or none, which the daemon refuses. */
+/* The value of an option as a whole number; -1 when the option is not given, or when it is not such a
+ * number, which the daemon refuses. */
 static int64_t number_of(const struct options *options, const char *name)
 {
     const char *text = options_value(options, name);
@@ -99,7 +102,7 @@ static int64_t number_of(const struct options *options, const char *name)
     return text != NULL && sower_text_integer(text, strlen(text), &number) && number >= 0 ? number : -1;
 }
 
-/* Whether a member of a line is what the option of its name asks for. */
+/* Whether a member of the line has the value of the option of the same name, if that is given. */
 static bool member_fits(const struct options *options, const json_t *line, const char *name)
 {
     const char *wanted = options_value(options, name),
@@ -107,8 +110,8 @@ static bool member_fits(const struct options *options, const json_t *line, const
     return wanted == NULL || (found != NULL && strcmp(found, wanted) == 0);
 }
 
-/* Whether a line is one, follows those before, and is one that was asked for. A line of trial numbers may
- * begin before the trial that it is asked for by. */
+/* Whether a line has a number greater than the previous one and matches the options. A line of trial
+ * numbers may begin before the trial of --trial. */
 static bool is_wanted(struct listing *listing, const json_t *line)
 {
     const struct options *options = listing->options;
@@ -138,19 +141,19 @@ static bool print_line(void *context, const char *text, size_t size)
         fputc('\n', stdout);
     } else if (!listing->no_memory) {
         listing->fault = json_is_integer(json_object_get(line, "ledger"))
-                             ? "with a line that was not asked for"
-                             : "not with lines of a ledger";
+                             ? "it has a line that was not requested"
+                             : "it does not consist of ledger lines";
     }
     json_decref(line);
     return good && !listing->no_memory;
 }
 
-static bool begin(void *context, const struct http_response *answer)
+static bool begin(void *context, const struct http_response *response)
 {
     static const char TYPE[] = "application/x-ndjson";
     struct listing *listing = context;
-    if (strncmp(answer->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0) {
-        listing->fault = "not with lines of a ledger";
+    if (strncmp(response->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0) {
+        listing->fault = "it does not consist of ledger lines";
         return false;
     }
     return true;
@@ -160,10 +163,11 @@ static bool receive(void *context, const void *bytes, size_t size)
 {
     struct listing *listing = context;
     if (!lines_feed(&listing->lines, bytes, size)) {
-        listing->fault = listing->lines.too_long ? "with a line longer than any of a ledger" : listing->fault;
+        listing->fault =
+            listing->lines.too_long ? "it has a line that is too long for a ledger line" : listing->fault;
         return false;
     }
-    /* What has come is shown at once, also to a reader of the pipe. */
+    /* Show lines as soon as they are received, also in a pipe. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         listing->write_errno = errno;
         return false;
@@ -171,15 +175,15 @@ static bool receive(void *context, const void *bytes, size_t size)
     return true;
 }
 
-static enum sow_exit report_stop(const struct listing *listing, const struct http_response *answer)
+static enum sow_exit report_stop(const struct listing *listing, const struct http_response *response)
 {
     if (listing->no_memory) {
         return report_memory(listing->options);
     }
     if (listing->fault != NULL) {
-        return report_stranger(listing->options, answer, listing->fault);
+        return report_not_sowerd(listing->options, response, listing->fault);
     }
-    return report_unwritten(listing->options, NULL, listing->write_errno);
+    return report_write_failure(listing->options, NULL, listing->write_errno);
 }
 
 static enum sow_exit run(const struct options *options)
@@ -202,16 +206,16 @@ static enum sow_exit run(const struct options *options)
     listing.left = limit >= 0 ? limit : INT64_MAX;
     listing.lines = (struct lines){.take = print_line, .context = &listing};
     struct http_receiver receiver = {begin, receive, &listing, false};
-    struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};
-    struct http_response answer;
-    enum http_end end = http_ask(options, &question, &receiver, &answer);
+    struct http_request request = {.path = "/v1/ledger", .pairs = pairs, .pair_count = count};
+    struct http_response response;
+    enum http_end end = http_ask(options, &request, &receiver, &response);
     if (end == HTTP_STOPPED) {
-        return report_stop(&listing, &answer);
+        return report_stop(&listing, &response);
     }
     if (end == HTTP_DONE && listing.lines.size > 0) {
-        return report_stranger(options, &answer, "with a last line that is not ended");
+        return report_not_sowerd(options, &response, "its last line is not ended by a line feed");
     }
-    return end == HTTP_DONE ? SOW_DONE : report_response(options, &answer);
+    return end == HTTP_DONE ? SOW_DONE : report_response(options, &response);
 }
 
 const struct command command_ledger = {
@@ -219,15 +223,16 @@ const struct command command_ledger = {
     .summary = "list what was recorded",
     .synopsis = "[--experiment TEXT [--trial N] [--name TEXT]] [--seed HEX] [--manifest HEX] [option …]",
     .description =
-        "Lists what the daemon has recorded: draws, trial numbers that were given out, and pins; as a table "
-        "on a terminal, as one JSON object a line elsewhere. The line of a draw is all that is needed to "
-        "draw its tensor again. A draw that drifts names the first line with its experiment, trial and name, "
-        "where another shape, dtype, initializer or layout stands.",
+        "Lists the lines of the ledger: draws, trial numbers that were given out, and pins; as a "
+        "table on a terminal, as one JSON object per line elsewhere. The line of a draw is enough to "
+        "draw its tensor again. A draw that drifts has the number of the first line with the same "
+        "experiment, trial and name, which has another shape, dtype, initializer or layout.",
     .examples = "  sow ledger --experiment exp-42 --trial 7\n"
                 "  # which weights came from this seed?\n"
                 "  sow ledger --seed \"$(sow seed -e exp-42 -n w)\"\n"
                 "  sow ledger > ledger.ndjson\n"
                 "  sow ledger --after 1000 --limit 50\n",
+    .subcommands = SUBCOMMANDS,
     .groups = GROUPS,
     .run = run,
 };

@@ -1,4 +1,4 @@
-/* sow model: the tensors of a manifest as one safetensors file. */
+/* sow model: fetches the tensors of a manifest as one safetensors file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,11 +19,11 @@
 #include "proto/text.h"
 
 static const struct option_rule OUTPUT[] = {
-    {"output", 'o', "FILE", "write to FILE, whole or not at all ('-': standard output)"},
-    {"jobs", 'j', "N", "connections at once (default 4; 1 to standard output)"},
-    {"verify", 0, NULL, "derive every byte here as well, and compare"},
+    {"output", 'o', "FILE", "write to FILE, completely or not at all ('-': standard output)"},
+    {"jobs", 'j', "N", "number of connections (default 4; always 1 to standard output)"},
+    {"verify", 0, NULL, "compute every byte on this machine too, and compare"},
     {"quiet", 'q', NULL, "no progress, no warnings and no summary"},
-    {"progress", 'p', NULL, "show progress even where stderr is no terminal"},
+    {"progress", 'p', NULL, "show progress also when stderr is not a terminal"},
     {0},
 };
 
@@ -36,7 +36,7 @@ static const struct option_group *const GROUPS[] = {
 
 enum { JOBS_DEFAULT = 4 };
 
-/* A model on its way. */
+/* A model that is being fetched. */
 struct fetch {
     const struct options *options;
     struct model_request request;
@@ -66,7 +66,7 @@ static void summarize(const struct fetch *fetch)
     fputc('\n', stderr);
 }
 
-/* Fetches the file into the output, which is open. */
+/* Transfers the file to the output, which is open. */
 static enum sow_exit transfer(struct fetch *fetch, size_t jobs)
 {
     const struct options *options = fetch->options;
@@ -100,7 +100,7 @@ static bool read_jobs(const struct options *options, size_t *jobs)
     int64_t number = JOBS_DEFAULT;
     if (text != NULL &&
         (!sower_text_integer(text, strlen(text), &number) || number < 1 || number > DOWNLOAD_JOBS_MAX)) {
-        options_error(options, "--jobs takes a number from 1 to %d.", DOWNLOAD_JOBS_MAX);
+        options_error(options, "--jobs takes a whole number from 1 to %d.", DOWNLOAD_JOBS_MAX);
         return false;
     }
     *jobs = (size_t)number;
@@ -154,14 +154,14 @@ const struct command command_model = {
     .synopsis =
         "--experiment TEXT [--trial N] --manifest FILE | --like FILE [--recipe NAME] [-o FILE] [option …]",
     .description =
-        "Fetches the starting weights of all tensors of a model as a safetensors file that every framework "
-        "loads. A manifest says which tensors there are and how they are initialized; or they are those of a "
-        "file that exists, initialized anew by a recipe. A connection that breaks is taken up again. The "
-        "daemon "
-        "records all draws, in one piece, before it sends the first byte.",
+        "Fetches the starting weights of all tensors of a model as a safetensors file, which every "
+        "framework loads. A manifest lists the tensors and says how they are initialized; or --like "
+        "takes the tensors of an existing file, and a recipe initializes them. After a lost "
+        "connection the transfer resumes. The daemon records all draws, in one piece, before it sends "
+        "the first byte.",
     .examples = "  sow model -e exp-42 --like model.safetensors --recipe gpt2 -o start.safetensors\n"
                 "  sow model -e exp-42 -t 7 --manifest model.json -o start.safetensors --verify\n"
-                "  # what rank 3 of 8 keeps of every matrix, and stage 1 of 4 of a pipeline\n"
+                "  # the shards of rank 3 of 8, and part 1 of 4 of the model\n"
                 "  sow model -e exp-42 -m model.json --shard 0:3/8 -o rank3.safetensors\n"
                 "  sow model -e exp-42 -m model.json --part 1/4 -o model-00002-of-00004.safetensors\n",
     .groups = GROUPS,

@@ -1,4 +1,4 @@
-/* sow plan: what a request comes to, without its bytes. */
+/* sow plan: shows all about a tensor except its elements. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,19 +18,19 @@
 enum { PLAN_SIZE_MAX = 65536, LABEL_COLUMNS = 14 };
 
 static const struct option_rule PLAN[] = {
-    {"offline", 0, NULL, "ask nobody: work it out here, by the same rules"},
-    {"json", 'j', NULL, "print JSON in place of the card"},
+    {"offline", 0, NULL, "derive the plan on this machine; no daemon is needed"},
+    {"json", 'j', NULL, "print JSON"},
     {0},
 };
 
 static const struct option_group PLAN_OPTIONS = {"The plan", PLAN};
 
 static const struct option_group *const GROUPS[] = {
-    &tensor_options_draw, &tensor_options_fans, &tensor_options_answer, &PLAN_OPTIONS,
-    &root_options,        &http_options,        &options_common,        NULL,
+    &tensor_options_draw, &tensor_options_fans, &tensor_options_response, &PLAN_OPTIONS,
+    &root_options,        &http_options,        &options_common,          NULL,
 };
 
-/* The plan as it is derived here, NULL after telling that memory has run out. */
+/* Derives the plan on this machine. NULL when memory runs out, which is reported. */
 static json_t *derive(const struct options *options, const struct sower_request *request,
                       enum sow_exit *result)
 {
@@ -41,8 +41,8 @@ static json_t *derive(const struct options *options, const struct sower_request 
     return plan;
 }
 
-/* The plan that must come. A daemon may have another root than the public one: its plan names it, and the
- * draw id must follow from that; the seed cannot be judged. */
+/* The expected plan. A daemon may have a private root: its plan has the id of the root, from which the draw
+ * id must follow; then the seed cannot be checked. */
 static json_t *expect(const struct options *options, struct sower_request *request, const json_t *found,
                       enum sow_exit *result)
 {
@@ -59,22 +59,21 @@ static json_t *expect(const struct options *options, struct sower_request *reque
     return plan;
 }
 
-/* The daemon's plan as an object, which fits what is known of it here; NULL after telling why there is none.
- */
+/* Requests the plan from the daemon and checks it. NULL after a failure, which is reported. */
 static json_t *ask(const struct options *options, const struct tensor_fields *fields,
                    struct sower_request *request, enum sow_exit *result)
 {
-    const struct http_question question = {
+    const struct http_request http_request = {
         .path = "/v1/plan", .pairs = fields->pairs, .pair_count = fields->count};
     char reason[FIGURES_REASON_SIZE];
-    struct http_response answer;
-    json_t *plan = ask_json(options, &question, PLAN_SIZE_MAX, &answer, result);
+    struct http_response response;
+    json_t *plan = ask_json(options, &http_request, PLAN_SIZE_MAX, &response, result);
     json_t *wanted = plan != NULL ? expect(options, request, plan, result) : NULL;
-    if (wanted != NULL && !figures_fit(plan, wanted, reason)) {
-        *result = report_unfit(options, &answer, reason);
+    if (wanted != NULL && !figures_match(plan, wanted, reason)) {
+        *result = report_mismatch(options, &response, reason);
     } else if (wanted != NULL && (!figures_may_be_line(json_object_get(plan, "ledger")) ||
                                   !figures_may_be_line(json_object_get(plan, "drift")))) {
-        *result = report_unfit(options, &answer, "with a line of the ledger that is none");
+        *result = report_mismatch(options, &response, "its ledger or its drift is not the number of a line");
     }
     json_decref(wanted);
     if (*result != SOW_DONE) {
@@ -84,7 +83,7 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
     return plan;
 }
 
-/* One value on the card: sizes as "4096 × 1024", a range of a slice as "0:512". */
+/* Prints one value: sizes as "4096 × 1024", a range of a slice as "0:512". */
 static void print_value(const json_t *value, const char *between)
 {
     char real[SOWER_REAL_SIZE];
@@ -111,15 +110,15 @@ static void print_value(const json_t *value, const char *between)
     }
 }
 
-/* A figure that says nothing: one that does not apply, or the part asked for where that is the whole. */
-static bool is_idle(const json_t *plan, const char *key, const json_t *value)
+/* Whether a value is left out: it does not apply, or it describes the region and that is the whole tensor. */
+static bool is_hidden(const json_t *plan, const char *key, const json_t *value)
 {
     bool of_part = strcmp(key, "slice") == 0 || strcmp(key, "slice_shape") == 0;
     bool whole = json_equal(json_object_get(plan, "slice_shape"), json_object_get(plan, "shape"));
     return json_is_null(value) || json_is_object(value) || (of_part && whole);
 }
 
-/* Every figure that says something, in the order of the answer. */
+/* Prints the values in the order of the response. */
 static void print_card(const json_t *plan)
 {
     const char *key;
@@ -127,7 +126,7 @@ static void print_card(const json_t *plan)
     char label[64], quantity[TERMINAL_QUANTITY_SIZE];
     json_object_foreach((json_t *)plan, key, value)
     {
-        if (is_idle(plan, key, value)) {
+        if (is_hidden(plan, key, value)) {
             continue;
         }
         snprintf(label, sizeof label, "%s", key);
@@ -157,7 +156,7 @@ static enum sow_exit run(const struct options *options)
         return SOW_USAGE;
     }
     if (!offline && options_value(options, "root-key-file") != NULL) {
-        return options_error(options, "--root-key-file goes with --offline; a daemon has its own root.");
+        return options_error(options, "--root-key-file needs --offline: a daemon uses its own root.");
     }
     result = tensor_request(options, &fields, &request);
     if (result != SOW_DONE) {
@@ -178,12 +177,13 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_plan = {
     .name = "plan",
-    .summary = "show what a request comes to, without drawing it",
+    .summary = "show seed, fans and size of a tensor without drawing it",
     .synopsis = "--experiment TEXT [--trial N] --name TEXT --shape SIZES --init EXPRESSION [option …]",
     .description =
-        "Shows seed, fans, standard deviation or limit, range, size and draw id of a tensor, the line of the "
-        "ledger where it stands, and the line that it drifts from: one with the same experiment, trial and "
-        "name, and another shape, dtype, initializer or layout. Nothing is drawn and nothing is recorded.",
+        "Shows the seed, fans, standard deviation or limit, range, size and draw id of a tensor, its "
+        "line in the ledger, and the line that it drifts from: a line with the same experiment, trial "
+        "and name, but another shape, dtype, initializer or layout. Nothing is drawn and nothing is "
+        "recorded.",
     .examples = "  sow plan -e exp-42 -n w -s 4096,1024 -i he_normal\n"
                 "  sow plan --offline -e exp-42 -n w -s 3,3,64,128 -i glorot_uniform --layout io\n"
                 "  sow plan -j -e exp-42 -n w -s 4096,1024 -i he_normal | jq .seed\n",

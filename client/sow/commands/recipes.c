@@ -1,4 +1,4 @@
-/* sow recipes: the recipes, from this program itself. */
+/* sow recipes: prints the recipes, which are part of this program. */
 #include <stdio.h>
 
 #include <jansson.h>
@@ -12,7 +12,7 @@
 enum { NAME_COLUMNS = 16 };
 
 static const struct option_rule RECIPES[] = {
-    {"json", 'j', NULL, "print JSON, as /v1/recipes gives it"},
+    {"json", 'j', NULL, "print JSON, as in /v1/recipes"},
     {0},
 };
 
@@ -20,7 +20,7 @@ static const struct option_group RECIPES_OPTIONS = {"Output", RECIPES};
 
 static const struct option_group *const GROUPS[] = {&RECIPES_OPTIONS, &options_common, NULL};
 
-/* Prints and releases. */
+/* Prints the JSON value and releases it. */
 static enum sow_exit print_json(const struct options *options, json_t *json)
 {
     bool printed = terminal_json_value(stdout, json);
@@ -28,7 +28,7 @@ static enum sow_exit print_json(const struct options *options, json_t *json)
     return printed ? SOW_DONE : report_memory(options);
 }
 
-/* {"rules":[…]} with one rule a line: to be put into a file and edited. */
+/* Prints {"rules":[...]} with one rule per line, to be saved and edited. */
 static enum sow_exit print_rules(const struct options *options, const struct sower_recipe *recipe)
 {
     json_t *rules = sower_recipe_rules(recipe), *rule;
@@ -81,8 +81,9 @@ const struct command command_recipes = {
     .summary = "list the recipes for models, or print one as rules",
     .synopsis = "[NAME] [--json]",
     .description =
-        "Lists the recipes: named rules that initialize a model as well-known code does. With a "
-        "name, prints its rules, which a manifest takes and which can be edited. No daemon is asked.",
+        "Lists the recipes: named rules that initialize a model as well-known code does. With a name, "
+        "prints the rules of that recipe in the form of a manifest, which can be edited. No daemon is "
+        "needed.",
     .examples = "  sow recipes\n"
                 "  sow recipes gpt2 > rules.json\n"
                 "  sow model -e exp-42 --like model.safetensors --manifest rules.json -o start.safetensors\n",

@@ -1,4 +1,4 @@
-/* sow replay: the tensors of ledger lines, made again. */
+/* sow replay: computes the tensors of ledger lines again. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,64 +22,64 @@
 static const struct option_rule REPLAY[] = {
     {"line", 'l', "N", "only line N"},
     {"output", 'o', "DIRECTORY", "write each tensor to DIRECTORY/LINE-NAME.npy"},
-    {"online", 0, NULL, "ask the daemon for each tensor as well, and compare"},
+    {"online", 0, NULL, "request each tensor from the daemon too, and compare"},
     {0},
 };
 
-static const struct option_group REPLAY_OPTIONS = {"What to make", REPLAY};
+static const struct option_group REPLAY_OPTIONS = {"What to replay", REPLAY};
 
 static const struct option_group *const GROUPS[] = {&REPLAY_OPTIONS, &root_options, &http_options,
                                                     &options_common, NULL};
 
 enum { CONFLICT = 409, NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST_SIZE + 1 };
 
-/* Lines on their way. */
+/* A replay of ledger lines. */
 struct replay {
     const struct options *options;
     struct sower_seed root;
-    uint64_t line;        /* the only one that is wanted; 0: all */
-    bool differs;         /* one of them did not fit */
-    enum sow_exit result; /* why it was stopped */
+    uint64_t line;        /* the only line to replay; 0: all */
+    bool differs;         /* a line differed */
+    enum sow_exit result; /* the exit status that stopped it */
 };
 
-/* A daemon's answer, as it comes. */
-struct asking {
+/* A response that is being received. */
+struct reception {
     char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE];
-    uint64_t size, left; /* bytes that must come, and that are still to come */
+    uint64_t size, left; /* expected bytes, and those still to be received */
     crypto_generichash_state state;
 };
 
-static bool begin(void *context, const struct http_response *answer)
+static bool begin(void *context, const struct http_response *response)
 {
-    struct asking *asking = context;
-    memcpy(asking->seed, answer->fields[HTTP_SEED], sizeof asking->seed);
-    memcpy(asking->draw, answer->fields[HTTP_DRAW], sizeof asking->draw);
-    asking->left = asking->size;
-    crypto_generichash_init(&asking->state, NULL, 0, DERIVE_DIGEST_SIZE);
+    struct reception *reception = context;
+    memcpy(reception->seed, response->fields[HTTP_SEED], sizeof reception->seed);
+    memcpy(reception->draw, response->fields[HTTP_DRAW], sizeof reception->draw);
+    reception->left = reception->size;
+    crypto_generichash_init(&reception->state, NULL, 0, DERIVE_DIGEST_SIZE);
     return true;
 }
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
-    struct asking *asking = context;
-    bool fits = size <= asking->left;
-    asking->left -= fits ? size : 0;
-    crypto_generichash_update(&asking->state, bytes,
-                              size); /* what is too much makes another digest as well */
+    struct reception *reception = context;
+    bool fits = size <= reception->left;
+    reception->left -= fits ? size : 0;
+    crypto_generichash_update(&reception->state, bytes,
+                              size); /* bytes beyond the expected ones change the digest too */
     return fits;
 }
 
-/* Whether the daemon refuses this very draw (409), as a drifting one of an experiment that was pinned since:
- * then it is what differs, and other lines have answers of their own. Memory that runs out is told, and is
- * the *result then. */
-static bool is_refused(const struct replay *replay, const struct http_response *answer,
+/* Whether the daemon refused this draw (409), for example because it drifts and its experiment was pinned
+ * later. Then this line differs, and the next lines are still compared. When memory runs out, that is
+ * reported and *result is the exit status. */
+static bool is_refused(const struct replay *replay, const struct http_response *response,
                        struct sower_problem *differs, enum sow_exit *result)
 {
-    if (answer->end != HTTP_REFUSED || answer->status != CONFLICT) {
+    if (response->end != HTTP_REFUSED || response->status != CONFLICT) {
         return false;
     }
     json_error_t error;
-    json_t *problem = sower_json_load(answer->explanation, answer->explanation_size, 0, &error);
+    json_t *problem = sower_json_load(response->explanation, response->explanation_size, 0, &error);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     if (detail != NULL) {
         sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "the daemon refuses it: %s", detail);
@@ -90,43 +90,43 @@ static bool is_refused(const struct replay *replay, const struct http_response *
     return detail != NULL || memory;
 }
 
-/* What of the daemon's answer is another than of the line and its tensor, in words; NULL: nothing. */
-static const char *find_difference(struct asking *asking, const struct sower_record *record,
+/* Describes how the response differs from the line and its tensor; NULL: no difference. */
+static const char *find_difference(struct reception *reception, const struct sower_record *record,
                                    const uint8_t digest[DERIVE_DIGEST_SIZE])
 {
     char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
     uint8_t found[DERIVE_DIGEST_SIZE];
     sower_hex_print(record->seed.bytes, seed);
     sower_hex_print(record->draw.bytes, draw);
-    crypto_generichash_final(&asking->state, found, sizeof found);
-    return strcmp(asking->draw, draw) != 0                  ? "the daemon's draw id differs"
-           : strcmp(asking->seed, seed) != 0                ? "the daemon's seed differs"
+    crypto_generichash_final(&reception->state, found, sizeof found);
+    return strcmp(reception->draw, draw) != 0               ? "the daemon's draw id differs"
+           : strcmp(reception->seed, seed) != 0             ? "the daemon's seed differs"
            : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
                                                             : NULL;
 }
 
-/* Asks the daemon for the draw. The sentence of `differs` says what is not the same; it stays as it is where
- * all is. */
+/* Requests the draw from the daemon and compares it. `differs` gets a sentence when something differs;
+ * otherwise it stays empty. */
 static enum sow_exit ask(const struct replay *replay, const struct sower_record *record, uint64_t size,
                          const uint8_t digest[DERIVE_DIGEST_SIZE], struct sower_problem *differs)
 {
     struct sower_record_fields fields;
-    struct asking asking = {.size = size};
-    struct http_receiver receiver = {begin, receive, &asking, false};
-    struct http_response answer;
+    struct reception reception = {.size = size};
+    struct http_receiver receiver = {begin, receive, &reception, false};
+    struct http_response response;
     sower_record_fields(record, &fields);
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
-    struct http_question question = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
-    enum http_end end = http_ask(replay->options, &question, &receiver, &answer);
+    struct http_request request = {.path = "/v1/tensor", .pairs = fields.pairs, .pair_count = fields.count};
+    enum http_end end = http_ask(replay->options, &request, &receiver, &response);
     enum sow_exit result;
-    if (is_refused(replay, &answer, differs, &result)) {
+    if (is_refused(replay, &response, differs, &result)) {
         return result;
     }
     if (end != HTTP_DONE && end != HTTP_STOPPED) {
         report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
-        return report_response(replay->options, &answer);
+        return report_response(replay->options, &response);
     }
-    const char *difference = find_difference(&asking, record, digest);
+    const char *difference = find_difference(&reception, record, digest);
     if (difference != NULL) {
         sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "%s", difference);
     }
@@ -145,12 +145,12 @@ static void print(struct replay *replay, const struct sower_record *record,
     printf("\t%s\t", hex);
     terminal_print(stdout, differs != NULL ? differs : "ok");
     fputc('\n', stdout);
-    fflush(stdout); /* the next may take long */
+    fflush(stdout); /* show this line now: the next one may take long */
     replay->differs = replay->differs || differs != NULL;
 }
 
-/* DIRECTORY/12-layers.0.weight.npy; what a path could stumble over is "_". NULL: no file is wanted, or memory
- * has run out. */
+/* The path of the output file: DIRECTORY/12-layers.0.weight.npy. Characters of the name that are unsafe in
+ * a path become "_". NULL when no file is wanted or memory runs out. */
 static char *print_path(const struct replay *replay, const struct sower_record *record)
 {
     const char *directory = options_value(replay->options, "output");
@@ -170,7 +170,7 @@ static char *print_path(const struct replay *replay, const struct sower_record *
     return path;
 }
 
-/* Makes the tensor of a request that its line fits. */
+/* Computes the tensor of a line whose fields agree with each other. */
 static enum sow_exit make(struct replay *replay, const struct sower_record *record,
                           const struct sower_request *request)
 {
@@ -207,9 +207,10 @@ static enum sow_exit replay_draw(struct replay *replay, const struct sower_recor
         print(replay, record, NULL, problem.sentence);
         return SOW_DONE;
     }
-    /* Where the root is not known the daemon is, if it is asked: it has to come to the same seed. */
+    /* A private root without its key: the seed cannot be derived, but the tensor can be computed from the
+     * seed in the line. With --online the daemon confirms that seed. */
     if (!known && options_value(replay->options, "online") == NULL) {
-        print(replay, record, NULL, "root is of a key that is not here (--root-key-file)");
+        print(replay, record, NULL, "root is private, so its key is needed (--root-key-file)");
         return SOW_DONE;
     }
     return make(replay, record, &request);
@@ -222,7 +223,7 @@ static bool take(void *context, const struct sower_record *record)
         return true;
     }
     if (record->kind != SOWER_RECORD_DRAW) {
-        fprintf(stderr, "line %" PRIu64 " is of kind %s: there is nothing to make.\n", record->ledger,
+        fprintf(stderr, "line %" PRIu64 " is of kind %s: it has no tensor.\n", record->ledger,
                 sower_record_kind_name(record->kind));
     } else {
         replay->result = replay_draw(replay, record);
@@ -237,8 +238,8 @@ static enum sow_exit replay_all(struct replay *replay, const char *path)
     if (end == RECORDS_FAILED || replay->result != SOW_DONE) {
         return end == RECORDS_FAILED ? records.result : replay->result;
     }
-    if (end == RECORDS_WRONG) {
-        report_failure(replay->options, "%s: line %" PRIu64 " is none of a ledger. %s", records_name(path),
+    if (end == RECORDS_MALFORMED) {
+        report_failure(replay->options, "%s: line %" PRIu64 " is not a ledger line. %s", records_name(path),
                        records.count + 1, records.problem.sentence);
         return records.problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
     }
@@ -254,7 +255,7 @@ static bool read_line_number(const struct options *options, uint64_t *line)
     const char *text = options_value(options, "line");
     int64_t number = 0;
     if (text != NULL && (!sower_text_integer(text, strlen(text), &number) || number < 1)) {
-        options_error(options, "--line must be the number of a line, at least 1; it is '%s'.", text);
+        options_error(options, "--line must be the number of a line, at least 1, not '%s'.", text);
         return false;
     }
     *line = (uint64_t)number;
@@ -268,7 +269,8 @@ static enum sow_exit run(const struct options *options)
     const char *path = options->operand != NULL ? options->operand : "-";
     const char *directory = options_value(options, "output");
     if (options->operand == NULL && isatty(STDIN_FILENO)) {
-        return options_error(options, "which lines? Name a file of them, or pipe them in.");
+        return options_error(
+            options, "FILE is missing: name a file with ledger lines, or pipe lines to standard input.");
     }
     if (directory != NULL && access(directory, W_OK | X_OK) != 0) {
         return options_error(options, "cannot write to the directory %s: %s.", directory, strerror(errno));
@@ -286,14 +288,15 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_replay = {
     .name = "replay",
-    .summary = "make the tensors of ledger lines again",
+    .summary = "compute the tensors of ledger lines again",
     .synopsis = "[FILE] [--line N] [-o DIRECTORY] [--online] [--root-key-file FILE]",
     .description =
-        "Takes lines of the ledger, from FILE (an export, or the daemon's SQLite database) or from standard "
-        "input, and makes each tensor again, here: seed and draw id must come out as the line has them. "
-        "Prints line, name, the BLAKE2b-256 digest of the elements, and 'ok' or what differs. With --online "
-        "the daemon is asked for the same tensors, and everything is compared; a line that it refuses "
-        "differs, as one that drifts in an experiment that was pinned since.",
+        "Reads ledger lines from FILE (an export, or the SQLite database of the daemon) or from "
+        "standard input, and computes each tensor again on this machine. The seed and the draw id "
+        "must be those of the line. Prints the line number, the name, the BLAKE2b-256 digest of the "
+        "elements, and 'ok' or what differs. With --online sow requests the same tensors from the "
+        "daemon and compares everything; a line that the daemon refuses, such as a draw that drifts "
+        "in an experiment that was pinned later, differs.",
     .examples = "  sow ledger -e exp-42 | sow replay\n"
                 "  sow replay ledger.ndjson --line 17 -o .\n"
                 "  sow replay ledger.ndjson --online\n",

@@ -1,4 +1,4 @@
-/* sow seed: the seed of an experiment, a trial or a tensor, derived here. */
+/* sow seed: derives the seed of an experiment, a trial or a tensor. */
 #include <string.h>
 
 #include <sodium.h>
@@ -12,7 +12,7 @@
 
 static const struct option_rule SEED[] = {
     {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes"},
-    {"trial", 't', "N", "the trial (default 0 where a name is given)"},
+    {"trial", 't', "N", "the trial (default 0 if a name is given)"},
     {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes"},
     {0},
 };
@@ -21,8 +21,8 @@ static const struct option_group SEED_OPTIONS = {"Whose seed", SEED};
 
 static const struct option_group *const GROUPS[] = {&SEED_OPTIONS, &root_options, &options_common, NULL};
 
-/* Checks and reads the names with the parser of requests. A seed knows neither shape nor initializer, and a
- * request must have them: any will do. */
+/* Checks the names with the request parser. A seed does not depend on shape and initializer, but a request
+ * needs them: any valid value will do. */
 static bool read_names(const struct options *options, const struct sower_seed *root,
                        struct sower_request *request, struct sower_problem *problem)
 {
@@ -48,7 +48,7 @@ static bool read_names(const struct options *options, const struct sower_seed *r
     return good;
 }
 
-/* The seed of what was named: as deep in the tree as the options go. */
+/* The seed of the most specific name that was given. */
 static struct sower_seed derive(const struct options *options, const struct sower_seed *root,
                                 const struct sower_request *request)
 {
@@ -89,9 +89,10 @@ const struct command command_seed = {
     .name = "seed",
     .summary = "derive a seed, without a daemon",
     .synopsis = "--experiment TEXT [--trial N] [--name TEXT] [--root-key-file FILE]",
-    .description = "Prints a seed as 64 hex digits: of the tensor named, without a name that of the trial, "
-                   "without a trial that of the experiment. Whoever holds a seed can derive everything below "
-                   "it and nothing else. No daemon is asked.",
+    .description =
+        "Prints a seed as 64 hex digits: that of the tensor, without a name that of the trial, "
+        "without a trial that of the experiment. A seed is enough to derive all seeds below it, and "
+        "no others. No daemon is needed.",
     .examples = "  sow seed -e exp-42 -n w\n"
                 "  sow seed -e exp-42 -t 7\n"
                 "  sow seed -e exp-42 --root-key-file ~/root.key\n",

@@ -1,4 +1,4 @@
-/* sow stats: what the elements of a tensor or a model come to, and digests to compare them by. */
+/* sow stats: shows statistics of the elements of a tensor or a model, and digests to compare them. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +26,9 @@ enum {
     DIGEST_SIZE = 32
 };
 
-/* Of the answer: some figures, and for each tensor its figures and its name, of 512 bytes, each of six at
- * most. */
-enum { ANSWER_SIZE_MAX = 65536, TENSOR_SIZE_MAX = 8192 };
+/* The most bytes of a response: a fixed part, and for each tensor its figures and its name of at most 512
+ * characters, each escaped as six bytes. */
+enum { RESPONSE_SIZE_MAX = 65536, TENSOR_SIZE_MAX = 8192 };
 
 static const struct option_rule STATS[] = {
     {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes"},
@@ -39,11 +39,11 @@ static const struct option_rule STATS[] = {
 };
 
 static const struct option_rule OUTPUT[] = {
-    {"json", 'j', NULL, "print JSON, as /v1/stats gives it"},
+    {"json", 'j', NULL, "print JSON, as in /v1/stats"},
     {0},
 };
 
-static const struct option_group TENSOR_OPTIONS = {"One tensor, in place of a model", STATS};
+static const struct option_group TENSOR_OPTIONS = {"One tensor, instead of a model", STATS};
 static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
 static const struct option_group *const GROUPS[] = {
@@ -52,21 +52,21 @@ static const struct option_group *const GROUPS[] = {
     &http_options,        &options_common,       NULL,
 };
 
-/* A figure, null for what JSON has no number for; NULL when memory runs out. */
+/* A real number; null when JSON cannot represent it. NULL when memory runs out. */
 static json_t *real_json(double number)
 {
     return isfinite(number) ? json_real(number) : json_null();
 }
 
-/* Asks, and returns the answer, or NULL with *result set. `tensors` is how many it is of. */
+/* Requests the statistics of `tensors` tensors. NULL with *result set after a failure. */
 static json_t *ask(const struct options *options, const struct sower_pair *pairs, size_t count,
-                   size_t tensors, struct http_response *answer, enum sow_exit *result)
+                   size_t tensors, struct http_response *response, enum sow_exit *result)
 {
-    const struct http_question question = {.path = "/v1/stats", .pairs = pairs, .pair_count = count};
-    return ask_json(options, &question, ANSWER_SIZE_MAX + tensors * TENSOR_SIZE_MAX, answer, result);
+    const struct http_request request = {.path = "/v1/stats", .pairs = pairs, .pair_count = count};
+    return ask_json(options, &request, RESPONSE_SIZE_MAX + tensors * TENSOR_SIZE_MAX, response, result);
 }
 
-/* The sizes of a shape as an array, NULL when memory runs out. */
+/* The sizes of a shape as a JSON array; NULL when memory runs out. */
 static json_t *sizes_json(const struct sower_shape *shape)
 {
     json_t *sizes = json_array();
@@ -76,7 +76,7 @@ static json_t *sizes_json(const struct sower_shape *shape)
     return sizes;
 }
 
-/* What the statistics of a tensor must say, NULL when memory runs out. */
+/* The expected members of the statistics of a tensor; NULL when memory runs out. */
 static json_t *expect_tensor(const struct sower_request *request)
 {
     struct sower_shape shape = sower_region_shape(&request->region);
@@ -90,7 +90,7 @@ static json_t *expect_tensor(const struct sower_request *request)
     return wanted;
 }
 
-/* Whether the bins of a histogram hold all elements. */
+/* Whether the counts of a histogram add up to the number of elements. */
 static bool counts_fit(const json_t *histogram, uint64_t elements)
 {
     const json_t *count;
@@ -105,8 +105,8 @@ static bool counts_fit(const json_t *histogram, uint64_t elements)
            (uint64_t)sum == elements;
 }
 
-/* Judges the statistics of a tensor. */
-static enum sow_exit check_tensor(const struct options *options, const struct http_response *answer,
+/* Checks the statistics of a tensor. */
+static enum sow_exit check_tensor(const struct options *options, const struct http_response *response,
                                   const json_t *stats, const struct sower_request *request,
                                   bool has_histogram)
 {
@@ -116,18 +116,19 @@ static enum sow_exit check_tensor(const struct options *options, const struct ht
     enum sow_exit result = SOW_DONE;
     if (wanted == NULL) {
         result = report_memory(options);
-    } else if (!figures_fit(stats, wanted, reason)) {
-        result = report_unfit(options, answer, reason);
+    } else if (!figures_match(stats, wanted, reason)) {
+        result = report_mismatch(options, response, reason);
     } else if (!figures_is_hash(json_object_get(stats, "digest"))) {
-        result = report_unfit(options, answer, "without a digest of 64 hex digits");
+        result = report_mismatch(options, response, "it has no digest of 64 hex digits");
     } else if (has_histogram && !counts_fit(json_object_get(stats, "histogram"), sower_shape_count(&shape))) {
-        result = report_unfit(options, answer, "with a histogram that is not of all elements");
+        result = report_mismatch(options, response,
+                                 "the counts of its histogram do not add up to the number of elements");
     }
     json_decref(wanted);
     return result;
 }
 
-/* Whether the digest of a model is that of the digests of its tensors. */
+/* Whether the digest of a model is the digest of the digests of its tensors. */
 static bool digest_fits(const json_t *stats)
 {
     crypto_generichash_state state;
@@ -148,8 +149,8 @@ static bool digest_fits(const json_t *stats)
            strcmp(json_string_value(json_object_get(stats, "digest")), hex) == 0;
 }
 
-/* Judges the statistics of a model. */
-static enum sow_exit check_model(const struct options *options, const struct http_response *answer,
+/* Checks the statistics of a model. */
+static enum sow_exit check_model(const struct options *options, const struct http_response *response,
                                  const json_t *stats, const struct model_request *request)
 {
     char reason[FIGURES_REASON_SIZE];
@@ -158,19 +159,20 @@ static enum sow_exit check_model(const struct options *options, const struct htt
     struct sower_request of_tensor;
     json_t *wanted = json_pack("{s:s, s:s, s:I}", "manifest", request->hash, "experiment",
                                model->draw.experiment, "trial", (json_int_t)model->draw.trial);
-    bool fits = wanted != NULL && figures_fit(stats, wanted, reason);
+    bool fits = wanted != NULL && figures_match(stats, wanted, reason);
     enum sow_exit result = wanted == NULL ? report_memory(options) : SOW_DONE;
     if (wanted != NULL && !fits) {
-        result = report_unfit(options, answer, reason);
+        result = report_mismatch(options, response, reason);
     } else if (fits && json_array_size(tensors) != model->count) {
-        result = report_unfit(options, answer, "with another number of tensors");
+        result = report_mismatch(options, response, "it has another number of tensors");
     }
     for (size_t n = 0; n < model->count && result == SOW_DONE; n++) {
         sower_model_request(model, n, &of_tensor);
-        result = check_tensor(options, answer, json_array_get(tensors, n), &of_tensor, false);
+        result = check_tensor(options, response, json_array_get(tensors, n), &of_tensor, false);
     }
     if (result == SOW_DONE && !digest_fits(stats)) {
-        result = report_unfit(options, answer, "with a digest that is not that of its tensors");
+        result =
+            report_mismatch(options, response, "its digest is not the digest of the digests of its tensors");
     }
     json_decref(wanted);
     return result;
@@ -198,7 +200,7 @@ static void print_row(const json_t *stats, const char *key)
     fputc('\n', stdout);
 }
 
-/* One line a bin, as long as its share of the fullest. */
+/* Prints one bar per bin, relative to the largest count. */
 static void print_histogram(const json_t *histogram)
 {
     const json_t *counts = json_object_get(histogram, "counts"), *count;
@@ -251,7 +253,7 @@ static void print_model(const json_t *stats)
     print_row(stats, "digest");
 }
 
-/* Prints and releases. */
+/* Prints the statistics and releases them. */
 static enum sow_exit print(const struct options *options, json_t *stats, bool of_model)
 {
     enum sow_exit result = SOW_DONE;
@@ -267,13 +269,13 @@ static enum sow_exit print(const struct options *options, json_t *stats, bool of
 static enum sow_exit run_model(const struct options *options)
 {
     struct model_request request;
-    struct http_response answer;
+    struct http_response response;
     json_t *stats = NULL;
     enum sow_exit result = model_request_read(&request, options, false);
     result = result == SOW_DONE ? model_request_store(&request) : result;
     if (result == SOW_DONE) {
-        stats = ask(options, request.pairs, request.pair_count, request.model.count, &answer, &result);
-        result = stats != NULL ? check_model(options, &answer, stats, &request) : result;
+        stats = ask(options, request.pairs, request.pair_count, request.model.count, &response, &result);
+        result = stats != NULL ? check_model(options, &response, stats, &request) : result;
     }
     model_request_free(&request);
     if (result != SOW_DONE) {
@@ -287,14 +289,14 @@ static enum sow_exit run_tensor(const struct options *options)
 {
     struct tensor_fields fields;
     struct sower_request request;
-    struct http_response answer;
+    struct http_response response;
     enum sow_exit result =
         tensor_collect(options, &fields) ? tensor_request(options, &fields, &request) : SOW_USAGE;
     if (result != SOW_DONE) {
         return result;
     }
-    json_t *stats = ask(options, fields.pairs, fields.count, 1, &answer, &result);
-    result = stats != NULL ? check_tensor(options, &answer, stats, &request, true) : result;
+    json_t *stats = ask(options, fields.pairs, fields.count, 1, &response, &result);
+    result = stats != NULL ? check_tensor(options, &response, stats, &request, true) : result;
     if (result != SOW_DONE) {
         json_decref(stats);
         return result;
@@ -302,7 +304,7 @@ static enum sow_exit run_tensor(const struct options *options)
     return print(options, stats, false);
 }
 
-/* Whether an option is given that goes with the other kind, which has been told then. */
+/* Whether an option is given that does not apply, which is reported. */
 static bool is_mixed(const struct options *options, bool of_model)
 {
     static const char *const of_models[] = {"recipe", "layers", "tensors", "part", NULL},
@@ -312,8 +314,8 @@ static bool is_mixed(const struct options *options, bool of_model)
         wrong++;
     }
     if (*wrong != NULL) {
-        options_error(options, "--%s goes with %s.", *wrong,
-                      of_model ? "one tensor, not with a model" : "a model: --manifest FILE or --like FILE");
+        options_error(options, "--%s applies only to %s.", *wrong,
+                      of_model ? "one tensor, not to a model" : "a model (--manifest FILE or --like FILE)");
     }
     return *wrong != NULL;
 }
@@ -329,14 +331,14 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_stats = {
     .name = "stats",
-    .summary = "mean, spread, histogram and digest of a tensor or a model",
+    .summary = "show mean, spread, histogram and digest of a tensor or a model",
     .synopsis =
         "--experiment TEXT [--trial N] (--name TEXT --shape SIZES --init EXPRESSION | --manifest FILE | "
         "--like FILE) [option …]",
     .description =
-        "Has the daemon make a tensor, or every tensor of a model, and say what its elements come to, "
-        "beside what is expected of them, and their BLAKE2b-256 digest. No elements are sent and "
-        "nothing is recorded; two ranks can compare their starting points by one line.",
+        "Asks the daemon for statistics of a tensor, or of every tensor of a model: mean, standard "
+        "deviation, extremes, their expected values, and the BLAKE2b-256 digest. No elements are sent "
+        "and nothing is recorded. Two ranks can compare their starting points by one digest.",
     .examples = "  sow stats -e exp-42 -n w -s 4096,1024 -i he_normal\n"
                 "  sow stats -e exp-42 --like model.safetensors --recipe gpt2\n"
                 "  sow stats -j -e exp-42 -m model.json | jq -r .digest\n",

@@ -1,4 +1,4 @@
-/* sow trial: numbers for trials, each given out once. */
+/* sow trial: gets trial numbers, each of which is given out once. */
 #include <string.h>
 
 #include <jansson.h>
@@ -16,9 +16,9 @@
 
 static const struct option_rule TRIAL[] = {
     {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes"},
-    {"count", 'c', "N", "so many numbers, in a row (default 1)"},
-    {"idempotency-key", 'k', "TEXT", "asked again under this key, the daemon gives the same numbers"},
-    {"json", 'j', NULL, "print the daemon's answer, with the seed of the first trial"},
+    {"count", 'c', "N", "the number of consecutive trial numbers (default 1)"},
+    {"idempotency-key", 'k', "TEXT", "repeated with the same key, the request gets the same numbers"},
+    {"json", 'j', NULL, "print the response as JSON, with the seed of the first trial"},
     {0},
 };
 
@@ -26,9 +26,9 @@ static const struct option_group TRIAL_OPTIONS = {"Which trials", TRIAL};
 
 static const struct option_group *const GROUPS[] = {&TRIAL_OPTIONS, &http_options, &options_common, NULL};
 
-enum { BODY_SIZE = 64, ANSWER_SIZE_MAX = 16384 };
+enum { BODY_SIZE = 64, RESPONSE_SIZE_MAX = 16384 };
 
-/* Reads the options by the daemon's own rules. */
+/* Parses the options by the rules of the daemon. */
 static bool read_options(const struct options *options, struct sower_trials_request *request,
                          struct sower_problem *problem)
 {
@@ -47,7 +47,7 @@ static bool read_options(const struct options *options, struct sower_trials_requ
     return read && (key == NULL || sower_trials_read_key(key, strlen(key), request, problem));
 }
 
-/* The seed of the first trial under the public root. */
+/* Derives the seed of the first trial under the public root. */
 static void derive_seed(const struct sower_trials_request *request, uint64_t trial, char hex[SOWER_HEX_SIZE])
 {
     struct sower_seed seed = sower_seed_public_root();
@@ -56,9 +56,10 @@ static void derive_seed(const struct sower_trials_request *request, uint64_t tri
     sower_hex_print(seed.bytes, hex);
 }
 
-/* Judges the seed: where it is not that of the public root, the daemon must have another one. */
+/* Checks the seed. A seed that is not that of the public root is accepted only if the daemon has a private
+ * root. */
 static enum sow_exit check_seed(const struct options *options, const struct sower_trials_request *request,
-                                const struct http_response *answer, const json_t *given)
+                                const struct http_response *response, const json_t *given)
 {
     const json_t *seed = json_object_get(given, "seed");
     struct sower_seed root_id;
@@ -70,50 +71,50 @@ static enum sow_exit check_seed(const struct options *options, const struct sowe
     }
     enum sow_exit result = figures_is_hash(seed) ? root_learn(options, &root_id, &is_private) : SOW_DONE;
     return result == SOW_DONE && !is_private
-               ? report_unfit(options, answer, "with a seed that is not the trial's")
+               ? report_mismatch(options, response, "its seed is not the seed of the trial")
                : result;
 }
 
-/* Judges what the daemon gave. */
+/* Checks the response. */
 static enum sow_exit check(const struct options *options, const struct sower_trials_request *request,
-                           const struct http_response *answer, const json_t *given)
+                           const struct http_response *response, const json_t *given)
 {
     char reason[FIGURES_REASON_SIZE];
     const json_t *trial = json_object_get(given, "trial");
     json_t *wanted =
         json_pack("{s:s, s:I}", "experiment", request->experiment, "count", (json_int_t)request->count);
-    bool fits = wanted != NULL && figures_fit(given, wanted, reason);
+    bool fits = wanted != NULL && figures_match(given, wanted, reason);
     if (wanted == NULL) {
         return report_memory(options);
     }
     json_decref(wanted);
     if (!fits) {
-        return report_unfit(options, answer, reason);
+        return report_mismatch(options, response, reason);
     }
     if (!json_is_integer(trial) || json_integer_value(trial) < 0 ||
         (uint64_t)json_integer_value(trial) > SOWER_TRIAL_MAX - (request->count - 1)) {
-        return report_unfit(options, answer, "with a trial that is none");
+        return report_mismatch(options, response, "its trial is not a valid trial number");
     }
     return figures_is_line(json_object_get(given, "ledger"))
-               ? check_seed(options, request, answer, given)
-               : report_unfit(options, answer, "without a line of the ledger");
+               ? check_seed(options, request, response, given)
+               : report_mismatch(options, response, "it has no number of a ledger line");
 }
 
-/* Asks for the numbers; NULL when it is told why there are none. */
+/* Requests the numbers; NULL after a failure, which is reported. */
 static json_t *ask(const struct options *options, const struct sower_trials_request *request,
                    enum sow_exit *result)
 {
     char path[SOWER_EXPERIMENT_ADDRESS_SIZE], text[BODY_SIZE];
-    struct http_response answer;
+    struct http_response response;
     int size = snprintf(text, sizeof text, "{\"count\":%llu}", (unsigned long long)request->count);
-    const struct http_question question = {
+    const struct http_request http_request = {
         .path = sower_experiment_address("/v1/experiments/", request->experiment, "/trials", path),
         .text = text,
         .text_size = (size_t)size,
         .idempotency_key = request->key[0] != '\0' ? request->key : NULL,
         .once = request->key[0] == '\0'};
-    json_t *given = ask_json(options, &question, ANSWER_SIZE_MAX, &answer, result);
-    *result = given != NULL ? check(options, request, &answer, given) : *result;
+    json_t *given = ask_json(options, &http_request, RESPONSE_SIZE_MAX, &response, result);
+    *result = given != NULL ? check(options, request, &response, given) : *result;
     if (*result != SOW_DONE) {
         json_decref(given);
         given = NULL;
@@ -127,7 +128,7 @@ static enum sow_exit run(const struct options *options)
     struct sower_problem problem;
     enum sow_exit result = SOW_DONE;
     if (options->operand == NULL || strcmp(options->operand, "new") != 0) {
-        return options_error(options, "what is to be done with trials? There is 'sow trial new'.");
+        return options_error(options, "'new' is missing: sow trial new --experiment TEXT.");
     }
     if (options_value(options, "experiment") == NULL) {
         return options_error(options, "--experiment is missing.");
@@ -152,11 +153,12 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_trial = {
     .name = "trial",
-    .summary = "get numbers for trials, each given out once",
+    .summary = "get trial numbers, each given out once",
     .synopsis = "new --experiment TEXT [--count N] [--idempotency-key TEXT] [--json]",
-    .description = "Prints the next trial number of an experiment, or so many, one a line. The daemon gives "
-                   "each number once, however many ask at the same time. Whoever may have to ask again, "
-                   "because no answer came, names a key, and gets the same numbers under it.",
+    .description =
+        "Prints the next trial number of an experiment, or N consecutive numbers, one per line. The "
+        "daemon gives out each number once, also to many clients at the same time. With an "
+        "idempotency key the request can be repeated after a lost response: it gets the same numbers.",
     .examples = "  sow trial new -e exp-42\n"
                 "  sow get -e exp-42 -t \"$(sow trial new -e exp-42)\" -n w -s 64,64 -i he_normal -o w.npy\n"
                 "  sow trial new -e exp-42 --count 100 --idempotency-key \"sweep-$JOB\"\n",

@@ -1,10 +1,11 @@
-/* sow ledger verify: whether a ledger is whole and unchanged. */
+/* sow ledger verify: checks that a ledger is complete and unchanged. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
+#include "client/sow/daemon/http.h"
 #include "client/sow/daemon/report.h"
 #include "client/sow/ledger/audit.h"
 #include "client/sow/ledger/head.h"
@@ -15,38 +16,40 @@
 #include "proto/time.h"
 
 static const struct option_rule VERIFY[] = {
-    {"head", 0, "FILE ...", "a head that was kept; may be given several times"},
-    {"writer", 'w', "HEX", "insist that kept heads, or else the daemon's, are signed by this key"},
+    {"head", 0, "FILE ...", "a head that was saved; may be given several times"},
+    {"writer", 'w', "HEX",
+     "require this key as the signer of the saved heads, or of the daemon's if there are none"},
     {0},
 };
 
-static const struct option_group VERIFY_OPTIONS = {"What to hold it against", VERIFY};
+static const struct option_group VERIFY_OPTIONS = {"What to compare the ledger with", VERIFY};
 
 static const struct option_group *const GROUPS[] = {&VERIFY_OPTIONS, &root_options, &http_options,
                                                     &options_common, NULL};
 
-/* A ledger that is being verified. */
+/* A verification in progress. */
 struct verification {
     const struct options *options;
     const char *path; /* NULL: the daemon's ledger */
     struct audit_head *heads[AUDIT_HEADS_MAX + 1];
     size_t head_count;
     struct audit audit;
-    struct sower_problem problem; /* why a line does not fit; its sentence is empty while all fit */
-    uint64_t found;               /* behind so many lines the sought one stood; 0: it did not */
-    uint64_t seen;
+    struct sower_problem problem; /* why a line is wrong; the sentence is empty while all lines are right */
+    uint64_t moved_after;         /* the number of lines before the missing line, when it follows later; 0:
+                                     it was not found */
+    uint64_t lines_seen;
 };
 
 static bool take(void *context, const struct sower_record *record)
 {
     struct verification *verification = context;
     struct audit *audit = &verification->audit;
-    verification->seen++;
-    if (audit->sought == 0) {
-        return audit_line(audit, record, &verification->problem) || audit->sought != 0;
+    verification->lines_seen++;
+    if (audit->missing_line == 0) {
+        return audit_line(audit, record, &verification->problem) || audit->missing_line != 0;
     }
-    verification->found = record->ledger == audit->sought ? verification->seen - 1 : 0;
-    return verification->found == 0;
+    verification->moved_after = record->ledger == audit->missing_line ? verification->lines_seen - 1 : 0;
+    return verification->moved_after == 0;
 }
 
 static bool take_end(void *context, const struct sower_link *end)
@@ -55,8 +58,9 @@ static bool take_end(void *context, const struct sower_link *end)
     return audit_end(&verification->audit, end, &verification->problem);
 }
 
-/* Who has to have signed; NULL: anybody. Of several daemons on one ledger another one may answer than the one
- * whose head was kept: it is held to the writer only where there is nothing else to be held to. */
+/* The required writer of a head; NULL: any. With several daemons on one ledger, the daemon that responds
+ * may not be the one whose head was saved. So --writer applies to its head only when no head is given with
+ * --head. */
 static const char *wanted_writer(const struct options *options, const char *path)
 {
     return path != NULL || options->repeated_count == 0 ? options_value(options, "writer") : NULL;
@@ -77,7 +81,7 @@ static enum sow_exit add_head(struct verification *verification, const char *pat
                               : result;
 }
 
-/* The heads that were kept; where the daemon is asked for its ledger, its own before that as well. */
+/* Adds the heads of --head, and the head of the daemon when its ledger is verified. */
 static enum sow_exit add_heads(struct verification *verification)
 {
     const struct options *options = verification->options;
@@ -88,32 +92,33 @@ static enum sow_exit add_heads(struct verification *verification)
     return result == SOW_DONE && verification->path == NULL ? add_head(verification, NULL) : result;
 }
 
-static enum sow_exit report_misfit(const struct verification *verification, const struct records *records)
+static enum sow_exit report_wrong_line(const struct verification *verification, const struct records *records)
 {
     const struct audit *audit = &verification->audit;
     const char *name = records_name(verification->path);
-    if (verification->found != 0) {
+    if (verification->moved_after != 0) {
         report_failure(verification->options,
-                       "%s: line %" PRIu64 " is out of order: it stands behind %" PRIu64 " lines.", name,
-                       audit->sought, verification->found);
+                       "%s: line %" PRIu64 " is out of order: it comes after %" PRIu64 " lines.", name,
+                       audit->missing_line, verification->moved_after);
     } else {
         report_failure(verification->options, "%s: %s", name, verification->problem.sentence);
     }
     if (verification->problem.code == SOWER_PROBLEM_MEMORY) {
         return SOW_TRANSPORT;
     }
-    if (audit->sought != 0 && verification->found == 0 && !records->is_database) {
-        fputs("A part of a ledger, as --experiment, --after and other narrowing options give it, cannot be "
-              "verified; export the whole: sow ledger > ledger.ndjson\n",
-              stderr);
+    if (audit->missing_line != 0 && verification->moved_after == 0 && !records->is_database) {
+        fputs(
+            "A part of a ledger (an export with --experiment, --after or another filter) cannot be verified; "
+            "export the whole: sow ledger > ledger.ndjson\n",
+            stderr);
     }
     records_hint(records, verification->path);
     return SOW_REFUSED;
 }
 
-static enum sow_exit report_wrong(const struct verification *verification, const struct records *records)
+static enum sow_exit report_malformed(const struct verification *verification, const struct records *records)
 {
-    report_failure(verification->options, "%s: line %" PRIu64 " is none of a ledger. %s",
+    report_failure(verification->options, "%s: line %" PRIu64 " is not a ledger line. %s",
                    records_name(verification->path), records->count + 1, records->problem.sentence);
     return records->problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
 }
@@ -132,12 +137,12 @@ static enum sow_exit print(const struct verification *verification)
     const struct audit *audit = &verification->audit;
     printf("lines   %" PRIu64 ", %s\nchains  %zu\n", audit->lines,
            audit->lines > 0 ? "all as they were written"
-                            : "it is empty, as a ledger without draws is and an export that failed",
+                            : "it is empty: a ledger without draws, or an export that failed",
            audit->chain_count);
-    if (audit->foreign > 0) {
+    if (audit->other_root > 0) {
         printf("seeds   %" PRIu64 " of %" PRIu64
-               " not judged: they are of another root (--root-key-file FILE)\n",
-               audit->foreign, audit->draws);
+               " not checked: they are of another root (--root-key-file FILE)\n",
+               audit->other_root, audit->draws);
     }
     for (size_t i = 0; i < verification->head_count; i++) {
         char time[SOWER_TIME_SIZE];
@@ -161,14 +166,14 @@ static enum sow_exit verify(struct verification *verification)
     if (end == RECORDS_FAILED) {
         return records.result;
     }
-    if (audit->sought != 0 || end == RECORDS_STOPPED) {
-        return report_misfit(verification, &records);
+    if (audit->missing_line != 0 || end == RECORDS_STOPPED) {
+        return report_wrong_line(verification, &records);
     }
-    if (end == RECORDS_WRONG) {
-        return report_wrong(verification, &records);
+    if (end == RECORDS_MALFORMED) {
+        return report_malformed(verification, &records);
     }
     return audit_finish(audit, &verification->problem) ? print(verification)
-                                                       : report_misfit(verification, &records);
+                                                       : report_wrong_line(verification, &records);
 }
 
 static enum sow_exit run(const struct options *options)
@@ -183,7 +188,7 @@ static enum sow_exit run(const struct options *options)
     enum sow_exit result = SOW_USAGE;
     if (options_value(options, "writer") != NULL && options->repeated_count == 0 &&
         options->operand != NULL) {
-        options_error(options, "--writer says who signed a head; give the head with --head FILE.");
+        options_error(options, "--writer needs a head: give one with --head FILE.");
     } else if (!root_read(options, &root, &verification->problem)) {
         options_error(options, "%s", verification->problem.sentence);
     } else if (head_check_writer(options)) {
@@ -202,15 +207,14 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_ledger_verify = {
     .name = "ledger verify",
-    .summary = "check that a ledger is whole and unchanged",
+    .summary = "check that a ledger is complete and unchanged",
     .synopsis = "[FILE] [--head FILE]... [--writer HEX] [--root-key-file FILE]",
     .description =
-        "Checks an export of the ledger or the daemon's SQLite database, or, without FILE, the daemon's "
-        "ledger: "
-        "that no line is missing, was inserted, moved or changed, by the links that every line carries; and "
-        "that it still holds what it held when a head was kept, which nobody can get round who changes "
-        "lines. "
-        "Names the first line that does not fit. No daemon is asked where FILE is given.",
+        "Checks an export of the ledger, the SQLite database of the daemon, or, without FILE, the "
+        "ledger of the daemon: by the links in the lines, that no line is missing, inserted, moved or "
+        "changed; and by a head that was saved earlier, that the lines of that time are still the "
+        "same, also against someone who recomputed the links. Names the first wrong line. With FILE "
+        "no daemon is needed.",
     .examples = "  sow ledger > ledger.ndjson && sow ledger verify ledger.ndjson\n"
                 "  sow ledger verify /var/lib/sower/ledger.sqlite --head head-2026-01-31.json\n"
                 "  sow ledger verify --head head-2026-01-31.json\n",

@@ -30,7 +30,7 @@ static char *join_escaped(char *text, const char *bytes, size_t length)
     return text;
 }
 
-char *address_of_question(const char *base, const char *path, const struct sower_pair *pairs, size_t count)
+char *address_of_request(const char *base, const char *path, const struct sower_pair *pairs, size_t count)
 {
     char *address = address_join(strdup(base), path);
     for (size_t i = 0; i < count; i++) {
@@ -58,7 +58,7 @@ static void drop_last_slashes(char *url)
     }
 }
 
-/* A copy of the URL, or NULL. */
+/* Returns a copy of the URL. NULL with *code set when that fails. */
 static char *copy_url(CURLU *url, CURLUcode *code)
 {
     char *text = NULL, *copy = NULL;
@@ -72,8 +72,8 @@ static char *copy_url(CURLU *url, CURLUcode *code)
     return copy;
 }
 
-/* Whether the URL has neither a query nor a fragment. */
-static CURLUcode check_place(CURLU *url)
+/* CURLUE_OK when the URL has neither a query nor a fragment. */
+static CURLUcode check_no_query(CURLU *url)
 {
     char *part = NULL;
     CURLUcode code = curl_url_get(url, CURLUPART_QUERY, &part, 0);
@@ -84,8 +84,8 @@ static CURLUcode check_place(CURLU *url)
     return code == CURLUE_NO_FRAGMENT ? CURLUE_OK : code == CURLUE_OK ? CURLUE_BAD_QUERY : code;
 }
 
-/* The form for messages, of which user and password are no part. */
-static CURLUcode show(CURLU *url, char shown[ADDRESS_SIZE])
+/* Writes the form for messages: the URL without user and password. */
+static CURLUcode print_shown(CURLU *url, char shown[ADDRESS_SIZE])
 {
     CURLUcode code = curl_url_set(url, CURLUPART_USER, NULL, 0);
     code = code == CURLUE_OK ? curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) : code;
@@ -104,13 +104,13 @@ bool address_of_server(const struct options *options, char **base, char shown[AD
     snprintf(shown, ADDRESS_SIZE, "%s", server);
     if (url != NULL) {
         code = curl_url_set(url, CURLUPART_URL, server, CURLU_GUESS_SCHEME);
-        code = code == CURLUE_OK ? check_place(url) : code;
+        code = code == CURLUE_OK ? check_no_query(url) : code;
     }
     if (code == CURLUE_OK) {
         *base = copy_url(url, &code);
     }
     if (code == CURLUE_OK) {
-        code = show(url, shown);
+        code = print_shown(url, shown);
     }
     curl_url_cleanup(url);
     if (code != CURLUE_OK) {

@@ -1,4 +1,4 @@
-/* Addresses: where the daemon is, and what is asked of it, as URLs (libcurl's parser). */
+/* Addresses: the URL of the daemon and the URLs of requests to it (libcurl's parser). */
 #ifndef SOWER_CLIENT_SOW_DAEMON_ADDRESS_H
 #define SOWER_CLIENT_SOW_DAEMON_ADDRESS_H
 
@@ -6,20 +6,22 @@
 #include <stddef.h>
 
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "proto/fields.h"
 
 enum { ADDRESS_SIZE = 512 };
 
-/* The server of the option --server, else of SOW_SERVER, else http://127.0.0.1:7697, without a slash at the
- * end; *base is the caller's, NULL where it is no address. `shown` gets its form for messages, without user
- * and password. False when memory runs out. */
-bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE]);
+/* Finds the address of the daemon: --server, else SOW_SERVER, else http://127.0.0.1:7697. *base gets it without
+ * a slash at the end, or NULL when it is not a valid address; the caller frees it. `shown` gets the form for
+ * messages, without user and password. Returns false when memory runs out. */
+SOWER_MUST_USE bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE]);
 
-/* base, path, "?key=value&…", with every byte escaped that has to be; the caller's, NULL when memory runs
- * out. */
-char *address_of_question(const char *base, const char *path, const struct sower_pair *pairs, size_t count);
+/* Returns base + path + "?key=value&...", percent-encoded. The caller frees it; NULL when memory runs out. */
+SOWER_MUST_USE char *address_of_request(const char *base, const char *path, const struct sower_pair *pairs,
+                                        size_t count);
 
-/* `text`, which is taken over, with `more` behind it. NULL when memory runs out, or either is NULL. */
-char *address_join(char *text, const char *more);
+/* Returns `text` with `more` appended. Takes over `text`: the caller frees the result only. NULL when memory
+ * runs out or when an argument is NULL, so that calls can be nested. */
+SOWER_MUST_USE char *address_join(char *text, const char *more);
 
 #endif

@@ -1,4 +1,4 @@
-/* Answers in JSON: read whole, up to a size that the caller knows, and told about when there is none. */
+/* Responses in JSON: requested, read up to a maximum size, and reported when something is wrong. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_ASK_H
 #define SOWER_CLIENT_SOW_DAEMON_ASK_H
 
@@ -7,17 +7,19 @@
 #include <jansson.h>
 
 #include "client/sow/daemon/http.h"
+#include "core/attributes.h"
 #include "proto/buffer.h"
 
-/* Asks, and adds the text of the answer to `text`, which is empty; it must be JSON by its media type and have
- * at most `most` bytes. Anything else has been told. The caller releases the text in either case, and may
- * still report `answer`. */
-enum sow_exit ask_text(const struct options *options, const struct http_question *question, size_t most,
-                       struct sower_buffer *text, struct http_response *answer);
+/* Sends a request and appends the text of the response to `text`, which must be empty. The response must have
+ * the media type application/json and at most `most` bytes. Otherwise the function reports the problem on
+ * stderr and returns the exit status. The caller frees the buffer in either case, and may use `response` for
+ * its own reports. */
+SOWER_MUST_USE enum sow_exit ask_text(const struct options *options, const struct http_request *request,
+                                      size_t most, struct sower_buffer *text, struct http_response *response);
 
-/* The same for one object. NULL when there is none, which has been told then; *result is the status to exit
- * with. */
-json_t *ask_json(const struct options *options, const struct http_question *question, size_t most,
-                 struct http_response *answer, enum sow_exit *result);
+/* The same for a response that must be one JSON object. The caller releases the object. NULL after a failure,
+ * which is reported then; *result is the exit status. */
+SOWER_MUST_USE json_t *ask_json(const struct options *options, const struct http_request *request,
+                                size_t most, struct http_response *response, enum sow_exit *result);
 
 #endif

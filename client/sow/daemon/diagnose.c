@@ -17,8 +17,9 @@ static size_t ignore(char *bytes, size_t unit, size_t count, void *context)
     return count;
 }
 
-/* Whether the server answers in HTTP under this URL. Whom the certificate names does not matter for that. */
-static bool answers(const struct options *options, const char *url)
+/* Whether the server speaks HTTP under this URL. Its certificate is not checked: only the protocol matters
+ * here. */
+static bool speaks_http(const struct options *options, const char *url)
 {
     CURL *curl = curl_easy_init();
     long status = 0;
@@ -35,45 +36,45 @@ static bool answers(const struct options *options, const char *url)
     return status > 0;
 }
 
-/* Whether the server of the answer answers under the other scheme. */
-static bool answers_otherwise(const struct options *options, const struct http_response *answer,
-                              const char *scheme, const char *other)
+/* Whether the server of the response also responds when `other` replaces `scheme` in its address. */
+static bool responds_to_scheme(const struct options *options, const struct http_response *response,
+                               const char *scheme, const char *other)
 {
     char url[ADDRESS_SIZE + 32];
-    if (strncmp(answer->address, scheme, strlen(scheme)) != 0) {
+    if (strncmp(response->address, scheme, strlen(scheme)) != 0) {
         return false;
     }
-    snprintf(url, sizeof url, "%s%s/healthz", other, answer->address + strlen(scheme));
-    return answers(options, url);
+    snprintf(url, sizeof url, "%s%s/healthz", other, response->address + strlen(scheme));
+    return speaks_http(options, url);
 }
 
-/* A complaint about a question that a TLS port got in plain HTTP comes as a page. */
-static bool is_complaint(const struct http_response *answer)
+/* A server with TLS that gets plain HTTP may respond with status 400 and an HTML page. */
+static bool is_bad_request_page(const struct http_response *response)
 {
-    return answer->end == HTTP_REFUSED && answer->status == BAD_REQUEST &&
-           strncasecmp(answer->fields[HTTP_TYPE], "application/", strlen("application/")) != 0;
+    return response->end == HTTP_REFUSED && response->status == BAD_REQUEST &&
+           strncasecmp(response->fields[HTTP_TYPE], "application/", strlen("application/")) != 0;
 }
 
-/* Whether an exchange that failed may have failed because the other side speaks TLS, or does not. */
-static bool is_garbled(const struct http_response *answer)
+/* Whether the exchange may have failed because only one of the two sides speaks TLS. */
+static bool may_be_wrong_scheme(const struct http_response *response)
 {
-    if (answer->end != HTTP_FAILED || answer->status != 0) {
+    if (response->end != HTTP_FAILED || response->status != 0) {
         return false;
     }
-    return answer->cause == HTTP_CAUSE_NO_HTTP
-               ? answer->explanation[0] == TLS_ALERT
-               : answer->cause == HTTP_CAUSE_BROKE || answer->cause == HTTP_CAUSE_OTHER;
+    return response->cause == HTTP_CAUSE_NOT_HTTP
+               ? response->explanation[0] == TLS_ALERT
+               : response->cause == HTTP_CAUSE_CONNECTION_LOST || response->cause == HTTP_CAUSE_OTHER;
 }
 
-void diagnose(const struct options *options, struct http_response *answer)
+void diagnose(const struct options *options, struct http_response *response)
 {
-    bool garbled = is_garbled(answer);
-    if (answer->proxied || (!garbled && !is_complaint(answer))) {
+    bool failed = may_be_wrong_scheme(response);
+    if (response->proxied || (!failed && !is_bad_request_page(response))) {
         return;
     }
-    if (answers_otherwise(options, answer, HTTP, HTTPS)) {
-        answer->cause = HTTP_CAUSE_TLS;
-    } else if (garbled && answers_otherwise(options, answer, HTTPS, HTTP)) {
-        answer->cause = HTTP_CAUSE_PLAIN;
+    if (responds_to_scheme(options, response, HTTP, HTTPS)) {
+        response->cause = HTTP_CAUSE_SPEAKS_TLS;
+    } else if (failed && responds_to_scheme(options, response, HTTPS, HTTP)) {
+        response->cause = HTTP_CAUSE_SPEAKS_HTTP;
     }
 }

@@ -21,22 +21,24 @@ static bool is_same(const json_t *found, const json_t *wanted)
     return fabs(a - b) <= REAL_TOLERANCE * fmax(fabs(a), fabs(b));
 }
 
-bool figures_fit(const json_t *found, const json_t *wanted, char reason[FIGURES_REASON_SIZE])
+bool figures_match(const json_t *found, const json_t *wanted, char reason[FIGURES_REASON_SIZE])
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)wanted, key, value)
     {
-        const json_t *came = json_object_get(found, key);
-        if (is_same(came, value)) {
+        const json_t *value_found = json_object_get(found, key);
+        if (is_same(value_found, value)) {
             continue;
         }
-        char *shown = came != NULL ? sower_json_text(came, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-        char *must = sower_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        snprintf(reason, FIGURES_REASON_SIZE, "with \"%s\": %.*s, where %.*s must stand", key, SHOWN_LENGTH,
-                 shown != NULL ? shown : "nothing", SHOWN_LENGTH, must != NULL ? must : "something else");
+        char *shown =
+            value_found != NULL ? sower_json_text(value_found, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        char *expected = sower_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        snprintf(reason, FIGURES_REASON_SIZE, "\"%s\" is %.*s, expected %.*s", key, SHOWN_LENGTH,
+                 shown != NULL ? shown : "missing", SHOWN_LENGTH,
+                 expected != NULL ? expected : "another value");
         free(shown);
-        free(must);
+        free(expected);
         return false;
     }
     return true;

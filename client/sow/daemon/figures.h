@@ -1,4 +1,4 @@
-/* Figures: an answer in JSON held against what it must say, as far as that is known here. */
+/* Figures: compares the members of a JSON response with their expected values. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_FIGURES_H
 #define SOWER_CLIENT_SOW_DAEMON_FIGURES_H
 
@@ -6,20 +6,24 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
+
 enum { FIGURES_REASON_SIZE = 512 };
 
-/* Whether each member of `wanted` stands in `found` with the same value; other members are not looked at.
- * Reals may differ in their last digits, as they come from mathematics that is not rounded the same
- * everywhere. Otherwise `reason` is a clause for report_unfit: the member, what came, what must come. */
-bool figures_fit(const json_t *found, const json_t *wanted, char reason[FIGURES_REASON_SIZE]);
+/* Whether `found` has every member of `wanted`, with the same value. Other members of `found` are ignored.
+ * Reals may differ by a relative error of 1e-9, because mathematical functions round differently on different
+ * machines. When something differs, `reason` gets a clause for report_mismatch: the member, its value, and the
+ * expected value. */
+SOWER_MUST_USE bool figures_match(const json_t *found, const json_t *wanted,
+                                  char reason[FIGURES_REASON_SIZE]);
 
-/* 64 lower-case hex digits. */
+/* Whether the value is a text of 64 lower-case hex digits. */
 bool figures_is_hash(const json_t *value);
 
-/* The number of a line of the ledger. */
+/* Whether the value is the number of a ledger line. */
 bool figures_is_line(const json_t *value);
 
-/* The same, or null, or nothing. */
+/* Whether the value is the number of a ledger line, null, or missing (NULL). */
 bool figures_may_be_line(const json_t *value);
 
 #endif

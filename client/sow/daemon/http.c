@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 
 #include "client/sow/clock.h"
+#include "client/sow/daemon/address.h"
 #include "client/sow/daemon/diagnose.h"
 #include "client/sow/daemon/reach.h"
 #include "client/sow/daemon/retry.h"
@@ -19,20 +20,32 @@
 
 enum { BLOCK_SIZE = 512 * 1024 };
 
-/* One exchange under way. */
+static const struct option_rule SERVER[] = {
+    {"server", 'S', "URL", "the daemon's address (default: SOW_SERVER, else http://127.0.0.1:7697)"},
+    {"ca-file", 0, "FILE",
+     "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
+    {"retry-seconds", 0, "N",
+     "keep trying for N seconds while the daemon is busy or restarts (default 60; 0: try once)"},
+    {"stall-seconds", 0, "N", "give up when the server sends nothing for N seconds (default 300; 0: never)"},
+    {0},
+};
+
+const struct option_group http_options = {"The daemon", SERVER};
+
+/* An exchange in progress. */
 struct exchange {
     CURL *curl;
     const struct http_receiver *receiver;
-    struct http_response *answer;
-    bool begun, stopped, cut, ranged;
-    size_t header_size;         /* of all headers so far */
+    struct http_response *response;
+    bool begun, stopped, truncated, ranged;
+    size_t header_size;         /* bytes of all headers so far */
     double stall_seconds;       /* 0: no limit */
-    double window_began;        /* when the bytes of the last HTTP_STALL_BYTES began to come */
-    uint64_t window_at;         /* how many had come then */
-    struct curl_slist *headers; /* of the question */
+    double window_began;        /* when the current block of HTTP_STALL_BYTES began */
+    uint64_t window_bytes;      /* bytes transferred at that time */
+    struct curl_slist *headers; /* of the request */
     char *url;
-    const char *query; /* the part of the URL from its "?" on; NULL: it has none */
-    bool no_query;     /* libcurl left it out */
+    const char *query; /* the part of the URL from "?" on; NULL: none */
+    bool query_lost;   /* libcurl sent the request without the query */
 };
 
 static const char *const FIELDS[HTTP_FIELD_COUNT] = {
@@ -58,12 +71,12 @@ static void copy_header(CURL *curl, const char *name, char field[HTTP_FIELD_SIZE
     }
     for (size_t length = strlen(field); length > 0 && strchr(" \t\r\n", field[length - 1]) != NULL;
          length--) {
-        field[length - 1] = '\0'; /* an empty value keeps the end of its line (libcurl 7.88) */
+        field[length - 1] = '\0'; /* libcurl 7.88 leaves the line end in an empty value */
     }
 }
 
-/* Retry-After in seconds: a number, or a date, which counts from the server's own clock where it tells that.
- */
+/* Retry-After in seconds. The field is a number, or a date, from which the Date of the server is subtracted
+ * (without a Date: our own clock). */
 static double read_retry_after(CURL *curl)
 {
     char field[HTTP_FIELD_SIZE] = "", date[HTTP_FIELD_SIZE] = "";
@@ -78,67 +91,68 @@ static double read_retry_after(CURL *curl)
     return wanted == -1 ? -1 : fmax(0, difftime(wanted, now != -1 ? now : time(NULL)));
 }
 
-/* Whether the status is that of an answer to the question, a whole one, or a part if one was asked for. */
+/* Whether the status means success: 200, or 206 if a range was requested. */
 static bool is_good(const struct exchange *exchange)
 {
-    return exchange->answer->status == 200 || (exchange->answer->status == 206 && exchange->ranged);
+    return exchange->response->status == 200 || (exchange->response->status == 206 && exchange->ranged);
 }
 
-/* Notes status and header fields; begins a good answer. */
+/* Keeps status and header fields, and calls `begin` of the receiver for a successful response. */
 static bool begin(struct exchange *exchange)
 {
-    struct http_response *answer = exchange->answer;
+    struct http_response *response = exchange->response;
     curl_off_t length = -1;
     exchange->begun = true;
-    curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &response->status);
     curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    answer->length = length;
-    answer->retry_after = read_retry_after(exchange->curl);
+    response->length = length;
+    response->retry_after = read_retry_after(exchange->curl);
     for (enum http_field i = 0; i < HTTP_FIELD_COUNT; i++) {
-        copy_header(exchange->curl, FIELDS[i], answer->fields[i]);
+        copy_header(exchange->curl, FIELDS[i], response->fields[i]);
     }
     bool good = is_good(exchange);
-    exchange->stopped = good && !exchange->receiver->begin(exchange->receiver->context, answer);
+    exchange->stopped = good && !exchange->receiver->begin(exchange->receiver->context, response);
     return !exchange->stopped;
 }
 
-/* Keeps the beginning of a refusal's body; false when more has come than is kept. */
-static bool keep_explanation(struct http_response *answer, const char *bytes, size_t size)
+/* Keeps the start of a refusal's body; false when there is no room for all of it. */
+static bool keep_explanation(struct http_response *response, const char *bytes, size_t size)
 {
-    size_t room = HTTP_EXPLANATION_SIZE - answer->explanation_size;
+    size_t room = HTTP_EXPLANATION_SIZE - response->explanation_size;
     size_t kept = size < room ? size : room;
-    memcpy(answer->explanation + answer->explanation_size, bytes, kept);
-    answer->explanation_size += kept;
-    answer->explanation[answer->explanation_size] = '\0';
+    memcpy(response->explanation + response->explanation_size, bytes, kept);
+    response->explanation_size += kept;
+    response->explanation[response->explanation_size] = '\0';
     return kept == size;
 }
 
-/* libcurl's write function: anything but `count` ends the transfer. */
-static size_t take_block(char *bytes, size_t unit, size_t count, void *context)
+/* libcurl's write function: any result other than `count` ends the transfer. */
+static size_t receive_block(char *bytes, size_t unit, size_t count, void *context)
 {
     struct exchange *exchange = context;
-    struct http_response *answer = exchange->answer;
+    struct http_response *response = exchange->response;
     (void)unit; /* always 1 */
-    if (exchange->no_query || (!exchange->begun && !begin(exchange))) {
+    if (exchange->query_lost || (!exchange->begun && !begin(exchange))) {
         return CURL_WRITEFUNC_ERROR;
     }
     if (!is_good(exchange)) {
-        /* Without a status it is not HTTP (libcurl calls it HTTP/0.9): the first bytes tell what it is. */
-        exchange->cut = !keep_explanation(answer, bytes, count) || answer->status == 0;
-        return exchange->cut ? CURL_WRITEFUNC_ERROR : count;
+        /* Status 0 means another protocol than HTTP (libcurl takes it for HTTP/0.9). Its first bytes are
+         * kept for the message. */
+        exchange->truncated = !keep_explanation(response, bytes, count) || response->status == 0;
+        return exchange->truncated ? CURL_WRITEFUNC_ERROR : count;
     }
     double before = clock_seconds();
     exchange->stopped = !exchange->receiver->receive(exchange->receiver->context, bytes, count);
-    exchange->window_began += clock_seconds() - before; /* our own time is not the server's */
+    exchange->window_began += clock_seconds() - before; /* time spent in the receiver is not the server's */
     if (exchange->stopped) {
         return CURL_WRITEFUNC_ERROR;
     }
-    answer->received += count;
+    response->received += count;
     return count;
 }
 
-/* libcurl's function for each line of a header, of interim answers (1xx) too. */
-static size_t take_header(char *bytes, size_t unit, size_t count, void *context)
+/* libcurl's header function: called for each header line, also of interim responses (1xx). */
+static size_t count_header(char *bytes, size_t unit, size_t count, void *context)
 {
     struct exchange *exchange = context;
     (void)bytes, (void)unit;
@@ -146,56 +160,57 @@ static size_t take_header(char *bytes, size_t unit, size_t count, void *context)
     return exchange->header_size <= HTTP_HEADERS_MAX ? count : 0;
 }
 
-/* libcurl's progress function, called at least once a second: anything but 0 ends the transfer. */
-static int take_tick(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+/* libcurl's progress function, called at least once a second: any result other than 0 ends the transfer. */
+static int check_stall(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                       curl_off_t up_now)
 {
     struct exchange *exchange = context;
     uint64_t moved = (uint64_t)now + (uint64_t)up_now;
     double time = clock_seconds();
     (void)total, (void)up_total;
-    if (moved - exchange->window_at >= HTTP_STALL_BYTES) {
-        exchange->window_at = moved;
+    if (moved - exchange->window_bytes >= HTTP_STALL_BYTES) {
+        exchange->window_bytes = moved;
         exchange->window_began = time;
     }
     return exchange->stall_seconds > 0 && time - exchange->window_began > exchange->stall_seconds;
 }
 
-/* libcurl's function for what goes over the connection. When it has no memory for the query, libcurl (7.88)
- * asks without it, and says nothing: that is another question, whose answer nobody wants. */
-static int look_at_request(CURL *curl, curl_infotype kind, char *bytes, size_t size, void *context)
+/* libcurl's debug function. When libcurl (7.88) has no memory for the query, it sends the request without
+ * the query and reports no error. That would be another request, so its response must be dropped. */
+static int check_sent_request(CURL *curl, curl_infotype kind, char *bytes, size_t size, void *context)
 {
     struct exchange *exchange = context;
     (void)curl;
     bool to_proxy = size > sizeof "CONNECT" && strncmp(bytes, "CONNECT ", sizeof "CONNECT") == 0;
     if (kind == CURLINFO_HEADER_OUT && !to_proxy && exchange->query != NULL) {
-        exchange->no_query = memmem(bytes, size, exchange->query, strlen(exchange->query)) == NULL;
+        exchange->query_lost = memmem(bytes, size, exchange->query, strlen(exchange->query)) == NULL;
     }
     return 0;
 }
 
-/* Sets options one after another, until one of them fails. */
+/* Sets one option unless an earlier option failed. */
 #define SET(option, value)                                                                                   \
     (code = code == CURLE_OK ? curl_easy_setopt(exchange->curl, CURLOPT_##option, value) : code)
 
 static CURLcode set_receiving(struct exchange *exchange)
 {
     CURLcode code = CURLE_OK;
-    SET(WRITEFUNCTION, take_block);
+    SET(WRITEFUNCTION, receive_block);
     SET(WRITEDATA, exchange);
-    SET(HEADERFUNCTION, take_header);
+    SET(HEADERFUNCTION, count_header);
     SET(HEADERDATA, exchange);
-    SET(XFERINFOFUNCTION, take_tick);
+    SET(XFERINFOFUNCTION, check_stall);
     SET(XFERINFODATA, exchange);
     SET(NOPROGRESS, 0L);
-    SET(DEBUGFUNCTION, look_at_request);
+    SET(DEBUGFUNCTION, check_sent_request);
     SET(DEBUGDATA, exchange);
-    SET(VERBOSE, 1L); /* without it that function is not called */
+    SET(VERBOSE, 1L); /* libcurl calls DEBUGFUNCTION only with this */
     SET(BUFFERSIZE, (long)BLOCK_SIZE);
-    SET(HTTP09_ALLOWED, 1L); /* so that the first bytes of something else are seen */
+    SET(HTTP09_ALLOWED, 1L); /* to see the first bytes of another protocol */
     return code;
 }
 
-/* Adds "name: value" to the headers of the question. */
+/* Adds "name: value" to the headers of the request. */
 static CURLcode add_header(struct exchange *exchange, const char *name, const char *value)
 {
     char *header = address_join(address_join(strdup(name), ": "), value);
@@ -206,49 +221,49 @@ static CURLcode add_header(struct exchange *exchange, const char *name, const ch
                            : curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, headers);
 }
 
-/* Sets up the question. Its text must stay until the exchange is over. */
-static CURLcode set_question(struct exchange *exchange, const struct http_question *question)
+/* Sets up the request. Its text must stay valid until the exchange has ended. */
+static CURLcode set_request(struct exchange *exchange, const struct http_request *request)
 {
     CURLcode code = CURLE_OK;
-    if (question->text != NULL) {
-        SET(POSTFIELDS, question->text);
-        SET(POSTFIELDSIZE_LARGE, (curl_off_t)question->text_size);
+    if (request->text != NULL) {
+        SET(POSTFIELDS, request->text);
+        SET(POSTFIELDSIZE_LARGE, (curl_off_t)request->text_size);
         code = code == CURLE_OK ? add_header(exchange, "Content-Type", "application/json") : code;
     }
-    if (question->method != NULL) {
-        SET(CUSTOMREQUEST, question->method);
+    if (request->method != NULL) {
+        SET(CUSTOMREQUEST, request->method);
     }
-    if (question->idempotency_key != NULL && code == CURLE_OK) {
-        code = add_header(exchange, "Idempotency-Key", question->idempotency_key);
+    if (request->idempotency_key != NULL && code == CURLE_OK) {
+        code = add_header(exchange, "Idempotency-Key", request->idempotency_key);
     }
-    exchange->ranged = question->range != NULL;
-    if (question->range != NULL) {
-        SET(RANGE, question->range);
+    exchange->ranged = request->range != NULL;
+    if (request->range != NULL) {
+        SET(RANGE, request->range);
     }
-    if (question->etag != NULL && code == CURLE_OK) {
-        code = add_header(exchange, "If-Range", question->etag);
+    if (request->etag != NULL && code == CURLE_OK) {
+        code = add_header(exchange, "If-Range", request->etag);
     }
     return code;
 }
 
 static CURLcode set_up(struct exchange *exchange, const struct options *options, const char *base,
-                       const struct http_question *question)
+                       const struct http_request *request)
 {
-    char *url = address_of_question(base, question->path, question->pairs, question->pair_count);
+    char *url = address_of_request(base, request->path, request->pairs, request->pair_count);
     exchange->curl = curl_easy_init();
     CURLcode code = exchange->curl != NULL && url != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
     code = code == CURLE_OK ? reach_set(exchange->curl, options, url) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
-    code = code == CURLE_OK ? set_question(exchange, question) : code;
+    code = code == CURLE_OK ? set_request(exchange, request) : code;
     exchange->url = url;
     exchange->query = url != NULL ? strchr(url, '?') : NULL;
     return code;
 }
 
-static enum http_end fail(struct http_response *answer, enum http_cause cause, const char *reason)
+static enum http_end fail(struct http_response *response, enum http_cause cause, const char *reason)
 {
-    answer->cause = cause;
-    snprintf(answer->reason, sizeof answer->reason, "%s", reason);
+    response->cause = cause;
+    snprintf(response->reason, sizeof response->reason, "%s", reason);
     return HTTP_FAILED;
 }
 
@@ -258,10 +273,10 @@ static enum http_cause find_cause(CURLcode code)
     case CURLE_OUT_OF_MEMORY:
         return HTTP_CAUSE_MEMORY;
     case CURLE_COULDNT_RESOLVE_HOST:
-        return HTTP_CAUSE_NO_NAME;
+        return HTTP_CAUSE_UNKNOWN_HOST;
     case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT: /* of connecting: there is no other limit of libcurl's */
-        return HTTP_CAUSE_UNREACHED;
+    case CURLE_OPERATION_TIMEDOUT: /* while connecting: no other timeout is set */
+        return HTTP_CAUSE_UNREACHABLE;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
         return HTTP_CAUSE_CERTIFICATE;
@@ -269,18 +284,18 @@ static enum http_cause find_cause(CURLcode code)
     case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-        return HTTP_CAUSE_BROKE;
+        return HTTP_CAUSE_CONNECTION_LOST;
     default:
         return HTTP_CAUSE_OTHER;
     }
 }
 
-/* How the transfer ended, seen together with the header that came. */
-static enum http_end judge(struct exchange *exchange, CURLcode code, const char *detail)
+/* Works out how the transfer ended. */
+static enum http_end find_end(struct exchange *exchange, CURLcode code, const char *detail)
 {
-    struct http_response *answer = exchange->answer;
-    if (exchange->no_query) {
-        return fail(answer, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
+    struct http_response *response = exchange->response;
+    if (exchange->query_lost) {
+        return fail(response, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
     }
     if (code == CURLE_OK && !exchange->begun) {
         begin(exchange);
@@ -288,76 +303,77 @@ static enum http_end judge(struct exchange *exchange, CURLcode code, const char 
     if (exchange->stopped) {
         return HTTP_STOPPED;
     }
-    if (exchange->begun && answer->status == 0) {
-        return fail(answer, HTTP_CAUSE_NO_HTTP, "it does not speak HTTP");
+    if (exchange->begun && response->status == 0) {
+        return fail(response, HTTP_CAUSE_NOT_HTTP, "it does not speak HTTP");
     }
     if (exchange->header_size > HTTP_HEADERS_MAX) {
-        return fail(answer, HTTP_CAUSE_FLOOD, "its headers do not end");
+        return fail(response, HTTP_CAUSE_LARGE_HEADERS, "its headers are too large");
     }
     if (code == CURLE_ABORTED_BY_CALLBACK) {
-        return fail(answer, HTTP_CAUSE_STALLED, "it stalled");
+        return fail(response, HTTP_CAUSE_STALLED, "it stalled");
     }
-    if (code != CURLE_OK && !exchange->cut) {
-        return fail(answer, find_cause(code), *detail != '\0' ? detail : curl_easy_strerror(code));
+    if (code != CURLE_OK && !exchange->truncated) {
+        return fail(response, find_cause(code), *detail != '\0' ? detail : curl_easy_strerror(code));
     }
     if (!is_good(exchange)) {
         return HTTP_REFUSED;
     }
-    if (answer->length >= 0 && answer->received != (uint64_t)answer->length) {
-        return fail(answer, HTTP_CAUSE_BROKE, curl_easy_strerror(CURLE_PARTIAL_FILE));
+    if (response->length >= 0 && response->received != (uint64_t)response->length) {
+        return fail(response, HTTP_CAUSE_CONNECTION_LOST, curl_easy_strerror(CURLE_PARTIAL_FILE));
     }
     return HTTP_DONE;
 }
 
-static enum http_end misuse(struct http_response *answer, const char *sentence)
+static enum http_end bad_option(struct http_response *response, const char *sentence)
 {
-    snprintf(answer->reason, sizeof answer->reason, "%s", sentence);
-    return answer->end = HTTP_MISUSED;
+    snprintf(response->reason, sizeof response->reason, "%s", sentence);
+    return response->end = HTTP_BAD_OPTION;
 }
 
-static enum http_end ask(const struct options *options, const struct http_question *question,
-                         const char *base, struct exchange *exchange)
+static enum http_end ask(const struct options *options, const struct http_request *request, const char *base,
+                         struct exchange *exchange)
 {
     char detail[CURL_ERROR_SIZE] = "";
-    struct http_response *answer = exchange->answer;
-    CURLcode code = set_up(exchange, options, base, question);
+    struct http_response *response = exchange->response;
+    CURLcode code = set_up(exchange, options, base, request);
     SET(ERRORBUFFER, detail);
     if (code == CURLE_OK) {
         exchange->window_began = clock_seconds();
         code = curl_easy_perform(exchange->curl);
-        answer->end = judge(exchange, code, detail);
-        answer->proxied = reach_is_proxied(exchange->curl, base);
+        response->end = find_end(exchange, code, detail);
+        response->proxied = reach_is_proxied(exchange->curl, base);
     } else {
-        answer->end = fail(answer, find_cause(code), curl_easy_strerror(code));
+        response->end = fail(response, find_cause(code), curl_easy_strerror(code));
     }
     curl_easy_cleanup(exchange->curl);
     curl_slist_free_all(exchange->headers);
     free(exchange->url);
-    return answer->end;
+    return response->end;
 }
 
-enum http_end http_ask_once(const struct options *options, const struct http_question *question,
-                            const struct http_receiver *receiver, struct http_response *answer)
+enum http_end http_ask_once(const struct options *options, const struct http_request *request,
+                            const struct http_receiver *receiver, struct http_response *response)
 {
-    struct exchange exchange = {.receiver = receiver, .answer = answer};
-    *answer = (struct http_response){.length = -1, .retry_after = -1};
+    struct exchange exchange = {.receiver = receiver, .response = response};
+    *response = (struct http_response){.length = -1, .retry_after = -1};
     const char *fault = reach_check(options);
     char *base;
     if (fault != NULL) {
-        return misuse(answer, fault);
+        return bad_option(response, fault);
     }
-    if (!address_of_server(options, &base, answer->address)) {
-        return answer->end = fail(answer, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
+    if (!address_of_server(options, &base, response->address)) {
+        return response->end = fail(response, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
     }
     if (base == NULL) {
-        return misuse(answer, "it is no address of a daemon; one looks like http://127.0.0.1:7697.");
+        return bad_option(
+            response, "this is not the address of a daemon; an address looks like http://127.0.0.1:7697.");
     }
     exchange.stall_seconds = reach_seconds(options, "stall-seconds");
-    if (ask(options, question, base, &exchange) != HTTP_DONE) {
-        diagnose(options, answer);
+    if (ask(options, request, base, &exchange) != HTTP_DONE) {
+        diagnose(options, response);
     }
     free(base);
-    return answer->end;
+    return response->end;
 }
 
 double http_retry_seconds(const struct options *options)
@@ -365,15 +381,15 @@ double http_retry_seconds(const struct options *options)
     return reach_seconds(options, "retry-seconds");
 }
 
-enum http_end http_ask(const struct options *options, const struct http_question *question,
-                       const struct http_receiver *receiver, struct http_response *answer)
+enum http_end http_ask(const struct options *options, const struct http_request *request,
+                       const struct http_receiver *receiver, struct http_response *response)
 {
-    struct retry retry = {.limit = question->once ? 0 : http_retry_seconds(options)};
+    struct retry retry = {.limit = request->once ? 0 : http_retry_seconds(options)};
     double pause;
-    while (http_ask_once(options, question, receiver, answer) != HTTP_DONE &&
-           (answer->received == 0 || receiver->restarts) && retry_again(&retry, answer, &pause)) {
-        retry_note(&retry, options, answer);
+    while (http_ask_once(options, request, receiver, response) != HTTP_DONE &&
+           (response->received == 0 || receiver->restarts) && retry_allowed(&retry, response, &pause)) {
+        retry_announce(&retry, options, response);
         retry_wait(pause);
     }
-    return answer->end;
+    return response->end;
 }

@@ -8,25 +8,25 @@ static bool keep(struct lines *lines, const char *bytes, size_t size)
         lines->too_long = true;
         return false;
     }
-    memcpy(lines->begun + lines->size, bytes, size);
+    memcpy(lines->partial + lines->size, bytes, size);
     lines->size += size;
     return true;
 }
 
-static bool take_begun(struct lines *lines)
+static bool take_partial(struct lines *lines)
 {
     size_t size = lines->size;
     lines->size = 0;
-    return lines->take(lines->context, lines->begun, size);
+    return lines->take(lines->context, lines->partial, size);
 }
 
-/* Takes a line's end, or all of it. */
+/* Takes the rest of a line, or a whole line. */
 static bool take(struct lines *lines, const char *bytes, size_t size)
 {
     if (lines->size == 0 && size <= LINES_SIZE_MAX) {
         return lines->take(lines->context, bytes, size);
     }
-    return keep(lines, bytes, size) && take_begun(lines);
+    return keep(lines, bytes, size) && take_partial(lines);
 }
 
 bool lines_feed(struct lines *lines, const char *bytes, size_t size)
@@ -43,5 +43,5 @@ bool lines_feed(struct lines *lines, const char *bytes, size_t size)
 
 bool lines_end(struct lines *lines)
 {
-    return lines->size == 0 || take_begun(lines);
+    return lines->size == 0 || take_partial(lines);
 }

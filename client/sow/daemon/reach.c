@@ -5,23 +5,10 @@
 #include <unistd.h>
 
 #include "client/sow/daemon/address.h"
-#include "client/sow/daemon/http.h"
 #include "proto/text.h"
 #include "proto/version.h"
 
 enum { CONNECT_SECONDS = 10, SECONDS_MAX = 86400 };
-
-static const struct option_rule SERVER[] = {
-    {"server", 'S', "URL", "the daemon's address (default: SOW_SERVER, else http://127.0.0.1:7697)"},
-    {"ca-file", 0, "FILE",
-     "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
-    {"retry-seconds", 0, "N",
-     "wait so long for a daemon that is busy or restarts (default 60; 0: not at all)"},
-    {"stall-seconds", 0, "N", "leave a server that sends nothing for so long (default 300; 0: never)"},
-    {0},
-};
-
-const struct option_group http_options = {"The daemon", SERVER};
 
 static const struct {
     const char *name, *fault;
@@ -33,7 +20,7 @@ static const struct {
 
 enum { TIME_COUNT = sizeof TIMES / sizeof TIMES[0] };
 
-/* Reads a number of seconds; false when it is none. */
+/* Reads a number of seconds; false when the text is not such a number. */
 static bool read_seconds(const char *text, double *seconds)
 {
     int64_t number;
@@ -50,7 +37,7 @@ double reach_seconds(const struct options *options, const char *name)
         seconds = strcmp(TIMES[i].name, name) == 0 ? TIMES[i].seconds : seconds;
     }
     if (text != NULL) {
-        read_seconds(text, &seconds); /* reach_check has told what is none */
+        read_seconds(text, &seconds); /* an invalid value was reported by reach_check */
     }
     return seconds;
 }
@@ -68,14 +55,14 @@ const char *reach_check(const struct options *options)
     return file != NULL && access(file, R_OK) != 0 ? "--ca-file names a file that cannot be read." : NULL;
 }
 
-/* An environment variable that is set and not empty, or NULL. */
+/* The value of an environment variable; NULL when it is unset or empty. */
 static const char *environment(const char *name)
 {
     const char *value = getenv(name);
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-/* Whose word is taken for a certificate, as curl(1) finds it; by default the system's authorities. */
+/* Sets the trusted certificates, in the order of curl(1): option, environment, the system's. */
 static CURLcode set_trust(CURL *curl, const struct options *options)
 {
     const char *file = options_value(options, "ca-file"), *directory = NULL;
@@ -96,7 +83,7 @@ static CURLcode set_trust(CURL *curl, const struct options *options)
     return code;
 }
 
-/* What is not asked through a proxy: loopback, and what the environment exempts. */
+/* The hosts that are reached without a proxy: loopback addresses, and those that the environment names. */
 static char *make_proxy_exemptions(void)
 {
     static const char LOOPBACK[] = "localhost,127.0.0.1,::1";
@@ -110,23 +97,23 @@ static char *make_proxy_exemptions(void)
     return address_join(address_join(strdup(LOOPBACK), ","), set);
 }
 
-/* A peer that has died is found out by TCP's own probes as well. */
 CURLcode reach_set(CURL *curl, const struct options *options, const char *url)
 {
     char *exemptions = make_proxy_exemptions();
     CURLcode code = exemptions == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
-    /* an experiment may be called ".." */
+    /* an experiment may have the name ".." */
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOPROXY, exemptions) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_USERAGENT, "sow/" SOWER_VERSION) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS) : code;
+    /* Keep-alive probes detect a dead peer also while nothing is sent. */
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) : code;
     free(exemptions);
     return code == CURLE_OK ? set_trust(curl, options) : code;
 }
 
-/* The port of a server's address. */
+/* The port of a server's address; 0 when it is unknown. */
 static long port_of(const char *base)
 {
     char *port = NULL;

@@ -1,4 +1,5 @@
-/* Reaching: which server is asked, by which way, and whom one trusts to be it (libcurl). */
+/* Reaching: the options and settings that say which server is asked, through which proxy, and which
+ * certificates are trusted (libcurl). */
 #ifndef SOWER_CLIENT_SOW_DAEMON_REACH_H
 #define SOWER_CLIENT_SOW_DAEMON_REACH_H
 
@@ -7,18 +8,18 @@
 #include <curl/curl.h>
 
 #include "client/sow/options.h"
+#include "core/attributes.h"
 
-/* What is wrong with the options of this group, a sentence; NULL: nothing. */
-const char *reach_check(const struct options *options);
+/* Returns a sentence that says which of http_options is wrong; NULL when all are valid. */
+SOWER_MUST_USE const char *reach_check(const struct options *options);
 
-/* The seconds of an option of http_options, or its default. */
+/* The value of --retry-seconds or --stall-seconds (`name` without dashes), or its default. */
 double reach_seconds(const struct options *options, const char *name);
 
-/* Sets all that a question to this URL needs besides itself. */
-CURLcode reach_set(CURL *curl, const struct options *options, const char *url);
+/* Sets all libcurl options that do not depend on the request itself, and the URL. */
+SOWER_MUST_USE CURLcode reach_set(CURL *curl, const struct options *options, const char *url);
 
-/* Whether an exchange, which is over, went through a proxy. Not seen where the proxy's port is the server's.
- */
+/* Whether a finished exchange went through a proxy. A proxy on the same port as the server is not noticed. */
 bool reach_is_proxied(CURL *curl, const char *base);
 
 #endif

@@ -12,22 +12,22 @@
 
 enum { TITLE_SIZE = 128, TOO_MANY_REQUESTS = 429 };
 
-/* Foreign text, such as a daemon's sentence or a path, may hold anything: it is printed safely. */
-static void say(const struct options *options, const char *sentence)
+/* The sentence may hold text of the daemon or a path, so it is printed safely. */
+static void print_line(const struct options *options, const char *sentence)
 {
     fprintf(stderr, "sow %s: ", options->command->name);
     terminal_print(stderr, sentence);
     fputc('\n', stderr);
 }
 
-enum sow_exit report_failure(const struct options *options, const char *what, ...)
+enum sow_exit report_failure(const struct options *options, const char *sentence, ...)
 {
-    char told[1024];
+    char text[1024];
     va_list arguments;
-    va_start(arguments, what);
-    vsnprintf(told, sizeof told, what, arguments);
+    va_start(arguments, sentence);
+    vsnprintf(text, sizeof text, sentence, arguments);
     va_end(arguments);
-    say(options, told);
+    print_line(options, text);
     return SOW_TRANSPORT;
 }
 
@@ -36,16 +36,16 @@ enum sow_exit report_memory(const struct options *options)
     return report_failure(options, "memory has run out.");
 }
 
-enum sow_exit report_unwritten(const struct options *options, const char *path, int reason)
+enum sow_exit report_write_failure(const struct options *options, const char *path, int reason)
 {
     if (reason == EPIPE) {
-        raise(SIGPIPE); /* libcurl had it ignored during the transfer; whoever started us may have too */
+        raise(SIGPIPE); /* libcurl ignores SIGPIPE during a transfer, and so may the parent process */
     }
     return report_failure(options, "cannot write %s: %s.", path != NULL ? path : "standard output",
                           strerror(reason));
 }
 
-/* The option that gives a field of a request: "in_axis" is given by --in-axis. NULL when the command has none. */
+/* The option for a field of a request ("in_axis": --in-axis); NULL when the command has no such option. */
 static const char *option_of_field(const struct command *command, const char *field)
 {
     for (size_t g = 0; command->groups[g] != NULL; g++) {
@@ -62,37 +62,38 @@ static const char *option_of_field(const struct command *command, const char *fi
     return NULL;
 }
 
-/* What to do about a refused field. */
+/* Prints what to do about a refused field. */
 static void advise(const struct options *options, const char *param)
 {
     const char *option = option_of_field(options->command, param);
     if (strcmp(param, "init") == 0) {
-        fputs("'sow initializers' lists what there is; 'sow initializers NAME' shows its parameters.\n",
+        fputs("'sow initializers' lists all initializers; 'sow initializers NAME' shows the parameters of "
+              "one.\n",
               stderr);
     } else if (option != NULL) {
-        fprintf(stderr, "Change --%s and ask again; nothing was recorded.\n", option);
+        fprintf(stderr, "Change --%s and try again; nothing was recorded.\n", option);
     } else {
         fprintf(stderr, "See 'sow %s --help'.\n", options->command->name);
     }
 }
 
-/* A server that is asked by the wrong one of http and https. */
-static enum sow_exit report_scheme(const struct options *options, const struct http_response *answer)
+/* The URL has http and the server speaks TLS, or the other way round. */
+static enum sow_exit report_scheme(const struct options *options, const struct http_response *response)
 {
-    bool tls = answer->cause == HTTP_CAUSE_TLS;
-    report_failure(options, "%s speaks %s.", answer->address,
+    bool tls = response->cause == HTTP_CAUSE_SPEAKS_TLS;
+    report_failure(options, "%s speaks %s.", response->address,
                    tls ? "TLS, and not plain HTTP" : "plain HTTP, and not TLS");
     fprintf(stderr, "Write its address with %s in place of %s.\n", tls ? "https://" : "http://",
             tls ? "http://" : "https://");
     return SOW_TRANSPORT;
 }
 
-static void tell_refusal(const struct options *options, const char *param, const char *detail)
+static void print_refusal(const struct options *options, const char *param, const char *detail)
 {
-    char told[1024];
+    char text[1024];
     bool named = *param != '\0' && strncmp(detail, param, strlen(param)) != 0;
-    snprintf(told, sizeof told, "refused: %s%s%s", named ? param : "", named ? ": " : "", detail);
-    say(options, told);
+    snprintf(text, sizeof text, "refused: %s%s%s", named ? param : "", named ? ": " : "", detail);
+    print_line(options, text);
 }
 
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem)
@@ -100,15 +101,15 @@ enum sow_exit report_problem(const struct options *options, const struct sower_p
     if (problem->code == SOWER_PROBLEM_UNAVAILABLE || problem->code == SOWER_PROBLEM_MEMORY) {
         return report_failure(options, "%s", problem->sentence);
     }
-    tell_refusal(options, problem->field, problem->sentence);
+    print_refusal(options, problem->field, problem->sentence);
     advise(options, problem->field);
     return SOW_REFUSED;
 }
 
-/* What a page says that is no answer of sowerd's: its title, or its first line; empty where it is neither. */
-static void find_title(const struct http_response *answer, char title[TITLE_SIZE])
+/* Finds what a foreign response says: its HTML title, or its first line; empty for other HTML and for JSON. */
+static void find_title(const struct http_response *response, char title[TITLE_SIZE])
 {
-    const char *text = answer->explanation;
+    const char *text = response->explanation;
     const char *begin = strcasestr(text, "<title>"), *end = strcasestr(text, "</title>");
     if (begin != NULL && end != NULL && end > begin) {
         begin += strlen("<title>");
@@ -119,165 +120,171 @@ static void find_title(const struct http_response *answer, char title[TITLE_SIZE
     snprintf(title, TITLE_SIZE, "%.*s", (int)(end - begin), begin);
 }
 
-/* Where it may have come from, if not from the daemon's address, and what to do. */
-static void advise_address(const struct http_response *answer)
+/* Prints a hint: the request may have gone to a wrong address or proxy. */
+static void advise_address(const struct http_response *response)
 {
-    fputs(answer->proxied ? "It was asked through a proxy, as http_proxy, https_proxy or all_proxy in the "
-                            "environment says; no_proxy names hosts to ask without it.\n"
-                          : "Name the daemon's address with --server URL or SOW_SERVER.\n",
+    fputs(response->proxied
+              ? "The request went through a proxy, as http_proxy, https_proxy or all_proxy in the "
+                "environment says; no_proxy names the hosts to reach without it.\n"
+              : "Name the daemon's address with --server URL or SOW_SERVER.\n",
           stderr);
 }
 
-enum sow_exit report_unfit(const struct options *options, const struct http_response *answer, const char *why)
-{
-    report_failure(options, "%s answered, but %s: this is not what was asked for.", answer->address, why);
-    advise_address(answer);
-    return SOW_TRANSPORT;
-}
-
-enum sow_exit report_stranger(const struct options *options, const struct http_response *answer,
+enum sow_exit report_mismatch(const struct options *options, const struct http_response *response,
                               const char *why)
 {
-    report_failure(options, "%s answered, but %s: this is no sowerd.", answer->address, why);
-    advise_address(answer);
+    report_failure(options, "%s answered, but %s: this is not what was requested.", response->address, why);
+    advise_address(response);
     return SOW_TRANSPORT;
 }
 
-/* A status of failure with something else than a problem of sowerd's: another program's page. */
-static enum sow_exit report_page(const struct options *options, const struct http_response *answer)
+enum sow_exit report_not_sowerd(const struct options *options, const struct http_response *response,
+                                const char *why)
+{
+    report_failure(options, "%s answered, but %s: this is not a sowerd.", response->address, why);
+    advise_address(response);
+    return SOW_TRANSPORT;
+}
+
+/* A failure status without a problem document from sowerd: the response of another program. */
+static enum sow_exit report_foreign_response(const struct options *options,
+                                             const struct http_response *response)
 {
     char why[TITLE_SIZE + 2 * HTTP_FIELD_SIZE], title[TITLE_SIZE];
-    if (answer->cause == HTTP_CAUSE_TLS) {
-        return report_scheme(options, answer);
+    if (response->cause == HTTP_CAUSE_SPEAKS_TLS) {
+        return report_scheme(options, response);
     }
-    find_title(answer, title);
-    if (*answer->fields[HTTP_LOCATION] != '\0') {
-        snprintf(why, sizeof why, "with status %ld, that it has moved to %s", answer->status,
-                 answer->fields[HTTP_LOCATION]);
+    find_title(response, title);
+    if (*response->fields[HTTP_LOCATION] != '\0') {
+        snprintf(why, sizeof why, "the response with status %ld redirects to %s", response->status,
+                 response->fields[HTTP_LOCATION]);
     } else {
-        snprintf(why, sizeof why, "with status %ld and no explanation of sowerd's%s%s%s", answer->status,
-                 *title != '\0' ? ", but \"" : "", title, *title != '\0' ? "\"" : "");
+        snprintf(why, sizeof why, "the response with status %ld has no explanation from sowerd%s%s%s",
+                 response->status, *title != '\0' ? "; it says \"" : "", title, *title != '\0' ? "\"" : "");
     }
-    return report_stranger(options, answer, why);
+    return report_not_sowerd(options, response, why);
 }
 
-/* What a daemon cannot do now. */
-static enum sow_exit report_busy(const struct options *options, const struct http_response *answer,
-                                 const char *detail)
+/* The daemon cannot serve the request at the moment. */
+static enum sow_exit report_unavailable(const struct options *options, const struct http_response *response,
+                                        const char *detail)
 {
-    report_failure(options, "%s cannot do it now (status %ld): %s", answer->address, answer->status, detail);
-    if (answer->retry_after > 0) {
-        fprintf(stderr, "It asks to come back in %.0f s. ", answer->retry_after);
+    report_failure(options, "%s cannot do it now (status %ld): %s", response->address, response->status,
+                   detail);
+    if (response->retry_after > 0) {
+        fprintf(stderr, "It asks to wait for %.0f s. ", response->retry_after);
     }
-    fputs("Ask again later; --retry-seconds N waits for it.\n", stderr);
+    fputs("Try again later, or let sow wait with --retry-seconds N.\n", stderr);
     return SOW_TRANSPORT;
 }
 
-/* An answer with a status of failure: a problem of sowerd's, or something else's page. */
-static enum sow_exit report_refusal(const struct options *options, const struct http_response *answer)
+/* A response with a failure status: a problem document from sowerd, or another program's response. */
+static enum sow_exit report_refusal(const struct options *options, const struct http_response *response)
 {
     static const char PROBLEM_TYPE[] = "application/problem+json";
     json_error_t error;
-    json_t *problem = sower_json_load(answer->explanation, answer->explanation_size, 0, &error);
+    json_t *problem = sower_json_load(response->explanation, response->explanation_size, 0, &error);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     const char *param = json_string_value(json_object_get(problem, "param"));
     enum sow_exit result = SOW_REFUSED;
     if (problem == NULL && json_error_code(&error) == json_error_out_of_memory) {
         result = report_memory(options);
-    } else if (strncasecmp(answer->fields[HTTP_TYPE], PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 ||
+    } else if (strncasecmp(response->fields[HTTP_TYPE], PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 ||
                detail == NULL) {
-        result = report_page(options, answer);
-    } else if (answer->status >= 500 || answer->status == TOO_MANY_REQUESTS) {
-        result = report_busy(options, answer, detail);
+        result = report_foreign_response(options, response);
+    } else if (response->status >= 500 || response->status == TOO_MANY_REQUESTS) {
+        result = report_unavailable(options, response, detail);
     } else {
-        tell_refusal(options, param != NULL ? param : "", detail);
+        print_refusal(options, param != NULL ? param : "", detail);
         advise(options, param != NULL ? param : "");
     }
     json_decref(problem);
     return result;
 }
 
-static enum sow_exit report_break(const struct options *options, const struct http_response *answer)
+static enum sow_exit report_lost_connection(const struct options *options,
+                                            const struct http_response *response)
 {
-    if (answer->length >= 0) {
+    if (response->length >= 0) {
         return report_failure(
-            options, "the connection to %s broke after %" PRIu64 " of %" PRId64 " bytes: %s. Ask again.",
-            answer->address, answer->received, answer->length, answer->reason);
+            options, "the connection to %s broke after %" PRIu64 " of %" PRId64 " bytes: %s. Try again.",
+            response->address, response->received, response->length, response->reason);
     }
-    return report_failure(options, "the connection to %s broke: %s. Ask again.", answer->address,
-                          answer->reason);
+    return report_failure(options, "the connection to %s broke: %s. Try again.", response->address,
+                          response->reason);
 }
 
-/* No answer at all, or not all of it. */
-static enum sow_exit report_transport(const struct options *options, const struct http_response *answer)
+/* No response, or an incomplete one. */
+static enum sow_exit report_transport(const struct options *options, const struct http_response *response)
 {
     char title[TITLE_SIZE];
-    switch (answer->cause) {
-    case HTTP_CAUSE_MEMORY: /* libcurl says the same of a header line that it does not take */
-        return report_failure(options, "memory has run out, or a header of %s has no end.", answer->address);
-    case HTTP_CAUSE_NO_NAME:
-        report_failure(options, "no daemon can be reached at %s: %s.", answer->address, answer->reason);
-        advise_address(answer);
+    switch (response->cause) {
+    case HTTP_CAUSE_MEMORY: /* libcurl also reports a header line that is too long as out of memory */
+        return report_failure(options, "memory has run out, or %s sends a header line that is too long.",
+                              response->address);
+    case HTTP_CAUSE_UNKNOWN_HOST:
+        report_failure(options, "no daemon can be reached at %s: %s.", response->address, response->reason);
+        advise_address(response);
         break;
-    case HTTP_CAUSE_UNREACHED:
-        report_failure(options, "no daemon can be reached at %s: %s.", answer->address, answer->reason);
+    case HTTP_CAUSE_UNREACHABLE:
+        report_failure(options, "no daemon can be reached at %s: %s.", response->address, response->reason);
         fputs("Start one with 'sowerd', or name its address with --server URL or SOW_SERVER.\n", stderr);
         break;
     case HTTP_CAUSE_CERTIFICATE:
-        report_failure(options, "the certificate of %s is not trusted: %s.", answer->address, answer->reason);
-        fputs("Name the certificate of its authority with --ca-file FILE, and the daemon as its certificate "
-              "does.\n",
+        report_failure(options, "the certificate of %s is not trusted: %s.", response->address,
+                       response->reason);
+        fputs("Name the certificate of its authority with --ca-file FILE, and use a host name "
+              "that its certificate has.\n",
               stderr);
         break;
-    case HTTP_CAUSE_PLAIN:
-    case HTTP_CAUSE_TLS:
-        return report_scheme(options, answer);
-    case HTTP_CAUSE_NO_HTTP:
-        find_title(answer, title);
-        report_failure(options, "%s is no sowerd: it does not speak HTTP; it begins with \"%s\".",
-                       answer->address, title);
-        advise_address(answer);
+    case HTTP_CAUSE_SPEAKS_HTTP:
+    case HTTP_CAUSE_SPEAKS_TLS:
+        return report_scheme(options, response);
+    case HTTP_CAUSE_NOT_HTTP:
+        find_title(response, title);
+        report_failure(options, "%s is not a sowerd: it does not speak HTTP; its first bytes are \"%s\".",
+                       response->address, title);
+        advise_address(response);
         break;
-    case HTTP_CAUSE_FLOOD:
-        return report_failure(options, "%s is no sowerd: it sends more than %d bytes of headers.",
-                              answer->address, HTTP_HEADERS_MAX);
+    case HTTP_CAUSE_LARGE_HEADERS:
+        return report_failure(options, "%s is not a sowerd: it sends more than %d bytes of headers.",
+                              response->address, HTTP_HEADERS_MAX);
     case HTTP_CAUSE_STALLED:
         return report_failure(options,
                               "%s stalled after %" PRIu64
-                              " bytes: it sends nothing, or too slowly to wait for "
-                              "(--stall-seconds).",
-                              answer->address, answer->received);
-    case HTTP_CAUSE_BROKE:
+                              " bytes: it sent nothing, or too little, for --stall-seconds.",
+                              response->address, response->received);
+    case HTTP_CAUSE_CONNECTION_LOST:
     case HTTP_CAUSE_OTHER:
-        return report_break(options, answer);
+        return report_lost_connection(options, response);
     }
     return SOW_TRANSPORT;
 }
 
-void report_wait(const struct options *options, const struct http_response *answer, double seconds)
+void report_retry(const struct options *options, const struct http_response *response, double seconds)
 {
-    char told[512];
-    if (answer->end == HTTP_REFUSED) {
-        snprintf(told, sizeof told, "cannot do it now (status %ld)", answer->status);
-    } else if (answer->cause == HTTP_CAUSE_UNREACHED) {
-        snprintf(told, sizeof told, "cannot be reached (%.200s)", answer->reason);
+    char text[512];
+    if (response->end == HTTP_REFUSED) {
+        snprintf(text, sizeof text, "cannot do it now (status %ld)", response->status);
+    } else if (response->cause == HTTP_CAUSE_UNREACHABLE) {
+        snprintf(text, sizeof text, "cannot be reached (%.200s)", response->reason);
     } else {
-        snprintf(told, sizeof told, "broke off (%.200s)", answer->reason);
+        snprintf(text, sizeof text, "closed the connection (%.200s)", response->reason);
     }
-    report_failure(options, "%s %s; asking again for %.0f s at most (--retry-seconds).", answer->address,
-                   told, seconds);
+    report_failure(options, "%s %s; retrying for up to %.0f s (--retry-seconds).", response->address, text,
+                   seconds);
 }
 
-enum sow_exit report_response(const struct options *options, const struct http_response *answer)
+enum sow_exit report_response(const struct options *options, const struct http_response *response)
 {
-    switch (answer->end) {
+    switch (response->end) {
     case HTTP_REFUSED:
-        return report_refusal(options, answer);
+        return report_refusal(options, response);
     case HTTP_FAILED:
-        return report_transport(options, answer);
-    case HTTP_MISUSED:
-        return options_error(options, "%s%s%s", answer->address, *answer->address != '\0' ? ": " : "",
-                             answer->reason);
+        return report_transport(options, response);
+    case HTTP_BAD_OPTION:
+        return options_error(options, "%s%s%s", response->address, *response->address != '\0' ? ": " : "",
+                             response->reason);
     case HTTP_DONE:
     case HTTP_STOPPED:
         break;

@@ -1,40 +1,41 @@
-/* Reports: why a command did not do what it was asked, in lines that a person can act on.
+/* Reports: messages on stderr that say why a command failed and what to do.
  *
- * Each says on stderr, after "sow NAME: ", what went wrong, and on the next line what to do, and returns the
- * status to exit with. */
+ * Each function prints "sow NAME: " and what went wrong; a second line says what to do. Each returns the exit
+ * status. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_REPORT_H
 #define SOWER_CLIENT_SOW_DAEMON_REPORT_H
 
-#include "client/sow/daemon/http.h"
+#include "client/sow/daemon/response.h"
 #include "client/sow/options.h"
 #include "core/problem.h"
 
-/* An exchange that did not end well. HTTP_STOPPED is the receiver's to report. */
-enum sow_exit report_response(const struct options *options, const struct http_response *answer);
+/* An exchange that failed or was refused. For HTTP_DONE and HTTP_STOPPED it prints nothing and returns
+ * SOW_DONE: the receiver reports why it stopped. */
+enum sow_exit report_response(const struct options *options, const struct http_response *response);
 
-/* A good answer that no sowerd would give; `why` is a clause. */
-enum sow_exit report_stranger(const struct options *options, const struct http_response *answer,
+/* A successful response that a sowerd would not give. `why` is a clause: "it is not a JSON object". */
+enum sow_exit report_not_sowerd(const struct options *options, const struct http_response *response,
+                                const char *why);
+
+/* A response that may come from a sowerd, but does not match the request. `why` is a clause. */
+enum sow_exit report_mismatch(const struct options *options, const struct http_response *response,
                               const char *why);
 
-/* An answer that may come from a sowerd and is not what was asked for; `why` is a clause. */
-enum sow_exit report_unfit(const struct options *options, const struct http_response *answer,
-                           const char *why);
+/* After a temporary failure: one line that says what failed, and that sow retries for `seconds` seconds. */
+void report_retry(const struct options *options, const struct http_response *response, double seconds);
 
-/* What is waited for, after an exchange that failed: one line. */
-void report_wait(const struct options *options, const struct http_response *answer, double seconds);
-
-/* A request that was refused offline, or that could not be read for a lack of memory. */
+/* A request that was refused without asking the daemon, or that could not be checked because memory ran out. */
 enum sow_exit report_problem(const struct options *options, const struct sower_problem *problem);
 
-/* Bytes that could not be written to the file at `path`, or to standard output for NULL. When that is a pipe
- * whose reader has left, the program ends by SIGPIPE, as every program of a pipeline does. */
-enum sow_exit report_unwritten(const struct options *options, const char *path, int reason);
+/* A failed write to the file at `path` (NULL: standard output); `reason` is its errno. A broken pipe ends the
+ * program by SIGPIPE, as it ends every program of a pipeline. */
+enum sow_exit report_write_failure(const struct options *options, const char *path, int reason);
 
-/* Memory that ran out. */
+/* Memory ran out. */
 enum sow_exit report_memory(const struct options *options);
 
-/* Anything else that failed on this machine; `what` as by printf. */
-enum sow_exit report_failure(const struct options *options, const char *what, ...)
+/* Any other failure on this machine; `sentence` is a printf format. */
+enum sow_exit report_failure(const struct options *options, const char *sentence, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

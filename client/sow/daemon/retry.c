@@ -12,16 +12,16 @@ static const double PAUSE_LEAST = 0.1, PAUSE_MOST = 5;
 
 enum { JITTER_STEPS = 1000 };
 
-static bool may_pass(const struct http_response *answer)
+static bool is_temporary(const struct http_response *response)
 {
-    if (answer->end == HTTP_REFUSED) {
-        return answer->status == 429 || (answer->status >= 502 && answer->status <= 504);
+    if (response->end == HTTP_REFUSED) {
+        return response->status == 429 || (response->status >= 502 && response->status <= 504);
     }
-    return answer->end == HTTP_FAILED &&
-           (answer->cause == HTTP_CAUSE_UNREACHED || answer->cause == HTTP_CAUSE_BROKE);
+    return response->end == HTTP_FAILED &&
+           (response->cause == HTTP_CAUSE_UNREACHABLE || response->cause == HTTP_CAUSE_CONNECTION_LOST);
 }
 
-/* 0.1, 0.2, 0.4 … 5 seconds, and up to a quarter more. */
+/* 0.1, 0.2, 0.4 ... 5 seconds, and up to a quarter more. */
 static double growing_pause(unsigned attempts)
 {
     double pause = PAUSE_LEAST * (double)(UINT64_C(1) << (attempts < 10 ? attempts : 10));
@@ -29,18 +29,18 @@ static double growing_pause(unsigned attempts)
     return pause * (1 + 0.25 * (double)randombytes_uniform(JITTER_STEPS) / JITTER_STEPS);
 }
 
-bool retry_again(struct retry *retry, const struct http_response *answer, double *pause)
+bool retry_allowed(struct retry *retry, const struct http_response *response, double *pause)
 {
     double time = clock_seconds();
     if (retry->attempts == 0) {
         retry->began = time;
     }
     *pause = growing_pause(retry->attempts);
-    if (answer->retry_after > *pause) {
-        *pause = answer->retry_after;
+    if (response->retry_after > *pause) {
+        *pause = response->retry_after;
     }
     retry->attempts++;
-    return may_pass(answer) && time + *pause - retry->began <= retry->limit;
+    return is_temporary(response) && time + *pause - retry->began <= retry->limit;
 }
 
 void retry_reset(struct retry *retry)
@@ -57,9 +57,10 @@ void retry_wait(double pause)
     }
 }
 
-void retry_note(const struct retry *retry, const struct options *options, const struct http_response *answer)
+void retry_announce(const struct retry *retry, const struct options *options,
+                    const struct http_response *response)
 {
     if (retry->attempts == 1 && options_value(options, "quiet") == NULL) {
-        report_wait(options, answer, retry->limit);
+        report_retry(options, response, retry->limit);
     }
 }

@@ -1,34 +1,35 @@
-/* Retries: whether a question that brought nothing is asked again, and after which pause.
+/* Retries: decides whether a failed request is repeated, and after which pause.
  *
- * What may pass: a daemon that cannot do it now (429, 503), a gateway whose daemon does not answer (502,
- * 504), a connection that is refused while a daemon restarts, and one that breaks. The pause is that of the
- * answer's Retry-After, or one that grows from 0.1 to 5 seconds, with a random part so that many clients do
- * not come back together. The time since the first failure is limited by --retry-seconds. */
+ * Temporary failures are repeated: a daemon that cannot serve the request at the moment (429, 503), a gateway
+ * without a response from its daemon (502, 504), a refused connection while a daemon restarts, and a lost
+ * connection. The pause is that of Retry-After. Without one it grows from 0.1 to 5 seconds, plus a random part so
+ * that many clients do not return at the same time. --retry-seconds limits the time since the first failure. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_RETRY_H
 #define SOWER_CLIENT_SOW_DAEMON_RETRY_H
 
 #include <stdbool.h>
 
-#include "client/sow/daemon/http.h"
+#include "client/sow/daemon/response.h"
+#include "client/sow/options.h"
+#include "core/attributes.h"
 
 struct retry {
-    double limit;      /* seconds; 0: nothing is asked again */
+    double limit;      /* seconds; 0: no retries */
     double began;      /* when the first attempt failed */
-    unsigned attempts; /* that failed since */
+    unsigned attempts; /* failed attempts since then */
 };
 
-/* An answer to the last attempt, which failed. True when the question is to be asked again, after *pause
- * seconds. */
-bool retry_again(struct retry *retry, const struct http_response *answer, double *pause);
+/* Counts a failed attempt. True when the request may be repeated after *pause seconds. */
+SOWER_MUST_USE bool retry_allowed(struct retry *retry, const struct http_response *response, double *pause);
 
-/* What was asked for came, or a good part of it: counting begins anew. */
+/* After progress: the next failure counts as the first one. */
 void retry_reset(struct retry *retry);
 
-/* Says on stderr, unless the command is to be quiet, what is waited for and how long at most. For the first
- * failure in a row. */
-void retry_note(const struct retry *retry, const struct options *options, const struct http_response *answer);
+/* After the first of several failures: says on stderr what failed and how long sow retries. Not with --quiet. */
+void retry_announce(const struct retry *retry, const struct options *options,
+                    const struct http_response *response);
 
-/* Waits, unless the pause is over already. */
+/* Sleeps for `pause` seconds. */
 void retry_wait(double pause);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "proto/hex.h"
 
-/* Digits of a writer's key that name it in a sentence. */
+/* Messages show this many digits of the key of a writer. */
 #define WRITER "%.16s\u2026"
 
 static bool refuse(struct sower_problem *problem, const char *sentence, ...)
@@ -19,12 +19,12 @@ static bool refuse(struct sower_problem *problem, const char *sentence, ...)
 
 static bool refuse(struct sower_problem *problem, const char *sentence, ...)
 {
-    char told[sizeof problem->sentence];
+    char text[sizeof problem->sentence];
     va_list arguments;
     va_start(arguments, sentence);
-    vsnprintf(told, sizeof told, sentence, arguments);
+    vsnprintf(text, sizeof text, sentence, arguments);
     va_end(arguments);
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "%s", told);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "", "%s", text);
 }
 
 static int compare(const void *one, const void *other)
@@ -33,7 +33,7 @@ static int compare(const void *one, const void *other)
     return memcmp(a->end.writer, b->end.writer, sizeof a->end.writer);
 }
 
-/* A chain that begins; NULL when memory runs out. */
+/* Starts a chain; NULL when memory runs out. */
 static struct audit_chain *begin_chain(struct audit *audit, const uint8_t writer[SOWER_WRITER_SIZE])
 {
     struct audit_chain *chain = calloc(1, sizeof *chain);
@@ -42,7 +42,7 @@ static struct audit_chain *begin_chain(struct audit *audit, const uint8_t writer
     }
     memcpy(chain->end.writer, writer, sizeof chain->end.writer);
     for (size_t i = 0; i < audit->head_count; i++) {
-        chain->kept[i] = sower_head_find(&audit->heads[i]->head, writer);
+        chain->head_ends[i] = sower_head_find(&audit->heads[i]->head, writer);
     }
     if (tsearch(chain, &audit->chains, compare) == NULL) {
         free(chain);
@@ -60,7 +60,7 @@ static struct audit_chain *find_chain(const struct audit *audit, const uint8_t w
     return found != NULL ? *(struct audit_chain **)found : NULL;
 }
 
-/* The chain of a line's writer; NULL when memory runs out. */
+/* The chain of the line's writer; NULL when memory runs out. */
 static struct audit_chain *chain_of(struct audit *audit, const struct sower_record *record)
 {
     const uint8_t *writer = record->place.writer;
@@ -76,12 +76,12 @@ static bool check_number(struct audit *audit, const struct sower_record *record,
 {
     uint64_t expected = audit->lines + 1;
     if (record->ledger > expected) {
-        audit->sought = expected;
-        return refuse(problem, "line %" PRIu64 " is missing: line %" PRIu64 " stands in its place.", expected,
+        audit->missing_line = expected;
+        return refuse(problem, "line %" PRIu64 " is missing: line %" PRIu64 " is in its place.", expected,
                       record->ledger);
     }
     return record->ledger == expected ||
-           refuse(problem, "a second line %" PRIu64 " was inserted behind line %" PRIu64 ".", record->ledger,
+           refuse(problem, "a second line %" PRIu64 " was inserted after line %" PRIu64 ".", record->ledger,
                   audit->lines);
 }
 
@@ -97,11 +97,11 @@ static bool check_sequence(const struct audit_chain *chain, const struct sower_r
     return record->place.sequence > expected
                ? refuse(problem,
                         "line %" PRIu64 " is out of order: it is number %" PRIu64 " of the chain of " WRITER
-                        ", whose number %" PRIu64 " is missing before it.",
+                        ", and number %" PRIu64 " of that chain is missing.",
                         record->ledger, record->place.sequence, writer, expected)
                : refuse(problem,
                         "line %" PRIu64 " was inserted or is out of order: it is number %" PRIu64
-                        " of the chain of " WRITER ", which has come to %" PRIu64 " before it.",
+                        " of the chain of " WRITER ", which already has number %" PRIu64 ".",
                         record->ledger, record->place.sequence, writer, chain->end.sequence);
 }
 
@@ -114,42 +114,44 @@ static bool check_link(const struct audit_chain *chain, const struct sower_recor
         return true;
     }
     return chain->end.sequence == 0
-               ? refuse(problem, "line %" PRIu64 " was changed: its link is not what it comes to.",
+               ? refuse(problem, "line %" PRIu64 " was changed: its link does not match its content.",
                         record->ledger)
                : refuse(problem,
-                        "line %" PRIu64 " was changed: its link is not what it comes to behind line %" PRIu64
-                        ", the one before it in its chain.",
+                        "line %" PRIu64
+                        " was changed: its link does not match its content and the link of line %" PRIu64
+                        ", the previous one in its chain.",
                         record->ledger, chain->ledger);
 }
 
-/* Whether the line is where a kept head has it, or does not have it. */
+/* Checks the place of the line against a saved head. */
 static bool check_head(const struct audit_head *kept, const struct sower_link *end,
                        const struct sower_record *record, struct sower_problem *problem)
 {
     const struct sower_head *head = &kept->head;
-    uint64_t until = end != NULL ? end->sequence : 0; /* of the chain, by the head */
+    uint64_t until = end != NULL ? end->sequence : 0; /* lines of the chain in the head */
     if (end != NULL && record->place.sequence == until &&
         memcmp(end->link, record->place.link, SOWER_LINK_SIZE) != 0) {
         return refuse(problem,
                       "line %" PRIu64
-                      " does not fit %s: it, or lines before it in its chain, were changed, and "
-                      "their links made anew.",
+                      " does not match %s: it, or a line before it in its chain, was changed, and "
+                      "the links were recomputed.",
                       record->ledger, kept->name);
     }
     if (record->ledger <= head->ledger && record->place.sequence > until &&
         (end != NULL || sower_head_is_whole(head))) {
         return refuse(problem,
                       "line %" PRIu64 " was inserted: %s was signed when there were %" PRIu64
-                      " lines, and it is none of them.",
+                      " lines, and this line is not one of them.",
                       record->ledger, kept->name, head->ledger);
     }
     return record->ledger <= head->ledger || record->place.sequence > until ||
            refuse(problem,
-                  "line %" PRIu64 " is out of order: by %s it is one of the first %" PRIu64 " lines.",
+                  "line %" PRIu64 " is out of order: according to %s it is one of the first %" PRIu64
+                  " lines.",
                   record->ledger, kept->name, head->ledger);
 }
 
-/* Whether a draw's line is true in itself. */
+/* Checks the fields of a draw against each other. */
 static bool check_draw(struct audit *audit, const struct sower_record *record, struct sower_problem *problem)
 {
     struct sower_problem reason;
@@ -157,11 +159,11 @@ static bool check_draw(struct audit *audit, const struct sower_record *record, s
     if (!sower_judge_draw(&audit->judge, record, &known, &reason)) {
         return reason.code == SOWER_PROBLEM_MEMORY
                    ? sower_problem_memory(problem)
-                   : refuse(problem, "line %" PRIu64 " is not true, though its link fits: %s", record->ledger,
-                            reason.sentence);
+                   : refuse(problem, "line %" PRIu64 " is not true, although its link matches: %s",
+                            record->ledger, reason.sentence);
     }
     audit->draws++;
-    audit->foreign += !known;
+    audit->other_root += !known;
     return true;
 }
 
@@ -174,11 +176,11 @@ bool audit_line(struct audit *audit, const struct sower_record *record, struct s
     if (chain == NULL) {
         return sower_problem_memory(problem);
     }
-    bool fits = check_sequence(chain, record, problem) && check_link(chain, record, problem);
-    for (size_t i = 0; i < audit->head_count && fits; i++) {
-        fits = check_head(audit->heads[i], chain->kept[i], record, problem);
+    bool valid = check_sequence(chain, record, problem) && check_link(chain, record, problem);
+    for (size_t i = 0; i < audit->head_count && valid; i++) {
+        valid = check_head(audit->heads[i], chain->head_ends[i], record, problem);
     }
-    if (!fits || (record->kind == SOWER_RECORD_DRAW && !check_draw(audit, record, problem))) {
+    if (!valid || (record->kind == SOWER_RECORD_DRAW && !check_draw(audit, record, problem))) {
         return false;
     }
     chain->end = record->place;
@@ -196,26 +198,26 @@ bool audit_end(struct audit *audit, const struct sower_link *end, struct sower_p
     sower_hex_print(end->writer, writer);
     if (end->sequence > found->sequence) {
         return refuse(problem,
-                      "line %" PRIu64 " is missing: by the database the chain of " WRITER
-                      " goes on to number %" PRIu64 ", and it ends with %" PRIu64 ".",
+                      "line %" PRIu64 " is missing: according to the database the chain of " WRITER
+                      " ends with number %" PRIu64 ", but the lines end with number %" PRIu64 ".",
                       audit->lines + 1, writer, end->sequence, found->sequence);
     }
     return (end->sequence == found->sequence && memcmp(end->link, found->link, sizeof found->link) == 0) ||
            refuse(problem,
-                  "line %" PRIu64 " was inserted or changed: by the database the chain of " WRITER
+                  "line %" PRIu64 " was inserted or changed: according to the database the chain of " WRITER
                   " ends with number %" PRIu64 " and another link.",
                   chain != NULL ? chain->ledger : audit->lines, writer, end->sequence);
 }
 
-/* Whether all that a head has was there. */
+/* Checks that all lines of a saved head were read. */
 static bool check_reached(const struct audit *audit, const struct audit_head *kept,
                           struct sower_problem *problem)
 {
     if (audit->lines < kept->head.ledger) {
         return refuse(problem,
                       "line %" PRIu64
-                      " is missing: the lines end before it, and %s was signed when there were "
-                      "%" PRIu64 ".",
+                      " is missing: the ledger ends before it, but %s was signed when there were "
+                      "%" PRIu64 " lines.",
                       audit->lines + 1, kept->name, kept->head.ledger);
     }
     for (size_t i = 0; i < kept->head.count; i++) {
@@ -227,7 +229,7 @@ static bool check_reached(const struct audit *audit, const struct audit_head *ke
             sower_hex_print(end->writer, writer);
             return refuse(problem,
                           "number %" PRIu64 " of the chain of " WRITER
-                          " is missing: by %s there were %" PRIu64 ".",
+                          " is missing: according to %s the chain ends with number %" PRIu64 ".",
                           reached + 1, writer, kept->name, end->sequence);
         }
     }
@@ -244,7 +246,7 @@ bool audit_finish(struct audit *audit, struct sower_problem *problem)
     return true;
 }
 
-/* What a walk over the tree hands on. */
+/* The arguments of a walk over the tree. */
 struct walk {
     void (*visit)(void *context, const struct audit_chain *chain);
     void *context;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    STEPS = 20000,        /* of SQLite's machine, from one showing of progress to the next */
-    STEPS_FOR_A_LINE = 70 /* as counted, of a ledger of draws */
+    STEPS = 20000,      /* instructions of SQLite's virtual machine between two updates of the progress */
+    STEPS_PER_LINE = 70 /* measured with a ledger of draws */
 };
 
 struct check {
@@ -22,7 +22,7 @@ static int show(void *context)
     return 0;
 }
 
-/* Copies the first fault, without the line before it that names the database. */
+/* Copies the first fault, without the line before it, which names the database. */
 static void copy_finding(const char *text, char finding[PAGES_SIZE])
 {
     const char *line = strncmp(text, "***", 3) == 0 ? strchr(text, '\n') : NULL;
@@ -33,7 +33,7 @@ static void copy_finding(const char *text, char finding[PAGES_SIZE])
 int pages_check(sqlite3 *database, uint64_t lines, struct progress *progress, uint64_t stop,
                 char finding[PAGES_SIZE])
 {
-    struct check check = {.progress = progress, .stop = stop, .expected = STEPS_FOR_A_LINE * (lines + 1)};
+    struct check check = {.progress = progress, .stop = stop, .expected = STEPS_PER_LINE * (lines + 1)};
     sqlite3_stmt *statement = NULL;
     sqlite3_progress_handler(database, STEPS, show, &check);
     int step = sqlite3_prepare_v2(database, "PRAGMA integrity_check(1)", -1, &statement, NULL);

@@ -1,10 +1,11 @@
-/* Pages: whether the file of a SQLite database is whole, whatever its tables hold.
+/* Pages: checks the file of a SQLite database, whatever its tables contain.
  *
- * SQLite's integrity check looks at every page of the file: each is in use at one place or free, each can be
- * read as what it is used for, and each index has exactly the entries that its table comes to. Nobody reads
- * the bytes of free pages and those between the cells of a page, so they may be anything.
+ * SQLite's integrity check reads every page: each page must be used in exactly one place or be free, its
+ * content must be valid for its use, and each index must have exactly the entries that follow from its
+ * table. Free pages, and the gaps between the cells of a page, may have any content.
  *
- * It takes some 10 seconds of a processor for a million lines, twice as long as the lines themselves. */
+ * The check takes about 10 seconds of CPU time for a million lines, twice as long as the check of the
+ * lines. */
 #ifndef SOWER_CLIENT_SOW_LEDGER_PAGES_H
 #define SOWER_CLIENT_SOW_LEDGER_PAGES_H
 
@@ -12,14 +13,15 @@
 
 #include <sqlite3.h>
 
+#include "core/attributes.h"
 #include "client/sow/terminal/progress.h"
 
 enum { PAGES_SIZE = 512 };
 
-/* SQLITE_DONE: the file is whole. SQLITE_ROW: it is not, and `finding` is the first fault in SQLite's words.
- * Otherwise the error of the database. Shows the progress up to `stop` bytes; a guess, from how many lines
- * there are. */
-int pages_check(sqlite3 *database, uint64_t lines, struct progress *progress, uint64_t stop,
-                char finding[PAGES_SIZE]);
+/* SQLITE_DONE: the file is intact. SQLITE_ROW: it is damaged, and `finding` is the first fault in SQLite's
+ * words. Any other result: the error of the database. Shows progress up to `stop` bytes, estimated from the
+ * number of lines. */
+SOWER_MUST_USE int pages_check(sqlite3 *database, uint64_t lines, struct progress *progress, uint64_t stop,
+                               char finding[PAGES_SIZE]);
 
 #endif

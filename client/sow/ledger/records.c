@@ -14,16 +14,15 @@
 
 enum { BLOCK_SIZE = 64 * 1024, MAGIC_SIZE = 16 };
 
-/* What a SQLite database begins with, its NUL included. */
+/* The first bytes of a SQLite database, with the NUL. */
 static const char MAGIC[MAGIC_SIZE] = "SQLite format 3";
 
-/* An export on its way. */
-struct export
-{
+/* An export that is being read. */
+struct export_reader {
     struct records *records;
     struct lines lines;
-    bool wrong;
-    bool stranger; /* the daemon's answer is no ledger */
+    bool malformed;
+    bool not_ledger; /* the daemon's response is not a ledger */
 };
 
 const char *records_name(const char *path)
@@ -33,7 +32,7 @@ const char *records_name(const char *path)
 
 void records_hint(const struct records *records, const char *path)
 {
-    if (records->lacks_log) {
+    if (records->lacks_wal) {
         fputs("If the file was copied while sowerd was running, the rest is in ", stderr);
         terminal_print(stderr, path);
         fputs("-wal: copy that file too.\n", stderr);
@@ -42,11 +41,11 @@ void records_hint(const struct records *records, const char *path)
 
 static bool take_line(void *context, const char *line, size_t size)
 {
-    struct export *export = context;
-    struct records *records = export->records;
+    struct export_reader *reader = context;
+    struct records *records = reader->records;
     struct sower_record record;
     if (!sower_record_read_text(line, size, &record, &records->problem)) {
-        export->wrong = true;
+        reader->malformed = true;
         return false;
     }
     bool taken = records->take(records->context, &record);
@@ -54,20 +53,22 @@ static bool take_line(void *context, const char *line, size_t size)
     return taken;
 }
 
-static void begin(struct export *export, struct records *records)
+static void begin(struct export_reader *reader, struct records *records)
 {
-    export->records = records;
-    export->lines = (struct lines){.take = take_line, .context = export};
-    export->wrong = export->stranger = false;
+    reader->records = records;
+    reader->lines = (struct lines){.take = take_line, .context = reader};
+    reader->malformed = reader->not_ledger = false;
 }
 
-/* How the reading ended, which went well so far as `going` tells. */
-static enum records_end finish(struct export *export, bool going)
+/* Finds out how the reading ended; `going`: nothing stopped it. */
+static enum records_end finish(struct export_reader *reader, bool going)
 {
-    if (export->lines.too_long) {
-        sower_problem_set(&export->records->problem, SOWER_PROBLEM_INVALID, "", "It is too long.");
+    if (reader->lines.too_long) {
+        sower_problem_set(&reader->records->problem, SOWER_PROBLEM_INVALID, "", "It is too long.");
     }
-    return going ? RECORDS_DONE : export->wrong || export->lines.too_long ? RECORDS_WRONG : RECORDS_STOPPED;
+    return going                                         ? RECORDS_DONE
+           : reader->malformed || reader->lines.too_long ? RECORDS_MALFORMED
+                                                         : RECORDS_STOPPED;
 }
 
 static enum records_end fail(struct records *records, const char *path, const char *reason)
@@ -77,14 +78,14 @@ static enum records_end fail(struct records *records, const char *path, const ch
     return RECORDS_FAILED;
 }
 
-/* What a file is that is neither an export nor a database, and what to do about it; NULL: nothing known. */
-static const char *know_stranger(const char *head, size_t size)
+/* Explains a file that is neither an export nor a database, and says how to read it; NULL for an unknown
+ * format. */
+static const char *explain_format(const char *prefix, size_t size)
 {
     static const struct {
         const char *begin, *what;
     } known[] = {
-        {"version https://",
-         "it is a pointer that Git LFS left in place of the file; git lfs pull fetches it"},
+        {"version https://", "it is a Git LFS pointer, not the file; git lfs pull fetches the file"},
         {"\x1f\x8b", "it is compressed; gzip -dc FILE | sow ledger verify - reads it"},
         {"\x28\xb5\x2f\xfd", "it is compressed; zstd -dc FILE | sow ledger verify - reads it"},
         {"\xfd"
@@ -94,14 +95,14 @@ static const char *know_stranger(const char *head, size_t size)
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         size_t length = strlen(known[i].begin);
-        if (size >= length && memcmp(head, known[i].begin, length) == 0) {
+        if (size >= length && memcmp(prefix, known[i].begin, length) == 0) {
             return known[i].what;
         }
     }
     return NULL;
 }
 
-/* As read(2), which may be interrupted. */
+/* read(2), repeated when a signal interrupts it. */
 static ssize_t read_some(int file, void *bytes, size_t size)
 {
     ssize_t count;
@@ -111,36 +112,36 @@ static ssize_t read_some(int file, void *bytes, size_t size)
     return count;
 }
 
-/* Reads the rest of an export of which `head` has come. */
-static enum records_end read_export(struct records *records, int file, const char *path, const char *head,
+/* Reads an export, whose first bytes (`prefix`) have been read already. */
+static enum records_end read_export(struct records *records, int file, const char *path, const char *prefix,
                                     size_t size)
 {
-    struct export export;
+    struct export_reader reader;
     char block[BLOCK_SIZE];
     uint64_t done = size;
     ssize_t count = 0;
-    begin(&export, records);
-    bool going = lines_feed(&export.lines, head, size);
+    begin(&reader, records);
+    bool going = lines_feed(&reader.lines, prefix, size);
     while (going && (count = read_some(file, block, sizeof block)) > 0) {
-        going = lines_feed(&export.lines, block, (size_t)count);
+        going = lines_feed(&reader.lines, block, (size_t)count);
         done += (size_t)count;
         progress_update(&records->progress, done);
     }
     if (going && count < 0) {
         return fail(records, path, strerror(errno));
     }
-    going = going && lines_end(&export.lines);
-    return finish(&export, going);
+    going = going && lines_end(&reader.lines);
+    return finish(&reader, going);
 }
 
 static enum records_end read_stream(struct records *records, int file, const char *path)
 {
-    char head[MAGIC_SIZE];
+    char prefix[MAGIC_SIZE];
     struct stat status;
     size_t size = 0;
     ssize_t count = 1;
-    while (size < sizeof head && count > 0) {
-        count = read_some(file, head + size, sizeof head - size);
+    while (size < sizeof prefix && count > 0) {
+        count = read_some(file, prefix + size, sizeof prefix - size);
         size += count > 0 ? (size_t)count : 0;
     }
     if (count < 0) {
@@ -151,15 +152,16 @@ static enum records_end read_stream(struct records *records, int file, const cha
     bool regular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
     progress_begin(&records->progress, !regular, false);
     progress_expect(&records->progress, regular ? (uint64_t)status.st_size : 0);
-    const char *stranger = know_stranger(head, size);
-    if (stranger != NULL) {
-        return fail(records, path, stranger);
+    const char *not_ledger = explain_format(prefix, size);
+    if (not_ledger != NULL) {
+        return fail(records, path, not_ledger);
     }
-    if (size < sizeof head || memcmp(head, MAGIC, sizeof head) != 0) {
-        return read_export(records, file, path, head, size);
+    if (size < sizeof prefix || memcmp(prefix, MAGIC, sizeof prefix) != 0) {
+        return read_export(records, file, path, prefix, size);
     }
-    return regular && strcmp(path, "-") != 0 ? records_read_database(records, path)
-                                             : fail(records, path, "a database is no stream; name its file");
+    return regular && strcmp(path, "-") != 0
+               ? records_read_database(records, path)
+               : fail(records, path, "a database cannot be read as a stream; name its file");
 }
 
 static enum records_end read_file(struct records *records, const char *path)
@@ -176,40 +178,40 @@ static enum records_end read_file(struct records *records, const char *path)
     return end;
 }
 
-static bool begin_answer(void *context, const struct http_response *answer)
+static bool begin_response(void *context, const struct http_response *response)
 {
     static const char TYPE[] = "application/x-ndjson";
-    struct export *export = context;
-    export->stranger = strncmp(answer->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0;
-    return !export->stranger;
+    struct export_reader *reader = context;
+    reader->not_ledger = strncmp(response->fields[HTTP_TYPE], TYPE, sizeof TYPE - 1) != 0;
+    return !reader->not_ledger;
 }
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
-    return lines_feed(&((struct export *)context)->lines, bytes, size);
+    return lines_feed(&((struct export_reader *)context)->lines, bytes, size);
 }
 
 static enum records_end read_daemon(struct records *records)
 {
-    struct export export;
-    struct http_receiver receiver = {begin_answer, receive, &export, false};
-    struct http_question question = {.path = "/v1/ledger"};
-    struct http_response answer;
-    begin(&export, records);
-    enum http_end end = http_ask(records->options, &question, &receiver, &answer);
-    if (end != HTTP_DONE && (end != HTTP_STOPPED || export.stranger)) {
-        records->result = export.stranger
-                              ? report_stranger(records->options, &answer, "not with lines of a ledger")
-                              : report_response(records->options, &answer);
+    struct export_reader reader;
+    struct http_receiver receiver = {begin_response, receive, &reader, false};
+    struct http_request request = {.path = "/v1/ledger"};
+    struct http_response response;
+    begin(&reader, records);
+    enum http_end end = http_ask(records->options, &request, &receiver, &response);
+    if (end != HTTP_DONE && (end != HTTP_STOPPED || reader.not_ledger)) {
+        records->result = reader.not_ledger ? report_not_sowerd(records->options, &response,
+                                                                "it does not consist of ledger lines")
+                                            : report_response(records->options, &response);
         return RECORDS_FAILED;
     }
-    return finish(&export, end == HTTP_DONE && lines_end(&export.lines));
+    return finish(&reader, end == HTTP_DONE && lines_end(&reader.lines));
 }
 
 enum records_end records_read(struct records *records, const char *path)
 {
     records->count = 0;
-    records->is_database = records->lacks_log = false;
+    records->is_database = records->lacks_wal = false;
     progress_begin(&records->progress, true, false);
     enum records_end end = path == NULL ? read_daemon(records) : read_file(records, path);
     progress_end(&records->progress);

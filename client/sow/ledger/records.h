@@ -17,9 +17,9 @@
 
 enum records_end {
     RECORDS_DONE,
-    RECORDS_STOPPED, /* whoever takes them wanted no more */
-    RECORDS_WRONG,   /* what comes behind `count` lines is no line of a ledger: `problem` says why */
-    RECORDS_FAILED,  /* they cannot be read, which has been told; `result` is how to end */
+    RECORDS_STOPPED,   /* whoever takes them wanted no more */
+    RECORDS_MALFORMED, /* what comes behind `count` lines is no line of a ledger: `problem` says why */
+    RECORDS_FAILED,    /* they cannot be read, which has been told; `result` is how to end */
 };
 
 struct records {
@@ -32,7 +32,7 @@ struct records {
     void *context;
     uint64_t count;   /* taken so far */
     bool is_database; /* they came from one */
-    bool lacks_log; /* which was written with a write-ahead log, and has none beside it: closed, or copied */
+    bool lacks_wal; /* which was written with a write-ahead log, and has none beside it: closed, or copied */
     struct sower_problem problem;
     enum sow_exit result;
     struct progress progress;

@@ -243,7 +243,7 @@ static enum records_end read_rows(struct database *database, const char *query,
     /* Of a column that SQLite has no memory for it says so only when asked. */
     enum records_end end = !going && sqlite3_errcode(database->connection) == SQLITE_NOMEM
                                ? fail(database, sqlite3_errstr(SQLITE_NOMEM))
-                           : !going && database->problem->sentence[0] != '\0' ? RECORDS_WRONG
+                           : !going && database->problem->sentence[0] != '\0' ? RECORDS_MALFORMED
                            : !going                                           ? RECORDS_STOPPED
                            : step == SQLITE_DONE                              ? RECORDS_DONE
                                                  : fail(database, sqlite3_errmsg(database->connection));
@@ -277,7 +277,7 @@ static enum records_end check_schema(struct database *database)
         return fail(database, sqlite3_errstr(database->code));
     }
     if (application == 0 && version == 0 && ask(database, "SELECT count(*) FROM sqlite_schema") == 0) {
-        return fail(database, database->records->lacks_log
+        return fail(database, database->records->lacks_wal
                                   ? "it has no tables yet: all that sowerd wrote is in its write-ahead log, "
                                     "and that file is missing"
                                   : "it is empty");
@@ -367,7 +367,7 @@ static enum records_end open_database(struct database *database)
         return fail(database, strerror(errno));
     }
     database->immutable = !find_log(database->whole, &database->log);
-    database->records->lacks_log = database->immutable && wants_log(database->whole);
+    database->records->lacks_wal = database->immutable && wants_log(database->whole);
     int result = open_as(database, database->immutable ? "mode=ro&immutable=1" : "mode=ro");
     if (result == SQLITE_OK && !database->immutable && lacks_place(database)) {
         sqlite3_close(database->connection);

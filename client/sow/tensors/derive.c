@@ -10,14 +10,14 @@
 #include "core/source.h"
 #include "proto/format.h"
 
-/* 64 rows of an orthogonal matrix of 32768 columns of f32, which are made at full speed. */
+/* 64 rows of an orthogonal f32 matrix with 32768 columns: such blocks are computed at full speed. */
 enum { BLOCK_SIZE = 8 * 1024 * 1024, BLOCK_ALIGNMENT = 64 };
 
 struct derivation {
     struct sower_source source;
     struct sower_region region;
     crypto_generichash_state state;
-    struct output *output; /* NULL: none */
+    struct output *output; /* NULL: no file */
     const char *path;
     uint8_t *block;
     struct sower_problem *problem;
@@ -47,7 +47,7 @@ static bool read_elements(struct derivation *derivation, uint64_t count, size_t 
     return good;
 }
 
-/* Makes the elements of a source that is open, behind the header of the format. */
+/* Writes the header of the format, then computes the elements from the open source. */
 static bool make(struct derivation *derivation, const struct sower_request *request,
                  uint8_t digest[DERIVE_DIGEST_SIZE])
 {

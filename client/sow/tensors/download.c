@@ -17,119 +17,124 @@
 
 enum {
     TICK_MILLISECONDS = 100,
-    ADVANCE_SIZE = 65536, /* a connection that brings so much before it breaks is worth another 60 seconds */
+    ADVANCE_SIZE = 65536, /* a connection that transfers this much before it breaks starts the retry time
+                             again */
 };
 
-struct fetching;
+struct transfer;
 
-/* One connection's part. */
-struct stretch {
-    struct fetching *fetching;
+/* A byte range of the response, transferred by one connection. */
+struct segment {
+    struct transfer *transfer;
     uint64_t start, stop;
-    _Atomic uint64_t at; /* the next byte */
+    _Atomic uint64_t at; /* the next byte to receive */
     struct expected_reader reader;
-    struct http_response answer; /* to the last question */
+    struct http_response response; /* to the last request */
     enum expected_judgement judgement;
-    char reason[EXPECTED_REASON_SIZE]; /* why an answer was not taken */
+    char reason[EXPECTED_REASON_SIZE]; /* why a response was not accepted */
     bool failed;
     int write_errno;
     pthread_t thread;
 };
 
-struct fetching {
+struct transfer {
     struct download *download;
-    pthread_mutex_t lock; /* guards what follows, up to `cancelled` */
+    pthread_mutex_t lock; /* guards the members up to `cancelled` */
     pthread_cond_t wake;
     size_t running;
-    bool opened;                 /* the first header and the bytes before the first element fit */
-    bool noted;                  /* `waiting` is to be told */
-    struct retry waited;         /* for what */
-    struct http_response answer; /* that is waited out */
+    bool first_matches;            /* the first header and the bytes before the first element are correct */
+    bool retry_pending;            /* the main thread shall report a retry */
+    struct retry retry;            /* of that retry */
+    struct http_response response; /* the failure that is retried */
     _Atomic bool cancelled;
-    char etag[HTTP_FIELD_SIZE]; /* of the first header */
+    char etag[HTTP_FIELD_SIZE]; /* of the first response */
     size_t count;
-    struct stretch stretches[DOWNLOAD_JOBS_MAX];
+    struct segment segments[DOWNLOAD_JOBS_MAX];
 };
 
-/* Why an answer is not taken; false, for a receiver to return. */
-static bool refuse(struct stretch *stretch, const char *reason)
+/* Keeps why a response is not accepted. Returns false, which the receiver passes on. */
+static bool refuse(struct segment *segment, const char *reason)
 {
-    stretch->judgement = EXPECTED_WRONG;
-    if (reason != stretch->reason) {
-        snprintf(stretch->reason, sizeof stretch->reason, "%s", reason);
+    segment->judgement = EXPECTED_WRONG;
+    if (reason != segment->reason) {
+        snprintf(segment->reason, sizeof segment->reason, "%s", reason);
     }
     return false;
 }
 
-/* Whether a part is the one that was asked for. */
-static bool fits_range(const struct stretch *stretch, const struct http_response *answer)
+/* Whether a response with status 206 is the range that was requested. */
+static bool matches_range(const struct segment *segment, const struct http_response *response)
 {
     char range[HTTP_FIELD_SIZE];
-    snprintf(range, sizeof range, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, atomic_load(&stretch->at),
-             stretch->stop - 1, stretch->fetching->download->expected->size);
-    return strcmp(answer->fields[HTTP_RANGE], range) == 0 &&
-           (uint64_t)answer->length == stretch->stop - atomic_load(&stretch->at);
+    snprintf(range, sizeof range, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, atomic_load(&segment->at),
+             segment->stop - 1, segment->transfer->download->expected->size);
+    return strcmp(response->fields[HTTP_RANGE], range) == 0 &&
+           (uint64_t)response->length == segment->stop - atomic_load(&segment->at);
 }
 
-/* A strong entity tag: parts of two answers with the same one belong together. */
+/* Whether the entity tag is strong: equal strong tags mean equal bytes, so ranges of two responses fit
+ * together. */
 static bool is_strong(const char *etag)
 {
     return etag[0] == '"';
 }
 
-/* Notes the first header, which fits. A cache on the way that knows no parts sends all of it here. */
-static void note_first(struct stretch *stretch, const struct http_response *answer)
+/* Keeps the header of the first response. A cache that does not support ranges responds with all bytes;
+ * then this segment is the whole response. */
+static void keep_first(struct segment *segment, const struct http_response *response)
 {
-    struct fetching *fetching = stretch->fetching;
-    pthread_mutex_lock(&fetching->lock);
-    stretch->stop = answer->status == 200 ? fetching->download->expected->size : stretch->stop;
-    memcpy(fetching->etag, answer->fields[HTTP_ETAG], sizeof fetching->etag);
-    fetching->download->first = *answer;
-    pthread_mutex_unlock(&fetching->lock);
+    struct transfer *transfer = segment->transfer;
+    pthread_mutex_lock(&transfer->lock);
+    segment->stop = response->status == 200 ? transfer->download->expected->size : segment->stop;
+    memcpy(transfer->etag, response->fields[HTTP_ETAG], sizeof transfer->etag);
+    transfer->download->first = *response;
+    pthread_mutex_unlock(&transfer->lock);
 }
 
-/* The bytes before `at` have come and fit: once all before the first element have, the others may begin,
- * which are then of the root that is expected. */
-static void open_up(struct stretch *stretch, uint64_t at)
+/* Call after the bytes before `at` have been received and checked. When all bytes before the first element
+ * are correct, the daemon has the expected root, and the other segments may start. */
+static void allow_others(struct segment *segment, uint64_t at)
 {
-    struct fetching *fetching = stretch->fetching;
-    pthread_mutex_lock(&fetching->lock);
-    if (!fetching->opened && at >= fetching->download->expected->prefix_size) {
-        fetching->opened = true;
-        pthread_cond_broadcast(&fetching->wake);
+    struct transfer *transfer = segment->transfer;
+    pthread_mutex_lock(&transfer->lock);
+    if (!transfer->first_matches && at >= transfer->download->expected->prefix_size) {
+        transfer->first_matches = true;
+        pthread_cond_broadcast(&transfer->wake);
     }
-    pthread_mutex_unlock(&fetching->lock);
+    pthread_mutex_unlock(&transfer->lock);
 }
 
-static bool begin(void *context, const struct http_response *answer)
+static bool begin(void *context, const struct http_response *response)
 {
-    struct stretch *stretch = context;
-    struct fetching *fetching = stretch->fetching;
-    const struct expected *expected = fetching->download->expected;
-    stretch->judgement = expected_header(expected, answer, stretch->reason);
-    if (stretch->judgement != EXPECTED_FITS) {
+    struct segment *segment = context;
+    struct transfer *transfer = segment->transfer;
+    const struct expected *expected = transfer->download->expected;
+    segment->judgement = expected_header(expected, response, segment->reason);
+    if (segment->judgement != EXPECTED_MATCHES) {
         return false;
     }
-    if (answer->status == 206 && !fits_range(stretch, answer)) {
-        return refuse(stretch, "not with the part that was asked for");
+    if (response->status == 206 && !matches_range(segment, response)) {
+        return refuse(segment, "it is not the byte range that was requested");
     }
-    if (answer->status == 200 && atomic_load(&stretch->at) > 0) {
-        return refuse(stretch, "with another whole in place of the rest: it has changed meanwhile");
+    if (response->status == 200 && atomic_load(&segment->at) > 0) {
+        return refuse(
+            segment,
+            "it is a whole response in place of the rest of the first one: the response has changed");
     }
-    if (answer->status == 200 && (uint64_t)answer->length != expected->size) {
-        snprintf(stretch->reason, sizeof stretch->reason,
-                 "with %" PRId64 " bytes, where %" PRIu64 " must come", answer->length, expected->size);
-        stretch->judgement = EXPECTED_WRONG;
+    if (response->status == 200 && (uint64_t)response->length != expected->size) {
+        snprintf(segment->reason, sizeof segment->reason, "it has %" PRId64 " bytes, expected %" PRIu64,
+                 response->length, expected->size);
+        segment->judgement = EXPECTED_WRONG;
         return false;
     }
-    if (atomic_load(&stretch->at) > 0) {
+    if (atomic_load(&segment->at) > 0) {
         return true;
     }
-    if (answer->status == 206 && !is_strong(answer->fields[HTTP_ETAG])) {
-        return refuse(stretch, "without a strong ETag, by which its parts are asked for");
+    if (response->status == 206 && !is_strong(response->fields[HTTP_ETAG])) {
+        return refuse(segment, "it has no strong ETag, which is needed to request byte ranges");
     }
-    note_first(stretch, answer);
-    open_up(stretch, 0);
+    keep_first(segment, response);
+    allow_others(segment, 0);
     return true;
 }
 
@@ -152,123 +157,123 @@ static bool write_at(const struct output *output, const char *bytes, size_t size
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
-    struct stretch *stretch = context;
-    struct output *output = stretch->fetching->download->output;
-    uint64_t at = atomic_load(&stretch->at);
-    if (atomic_load(&stretch->fetching->cancelled)) {
+    struct segment *segment = context;
+    struct output *output = segment->transfer->download->output;
+    uint64_t at = atomic_load(&segment->at);
+    if (atomic_load(&segment->transfer->cancelled)) {
         return false;
     }
-    if (size > stretch->stop - at) {
-        return refuse(stretch, "with more bytes than it announced");
+    if (size > segment->stop - at) {
+        return refuse(segment, "it has more bytes than its Content-Length says");
     }
-    stretch->judgement = expected_bytes(&stretch->reader, at, bytes, size, stretch->reason);
-    if (stretch->judgement == EXPECTED_OTHER_ROOT && at > 0 && output->temporary[0] == '\0') {
-        return refuse(stretch, stretch->reason); /* what is written straight cannot begin again */
+    segment->judgement = expected_bytes(&segment->reader, at, bytes, size, segment->reason);
+    if (segment->judgement == EXPECTED_OTHER_ROOT && at > 0 && output->temporary[0] == '\0') {
+        return refuse(segment, segment->reason); /* an output without a temporary file cannot start again */
     }
-    if (stretch->judgement != EXPECTED_FITS) {
+    if (segment->judgement != EXPECTED_MATCHES) {
         return false;
     }
     bool written =
         output->temporary[0] != '\0' ? write_at(output, bytes, size, at) : output_write(output, bytes, size);
     if (!written) {
-        stretch->write_errno = errno;
+        segment->write_errno = errno;
         return false;
     }
-    atomic_store(&stretch->at, at + size);
-    if (stretch->start == 0) {
-        open_up(stretch, at + size);
+    atomic_store(&segment->at, at + size);
+    if (segment->start == 0) {
+        allow_others(segment, at + size);
     }
     return true;
 }
 
-/* Waits before the next attempt, unless all is called off; the main thread tells what for. */
-static void pause_before(struct stretch *stretch, const struct retry *retry, double pause)
+/* Waits before the next attempt, unless the transfer is cancelled. The main thread reports the retry. */
+static void pause_before(struct segment *segment, const struct retry *retry, double pause)
 {
-    struct fetching *fetching = stretch->fetching;
+    struct transfer *transfer = segment->transfer;
     struct timespec until = clock_deadline(pause);
-    pthread_mutex_lock(&fetching->lock);
+    pthread_mutex_lock(&transfer->lock);
     if (retry->attempts == 1) {
-        fetching->answer = stretch->answer;
-        fetching->waited = *retry;
-        fetching->noted = true;
+        transfer->response = segment->response;
+        transfer->retry = *retry;
+        transfer->retry_pending = true;
     }
-    while (!fetching->cancelled &&
-           pthread_cond_timedwait(&fetching->wake, &fetching->lock, &until) != ETIMEDOUT) {
+    while (!transfer->cancelled &&
+           pthread_cond_timedwait(&transfer->wake, &transfer->lock, &until) != ETIMEDOUT) {
         continue;
     }
-    pthread_mutex_unlock(&fetching->lock);
+    pthread_mutex_unlock(&transfer->lock);
 }
 
-/* One question for what is left. */
-static enum http_end ask(struct stretch *stretch)
+/* Requests the rest of the segment, once. */
+static enum http_end ask(struct segment *segment)
 {
-    struct fetching *fetching = stretch->fetching;
-    const struct download *download = fetching->download;
-    struct http_receiver receiver = {begin, receive, stretch, false};
-    uint64_t at = atomic_load(&stretch->at);
-    bool whole = at == 0 && stretch->stop == download->expected->size;
+    struct transfer *transfer = segment->transfer;
+    const struct download *download = transfer->download;
+    struct http_receiver receiver = {begin, receive, segment, false};
+    uint64_t at = atomic_load(&segment->at);
+    bool whole = at == 0 && segment->stop == download->expected->size;
     char range[64];
-    snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, at, stretch->stop - 1);
-    struct http_question question = {.path = download->path,
-                                     .pairs = download->pairs,
-                                     .pair_count = download->pair_count,
-                                     .range = whole ? NULL : range,
-                                     .etag = at > 0 ? fetching->etag : NULL};
-    return http_ask_once(download->options, &question, &receiver, &stretch->answer);
+    snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, at, segment->stop - 1);
+    struct http_request request = {.path = download->path,
+                                   .pairs = download->pairs,
+                                   .pair_count = download->pair_count,
+                                   .range = whole ? NULL : range,
+                                   .etag = at > 0 ? transfer->etag : NULL};
+    return http_ask_once(download->options, &request, &receiver, &segment->response);
 }
 
-/* Whether what is left may be asked for: all of it, or a part by its tag. */
-static bool can_go_on(const struct stretch *stretch)
+/* Whether the rest of the segment may be requested: nothing has been received yet, or the tag is strong. */
+static bool can_resume(const struct segment *segment)
 {
-    return atomic_load(&stretch->at) == 0 || is_strong(stretch->fetching->etag);
+    return atomic_load(&segment->at) == 0 || is_strong(segment->transfer->etag);
 }
 
-static void fetch_stretch(struct stretch *stretch)
+static void fetch_segment(struct segment *segment)
 {
-    struct fetching *fetching = stretch->fetching;
-    struct retry retry = {.limit = http_retry_seconds(fetching->download->options)};
-    uint64_t mark = atomic_load(&stretch->at);
+    struct transfer *transfer = segment->transfer;
+    struct retry retry = {.limit = http_retry_seconds(transfer->download->options)};
+    uint64_t mark = atomic_load(&segment->at);
     double pause;
-    while (ask(stretch) != HTTP_DONE) {
-        if (atomic_load(&stretch->at) - mark >= ADVANCE_SIZE) {
-            mark = atomic_load(&stretch->at);
+    while (ask(segment) != HTTP_DONE) {
+        if (atomic_load(&segment->at) - mark >= ADVANCE_SIZE) {
+            mark = atomic_load(&segment->at);
             retry_reset(&retry);
         }
-        stretch->failed = atomic_load(&fetching->cancelled) || !can_go_on(stretch) ||
-                          !retry_again(&retry, &stretch->answer, &pause);
-        if (stretch->failed) {
+        segment->failed = atomic_load(&transfer->cancelled) || !can_resume(segment) ||
+                          !retry_allowed(&retry, &segment->response, &pause);
+        if (segment->failed) {
             return;
         }
-        pause_before(stretch, &retry, pause);
+        pause_before(segment, &retry, pause);
     }
 }
 
 static void *fetch(void *context)
 {
-    struct stretch *stretch = context;
-    struct fetching *fetching = stretch->fetching;
-    fetch_stretch(stretch);
-    expected_reader_end(&stretch->reader);
-    pthread_mutex_lock(&fetching->lock);
-    fetching->running--;
-    if (stretch->failed) {
-        fetching->cancelled = true;
+    struct segment *segment = context;
+    struct transfer *transfer = segment->transfer;
+    fetch_segment(segment);
+    expected_reader_end(&segment->reader);
+    pthread_mutex_lock(&transfer->lock);
+    transfer->running--;
+    if (segment->failed) {
+        transfer->cancelled = true;
     }
-    pthread_cond_broadcast(&fetching->wake);
-    pthread_mutex_unlock(&fetching->lock);
+    pthread_cond_broadcast(&transfer->wake);
+    pthread_mutex_unlock(&transfer->lock);
     return NULL;
 }
 
-/* Shows how far it is. */
-static void show(struct fetching *fetching)
+/* Updates the progress line. */
+static void show(struct transfer *transfer)
 {
-    const struct download *download = fetching->download;
+    const struct download *download = transfer->download;
     const struct expected *expected = download->expected;
     uint64_t done = 0, at = expected->size;
-    for (size_t i = fetching->count; i-- > 0;) {
-        uint64_t here = atomic_load(&fetching->stretches[i].at);
-        done += here - fetching->stretches[i].start;
-        at = here < fetching->stretches[i].stop ? here : at;
+    for (size_t i = transfer->count; i-- > 0;) {
+        uint64_t here = atomic_load(&transfer->segments[i].at);
+        done += here - transfer->segments[i].start;
+        at = here < transfer->segments[i].stop ? here : at;
     }
     const struct sower_model *model = expected->model;
     if (model != NULL && model->count > 0 && at >= model->header.length && at < expected->size) {
@@ -277,146 +282,152 @@ static void show(struct fetching *fetching)
     progress_update(download->progress, done);
 }
 
-/* What the main thread does while others fetch, with the lock held: shows progress, and tells what is waited
- * for. Comes back after a while, or when something happens. */
-static void attend(struct fetching *fetching)
+/* The main thread calls this while the other threads transfer, with the lock held: it shows progress and
+ * reports retries. Returns when something changes, at the latest after TICK_MILLISECONDS. */
+static void wait_for_change(struct transfer *transfer)
 {
     struct timespec until = clock_deadline(TICK_MILLISECONDS / 1e3);
-    pthread_cond_timedwait(&fetching->wake, &fetching->lock, &until);
-    if (fetching->noted) {
-        fetching->noted = false;
-        progress_end(fetching->download->progress);
-        retry_note(&fetching->waited, fetching->download->options, &fetching->answer);
+    pthread_cond_timedwait(&transfer->wake, &transfer->lock, &until);
+    if (transfer->retry_pending) {
+        transfer->retry_pending = false;
+        progress_end(transfer->download->progress);
+        retry_announce(&transfer->retry, transfer->download->options, &transfer->response);
     }
-    if (fetching->opened && fetching->download->progress->total == 0) {
-        progress_expect(fetching->download->progress, fetching->download->expected->size);
+    if (transfer->first_matches && transfer->download->progress->total == 0) {
+        progress_expect(transfer->download->progress, transfer->download->expected->size);
     }
-    show(fetching);
+    show(transfer);
 }
 
-static void start(struct fetching *fetching, uint64_t at, uint64_t stop)
+static void start(struct transfer *transfer, uint64_t at, uint64_t stop)
 {
-    struct stretch *stretch = &fetching->stretches[fetching->count++];
-    stretch->fetching = fetching;
-    stretch->reader = (struct expected_reader){.expected = fetching->download->expected};
-    stretch->start = at;
-    stretch->at = at;
-    stretch->stop = stop;
-    fetching->running++;
-    if (pthread_create(&stretch->thread, NULL, fetch, stretch) != 0) {
-        /* Without a thread of its own it is fetched here, before the next one. */
-        stretch->thread = pthread_self();
-        pthread_mutex_unlock(&fetching->lock);
-        fetch(stretch);
-        pthread_mutex_lock(&fetching->lock);
+    struct segment *segment = &transfer->segments[transfer->count++];
+    segment->transfer = transfer;
+    segment->reader = (struct expected_reader){.expected = transfer->download->expected};
+    segment->start = at;
+    segment->at = at;
+    segment->stop = stop;
+    transfer->running++;
+    if (pthread_create(&segment->thread, NULL, fetch, segment) != 0) {
+        /* If no thread can be started, the segment is transferred in this thread. */
+        segment->thread = pthread_self();
+        pthread_mutex_unlock(&transfer->lock);
+        fetch(segment);
+        pthread_mutex_lock(&transfer->lock);
     }
 }
 
-/* Fetches: the first stretch, and the others once its beginning fits. */
-static void fetch_all(struct fetching *fetching)
+/* Transfers all segments: the first one alone until its start is correct, then all of them. */
+static void fetch_all(struct transfer *transfer)
 {
-    uint64_t size = fetching->download->expected->size;
-    uint64_t share = size / fetching->download->jobs;
-    size_t jobs = share > fetching->download->expected->prefix_size ? fetching->download->jobs : 1;
-    pthread_mutex_lock(&fetching->lock);
-    start(fetching, 0, jobs == 1 ? size : share);
-    while (fetching->running > 0 && !fetching->opened) {
-        attend(fetching);
+    uint64_t size = transfer->download->expected->size;
+    uint64_t share = size / transfer->download->jobs;
+    size_t jobs = share > transfer->download->expected->prefix_size ? transfer->download->jobs : 1;
+    pthread_mutex_lock(&transfer->lock);
+    start(transfer, 0, jobs == 1 ? size : share);
+    while (transfer->running > 0 && !transfer->first_matches) {
+        wait_for_change(transfer);
     }
-    bool in_parts = fetching->opened && fetching->stretches[0].stop < size;
-    for (size_t i = 1; i < jobs && in_parts; i++) {
-        start(fetching, i * share, i + 1 == jobs ? size : (i + 1) * share);
+    bool in_segments = transfer->first_matches && transfer->segments[0].stop < size;
+    for (size_t i = 1; i < jobs && in_segments; i++) {
+        start(transfer, i * share, i + 1 == jobs ? size : (i + 1) * share);
     }
-    while (fetching->running > 0) {
-        attend(fetching);
+    while (transfer->running > 0) {
+        wait_for_change(transfer);
     }
-    pthread_mutex_unlock(&fetching->lock);
-    for (size_t i = 0; i < fetching->count; i++) {
-        if (!pthread_equal(fetching->stretches[i].thread, pthread_self())) {
-            pthread_join(fetching->stretches[i].thread, NULL);
+    pthread_mutex_unlock(&transfer->lock);
+    for (size_t i = 0; i < transfer->count; i++) {
+        if (!pthread_equal(transfer->segments[i].thread, pthread_self())) {
+            pthread_join(transfer->segments[i].thread, NULL);
         }
     }
-    show(fetching);
+    show(transfer);
 }
 
-/* The stretch that failed by itself, not because another one did; NULL when all is well. */
-static struct stretch *find_failed(struct fetching *fetching)
+/* The segment that caused the failure, not one that was cancelled because of it; NULL when all succeeded. */
+static struct segment *find_failed(struct transfer *transfer)
 {
-    struct stretch *found = NULL;
-    for (size_t i = 0; i < fetching->count; i++) {
-        struct stretch *stretch = &fetching->stretches[i];
-        bool called_off = stretch->answer.end == HTTP_STOPPED && stretch->judgement == EXPECTED_FITS &&
-                          stretch->write_errno == 0;
-        if (stretch->failed && (found == NULL || !called_off)) {
-            found = stretch;
+    struct segment *found = NULL;
+    for (size_t i = 0; i < transfer->count; i++) {
+        struct segment *segment = &transfer->segments[i];
+        bool was_cancelled = segment->response.end == HTTP_STOPPED &&
+                             segment->judgement == EXPECTED_MATCHES && segment->write_errno == 0;
+        if (segment->failed && (found == NULL || !was_cancelled)) {
+            found = segment;
         }
     }
     return found;
 }
 
-static enum sow_exit report_stretch(const struct download *download, const struct stretch *stretch)
+static enum sow_exit report_segment(const struct download *download, const struct segment *segment)
 {
     const struct options *options = download->options;
-    if (stretch->write_errno != 0) {
-        output_discard(download->output); /* before a broken pipe ends the program */
+    if (segment->write_errno != 0) {
+        output_discard(download->output); /* before SIGPIPE ends the program */
         const char *path = options_value(options, "output");
-        return report_unwritten(options, path == NULL || strcmp(path, "-") == 0 ? NULL : path,
-                                stretch->write_errno);
+        return report_write_failure(options, path == NULL || strcmp(path, "-") == 0 ? NULL : path,
+                                    segment->write_errno);
     }
-    if (stretch->answer.end != HTTP_STOPPED) {
-        return report_response(options, &stretch->answer);
+    if (segment->response.end != HTTP_STOPPED) {
+        return report_response(options, &segment->response);
     }
-    return stretch->judgement == EXPECTED_UNKNOWN ? report_memory(options)
-                                                  : report_unfit(options, &stretch->answer, stretch->reason);
+    return segment->judgement == EXPECTED_NO_MEMORY
+               ? report_memory(options)
+               : report_mismatch(options, &segment->response, segment->reason);
 }
 
 static enum sow_exit finish(const struct download *download)
 {
-    progress_store(download->progress);
+    progress_wait_for_disk(download->progress);
     int reason = output_finish(download->output) ? 0 : errno;
     progress_end(download->progress);
     if (reason == 0) {
         return SOW_DONE;
     }
-    struct stretch failed = {.write_errno = reason};
-    return report_stretch(download, &failed);
+    struct segment failed = {.write_errno = reason};
+    return report_segment(download, &failed);
 }
 
-/* Fetches once. *other_root: nothing was told; the daemon may have another root. */
+/* Transfers once. *other_root: the daemon may have a private root; nothing has been reported. */
 static enum sow_exit run_once(struct download *download, bool *other_root)
 {
-    struct fetching *fetching = calloc(1, sizeof *fetching);
+    struct transfer *transfer = calloc(1, sizeof *transfer);
     enum sow_exit result = SOW_DONE;
     *other_root = false;
-    if (fetching == NULL) {
+    if (transfer == NULL) {
         return report_memory(download->options);
     }
-    fetching->download = download;
-    pthread_mutex_init(&fetching->lock, NULL);
-    pthread_cond_init(&fetching->wake, NULL);
-    fetch_all(fetching);
-    const struct stretch *failed = find_failed(fetching);
+    transfer->download = download;
+    pthread_mutex_init(&transfer->lock, NULL);
+    pthread_cond_init(&transfer->wake, NULL);
+    fetch_all(transfer);
+    const struct segment *failed = find_failed(transfer);
     *other_root = failed != NULL && failed->judgement == EXPECTED_OTHER_ROOT;
     if (failed != NULL) {
         progress_end(download->progress);
-        download->first = failed->answer;
+        download->first = failed->response;
         memcpy(download->reason, failed->reason, sizeof download->reason);
-        result = *other_root ? SOW_TRANSPORT : report_stretch(download, failed);
+        result = *other_root ? SOW_TRANSPORT : report_segment(download, failed);
     }
-    pthread_cond_destroy(&fetching->wake);
-    pthread_mutex_destroy(&fetching->lock);
-    free(fetching);
+    pthread_cond_destroy(&transfer->wake);
+    pthread_mutex_destroy(&transfer->lock);
+    free(transfer);
     return result;
 }
 
-/* Takes over the daemon's root, if it is not the public one. */
-static enum sow_exit take_root(struct download *download)
+/* Asks the daemon for the id of its root and expects that root, if it is private. */
+static enum sow_exit adopt_root(struct download *download)
 {
     bool is_private;
     struct sower_seed root_id;
     enum sow_exit result = root_learn(download->options, &root_id, &is_private);
-    if (result != SOW_DONE || !is_private) {
-        return report_unfit(download->options, &download->first, download->reason);
+    if (result != SOW_DONE) {
+        report_failure(download->options, "the root id of %s was requested because %s.",
+                       download->first.address, download->reason);
+        return result;
+    }
+    if (!is_private) {
+        return report_mismatch(download->options, &download->first, download->reason);
     }
     if (download->expected->derives) {
         return report_failure(download->options,
@@ -431,7 +442,7 @@ enum sow_exit download_run(struct download *download)
     bool other_root;
     enum sow_exit result = run_once(download, &other_root);
     if (other_root) {
-        result = take_root(download);
+        result = adopt_root(download);
         result = result == SOW_DONE ? run_once(download, &other_root) : result;
     }
     return result == SOW_DONE ? finish(download) : result;

@@ -1,13 +1,14 @@
-/* Downloads: the bytes of a tensor or a model, brought to an output and held against what they must be.
+/* Downloads: transfers a tensor or a model to an output and checks the bytes on the way.
  *
- * A large answer may come over several connections, each of which brings one stretch to its place in the
- * file. The first one begins alone: its header and the bytes before the first element are judged, and its
- * entity tag is the one by which all others ask for their part. A connection that breaks is taken up again
- * from its last byte on, under the same tag; how often and for how long is the subject of retry.h. Where the
- * output is no file there is one connection. */
+ * A large response may use several connections; each of them transfers one byte range, a segment, to its
+ * place in the file. The first connection starts alone. When its header and the bytes before the first
+ * element are correct, the others start; they send the entity tag of the first response, so that all
+ * segments belong to the same response. After a lost connection the transfer resumes after the last byte
+ * that was received, under the same tag (retry.h). An output that is not a file has one connection. */
 #ifndef SOWER_CLIENT_SOW_TENSORS_DOWNLOAD_H
 #define SOWER_CLIENT_SOW_TENSORS_DOWNLOAD_H
 
+#include "core/attributes.h"
 #include "client/sow/daemon/http.h"
 #include "client/sow/tensors/expected.h"
 #include "client/sow/terminal/output.h"
@@ -17,23 +18,24 @@
 enum { DOWNLOAD_JOBS_MAX = 64 };
 
 _Static_assert((int)DOWNLOAD_JOBS_MAX <= (int)EXPECTED_SOURCES_MAX,
-               "every connection may be in a tensor of its own");
+               "every connection may be inside a different tensor");
 
 struct download {
     const struct options *options;
-    const char *path; /* of the question */
+    const char *path; /* of the request */
     const struct sower_pair *pairs;
     size_t pair_count;
-    size_t jobs; /* 1 to DOWNLOAD_JOBS_MAX; 1 for an output that is no file */
+    size_t jobs; /* connections: 1 to DOWNLOAD_JOBS_MAX; 1 for an output that is not a file */
     struct expected *expected;
     struct output *output;             /* open */
     struct progress *progress;         /* begun */
-    struct http_response first;        /* the first header that came */
-    char reason[EXPECTED_REASON_SIZE]; /* why another root than the assumed one may be the daemon's */
+    struct http_response first;        /* the header of the first response */
+    char reason[EXPECTED_REASON_SIZE]; /* what differs when the daemon may have a private root */
 };
 
-/* Fetches everything and puts the output under its name. What goes wrong has been told. Where the daemon's
- * root is another one than the public one, which was assumed, that is taken over into `expected`. */
-enum sow_exit download_run(struct download *download);
+/* Transfers everything and gives the output its final name. Failures are reported. If the daemon has a
+ * private root while the public one was assumed, the id of the private root is stored in `expected` and the
+ * transfer starts again. */
+SOWER_MUST_USE enum sow_exit download_run(struct download *download);
 
 #endif

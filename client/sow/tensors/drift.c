@@ -14,9 +14,9 @@
 
 enum { DIFFERENCE_SIZE = 640 };
 
-static bool begin(void *context, const struct http_response *answer)
+static bool begin(void *context, const struct http_response *response)
 {
-    (void)context, (void)answer;
+    (void)context, (void)response;
     return true;
 }
 
@@ -30,37 +30,37 @@ static bool receive(void *context, const void *bytes, size_t size)
     return false;
 }
 
-/* Asks for one line of the ledger; false when it cannot be had. */
+/* Requests one line of the ledger; false when that fails. */
 static bool ask_line(const struct options *options, uint64_t line, struct sower_record *record)
 {
     char after[24];
     struct sower_buffer text = {0};
     struct sower_problem problem;
-    struct http_response answer;
+    struct http_response response;
     snprintf(after, sizeof after, "%" PRIu64, line - 1);
     const struct sower_pair pairs[] = {{"after", 5, after, strlen(after)}, {"limit", 5, "1", 1}};
-    const struct http_question question = {.path = "/v1/ledger", .pairs = pairs, .pair_count = 2};
+    const struct http_request request = {.path = "/v1/ledger", .pairs = pairs, .pair_count = 2};
     const struct http_receiver receiver = {begin, receive, &text, false};
-    bool had = http_ask_once(options, &question, &receiver, &answer) == HTTP_DONE && text.length > 0 &&
-               sower_record_read_text(text.text, text.length - (text.text[text.length - 1] == '\n'), record,
-                                      &problem) &&
-               record->ledger == line && record->kind == SOWER_RECORD_DRAW;
+    bool found = http_ask_once(options, &request, &receiver, &response) == HTTP_DONE && text.length > 0 &&
+                 sower_record_read_text(text.text, text.length - (text.text[text.length - 1] == '\n'), record,
+                                        &problem) &&
+                 record->ledger == line && record->kind == SOWER_RECORD_DRAW;
     sower_buffer_free(&text);
-    return had;
+    return found;
 }
 
-/* Adds "shape 4,4 there and 4,6 here" where the two differ. */
-static void add_difference(char told[DIFFERENCE_SIZE], const char *what, const char *there, const char *here)
+/* Appends "shape 4,4 there and 4,6 here" when the two differ. */
+static void add_difference(char text[DIFFERENCE_SIZE], const char *what, const char *there, const char *here)
 {
-    size_t length = strlen(told);
+    size_t length = strlen(text);
     if (strcmp(there, here) != 0) {
-        snprintf(told + length, DIFFERENCE_SIZE - length, "%s%s %.120s there and %.120s here",
+        snprintf(text + length, DIFFERENCE_SIZE - length, "%s%s %.120s there and %.120s here",
                  length > 0 ? ", " : "", what, *there != '\0' ? there : "of a scalar",
                  *here != '\0' ? here : "of a scalar");
     }
 }
 
-/* The number of the model's tensor with a name; its count for none. */
+/* The index of the model's tensor with this name; model->count when there is none. */
 static size_t find_tensor(const struct sower_model *model, const char *name)
 {
     size_t n = 0;
@@ -70,9 +70,10 @@ static size_t find_tensor(const struct sower_model *model, const char *name)
     return n;
 }
 
-/* What differs between the line and the tensor of its name; false when they are not of one name. */
+/* Describes what differs between the line and the tensor of the same name. False when no tensor has that
+ * name, or nothing differs. */
 static bool find_differences(const struct sower_record *there, const struct sower_request *request,
-                             const struct sower_model *model, char told[DIFFERENCE_SIZE])
+                             const struct sower_model *model, char text[DIFFERENCE_SIZE])
 {
     struct sower_request of_model;
     struct sower_record here;
@@ -85,33 +86,33 @@ static bool find_differences(const struct sower_record *there, const struct sowe
         request = &of_model;
     }
     sower_record_of(request, &here);
-    told[0] = '\0';
-    add_difference(told, "shape", there->shape, here.shape);
-    add_difference(told, "dtype", there->dtype, here.dtype);
-    add_difference(told, "init", there->initializer, here.initializer);
-    add_difference(told, "layout", there->layout, here.layout);
-    return told[0] != '\0' && strcmp(there->name, here.name) == 0 &&
+    text[0] = '\0';
+    add_difference(text, "shape", there->shape, here.shape);
+    add_difference(text, "dtype", there->dtype, here.dtype);
+    add_difference(text, "init", there->initializer, here.initializer);
+    add_difference(text, "layout", there->layout, here.layout);
+    return text[0] != '\0' && strcmp(there->name, here.name) == 0 &&
            strcmp(there->experiment, here.experiment) == 0 && there->trial == here.trial;
 }
 
-void drift_report(const struct options *options, const struct http_response *answer,
+void drift_report(const struct options *options, const struct http_response *response,
                   const struct sower_request *request, const struct sower_model *model)
 {
-    char told[DIFFERENCE_SIZE];
+    char text[DIFFERENCE_SIZE];
     int64_t line;
-    const char *field = answer->fields[HTTP_DRIFT];
+    const char *field = response->fields[HTTP_DRIFT];
     if (!sower_text_integer(field, strlen(field), &line) || line < 1) {
         return;
     }
     struct sower_record *there = malloc(sizeof *there);
     if (there != NULL && ask_line(options, (uint64_t)line, there) &&
-        find_differences(there, request, model, told)) {
+        find_differences(there, request, model, text)) {
         report_failure(options, "warning: %.200s drifts from line %" PRId64 " of the ledger: %s.",
-                       there->name, line, told);
+                       there->name, line, text);
     } else {
         report_failure(options,
                        "warning: %s has the experiment, trial and name of line %" PRId64
-                       " of the ledger, and another shape, dtype, initializer or layout.",
+                       " of the ledger, but another shape, dtype, initializer or layout.",
                        model != NULL ? "a tensor of this model" : "this tensor", line);
     }
     free(there);

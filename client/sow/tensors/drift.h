@@ -1,4 +1,4 @@
-/* Drift, as sow warns of it: what the name of a tensor stood for before, and what it stands for now. */
+/* Warnings about drift: the name of a tensor stands for a different tensor than before. */
 #ifndef SOWER_CLIENT_SOW_TENSORS_DRIFT_H
 #define SOWER_CLIENT_SOW_TENSORS_DRIFT_H
 
@@ -6,10 +6,10 @@
 #include "proto/model.h"
 #include "proto/request.h"
 
-/* Warns on stderr where an answer says that it drifts: of a tensor, by its request, or of a model (one of the
- * two is NULL), by the first of its tensors that drifts. The line of the ledger is asked for, so that the
- * warning says what differs; where it cannot be had the warning says that it drifts. */
-void drift_report(const struct options *options, const struct http_response *answer,
+/* Prints a warning on stderr when the response says that a tensor drifts. Either `request` (one tensor) or
+ * `model` (its first tensor that drifts) is given; the other is NULL. The ledger line is requested so that
+ * the warning can say what differs; if that fails, the warning says only that it drifts. */
+void drift_report(const struct options *options, const struct http_response *response,
                   const struct sower_request *request, const struct sower_model *model);
 
 #endif

@@ -13,8 +13,8 @@
 
 enum { BLOCK_SIZE = 1024 * 1024, SHOWN_SIZE = 80 };
 
-/* What stands before the root's id in the header of a safetensors file; a text in it has no quote of its own.
- */
+/* The text before the root id in the header of a safetensors file. It occurs once: a quote inside a text of
+ * the header is escaped. */
 static const char ROOT_KEY[] = "\"sower.root\":\"";
 
 static void set_number(char field[HTTP_FIELD_SIZE], uint64_t number)
@@ -22,7 +22,7 @@ static void set_number(char field[HTTP_FIELD_SIZE], uint64_t number)
     snprintf(field, HTTP_FIELD_SIZE, "%" PRIu64, number);
 }
 
-/* "4,4"; "()" for a scalar. */
+/* Writes "4,4"; "()" for a scalar. */
 static void set_shape(char field[HTTP_FIELD_SIZE], const struct sower_shape *shape)
 {
     size_t length = 0;
@@ -33,7 +33,7 @@ static void set_shape(char field[HTTP_FIELD_SIZE], const struct sower_shape *sha
     }
 }
 
-/* What depends on the root. */
+/* Sets everything that depends on the root. */
 static void set_draw(struct expected *expected)
 {
     const struct sower_request *request = expected->request;
@@ -102,7 +102,7 @@ void expected_set_root(struct expected *expected, const struct sower_seed *root_
     }
 }
 
-/* Whether a header field says what it must; a media type may have parameters. */
+/* Whether a header field has the expected value; a media type may have parameters. */
 static bool field_fits(const struct expected *expected, enum http_field field, const char *found)
 {
     const char *wanted = expected->fields[field];
@@ -113,49 +113,49 @@ static bool field_fits(const struct expected *expected, enum http_field field, c
     return *wanted == '\0' || strcmp(found, wanted) == 0;
 }
 
-/* The number of a line in a header field; 0: it is none. */
+/* The line number in a header field; 0 when it has none. */
 static uint64_t line_of(const char *field)
 {
     int64_t number;
     return sower_text_integer(field, strlen(field), &number) && number > 0 ? (uint64_t)number : 0;
 }
 
-/* What must stand in the answer and cannot be known: a clause, or NULL. */
-static const char *find_fault(const struct expected *expected, const struct http_response *answer)
+/* Checks the fields whose values cannot be known in advance. Returns a clause, or NULL when they are valid. */
+static const char *find_fault(const struct expected *expected, const struct http_response *response)
 {
-    uint64_t drift = line_of(answer->fields[HTTP_DRIFT]);
-    uint64_t line = line_of(answer->fields[HTTP_LEDGER]);
-    if (answer->length < 0) {
-        return "without a Content-Length, so that its end could not be checked";
+    uint64_t drift = line_of(response->fields[HTTP_DRIFT]);
+    uint64_t line = line_of(response->fields[HTTP_LEDGER]);
+    if (response->length < 0) {
+        return "it has no Content-Length, so its end cannot be checked";
     }
-    if (expected->request != NULL && !sower_hex_is_hash(answer->fields[HTTP_SEED])) {
-        return "without a Sower-Seed of 64 hex digits";
+    if (expected->request != NULL && !sower_hex_is_hash(response->fields[HTTP_SEED])) {
+        return "it has no Sower-Seed of 64 hex digits";
     }
     if (expected->request != NULL && line == 0) {
-        return "without a Sower-Ledger that numbers a line";
+        return "it has no Sower-Ledger with the number of a line";
     }
-    if (answer->fields[HTTP_DRIFT][0] != '\0' &&
+    if (response->fields[HTTP_DRIFT][0] != '\0' &&
         (drift == 0 || (expected->request != NULL && drift >= line))) {
-        return "with a Sower-Drift that names no earlier line";
+        return "its Sower-Drift is not the number of an earlier line";
     }
     return NULL;
 }
 
-enum expected_judgement expected_header(const struct expected *expected, const struct http_response *answer,
+enum expected_judgement expected_header(const struct expected *expected, const struct http_response *response,
                                         char reason[EXPECTED_REASON_SIZE])
 {
-    const char *fault = find_fault(expected, answer);
+    const char *fault = find_fault(expected, response);
     bool may_be_private = !expected->root_given && !expected->root_private;
-    enum expected_judgement judgement = EXPECTED_FITS;
+    enum expected_judgement judgement = EXPECTED_MATCHES;
     for (enum http_field field = 0; field < HTTP_FIELD_COUNT && judgement != EXPECTED_WRONG; field++) {
-        if (field_fits(expected, field, answer->fields[field])) {
+        if (field_fits(expected, field, response->fields[field])) {
             continue;
         }
         bool of_root = may_be_private && (field == HTTP_SEED ||
-                                          (field == HTTP_DRAW && sower_hex_is_hash(answer->fields[field])));
+                                          (field == HTTP_DRAW && sower_hex_is_hash(response->fields[field])));
         judgement = of_root ? EXPECTED_OTHER_ROOT : EXPECTED_WRONG;
-        snprintf(reason, EXPECTED_REASON_SIZE, "with \"%s: %s\", where \"%s\" must stand",
-                 http_field_name(field), answer->fields[field], expected->fields[field]);
+        snprintf(reason, EXPECTED_REASON_SIZE, "\"%s\" is \"%s\", expected \"%s\"", http_field_name(field),
+                 response->fields[field], expected->fields[field]);
     }
     if (fault != NULL && judgement != EXPECTED_WRONG) {
         snprintf(reason, EXPECTED_REASON_SIZE, "%s", fault);
@@ -164,7 +164,7 @@ enum expected_judgement expected_header(const struct expected *expected, const s
     return judgement;
 }
 
-/* Bytes as they may be shown: hex digits. */
+/* Prints up to 8 bytes in hex. */
 static void show_bytes(const uint8_t *bytes, size_t count, char text[SHOWN_SIZE])
 {
     text[0] = '\0';
@@ -175,11 +175,11 @@ static void show_bytes(const uint8_t *bytes, size_t count, char text[SHOWN_SIZE]
     text[length > 0 ? length - 1 : 0] = '\0';
 }
 
-/* Compares; names the first byte that is another. */
+/* Compares; `reason` names the first byte that differs. */
 static bool compare(const uint8_t *found, const uint8_t *wanted, size_t size, uint64_t at, const char *place,
                     char reason[EXPECTED_REASON_SIZE])
 {
-    char shown[SHOWN_SIZE], must[SHOWN_SIZE];
+    char shown[SHOWN_SIZE], expected[SHOWN_SIZE];
     size_t i = 0;
     if (memcmp(found, wanted, size) == 0) {
         return true;
@@ -188,14 +188,14 @@ static bool compare(const uint8_t *found, const uint8_t *wanted, size_t size, ui
         i++;
     }
     show_bytes(found + i, size - i, shown);
-    show_bytes(wanted + i, size - i, must);
+    show_bytes(wanted + i, size - i, expected);
     snprintf(reason, EXPECTED_REASON_SIZE,
-             "with other bytes: from byte %" PRIu64 " on, in %.200s, come %s, where %s must stand", at + i,
-             place, shown, must);
+             "its bytes differ from byte %" PRIu64 " on, in %.200s: they are %s, expected %s", at + i, place,
+             shown, expected);
     return false;
 }
 
-/* The source of a tensor, opened once for all readers; NULL when memory runs out. */
+/* Returns the source of a tensor, opened once and shared by all readers; NULL when memory runs out. */
 static struct expected_source *open_source(struct expected *expected, size_t tensor,
                                            const struct sower_request *request)
 {
@@ -210,7 +210,7 @@ static struct expected_source *open_source(struct expected *expected, size_t ten
         }
         found = found == NULL && source->users == 0 ? source : found;
     }
-    /* There are as many places as readers, so one was found. Only who opens it writes where others read. */
+    /* There are as many places as readers, so a free one exists. Only an unused place is written to. */
     if (found->users == 0 &&
         sower_source_open(&found->source, &request->plan, &request->seed, &sower_parallel_none, &problem)) {
         found->tensor = tensor;
@@ -245,7 +245,7 @@ void expected_reader_end(struct expected_reader *reader)
     reader->block = NULL;
 }
 
-/* Opens the tensor that holds byte `at` of the answer, unless the reader is in it. */
+/* Makes the tensor that holds byte `at` of the response the current one. */
 static bool enter_tensor(struct expected_reader *reader, uint64_t at)
 {
     const struct expected *expected = reader->expected;
@@ -269,7 +269,7 @@ static bool enter_tensor(struct expected_reader *reader, uint64_t at)
     return reader->source != NULL;
 }
 
-/* Compares a run of bytes of one tensor, at most a block; *done is how many. */
+/* Compares bytes of one tensor, at most a block; *done gets the number of bytes. */
 static enum expected_judgement compare_elements(struct expected_reader *reader, uint64_t at,
                                                 const uint8_t *found, size_t size, size_t *done,
                                                 char reason[EXPECTED_REASON_SIZE])
@@ -278,7 +278,7 @@ static enum expected_judgement compare_elements(struct expected_reader *reader, 
     reader->block =
         reader->block != NULL ? reader->block : aligned_alloc(SOWER_TENSOR_BYTES_ALIGNMENT, BLOCK_SIZE);
     if (reader->block == NULL || !enter_tensor(reader, at)) {
-        return EXPECTED_UNKNOWN;
+        return EXPECTED_NO_MEMORY;
     }
     size_t tensor = reader->source->tensor;
     uint64_t start = model != NULL ? model->tensors[tensor].start : 0;
@@ -286,17 +286,17 @@ static enum expected_judgement compare_elements(struct expected_reader *reader, 
     *done = size < BLOCK_SIZE ? size : BLOCK_SIZE;
     *done = *done < left ? *done : (size_t)left;
     if (!sower_tensor_bytes_read(&reader->bytes, at - start, *done, reader->block)) {
-        return EXPECTED_UNKNOWN;
+        return EXPECTED_NO_MEMORY;
     }
     const char *name = model != NULL ? sower_model_name(model, tensor) : reader->expected->request->draw.name;
-    return compare(found, reader->block, *done, at, name, reason) ? EXPECTED_FITS : EXPECTED_WRONG;
+    return compare(found, reader->block, *done, at, name, reason) ? EXPECTED_MATCHES : EXPECTED_WRONG;
 }
 
 enum expected_judgement expected_bytes(struct expected_reader *reader, uint64_t at, const uint8_t *found,
                                        size_t size, char reason[EXPECTED_REASON_SIZE])
 {
     const struct expected *expected = reader->expected;
-    enum expected_judgement judgement = EXPECTED_FITS;
+    enum expected_judgement judgement = EXPECTED_MATCHES;
     if (at < expected->prefix_size) {
         size_t left = expected->prefix_size - (size_t)at, count = size < left ? size : left;
         if (!compare(found, expected->prefix + at, count, at, "the header", reason)) {
@@ -306,10 +306,10 @@ enum expected_judgement expected_bytes(struct expected_reader *reader, uint64_t 
         found += count;
         size -= count;
     }
-    while (expected->derives && size > 0 && judgement == EXPECTED_FITS) {
+    while (expected->derives && size > 0 && judgement == EXPECTED_MATCHES) {
         size_t done;
         judgement = compare_elements(reader, at, found, size, &done, reason);
-        if (judgement == EXPECTED_FITS) {
+        if (judgement == EXPECTED_MATCHES) {
             at += done;
             found += done;
             size -= done;

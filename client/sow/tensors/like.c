@@ -15,7 +15,7 @@
 static bool fail(const char *path, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "%s cannot be read: %s.", path,
-                             errno != 0 ? strerror(errno) : "it is cut short");
+                             errno != 0 ? strerror(errno) : "it is truncated");
 }
 
 static bool read_bytes(int file, const char *path, void *bytes, size_t size, struct sower_problem *problem)
@@ -31,7 +31,7 @@ static bool read_bytes(int file, const char *path, void *bytes, size_t size, str
     return size == 0 || fail(path, problem);
 }
 
-/* The header of an open file of `size` bytes. */
+/* Reads the header of an open file of `size` bytes. */
 static bool read_header(int file, const char *path, uint64_t size, struct sower_buffer *tensors,
                         json_t *left_out, struct sower_problem *problem)
 {
@@ -66,20 +66,22 @@ static bool read_file(const char *path, struct sower_buffer *tensors, json_t *le
     return read;
 }
 
-/* The file of that name beside the index; a name that leads elsewhere is refused. */
-static bool beside(const char *index, const char *name, char path[PATH_MAX], struct sower_problem *problem)
+/* The path of a file in the directory of the index. A name that leads elsewhere is refused. */
+static bool path_beside(const char *index, const char *name, char path[PATH_MAX],
+                        struct sower_problem *problem)
 {
     const char *slash = strrchr(index, '/');
     int length = slash == NULL ? 0 : (int)(slash - index) + 1;
     if (strchr(name, '/') != NULL || name[0] == '\0' ||
         snprintf(path, PATH_MAX, "%.*s%s", length, index, name) >= PATH_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
-                                 "The index names \"%.100s\", which is no file beside it.", name);
+                                 "The index names \"%.100s\", which is not a file in its own directory.",
+                                 name);
     }
     return true;
 }
 
-/* Each file that the index names, once, in the order in which they first come. */
+/* Reads each file that the index lists, once, in the order of the first mention. */
 static bool read_files(const char *path, const json_t *map, struct sower_buffer *tensors, json_t *left_out,
                        struct sower_problem *problem)
 {
@@ -93,14 +95,14 @@ static bool read_files(const char *path, const json_t *map, struct sower_buffer 
         if (!read || json_object_get(seen, name) != NULL) {
             continue;
         }
-        read = beside(path, name, file, problem) && read_file(file, tensors, left_out, problem) &&
+        read = path_beside(path, name, file, problem) && read_file(file, tensors, left_out, problem) &&
                (json_object_set_new(seen, name, json_true()) == 0 || sower_problem_memory(problem));
     }
     json_decref(seen);
     return read;
 }
 
-/* The files must hold the tensors that the index names, and no others. */
+/* The files must have exactly the tensors that the index lists. */
 static bool check_names(const struct sower_buffer *tensors, const json_t *left_out, const json_t *map,
                         struct sower_problem *problem)
 {
@@ -123,10 +125,10 @@ static bool check_names(const struct sower_buffer *tensors, const json_t *left_o
         return sower_problem_memory(problem);
     }
     return same || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
-                                     "The files do not hold the tensors that their index names.");
+                                     "The files do not have exactly the tensors that their index lists.");
 }
 
-/* The JSON of a file; NULL with a problem. */
+/* Loads a JSON file; NULL with a problem. */
 static json_t *load(const char *path, struct sower_problem *problem)
 {
     struct sower_buffer text = {0};
@@ -143,8 +145,8 @@ static json_t *load(const char *path, struct sower_problem *problem)
     if (text.failed || (json == NULL && json_error_code(&error) == json_error_out_of_memory)) {
         sower_problem_memory(problem);
     } else if (json == NULL) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "%s is no index of safetensors files: %s.",
-                          path, error.text);
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                          "%s is not an index of safetensors files: %s.", path, error.text);
     }
 out:
     if (file >= 0) {
@@ -163,7 +165,7 @@ static bool read_index(const char *path, struct sower_buffer *tensors, json_t *l
                 check_names(tensors, left_out, map, problem);
     if (index != NULL && !json_is_object(map)) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
-                          "%s is no index of safetensors files: it has no weight_map.", path);
+                          "%s is not an index of safetensors files: it has no weight_map.", path);
     }
     json_decref(index);
     return read;

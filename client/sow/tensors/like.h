@@ -1,5 +1,6 @@
-/* Shapes from a file that exists: the tensors of a safetensors file, or of all the files that a
- * model.safetensors.index.json names, which stand beside it. Only headers are read. */
+/* Shapes from an existing checkpoint: the tensors of a safetensors file, or of all files that a
+ * model.safetensors.index.json lists; those files must be in the same directory. Only the headers are read.
+ */
 #ifndef SOWER_CLIENT_SOW_TENSORS_LIKE_H
 #define SOWER_CLIENT_SOW_TENSORS_LIKE_H
 
@@ -7,12 +8,13 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/buffer.h"
 
-/* Adds the tensors as text, as elements of a manifest's array (proto/safetensors.h); the names of those that
- * are left out, because they hold integers, go to `left_out`. Problems carry the field "like". */
-bool like_read(const char *path, struct sower_buffer *tensors, json_t *left_out,
-               struct sower_problem *problem);
+/* Appends the tensors to `tensors` as elements of the array of a manifest (proto/safetensors.h). The names
+ * of integer tensors, which are skipped, are appended to `left_out`. Problems have the field "like". */
+SOWER_MUST_USE bool like_read(const char *path, struct sower_buffer *tensors, json_t *left_out,
+                              struct sower_problem *problem);
 
 #endif

@@ -26,27 +26,28 @@ static const struct option_rule MODEL[] = {
     {"trial", 't', "N", "the trial (default: the manifest's, else 0)"},
     {"manifest", 'm', "FILE", "the manifest: tensors, rules, defaults ('-': standard input)"},
     {"like", 0, "FILE", "names, shapes and dtypes of a .safetensors file or a .safetensors.index.json"},
-    {"recipe", 'r', "NAME", "how to initialize: see sow recipes"},
-    {"layers", 0, "N", "how many blocks the model has (default: as the names tell)"},
-    {"init", 'i', "EXPRESSION", "for tensors that nothing else covers"},
-    {"spec", 0, "N", "insist on this version of the bit contract"},
+    {"recipe", 'r', "NAME", "initialize by this recipe; see sow recipes"},
+    {"layers", 0, "N", "the number of blocks of the model (default: from the names of the tensors)"},
+    {"init", 'i', "EXPRESSION", "the initializer of tensors that nothing else covers"},
+    {"spec", 0, "N", "require this version of the bit contract"},
     {0},
 };
 
 static const struct option_rule CHOICE[] = {
     {"tensors", 0, "GLOB", "only the tensors whose names match: 'layers.[0-3].*'"},
     {"part", 0, "N/COUNT", "one of COUNT parts, whole tensors split by bytes: 3/8"},
-    {"shard", 0, "SHARD", "of every tensor the part of one rank: 0:3/8 is axis 0, rank 3 of 8"},
+    {"shard", 0, "SHARD", "of every tensor the shard of one rank: 0:3/8 is axis 0, rank 3 of 8"},
     {0},
 };
 
 const struct option_group model_options = {"The model", MODEL};
 const struct option_group model_options_choice = {"The part of it", CHOICE};
 
-/* A sentence for each of 256 rules that match nothing, of 400 bytes at most, each of six. */
-enum { ANSWER_SIZE_MAX = 1 << 20 };
+/* Enough for 256 warnings (one for each rule that matches nothing) of 400 characters, each escaped as six
+ * bytes. */
+enum { RESPONSE_SIZE_MAX = 1 << 20 };
 
-/* Reads the manifest's text as JSON. */
+/* Parses the text of the manifest file. */
 static enum sow_exit parse_file(struct model_request *request, const char *path,
                                 const struct sower_buffer *text)
 {
@@ -57,15 +58,15 @@ static enum sow_exit parse_file(struct model_request *request, const char *path,
         return report_memory(request->options);
     }
     if (request->manifest == NULL) {
-        return options_error(request->options, "%s is no manifest: line %d, column %d: %s.", path, error.line,
-                             error.column, error.text);
+        return options_error(request->options, "%s is not a manifest: line %d, column %d: %s.", path,
+                             error.line, error.column, error.text);
     }
     return json_is_object(request->manifest)
                ? SOW_DONE
-               : options_error(request->options, "%s is no manifest: it holds no JSON object.", path);
+               : options_error(request->options, "%s is not a manifest: it is not a JSON object.", path);
 }
 
-/* The manifest's file as JSON, or an empty object where there is none. */
+/* Reads the manifest file; without one the manifest is an empty object. */
 static enum sow_exit read_file(struct model_request *request)
 {
     const char *path = options_value(request->options, "manifest");
@@ -87,17 +88,17 @@ static enum sow_exit read_file(struct model_request *request)
     return result;
 }
 
-static void tell_left_out(const struct model_request *request, const json_t *left_out)
+static void warn_left_out(const struct model_request *request, const json_t *left_out)
 {
     if (json_array_size(left_out) > 0 && !request->quiet) {
-        fprintf(stderr, "sow %s: %zu tensors of integers are left out, the first is ",
+        fprintf(stderr, "sow %s: %zu integer tensors are left out; the first is ",
                 request->options->command->name, json_array_size(left_out));
         terminal_print(stderr, json_string_value(json_array_get(left_out, 0)));
         fputs(".\n", stderr);
     }
 }
 
-/* Puts the tensors of --like into the manifest. */
+/* Adds the tensors of --like to the manifest. */
 static enum sow_exit read_like(struct model_request *request)
 {
     const char *path = options_value(request->options, "like");
@@ -107,7 +108,8 @@ static enum sow_exit read_like(struct model_request *request)
         return SOW_DONE;
     }
     if (json_object_get(request->manifest, "tensors") != NULL) {
-        return options_error(request->options, "--like and the manifest both give tensors; leave one out.");
+        return options_error(request->options,
+                             "both --like and the manifest list tensors; leave one of them out.");
     }
     json_t *left_out = json_array();
     enum sow_exit result = SOW_DONE;
@@ -115,12 +117,12 @@ static enum sow_exit read_like(struct model_request *request)
         result = report_problem(request->options, &problem);
         goto out;
     }
-    tell_left_out(request, left_out);
+    warn_left_out(request, left_out);
     struct sower_buffer array = {0};
     sower_buffer_text(&array, "[");
     sower_buffer_bytes(&array, text.text, text.length);
     sower_buffer_text(&array, "]");
-    json_error_t error; /* the text is our own: only memory can be missing */
+    json_error_t error; /* sow wrote this text, so only memory can run out */
     json_t *tensors = array.failed ? NULL : sower_json_load(array.text, array.length, 0, &error);
     sower_buffer_free(&array);
     if (json_object_set_new(request->manifest, "tensors", tensors) != 0) {
@@ -132,20 +134,20 @@ out:
     return result;
 }
 
-/* JSON, in which they are put, holds nothing but UTF-8. */
+/* The texts become JSON, which must be UTF-8. */
 static enum sow_exit check_texts(const struct model_request *request)
 {
     static const char *const names[] = {"experiment", "trial", "spec", "recipe", "init"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = options_value(request->options, names[i]);
         if (text != NULL && !sower_utf8_check(text, strlen(text))) {
-            return options_error(request->options, "--%s takes text in UTF-8.", names[i]);
+            return options_error(request->options, "--%s must be valid UTF-8.", names[i]);
         }
     }
     return SOW_DONE;
 }
 
-/* What the command line says wins over the manifest's file. */
+/* Adds the options to the manifest. An option replaces what the file says. */
 static enum sow_exit add_options(struct model_request *request)
 {
     const struct options *options = request->options;
@@ -171,7 +173,7 @@ static enum sow_exit add_options(struct model_request *request)
     return request->text != NULL ? SOW_DONE : report_memory(request->options);
 }
 
-/* Experiment, trial and spec: of the command line, else of the manifest; as texts, as a query has them. */
+/* Collects experiment, trial and spec from the command line, else from the manifest, as texts for a query. */
 static enum sow_exit collect_asked(struct model_request *request, const struct sower_manifest *manifest)
 {
     static const char *const names[] = {"experiment", "trial", "spec"};
@@ -195,7 +197,7 @@ static enum sow_exit collect_asked(struct model_request *request, const struct s
                : options_error(request->options, "--experiment is missing.");
 }
 
-static void tell_warnings(const struct model_request *request)
+static void print_warnings(const struct model_request *request)
 {
     size_t i;
     json_t *warning;
@@ -209,7 +211,7 @@ static void tell_warnings(const struct model_request *request)
     }
 }
 
-/* Derives the model here. */
+/* Derives the model from the manifest. */
 static enum sow_exit derive(struct model_request *request)
 {
     struct sower_model_choice choice = {.tensors = options_value(request->options, "tensors"),
@@ -234,7 +236,7 @@ static enum sow_exit derive(struct model_request *request)
     sower_manifest_free(&manifest);
     if (result == SOW_DONE) {
         sower_hex_print(request->model.manifest.hash, request->hash);
-        tell_warnings(request);
+        print_warnings(request);
     }
     return result;
 }
@@ -259,19 +261,19 @@ static void collect_pairs(struct model_request *request)
 
 enum sow_exit model_request_store(const struct model_request *request)
 {
-    const struct http_question question = {
+    const struct http_request http_request = {
         .path = "/v1/manifests", .text = request->text, .text_size = strlen(request->text)};
-    struct http_response answer;
+    struct http_response response;
     enum sow_exit result;
-    json_t *json = ask_json(request->options, &question, ANSWER_SIZE_MAX, &answer, &result);
+    json_t *json = ask_json(request->options, &http_request, RESPONSE_SIZE_MAX, &response, &result);
     const struct sower_manifest *manifest = &request->model.manifest;
     char reason[FIGURES_REASON_SIZE];
     json_t *wanted = json_pack("{s:s, s:I, s:I}", "manifest", request->hash, "tensors",
                                (json_int_t)manifest->count, "bytes", (json_int_t)manifest->size);
     if (wanted == NULL) {
         result = report_memory(request->options);
-    } else if (json != NULL && !figures_fit(json, wanted, reason)) {
-        result = report_unfit(request->options, &answer, reason);
+    } else if (json != NULL && !figures_match(json, wanted, reason)) {
+        result = report_mismatch(request->options, &response, reason);
     }
     json_decref(wanted);
     json_decref(json);

@@ -1,8 +1,8 @@
-/* Models on the command line: the options that name one, and the request that they make.
+/* Models on the command line: the options that name a model, and the requests for it.
  *
- * The manifest is read here first, by the daemon's own rules: what is wrong with it is told before anything
- * is asked, and where each tensor lies in the file is known. Then it is stored with the daemon, which must
- * find the same hash. */
+ * sow reads the manifest by the rules of the daemon. So it reports a wrong manifest before any request, and
+ * it knows where each tensor is in the file. Then it stores the manifest with the daemon, which must find
+ * the same hash. */
 #ifndef SOWER_CLIENT_SOW_TENSORS_MODEL_REQUEST_H
 #define SOWER_CLIENT_SOW_TENSORS_MODEL_REQUEST_H
 
@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "client/sow/options.h"
 #include "proto/fields.h"
 #include "proto/hex.h"
@@ -18,30 +19,31 @@
 
 enum { MODEL_PAIRS_MAX = 8 };
 
-/* The options: which model, which part of it. */
+/* The options that name the model, and those that choose a part of it. */
 extern const struct option_group model_options, model_options_choice;
 
 struct model_request {
     const struct options *options;
-    bool quiet;               /* no warnings */
-    json_t *manifest;         /* as it is sent */
-    char *text;               /* the same, printed */
+    bool quiet;               /* print no warnings */
+    json_t *manifest;         /* the manifest as sent */
+    char *text;               /* the manifest as text */
     json_t *asked;            /* experiment, trial and spec, as texts */
-    struct sower_model model; /* as derived here */
+    struct sower_model model; /* the model as derived here */
     char hash[SOWER_HEX_SIZE];
-    struct sower_pair pairs[MODEL_PAIRS_MAX]; /* the fields of a GET for it */
+    struct sower_pair pairs[MODEL_PAIRS_MAX]; /* the query fields of a GET */
     size_t pair_count;
 };
 
 /* Whether the command line names a model. */
 bool model_request_given(const struct options *options);
 
-/* Reads the options; what is wrong has been told. The request must not move; it is released with
- * model_request_free in either case. */
-enum sow_exit model_request_read(struct model_request *request, const struct options *options, bool quiet);
+/* Reads the options and derives the model. Mistakes are reported. The request must not move in memory. In
+ * either case the caller releases it with model_request_free. */
+SOWER_MUST_USE enum sow_exit model_request_read(struct model_request *request, const struct options *options,
+                                                bool quiet);
 
-/* Stores the manifest with the daemon. */
-enum sow_exit model_request_store(const struct model_request *request);
+/* Stores the manifest with the daemon. Failures are reported. */
+SOWER_MUST_USE enum sow_exit model_request_store(const struct model_request *request);
 
 void model_request_free(struct model_request *request);
 

@@ -21,7 +21,7 @@ static const struct option_rule ROOT[] = {
     {0},
 };
 
-const struct option_group root_options = {"The root of all seeds, for what is derived here", ROOT};
+const struct option_group root_options = {"The root of all seeds, for tensors that are derived here", ROOT};
 
 bool root_is_given(const struct options *options)
 {
@@ -38,7 +38,7 @@ bool root_read(const struct options *options, struct sower_seed *root, struct so
     return true;
 }
 
-/* A tensor that nobody has: no pin of an experiment keeps its plan from being told. */
+/* A tensor that no user has, so that no pin of its experiment refuses the plan. */
 static const struct sower_pair PROBE[] = {
     {"experiment", 10, "sow", 3},
     {"name", 4, "which root", 10},
@@ -48,7 +48,7 @@ static const struct sower_pair PROBE[] = {
 
 enum { PROBE_COUNT = sizeof PROBE / sizeof PROBE[0] };
 
-/* The draw id of the probe under a root. */
+/* Computes the draw id of the probe under a root. */
 static bool probe_draw(const struct sower_seed *root_id, char hex[SOWER_HEX_SIZE],
                        struct sower_problem *problem)
 {
@@ -74,23 +74,24 @@ static bool read_id(const char *text, struct sower_seed *root_id)
 
 enum sow_exit root_learn(const struct options *options, struct sower_seed *root_id, bool *is_private)
 {
-    const struct http_question question = {.path = "/v1/plan", .pairs = PROBE, .pair_count = PROBE_COUNT};
+    const struct http_request request = {.path = "/v1/plan", .pairs = PROBE, .pair_count = PROBE_COUNT};
     struct sower_seed root = sower_seed_public_root(), public_id = sower_seed_root_id(&root);
     struct sower_problem problem;
-    struct http_response answer;
+    struct http_response response;
     char hex[SOWER_HEX_SIZE];
     enum sow_exit result;
-    json_t *plan = ask_json(options, &question, PLAN_SIZE_MAX, &answer, &result);
+    json_t *plan = ask_json(options, &request, PLAN_SIZE_MAX, &response, &result);
     const char *draw = json_string_value(json_object_get(plan, "draw"));
     if (plan == NULL) {
         return result;
     }
     if (!read_id(json_string_value(json_object_get(plan, "root")), root_id)) {
-        result = report_unfit(options, &answer, "with a plan that names no root");
+        result = report_mismatch(options, &response, "its plan has no root id");
     } else if (!probe_draw(root_id, hex, &problem)) {
         result = report_problem(options, &problem);
     } else if (draw == NULL || strcmp(draw, hex) != 0) {
-        result = report_unfit(options, &answer, "with a plan whose draw id is not that of its root");
+        result =
+            report_mismatch(options, &response, "the draw id of its plan does not follow from the root id");
     }
     *is_private = result == SOW_DONE && memcmp(root_id, &public_id, sizeof public_id) != 0;
     json_decref(plan);

@@ -15,30 +15,30 @@ static const struct option_rule DRAW[] = {
     {"shape", 's', "SIZES", "the sizes of its axes: 4096,1024; '' for a scalar"},
     {"init", 'i', "EXPRESSION", "the initializer: he_normal, 'normal(std=0.02)'; see sow initializers"},
     {"dtype", 'd', "TYPE", "f64, f32 (default), f16, bf16, f8_e4m3 or f8_e5m2"},
-    {"spec", 0, "N", "insist on this version of the bit contract"},
+    {"spec", 0, "N", "require this version of the bit contract"},
     {0},
 };
 
 static const struct option_rule FANS[] = {
     {"layout", 0, "oi|io", "out, in, spatial (PyTorch, default) or spatial, in, out (Keras, JAX)"},
-    {"in-axis", 0, "AXES", "the input axes, in place of the layout's"},
-    {"out-axis", 0, "AXES", "the output axes, in place of the layout's"},
-    {"batch-axis", 0, "AXES", "axes that belong to neither fan"},
-    {"fan-in", 0, "N", "fan_in itself, in place of the shape's"},
-    {"fan-out", 0, "N", "fan_out itself, in place of the shape's"},
+    {"in-axis", 0, "AXES", "the input axes, instead of those of the layout"},
+    {"out-axis", 0, "AXES", "the output axes, instead of those of the layout"},
+    {"batch-axis", 0, "AXES", "the axes that count for neither fan"},
+    {"fan-in", 0, "N", "fan_in as a number, instead of that of the shape"},
+    {"fan-out", 0, "N", "fan_out as a number, instead of that of the shape"},
     {0},
 };
 
-static const struct option_rule ANSWER[] = {
+static const struct option_rule RESPONSE[] = {
     {"slice", 0, "SLICE", "a region of the tensor: '0:512,:'"},
-    {"shard", 0, "SHARD", "the part of one rank: 0:3/8 is axis 0, rank 3 of 8"},
-    {"format", 'f', "FORMAT", "npy (NumPy's, default), raw (the numbers alone) or safetensors"},
+    {"shard", 0, "SHARD", "the shard of one rank: 0:3/8 is axis 0, rank 3 of 8"},
+    {"format", 'f', "FORMAT", "npy (NumPy, default), raw (only the numbers) or safetensors"},
     {0},
 };
 
 const struct option_group tensor_options_draw = {"The draw", DRAW};
 const struct option_group tensor_options_fans = {"How inputs and outputs are counted", FANS};
-const struct option_group tensor_options_answer = {"The part and its form", ANSWER};
+const struct option_group tensor_options_response = {"The region and its format", RESPONSE};
 
 static const struct field {
     const char *option;
@@ -65,7 +65,7 @@ static const struct field {
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
 
-_Static_assert((int)FIELD_COUNT <= (int)TENSOR_FIELD_MAX, "every field has room");
+_Static_assert((int)FIELD_COUNT <= (int)TENSOR_FIELD_MAX, "TENSOR_FIELD_MAX is too small");
 
 bool tensor_collect(const struct options *options, struct tensor_fields *fields)
 {

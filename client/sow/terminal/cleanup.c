@@ -7,12 +7,12 @@ static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof SIGNALS[0] };
 
-/* A signal handler gets no argument, so what it needs must stand here. */
+/* A signal handler has no argument for its data, so the data is global. */
 static const char *volatile temporary_file;
 static volatile sig_atomic_t line_shown;
 
-/* Only functions that are safe in a handler. The handler was installed for one time (SA_RESETHAND): the
- * raised signal waits until this returns, and then has its default effect. */
+/* Calls only async-signal-safe functions. SA_RESETHAND has restored the default effect of the signal. The
+ * raised signal is blocked until this function returns. */
 static void end_by_signal(int number)
 {
     const char *path = temporary_file;
@@ -21,7 +21,7 @@ static void end_by_signal(int number)
     }
     static const char WIPE[] = "\r\033[K";
     if (line_shown && write(STDERR_FILENO, WIPE, sizeof WIPE - 1) < 0) {
-        line_shown = 0; /* nobody is left to be told */
+        line_shown = 0; /* stderr is gone: there is nothing to wipe */
     }
     raise(number);
 }

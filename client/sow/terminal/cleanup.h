@@ -1,24 +1,25 @@
 /* Clean-up when a signal ends the program.
  *
- * On SIGINT, SIGTERM, SIGHUP and SIGQUIT the temporary file is removed, a half-drawn progress line is wiped,
- * and the signal is raised again with its default effect, so that a shell sees what ended the program.
- * Signals that the parent had set to be ignored (nohup) stay ignored. */
+ * On SIGINT, SIGTERM, SIGHUP and SIGQUIT the handler removes the temporary file, wipes an unfinished
+ * progress line, and raises the signal again with its default effect, so that a shell sees which signal
+ * ended the program. Signals that the parent process ignores (nohup) stay ignored. */
 #ifndef SOWER_CLIENT_SOW_TERMINAL_CLEANUP_H
 #define SOWER_CLIENT_SOW_TERMINAL_CLEANUP_H
 
 #include <signal.h>
 #include <stdbool.h>
 
-/* Installs the handlers; once, at the start. */
+/* Installs the handlers. Call once, at the start of the program. */
 void cleanup_install(void);
 
-/* The file to remove; NULL: none. The string must live until the next call. */
+/* Sets the file to remove; NULL: none. The string must stay valid until the next call. */
 void cleanup_set_file(const char *path);
 
-/* Whether stderr shows an unfinished progress line. */
+/* Says whether stderr shows an unfinished progress line. */
 void cleanup_set_line(bool shown);
 
-/* Holds the signals back while a file is made and named to cleanup_set_file, and lets them through again. */
+/* Block the signals while a temporary file is created and passed to cleanup_set_file, and unblock them
+ * again. `before` keeps the previous signal mask. */
 void cleanup_block(sigset_t *before);
 void cleanup_unblock(const sigset_t *before);
 

@@ -14,8 +14,9 @@ static const char SUFFIX[] = ".XXXXXX.part";
 
 enum { SUFFIX_FIXED = sizeof ".part" - 1 };
 
-/* mkostemps makes files for their owner alone. The finished file gets what the file before it had, or what
- * any new file would have. Only root may give a file to another owner, so that is tried and not required. */
+/* mkostemps creates files that only their owner may access. The finished file gets the mode and owner of
+ * the file that it replaces, or the usual mode of a new file. Only root may change the owner, so a failure
+ * to do so is accepted. */
 static bool set_mode(const struct output *output)
 {
     if (output->replaces) {
@@ -29,14 +30,14 @@ static bool set_mode(const struct output *output)
     return fchmod(output->file, 0666 & ~mask) == 0;
 }
 
-/* Where the last part of a path begins. */
+/* The index where the last component of a path begins. */
 static size_t base_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* The descriptor of this process that a path such as /proc/self/fd/1 names; -1: none. */
+/* The file descriptor of this process that a path such as /proc/self/fd/1 names; -1 for another path. */
 static int find_descriptor(const char *path)
 {
     char directory[PATH_MAX], ours[64], real[PATH_MAX];
@@ -50,8 +51,8 @@ static int find_descriptor(const char *path)
     return realpath(directory, real) != NULL && strcmp(real, ours) == 0 ? atoi(name) : -1;
 }
 
-/* Follows a symbolic link in the last part of output->path by one step. False with errno, EINVAL where it is
- * no link. */
+/* If output->path is a symbolic link, replaces its last component by the target, one step. False with
+ * errno; EINVAL means that it is not a link. */
 static bool follow_link(struct output *output)
 {
     char target[PATH_MAX];
@@ -69,11 +70,11 @@ static bool follow_link(struct output *output)
     return true;
 }
 
-/* Finds the file that `path` means: output->path without a link in its last part, or an open descriptor,
- * which is duplicated to output->file. */
+/* Resolves `path`: sets output->path to the target of symbolic links, or, for the name of an open
+ * descriptor, sets output->file to a duplicate of it. */
 static bool find_file(struct output *output, const char *path)
 {
-    enum { LINKS_MAX = 40 }; /* as many as Linux follows */
+    enum { LINKS_MAX = 40 }; /* the limit of Linux */
     int length = snprintf(output->path, sizeof output->path, "%s", path);
     if (length <= 0 || (size_t)length >= sizeof output->path) {
         errno = length == 0 ? ENOENT : ENAMETOOLONG;
@@ -155,8 +156,8 @@ static bool close_file(struct output *output)
     return close(file) == 0;
 }
 
-/* A rename is durable once the directory is. A directory that may be written but not read cannot be synced,
- * and some file systems sync none: the file is complete all the same. */
+/* Makes a rename durable. A directory that may be written but not read cannot be synced, and some file
+ * systems do not support it; the file is complete in either case. */
 static bool sync_directory(const char *path)
 {
     char directory[PATH_MAX];

@@ -11,23 +11,23 @@
 #include "client/sow/terminal/terminal.h"
 
 enum {
-    FIGURES_COLUMNS = 56, /* at their longest, so that the bar does not change its length on the way */
+    FIGURES_COLUMNS = 56, /* the longest case, so that the bar keeps its length */
     BAR_COLUMNS_MAX = 40,
     BAR_COLUMNS_MIN = 8,
     LABEL_COLUMNS_MIN = 12,
-    LINE_SIZE = 1024, /* enough for a bar of three-byte characters with its colours */
+    LINE_SIZE = 1024, /* enough for a bar of three-byte characters and its colours */
 };
 
 static const double REDRAW_SECONDS = 0.1;
-static const double WAIT_SECONDS = 1;   /* so long nothing is said of waiting */
-static const double SMOOTH_SECONDS = 2; /* over which the rate is smoothed */
+static const double WAIT_SECONDS = 1;   /* after this time the wait is shown */
+static const double SMOOTH_SECONDS = 2; /* time constant of the rate */
 
 double progress_seconds(const struct progress *progress)
 {
     return clock_seconds() - progress->began;
 }
 
-/* A terminal that can move its cursor. */
+/* Whether stderr is a terminal that can move its cursor. */
 static bool stderr_is_screen(void)
 {
     const char *terminal = getenv("TERM");
@@ -52,7 +52,7 @@ void progress_begin(struct progress *progress, bool quiet, bool wanted)
 void progress_expect(struct progress *progress, uint64_t total)
 {
     progress->total = total;
-    progress->drawn = clock_seconds(); /* the rate is that of the bytes, without the wait for the first */
+    progress->drawn = clock_seconds(); /* the wait for the first byte does not count for the rate */
 }
 
 static double fraction(const struct progress *progress)
@@ -60,7 +60,7 @@ static double fraction(const struct progress *progress)
     return progress->total == 0 ? 1 : (double)progress->done / (double)progress->total;
 }
 
-/* Folds the bytes since the last drawing into the rate. */
+/* Updates the rate with the bytes since the last drawing (exponential smoothing). */
 static void measure(struct progress *progress, double time)
 {
     double elapsed = time - progress->drawn;
@@ -109,7 +109,7 @@ static size_t append_bar(const struct progress *progress, char *line, size_t len
     return append(line, length, "  ");
 }
 
-/* Writes the line in one piece, so that it never shows half drawn. */
+/* Writes the line in one piece, so that it is never visible half drawn. */
 static void show(struct progress *progress, const char *line, size_t length)
 {
     cleanup_set_line(true);
@@ -118,8 +118,8 @@ static void show(struct progress *progress, const char *line, size_t length)
     fflush(stderr);
 }
 
-/* The label's end, which tells more than its beginning, in at most so many columns; names are ASCII by far
- * most often, and what is not, or would move the cursor, is shown as "?". */
+/* Appends the end of the label, which distinguishes tensors better than its start, in at most `columns`
+ * columns. Labels are ASCII in nearly all cases; any other byte is shown as "?". */
 static size_t append_label(const struct progress *progress, char *line, size_t length, size_t columns)
 {
     char shown[64];
@@ -140,7 +140,7 @@ static void draw_bar(struct progress *progress)
 {
     char figures[160], line[LINE_SIZE];
     print_figures(progress, figures, sizeof figures);
-    size_t width = terminal_columns(stderr) - 1; /* the last column would wrap on some terminals */
+    size_t width = terminal_columns(stderr) - 1; /* some terminals wrap after the last column */
     size_t columns = width > FIGURES_COLUMNS + 2 ? width - FIGURES_COLUMNS - 2 : 0;
     columns = columns > BAR_COLUMNS_MAX ? BAR_COLUMNS_MAX : columns;
     size_t length = append(line, 0, "\r");
@@ -197,9 +197,9 @@ void progress_update(struct progress *progress, uint64_t done)
     }
 }
 
-void progress_store(struct progress *progress)
+void progress_wait_for_disk(struct progress *progress)
 {
-    static const char LINE[] = "\rall bytes are here, waiting for the disk\033[K";
+    static const char LINE[] = "\rall bytes received, writing to disk\033[K";
     if (progress->shown) {
         show(progress, LINE, sizeof LINE - 1);
     }

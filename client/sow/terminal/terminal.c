@@ -11,20 +11,20 @@
 
 enum { PARAGRAPH_COLUMNS_MAX = 100, TERMINAL_COLUMNS_DEFAULT = 80, TERMINAL_COLUMNS_MIN = 40 };
 
-/* Code points that a terminal obeys, or that change the order in which a line is read: C0, DEL and C1; the
- * marks, embeddings, overrides and isolates of bidirectional text; separators of lines and paragraphs. */
+/* Code points that control a terminal or change the reading order of a line: C0, DEL and C1; marks,
+ * embeddings, overrides and isolates of bidirectional text; line and paragraph separators. */
 static const struct {
     uint32_t first, last;
 } UNSAFE[] = {{0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x206f}};
 
-/* One character of foreign text. */
+/* One character of untrusted text. */
 struct character {
     size_t size;    /* in bytes, at least 1 */
-    uint32_t point; /* its code point; of a byte that is not part of UTF-8 that byte */
+    uint32_t point; /* its code point; the byte itself when it is not valid UTF-8 */
     bool safe;
 };
 
-/* The bytes of a UTF-8 sequence that begins with this byte; 1 where none does. */
+/* The length of the UTF-8 sequence that begins with this byte; 1 for a byte that begins none. */
 static size_t sequence_size(unsigned char lead)
 {
     return lead >= 0xc2 && lead <= 0xdf   ? 2
@@ -33,10 +33,11 @@ static size_t sequence_size(unsigned char lead)
                                           : 1;
 }
 
-/* Reads the character at `text`, which has `size` bytes, at least one. */
+/* Reads the first character of `text`, which has `size` bytes, at least one. */
 static struct character read_character(const char *text, size_t size)
 {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000}; /* that needs so many bytes */
+    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800,
+                                     0x10000}; /* the smallest code point that needs this many bytes */
     const unsigned char *bytes = (const unsigned char *)text;
     size_t wanted = sequence_size(bytes[0]);
     uint32_t point = wanted == 1 ? bytes[0] : bytes[0] & (0x7fu >> wanted);
@@ -56,7 +57,7 @@ static struct character read_character(const char *text, size_t size)
     return character;
 }
 
-/* The columns a character takes; 1 where the locale cannot say. */
+/* The columns that a character takes; 1 when the locale does not know it. */
 static size_t character_columns(const char *text, struct character character)
 {
     wchar_t wide;
@@ -133,7 +134,7 @@ void terminal_cell(FILE *file, const char *text, size_t columns)
 {
     size_t size = strlen(text), used = 0;
     bool whole = text_columns(text, size) <= columns;
-    size_t room = whole || columns == 0 ? columns : columns - 1; /* one for the … */
+    size_t room = whole || columns == 0 ? columns : columns - 1; /* one column for the … */
     for (size_t at = 0; at < size;) {
         struct character character = read_character(text + at, size - at);
         size_t taken = character_columns(text + at, character);

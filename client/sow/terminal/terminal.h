@@ -1,9 +1,10 @@
-/* Text for people at a terminal: foreign text made safe, columns, wrapped paragraphs, readable quantities.
+/* Text for people at a terminal: untrusted text made safe, columns, wrapped paragraphs, readable
+ * quantities.
  *
- * Names and sentences may come from anybody. A terminal obeys control characters, and bidirectional marks
- * let a line read as another one. Whatever a server, a file or a name says reaches a terminal through the
- * functions here: text shows such characters, and bytes that are not UTF-8, as "?"; JSON shows them by their
- * code points ("\u202e"), so it is the same JSON. */
+ * Names and sentences may come from anyone. A terminal executes control characters, and bidirectional marks
+ * can make a line read as a different one. So all text from a server, a file or a name goes to the terminal
+ * through these functions. In plain text, unsafe characters and bytes that are not UTF-8 become "?". In
+ * JSON, unsafe characters become escapes ("\u202e"), so the value is the same. */
 #ifndef SOWER_CLIENT_SOW_TERMINAL_TERMINAL_H
 #define SOWER_CLIENT_SOW_TERMINAL_TERMINAL_H
 
@@ -14,31 +15,34 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
+
 enum { TERMINAL_QUANTITY_SIZE = 32 };
 
-/* Writes `text` with unsafe characters replaced. */
+/* Writes `text` with each unsafe character replaced by "?". */
 void terminal_print(FILE *file, const char *text);
 
-/* Writes a JSON text, as it is where `file` is not a terminal. */
+/* Writes a JSON text; unchanged when `file` is not a terminal. */
 void terminal_json(FILE *file, const char *text, size_t size);
 
-/* Writes a JSON value on a line. False when memory runs out. */
-bool terminal_json_value(FILE *file, const json_t *value);
+/* Writes a JSON value and a line feed. Returns false when memory runs out. */
+SOWER_MUST_USE bool terminal_json_value(FILE *file, const json_t *value);
 
-/* Writes `text` in exactly `columns` columns: filled with spaces, or cut with "…". */
+/* Writes `text` in exactly `columns` columns: padded with spaces, or cut off with "…". */
 void terminal_cell(FILE *file, const char *text, size_t columns);
 
-/* Writes `text` broken at spaces to the width of the terminal (at most 100 columns), lines after the first
- * indented by `indent` columns, where the first line begins as well. Ends the last line. */
+/* Writes `text` wrapped at spaces to the width of the terminal (at most 100 columns) and a line feed. The
+ * first line starts in column `indent`, where the cursor must be; the other lines are indented by `indent`
+ * columns. */
 void terminal_wrap(FILE *file, const char *text, size_t indent);
 
-/* The columns of the terminal behind `file`; 80 when it is none. */
+/* The width of the terminal of `file` in columns; 80 when it is not a terminal. */
 size_t terminal_columns(FILE *file);
 
-/* "64.0 MiB", "512 B"; writes to `text` and returns it. */
+/* Formats a number of bytes: "64.0 MiB", "512 B". Writes to `text` and returns it. */
 const char *terminal_bytes(double bytes, char text[TERMINAL_QUANTITY_SIZE]);
 
-/* "0:03", "12:40", "1:02:03". */
+/* Formats a duration: "0:03", "12:40", "1:02:03". Writes to `text` and returns it. */
 const char *terminal_duration(double seconds, char text[TERMINAL_QUANTITY_SIZE]);
 
 #endif
