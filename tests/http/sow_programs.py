@@ -1,4 +1,4 @@
-"""What the tests of sow share: the program itself, and a stand-in for the daemon that misbehaves on request."""
+"""Shared by the tests of sow: running the program, and servers that take the place of the daemon and misbehave on request."""
 import ctypes
 import fcntl
 import functools
@@ -19,11 +19,11 @@ SOW = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sow"
 SEED, DRAW = "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d", "d7" * 32
 TENSOR = ["--experiment", "exp-42", "--name", "w", "--shape", "4,4", "--init", "he_normal"]
 NO_RETRY = ["--retry-seconds", "0"]
-PATIENCE = 60  # seconds until a test that hangs fails; nothing is measured by it
+PATIENCE = 60  # seconds until a test that hangs fails; no test depends on its value
 
 
 def environment(**changes):
-    """An environment that says nothing of servers, colours and proxies, with the changes made."""
+    """An environment without settings for servers, colours and proxies, plus the given variables."""
     plain = {key: os.environ[key] for key in ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
     return {**plain, "LC_ALL": "C.UTF-8", "TERM": "xterm", **changes}
 
@@ -41,9 +41,9 @@ def run(arguments, env=None):
 
 
 class StandIn:
-    """An HTTP server on a free port that answers with the function given, which gets the request handler."""
+    """An HTTP server on a free port. `respond` is called for each request with the request handler and the StandIn."""
 
-    def __init__(self, answer):
+    def __init__(self, respond):
         self.requests = []  # (method, path, fields of the query, body)
         self.released = threading.Event()
         outer = self
@@ -57,7 +57,7 @@ class StandIn:
                 fields = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
                 outer.requests.append((self.command, parts.path, fields, self.rfile.read(length)))
                 self.close_connection = True
-                answer(self, outer)
+                respond(self, outer)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_request
 
@@ -65,7 +65,7 @@ class StandIn:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.handle_error = lambda *_: None  # clients that leave are the subject of some tests
+        self.server.handle_error = lambda *_: None  # some tests close the connection on purpose
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=[0.01])
 
@@ -80,7 +80,7 @@ class StandIn:
         self.server.server_close()
 
 
-def send_head(handler, status, headers):
+def send_headers(handler, status, headers):
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name, value)
@@ -89,18 +89,18 @@ def send_head(handler, status, headers):
 
 
 def raw(size):
-    """Options of a tensor whose answer has so many bytes; which ones is not looked at without --verify."""
+    """Options of a tensor whose response has this many bytes. Without --verify sow does not check their values."""
     return ["--experiment", "exp-42", "--name", "w", "--shape", str(size), "--init", "zeros", "--dtype", "f8_e5m2", "--format", "raw"]
 
 
 @functools.lru_cache
 def plan_of(*arguments):
-    """What a tensor comes to, as sow itself derives it."""
+    """The plan of a tensor, as sow derives it offline."""
     return json.loads(run(["plan", "--offline", "--json", *arguments]).stdout)
 
 
-def tensor_head(length, arguments=None):
-    """The header of the answer for a tensor; without options for raw(length)."""
+def tensor_headers(length, arguments=None):
+    """The response headers for a tensor; by default for the options raw(length)."""
     plan = plan_of(*(arguments or raw(length)))
     kind = "application/x-npy" if plan["format"] == "npy" else "application/octet-stream"
     return {"Content-Type": kind, "Content-Length": str(length), "ETag": f'"{plan["draw"][:32]}"', "Accept-Ranges": "bytes",
@@ -110,41 +110,41 @@ def tensor_head(length, arguments=None):
 
 
 def tensor(body, arguments=None):
-    """Answers with these bytes as a tensor."""
-    def answer(handler, _):
-        send_head(handler, 200, tensor_head(len(body), arguments))
+    """Responds with these bytes as a tensor."""
+    def respond(handler, _):
+        send_headers(handler, 200, tensor_headers(len(body), arguments))
         handler.wfile.write(body)
-    return answer
+    return respond
 
 
 def slow_tensor(first, rest):
-    """Answers with the first bytes, and with the rest when the test releases it."""
-    def answer(handler, stand_in):
-        send_head(handler, 200, tensor_head(len(first) + len(rest)))
+    """Responds with the first bytes, and with the rest when the test sets `released`."""
+    def respond(handler, stand_in):
+        send_headers(handler, 200, tensor_headers(len(first) + len(rest)))
         handler.wfile.write(first)
         handler.wfile.flush()
         assert stand_in.released.wait(PATIENCE)
         handler.wfile.write(rest)
-    return answer
+    return respond
 
 
 def problem(status, detail, param=None):
-    """Answers with a problem."""
+    """Responds with a problem document."""
     body = {"type": "about:blank", "title": "No", "status": status, "detail": detail}
     return page(status, json.dumps({**body, "param": param} if param else body), "application/problem+json")
 
 
 def page(status, text, media_type):
-    """Answers with a page."""
-    def answer(handler, _):
+    """Responds with a page."""
+    def respond(handler, _):
         body = text.encode()
-        send_head(handler, status, {"Content-Type": media_type, "Content-Length": str(len(body))})
+        send_headers(handler, status, {"Content-Type": media_type, "Content-Length": str(len(body))})
         handler.wfile.write(body)
-    return answer
+    return respond
 
 
 class Watch:
-    """The kernel's reports of what is created and written in a directory (inotify)."""
+    """Watches a directory for writes (inotify)."""
 
     MODIFY = 0x2
 
@@ -154,7 +154,7 @@ class Watch:
         assert self.file >= 0 and libc.inotify_add_watch(self.file, os.fsencode(directory), self.MODIFY) >= 0
 
     def wait_for_write(self, suffix):
-        """Returns the name of a file with this suffix once somebody has written to it."""
+        """Waits until a file with this suffix is written to; returns its name."""
         while True:
             events = os.read(self.file, 65536)
             while events:
@@ -169,7 +169,7 @@ class Watch:
 
 
 class Terminal:
-    """A pseudo-terminal of a size, and what a program has written to it so far."""
+    """A pseudo-terminal, and the text that a program has written to it."""
 
     def __init__(self, columns=100):
         self.master, self.slave = pty.openpty()
@@ -177,14 +177,14 @@ class Terminal:
         self.text = ""
 
     def leave_to_program(self):
-        """Closes our end of what the program has by now, so that its end can be seen."""
+        """Closes our copy of the program's end, so that we see when the program closes it."""
         os.close(self.slave)
 
     def read(self):
-        """Adds what comes next; False at the end, when the program has gone."""
+        """Adds the next output; False when the program has closed the terminal."""
         try:
             block = os.read(self.master, 65536)
-        except OSError:  # how Linux says that the last holder of the other end has gone
+        except OSError:  # Linux: the other end is closed
             block = b""
         self.text += block.decode(errors="replace")
         return bool(block)
@@ -201,10 +201,10 @@ class Terminal:
 
 
 class RawServer:
-    """A TCP server on a free port: `speak` gets each connection, its number from 0, and the bytes of the request's head."""
+    """A TCP server on a free port: `speak` gets each connection, its number from 0, and the header of the request as bytes."""
 
     def __init__(self, speak, context=None, peek=False):
-        """`context`: an ssl.SSLContext, for a server that speaks TLS; `peek`: the head is left to `speak`."""
+        """`context`: an ssl.SSLContext, for a server that speaks TLS; `peek`: `speak` reads the request itself."""
         self.speak, self.context, self.peek = speak, context, peek
         self.count = 0
         self.ended = threading.Event()
@@ -239,7 +239,7 @@ class RawServer:
                 if self.context:
                     connection.unwrap()
             except OSError:
-                pass  # clients that leave are the subject of some tests
+                pass  # some tests close the connection on purpose
 
     def __enter__(self):
         self.thread.start()
@@ -254,13 +254,13 @@ class RawServer:
 
 
 class Breaking:
-    """Passes questions on to the daemon, and cuts every answer with a model or a tensor off after some bytes."""
+    """Forwards requests to the daemon, and cuts off each response with a model or a tensor after `limit` bytes."""
 
     def __init__(self, daemon, limit, held=None):
-        """`held`: an event that is waited for in place of the cut; then the rest is sent."""
+        """`held`: instead of cutting, wait for this event and then send the rest."""
         outer = self
         self.cuts, self.limit = 0, limit
-        self.asked = []  # the headers of the questions that an answer with bytes came to
+        self.asked = []  # the range headers of the requests for models and tensors
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -268,20 +268,20 @@ class Breaking:
             def handle_any(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 headers = {key: value for key, value in self.headers.items() if key in ("Range", "If-Range")}
-                answer = daemon.request(self.command, self.path, body=body, headers=headers)
-                self.send_response(answer.status)
-                for key, value in answer.headers.items():
+                response = daemon.request(self.command, self.path, body=body, headers=headers)
+                self.send_response(response.status)
+                for key, value in response.headers.items():
                     if key.startswith(("Content-", "ETag", "Sower-")):
                         self.send_header(key, value)
                 self.end_headers()
-                bytes_come = self.path.startswith(("/v1/model?", "/v1/tensor?"))
-                cut = bytes_come and len(answer.body) > outer.limit
-                outer.asked += [headers] * bytes_come
-                self.wfile.write(answer.body[: outer.limit] if cut else answer.body)
+                has_elements = self.path.startswith(("/v1/model?", "/v1/tensor?"))
+                cut = has_elements and len(response.body) > outer.limit
+                outer.asked += [headers] * has_elements
+                self.wfile.write(response.body[: outer.limit] if cut else response.body)
                 if cut and held:
                     self.wfile.flush()
                     assert held.wait(PATIENCE)
-                    self.wfile.write(answer.body[outer.limit :])
+                    self.wfile.write(response.body[outer.limit :])
                 outer.cuts += cut
                 self.close_connection = True
 

@@ -5,7 +5,7 @@ import select
 import pytest
 
 from conftest import PATIENCE
-from sow_programs import StandIn, environment, raw, run, send_head, tensor_head
+from sow_programs import StandIn, environment, raw, run, send_headers, tensor_headers
 from test_experiments import Unreadable
 
 FIELDS = dict(experiment="e", name="w", shape="2", init="zeros")
@@ -155,7 +155,7 @@ def test_sow_plan_shows_drift(start):
 
 def test_a_drift_that_is_no_line_is_not_taken_and_cannot_speak_to_the_terminal():
     def answer(handler, _):
-        send_head(handler, 200, {**tensor_head(4), "Sower-Drift": "\x1b[31m7"})
+        send_headers(handler, 200, {**tensor_headers(4), "Sower-Drift": "\x1b[31m7"})
         handler.wfile.write(b"abcd")
 
     with StandIn(answer) as stand_in:

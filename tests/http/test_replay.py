@@ -1,4 +1,4 @@
-"""sow replay: a ledger line is all that is needed to make its tensor again, and a line that is not true makes none."""
+"""sow replay: a ledger line is enough to compute its tensor again, and a false line gives no tensor."""
 import hashlib
 import json
 import sys
@@ -8,7 +8,7 @@ import pytest
 import sow_programs as sow
 from test_trials import take
 
-# Every dtype and layout member, an alias, a choice, no elements, a scalar, texts with marks, what needs preparing.
+# All dtypes, all members of a layout, an alias, a choice, no elements, a scalar, special characters, initializers with factors.
 DRAWS = [
     dict(name="w", shape="33,65", init="he_normal"),
     dict(name="layers.0/weight", shape="8,4,3", init="variance_scaling(2,fan_out,uniform)", dtype="bf16", trial="7"),
@@ -25,7 +25,7 @@ DRAWS = [
 
 @pytest.fixture(scope="module")
 def drawn(daemon, tmp_path_factory):
-    """The draws, their lines, and the bytes that the daemon sent for them."""
+    """The lines of the draws, and the bytes that the daemon sent for them."""
     bodies = [daemon.get("/v1/tensor", experiment="replay", format="raw", **fields).body for fields in DRAWS]
     lines = daemon.ledger()
     assert [line["name"] for line in lines] == [fields["name"] for fields in DRAWS]
@@ -42,7 +42,7 @@ def export(tmp_path):
 
 
 def replay(*arguments):
-    """The rows that were printed: line, name, digest, verdict."""
+    """Runs sow replay; `rows` has the printed columns: line, name, digest, result."""
     done = sow.run(["replay", *arguments])
     done.rows = [row.split("\t") for row in done.stdout.decode().splitlines()]
     return done
@@ -52,7 +52,7 @@ def digest(body):
     return hashlib.blake2b(body, digest_size=32).hexdigest()
 
 
-def test_every_line_makes_the_bytes_that_were_sent(drawn, export):
+def test_every_line_gives_the_bytes_that_were_sent(drawn, export):
     lines, bodies = drawn
     done = replay(export(lines))
     assert done.returncode == 0, done.stderr
@@ -60,14 +60,14 @@ def test_every_line_makes_the_bytes_that_were_sent(drawn, export):
     assert done.rows == [[str(line["ledger"]), name, digest(body), "ok"] for line, name, body in zip(lines, names, bodies)]
 
 
-def test_the_daemons_answers_are_compared_when_it_is_asked(daemon, drawn, export):
+def test_online_compares_the_responses_of_the_daemon(daemon, drawn, export):
     lines, bodies = drawn
     done = replay(export(lines), "--online", "--server", f"http://{daemon.address}")
     assert done.returncode == 0 and [row[2:] for row in done.rows] == [[digest(body), "ok"] for body in bodies]
-    assert len(daemon.ledger()) == len(lines), "they were recorded already"
+    assert len(daemon.ledger()) == len(lines), "the draws were recorded before"
 
 
-def test_the_tensors_are_written_as_npy_under_names_that_no_path_stumbles_over(daemon, drawn, export, tmp_path):
+def test_the_tensors_are_written_as_npy_under_safe_names(daemon, drawn, export, tmp_path):
     lines, bodies = drawn
     directory = tmp_path / "tensors"
     directory.mkdir()
@@ -81,7 +81,7 @@ def test_the_tensors_are_written_as_npy_under_names_that_no_path_stumbles_over(d
     assert replay(export(lines), "-o", tmp_path / "nowhere").returncode == 2
 
 
-def test_a_single_line_is_enough_and_one_can_be_picked(drawn, export):
+def test_a_single_line_is_enough_and_can_be_chosen(drawn, export):
     lines, bodies = drawn
     assert replay(export(lines[3:4])).rows == [["4", "bias", digest(bodies[3]), "ok"]]
     assert replay(export(lines), "--line", "8").rows == [["8", "heavy", digest(bodies[7]), "ok"]]
@@ -99,7 +99,7 @@ def test_lines_come_from_standard_input_too(drawn):
         assert done.returncode == 0 and digest(bodies[0]).encode() in done.stdout
 
 
-def test_a_database_is_replayed_as_its_export_is(daemon, drawn):
+def test_a_database_is_replayed_like_its_export(daemon, drawn):
     done = replay(daemon.state / "ledger.sqlite")
     assert done.returncode == 0 and [row[2] for row in done.rows] == [digest(body) for body in drawn[1]]
 
@@ -109,7 +109,7 @@ def test_a_database_is_replayed_as_its_export_is(daemon, drawn):
     [("experiment", "other"), ("trial", 1), ("name", "v"), ("shape", [65, 33]), ("dtype", "f16"), ("init", "he_uniform"), ("layout", "io"),
      ("seed", "ab" * 32), ("draw", "ab" * 32), ("root", "ab" * 32), ("init", "he_normal()"), ("init", "no_such"), ("dtype", "float32"),
      ("layout", "oi,slice=0:1"), ("spec", 2)])
-def test_a_line_that_is_not_true_makes_nothing_and_the_others_are_made(drawn, export, tmp_path, key, value):
+def test_a_false_line_gives_no_tensor_and_the_others_are_replayed(drawn, export, tmp_path, key, value):
     lines, bodies = drawn
     done = replay(export([{**lines[0], key: value}, lines[3]]), "-o", tmp_path)
     assert done.returncode == 1
@@ -118,7 +118,7 @@ def test_a_line_that_is_not_true_makes_nothing_and_the_others_are_made(drawn, ex
     assert [path.name for path in tmp_path.glob("*.npy")] == ["4-bias.npy"]
 
 
-def test_lines_of_other_kinds_are_passed_over_with_a_word(start, export):
+def test_lines_of_other_kinds_are_skipped_with_a_message(start, export):
     daemon = start()
     take(daemon, "e")
     assert daemon.get("/v1/tensor", experiment="e", name="w", shape="2", init="zeros").status == 200
@@ -127,7 +127,7 @@ def test_lines_of_other_kinds_are_passed_over_with_a_word(start, export):
     assert done.stderr == "line 1 is of kind trials: it has no tensor.\n"
 
 
-def test_what_is_no_line_of_a_ledger_ends_it(drawn, export, tmp_path):
+def test_a_malformed_line_ends_the_replay(drawn, export, tmp_path):
     lines, _ = drawn
     path = export([lines[0], {"no": "line"}])
     done = replay(path)
@@ -135,7 +135,7 @@ def test_what_is_no_line_of_a_ledger_ends_it(drawn, export, tmp_path):
     assert replay(tmp_path / "none").returncode == 3
 
 
-def test_a_private_root_is_made_from_its_key_or_asked_for(start, export, tmp_path):
+def test_a_private_root_needs_its_key_or_the_daemon(start, export, tmp_path):
     key = tmp_path / "key"
     key.write_text("ab" * 32)
     key.chmod(0o600)
@@ -147,20 +147,20 @@ def test_a_private_root_is_made_from_its_key_or_asked_for(start, export, tmp_pat
     for options in [["--root-key-file", key], ["--online", "--server", f"http://{daemon.address}"]]:
         done = replay(path, *options)
         assert done.returncode == 0 and done.rows == [["1", "w", digest(body), "ok"]]
-    assert replay(path, "--online", "--server", f"http://{start().address}").returncode == 1, "its root is another"
+    assert replay(path, "--online", "--server", f"http://{start().address}").returncode == 1, "another daemon has another root"
 
 
 @pytest.mark.parametrize("header, words", [("Sower-Draw", "draw id"), ("Sower-Seed", "seed"), (None, "bytes")])
-def test_a_daemon_that_answers_something_else_is_told(drawn, export, header, words):
+def test_a_different_response_is_reported(drawn, export, header, words):
     lines, bodies = drawn
 
-    def answer(handler, _):
+    def response(handler, _):
         body = bodies[3] if header else bodies[3][:-1] + b"x"
-        head = {**sow.tensor_head(len(body)), "Sower-Seed": lines[3]["seed"], "Sower-Draw": lines[3]["draw"]}
-        sow.send_head(handler, 200, {**head, header: "ab" * 32} if header else head)
+        head = {**sow.tensor_headers(len(body)), "Sower-Seed": lines[3]["seed"], "Sower-Draw": lines[3]["draw"]}
+        sow.send_headers(handler, 200, {**head, header: "ab" * 32} if header else head)
         handler.wfile.write(body)
 
-    with sow.StandIn(answer) as stand_in:
+    with sow.StandIn(response) as stand_in:
         done = replay(export(lines[3:4]), "--online", "--server", stand_in.address)
         fields = stand_in.requests[0][2]
     assert done.returncode == 1 and f"the daemon's {words} differ" in done.rows[0][3]
@@ -168,7 +168,7 @@ def test_a_daemon_that_answers_something_else_is_told(drawn, export, header, wor
 
 
 def test_a_line_that_the_daemon_refuses_differs_and_the_others_are_compared(start, export):
-    """A line that drifts, in an experiment that is pinned later."""
+    """A draw that drifts, in an experiment that was pinned later."""
     daemon = start()
     draws = [dict(name="w", shape="4"), dict(name="w", shape="5"), dict(name="v", shape="6"), dict(name="w", shape="7")]
     bodies = [daemon.get("/v1/tensor", experiment="e", init="normal", format="raw", **fields).body for fields in draws]
@@ -180,28 +180,28 @@ def test_a_line_that_the_daemon_refuses_differs_and_the_others_are_compared(star
     assert [row[3] for row in done.rows[::2]] == ["ok", "ok"]
     for row in done.rows[1::2]:
         assert row[3].startswith("the daemon refuses it: ") and row[3].endswith("."), row
-    assert replay(path).returncode == 0, "nothing is refused here"
+    assert replay(path).returncode == 0, "without the daemon nothing is refused"
 
 
-@pytest.mark.parametrize("status, answer", [(1, sow.problem(400, "This is too much.", "shape")), (3, sow.problem(503, "Not now.")),
-                                            (3, sow.page(409, "<p>No", "text/html"))], ids=["400", "503", "stranger"])
-def test_the_line_is_named_that_could_not_be_compared(drawn, export, status, answer):
-    """After one that could."""
+@pytest.mark.parametrize("status, response", [(1, sow.problem(400, "This is too much.", "shape")), (3, sow.problem(503, "Not now.")),
+                                            (3, sow.page(409, "<p>No", "text/html"))], ids=["400", "503", "foreign page"])
+def test_the_line_that_could_not_be_compared_is_named(drawn, export, status, response):
+    """A line that could be compared comes before it."""
     lines, bodies = drawn
 
-    def answer_later(handler, stand_in):
+    def respond(handler, stand_in):
         if len(stand_in.requests) > 1:
-            return answer(handler, stand_in)
-        sow.send_head(handler, 200, {**sow.tensor_head(len(bodies[3])), "Sower-Seed": lines[3]["seed"], "Sower-Draw": lines[3]["draw"]})
+            return response(handler, stand_in)
+        sow.send_headers(handler, 200, {**sow.tensor_headers(len(bodies[3])), "Sower-Seed": lines[3]["seed"], "Sower-Draw": lines[3]["draw"]})
         handler.wfile.write(bodies[3])
 
-    with sow.StandIn(answer_later) as stand_in:
+    with sow.StandIn(respond) as stand_in:
         done = replay(export([lines[3], lines[4], lines[5]]), "--online", "--server", stand_in.address, *sow.NO_RETRY)
     assert done.returncode == status, done.stderr
     assert [row[3] for row in done.rows] == ["ok"] and "line 5 could not be compared" in done.stderr
 
 
-def test_a_daemon_that_cannot_be_reached_ends_it(drawn, export):
+def test_an_unreachable_daemon_ends_the_replay(drawn, export):
     done = replay(export(drawn[0]), "--online", "--server", "http://127.0.0.1:1", *sow.NO_RETRY)
     assert done.returncode == 3 and done.rows == [] and "line 1 could not be compared" in done.stderr
 
@@ -211,7 +211,7 @@ def test_a_large_tensor_takes_no_more_memory_than_a_small_one(start, export, tmp
     daemon = start()
     assert daemon.get("/v1/tensor", experiment="e", name="w", shape="8192,8192", init="normal", slice="0:1,0:1").status == 200
     if b"asan" in sow.subprocess.run(["ldd", sow.SOW], capture_output=True).stdout:
-        pytest.skip("a sanitizer's memory is not the program's")
+        pytest.skip("a sanitizer takes memory of its own")
     code = ("import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
             " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
     done = sow.subprocess.run([sys.executable, "-c", code, sow.SOW, "replay", export(daemon.ledger())], env=sow.environment(),

@@ -1,4 +1,4 @@
-"""sow and sowerd together: what one asks and the other answers is one contract."""
+"""sow and sowerd together: requests and responses follow the same contract."""
 import json
 import os
 import urllib.parse
@@ -30,16 +30,16 @@ def ledger(server, *arguments):
     return [json.loads(line) for line in good(server, "ledger", *arguments).splitlines()]
 
 
-def test_a_file_is_what_any_http_client_gets(server, tmp_path):
+def test_the_file_has_the_bytes_that_any_http_client_gets(server, tmp_path):
     good(server, "get", *DRAW, "-o", tmp_path / "w.npy")
     query = urllib.parse.urlencode({"experiment": "exp-42", "trial": 7, "name": "layers.0.weight", "shape": "64,48",
                                     "init": "he_normal"})
-    with urllib.request.urlopen(f"{server}/v1/tensor?{query}", timeout=PATIENCE) as answer:
-        assert (tmp_path / "w.npy").read_bytes() == answer.read()
+    with urllib.request.urlopen(f"{server}/v1/tensor?{query}", timeout=PATIENCE) as response:
+        assert (tmp_path / "w.npy").read_bytes() == response.read()
     assert (tmp_path / "w.npy").stat().st_size == 128 + 64 * 48 * 4
 
 
-def test_a_shard_holds_the_bits_of_the_whole(server):
+def test_a_shard_has_the_bits_of_the_whole_tensor(server):
     whole = good(server, "get", *DRAW, "-f", "raw")
     assert good(server, "get", *DRAW, "-f", "raw", "--shard", "0:3/8") == whole[3 * 8 * 48 * 4:4 * 8 * 48 * 4]
     assert good(server, "get", *DRAW, "-f", "raw", "--slice", "-1:,:") == whole[-48 * 4:]
@@ -54,7 +54,7 @@ def test_the_plan_is_the_same_from_the_daemon_and_offline(server):
     arguments = ["plan", "--json", *DRAW, "--layout", "io", "--in-axis", "-1", "--out-axis", "0", "--fan-out", "9",
                  "--slice", "0:8,:", "-d", "bf16"]
     plan = json.loads(good(server, *arguments))
-    assert {"ledger", "drift"} == plan.keys() & {"ledger", "drift"}, "what the ledger says of it, nobody knows offline"
+    assert {"ledger", "drift"} == plan.keys() & {"ledger", "drift"}, "only the daemon has a ledger"
     del plan["ledger"], plan["drift"]
     assert plan == json.loads(good(server, *arguments, "--offline"))
 
@@ -67,11 +67,11 @@ def test_the_seed_is_the_same_from_the_daemon_and_offline(server):
 
 
 def test_the_catalogue_is_the_same_from_the_daemon_and_offline(server):
-    with urllib.request.urlopen(f"{server}/v1/initializers", timeout=PATIENCE) as answer:
-        assert json.load(answer) == json.loads(good(server, "initializers", "--json"))
+    with urllib.request.urlopen(f"{server}/v1/initializers", timeout=PATIENCE) as response:
+        assert json.load(response) == json.loads(good(server, "initializers", "--json"))
 
 
-def test_a_draw_stands_in_the_ledger_once_and_a_plan_does_not(server):
+def test_a_draw_is_in_the_ledger_once_and_a_plan_is_not(server):
     draw = ["-e", "recorded", "-n", "w", "-s", "4", "-i", "zeros"]
     good(server, "plan", *draw)
     assert ledger(server, "-e", "recorded") == []
@@ -95,7 +95,7 @@ def test_a_draw_stands_in_the_ledger_once_and_a_plan_does_not(server):
     (["-e", "bad", "-n", "n", "-s", "4", "-i", "zeros", "--shard", "0:8/8"], "--shard"),
     (["-e", "bad", "-n", "n", "-s", "4", "-i", "zeros", "--spec", "99"], "--spec"),
 ])
-def test_a_refusal_leads_to_the_option_and_leaves_nothing(server, tmp_path, arguments, option):
+def test_a_refusal_names_the_option_and_leaves_no_file(server, tmp_path, arguments, option):
     done = sow(server, "get", *arguments, "-o", tmp_path / "w.npy")
     assert done.returncode == 1 and done.stderr.startswith("sow get: refused: ")
     assert option in done.stderr.splitlines()[1] and os.listdir(tmp_path) == []
@@ -103,12 +103,12 @@ def test_a_refusal_leads_to_the_option_and_leaves_nothing(server, tmp_path, argu
     assert sow(server, "plan", "--offline", *arguments).returncode == 1
 
 
-def test_a_refused_ledger_names_what_was_wrong(server):
+def test_a_refused_ledger_request_names_the_option(server):
     done = sow(server, "ledger", "--limit", "many")
     assert done.returncode == 1 and "limit" in done.stderr and done.stdout == b""
 
 
-def test_a_daemon_that_has_ended_cannot_be_reached(start):
+def test_a_stopped_daemon_cannot_be_reached(start):
     daemon = start()
     good(daemon.url(""), "ledger")
     daemon.stop()

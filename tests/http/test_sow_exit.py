@@ -1,4 +1,4 @@
-"""How sow ends: the table under EXIT STATUS of sow.1, for every command."""
+"""The exit status of every command: the table under EXIT STATUS in sow.1."""
 import json
 import re
 import resource
@@ -10,7 +10,7 @@ from conftest import ROOT
 from sow_programs import NO_RETRY, PATIENCE, SOW, RawServer, StandIn, environment, page, problem, run
 
 TENSOR = ["-e", "exits", "-n", "w", "-s", "4,6", "-i", "he_normal"]
-# Every command that asks a daemon: its arguments, an argument that makes the request one that is refused, and one that is misused.
+# For every command that uses a daemon: its arguments, and arguments with which the request is refused (None: there are none).
 ASKING = {
     "get": (["get", *TENSOR, "-o", "{tmp}/out"], ["get", *TENSOR[:-1], "he_norml", "-o", "{tmp}/out"]),
     "model": (["model", "-e", "exits", "-m", "{tmp}/m.json", "-o", "{tmp}/out"], ["model", "-e", "", "-m", "{tmp}/m.json", "-o", "{tmp}/out"]),
@@ -32,14 +32,14 @@ NAMES = list(ASKING)
 
 @pytest.fixture(scope="module")
 def line(daemon):
-    """A line of the daemon's ledger."""
+    """A line of the ledger of the daemon."""
     run(["get", *TENSOR, "-o", "/dev/null", "--server", daemon.url("")])
     return run(["ledger", "--limit", "1", "--server", daemon.url("")]).stdout
 
 
 @pytest.fixture
 def ask(daemon, line, tmp_path):
-    """Runs sow with the files that the commands take."""
+    """Runs sow with the files that the commands need."""
     (tmp_path / "m.json").write_text(json.dumps({"tensors": [{"name": "v", "shape": [2], "init": "ones"}]}))
     (tmp_path / "bad.json").write_text(json.dumps({"tensors": [{"name": "v", "shape": [2], "init": "one"}]}))
     (tmp_path / "ledger.ndjson").write_bytes(line)
@@ -51,7 +51,7 @@ def ask(daemon, line, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_0_all_was_done(ask, name):
+def test_0_success(ask, name):
     done = ask(ASKING[name][0])
     assert done.returncode == 0, done.stderr
 
@@ -67,11 +67,11 @@ def test_1_the_request_was_refused(ask, name):
 def test_1_the_daemon_refuses(ask, name, status):
     with StandIn(problem(status, "Not so.")) as stand_in:
         done = ask(ASKING[name][0], stand_in.address)
-    # What of one line is refused with 409 is a line of replay's that differs.
+    # For replay a line that the daemon refuses with 409 is a line that differs.
     assert done.returncode == 1 and ("refused: Not so." in done.stderr or name == "replay" and b"Not so." in done.stdout), done.stderr
 
 
-def test_1_what_verify_and_replay_look_at_does_not_fit(line, tmp_path):
+def test_1_verify_and_replay_found_a_fault(line, tmp_path):
     line = json.loads(line)
     for change in {"name": "other"}, {"ledger": 2}:
         (tmp_path / "changed.ndjson").write_text(json.dumps({**line, **change}) + "\n")
@@ -102,7 +102,7 @@ def silent(connection, number, head):
 
 @pytest.mark.parametrize("fault", ["nobody", "busy", "too many", "broken", "silent", "page", "lie"])
 @pytest.mark.parametrize("name", NAMES)
-def test_3_it_could_not_be_done_now_or_not_from_here(ask, name, fault, tmp_path):
+def test_3_a_temporary_or_local_failure(ask, name, fault, tmp_path):
     stand_ins = {"busy": lambda: StandIn(problem(503, "Not now.")), "too many": lambda: StandIn(problem(429, "Not now.")),
                  "broken": lambda: StandIn(problem(500, "Not ever.")), "silent": lambda: RawServer(silent),
                  "page": lambda: StandIn(page(404, "<title>Not here</title>", "text/html")), "lie": lambda: StandIn(page(200, "{}", "application/json"))}
@@ -111,7 +111,7 @@ def test_3_it_could_not_be_done_now_or_not_from_here(ask, name, fault, tmp_path)
     else:
         with stand_ins[fault]() as stand_in:
             done = ask(ASKING[name][0], stand_in.address)
-    # The bytes that come for a line are what replay judges.
+    # For replay, wrong bytes are a line that differs.
     assert done.returncode == (1 if (name, fault) == ("replay", "lie") else 3), done.stderr
     assert done.stdout == b"" or name == "replay"
     assert not (tmp_path / "out").exists()
@@ -128,7 +128,7 @@ def test_3_the_output_cannot_be_written(ask, daemon, name, tmp_path):
 
 @pytest.mark.parametrize("name", ["get", "model"])
 def test_3_a_file_cannot_be_written(daemon, name, ask, tmp_path):
-    """A file may not become larger than a block: as on a full disk."""
+    """The file size is limited to 8 bytes, which has the same effect as a full disk."""
     arguments = [argument.replace("{tmp}", str(tmp_path)) for argument in ASKING[name][0]]
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))  # noqa: E731
     done = subprocess.run(["sh", "-c", 'trap "" XFSZ; exec "$0" "$@"', SOW, *arguments, "--server", daemon.url("")], env=environment(), stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""sow model, sow stats and sow recipes against the real daemon, and sow model against one that breaks off."""
+"""sow model, sow stats and sow recipes with a daemon, and sow model with broken connections."""
 import hashlib
 import json
 import struct
@@ -30,14 +30,14 @@ def whole(daemon):
 
 
 @pytest.mark.parametrize("jobs", [1, 3, 16])
-def test_the_file_is_the_daemons_answer_and_verified(daemon, manifest, tmp_path, jobs):
+def test_the_file_has_the_bytes_of_the_response_and_passes_verify(daemon, manifest, tmp_path, jobs):
     done = sow(daemon, "model", "-m", manifest, "-o", tmp_path / "out", "--jobs", jobs, "--verify")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out").read_bytes() == whole(daemon)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "out"]
 
 
-def test_verify_takes_a_private_root_and_sees_another(start, manifest, tmp_path):
+def test_verify_accepts_a_private_root_only_with_its_key(start, manifest, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -48,7 +48,7 @@ def test_verify_takes_a_private_root_and_sees_another(start, manifest, tmp_path)
     assert done.returncode == 3 and "--verify needs --root-key-file" in done.stderr and not (tmp_path / "other").exists()
 
 
-def test_standard_output_takes_a_model_too(daemon, manifest):
+def test_a_model_can_go_to_standard_output(daemon, manifest):
     assert sow(daemon, "model", "-m", manifest, "-t", "5").stdout == whole(daemon)
 
 
@@ -83,14 +83,14 @@ def test_shapes_come_from_an_index_and_its_files(daemon, manifest, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 2) + b"[]",
                                      struct.pack("<Q", 100000) + b"[" * 100000])
-def test_a_file_that_is_no_safetensors_is_refused(daemon, tmp_path, content):
+def test_a_file_that_is_not_safetensors_is_refused(daemon, tmp_path, content):
     (tmp_path / "like").write_bytes(content)
     done = sow(daemon, "model", "-e", "e", "--like", tmp_path / "like", "-i", "zeros", "-o", tmp_path / "out")
     assert done.returncode == 1 and done.stderr.startswith("sow model: refused:"), done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_warnings_and_refusals_are_told(daemon, tmp_path):
+def test_warnings_and_refusals_are_printed(daemon, tmp_path):
     path = tmp_path / "m.json"
     path.write_text(json.dumps({"tensors": [{"name": "w", "shape": [2]}], "rules": [{"match": "x", "init": "ones"}]}))
     done = sow(daemon, "model", "-e", "e", "-m", path, "-i", "zeros", "-o", tmp_path / "out")
@@ -100,21 +100,21 @@ def test_warnings_and_refusals_are_told(daemon, tmp_path):
     assert sow(daemon, "model", "-m", path, "-i", "zeros", "-o", tmp_path / "no").returncode == 2
 
 
-def test_connections_that_are_cut_are_taken_up_again(daemon, manifest, tmp_path):
+def test_broken_connections_resume(daemon, manifest, tmp_path):
     with Breaking(daemon, 300_000) as between:
         done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", "-j", "2", "--verify")
     assert done.returncode == 0, done.stderr
     assert between.cuts > 2 and (tmp_path / "out").read_bytes() == whole(daemon)
 
 
-def test_connections_that_bring_nothing_are_given_up_and_leave_no_file(daemon, manifest, tmp_path):
+def test_connections_without_progress_are_given_up_and_leave_no_file(daemon, manifest, tmp_path):
     with Breaking(daemon, 0) as between:
         done = sow(between, "model", "-m", manifest, "-o", tmp_path / "out", "--retry-seconds", "1")
     assert done.returncode == 3 and "broke" in done.stderr, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_the_tensor_at_hand_stands_beside_the_bar(daemon, manifest, tmp_path):
+def test_the_current_tensor_is_beside_the_bar(daemon, manifest, tmp_path):
     released, terminal = threading.Event(), Terminal(columns=120)
     with Breaking(daemon, 300_000, released) as between:
         program = start_sow(["model", "-m", manifest, "-o", tmp_path / "out", "-j", "1"],
@@ -141,7 +141,7 @@ def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
     assert sow(daemon, "stats", *draw, "--part", "0/2").returncode == 2
 
 
-def test_recipes_are_printed_as_rules_that_a_manifest_takes(daemon, tmp_path):
+def test_recipes_are_printed_as_rules_for_a_manifest(daemon, tmp_path):
     (tmp_path / "rules.json").write_bytes(run(["recipes", "llama"]).stdout)
     like = tmp_path / "like.safetensors"
     header = json.dumps({"a.weight": {"dtype": "F32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()

@@ -1,4 +1,4 @@
-"""What sow does without a daemon: seeds, plans, the catalogue, its help; and how it takes its options."""
+"""sow without a daemon: seeds, plans, the catalogue, the help, and the parsing of options."""
 import hashlib
 import json
 import os
@@ -14,7 +14,7 @@ def blake2b(key, message, person):
 
 
 def seed_of(root, experiment, trial=None, name=None):
-    """The derivation of the contract, as Python has it."""
+    """The derivation of seeds of the contract, in Python."""
     seed = blake2b(root, experiment.encode(), b"sower.experiment")
     if trial is not None:
         seed = blake2b(seed, trial.to_bytes(8, "little"), b"sower.trial")
@@ -26,7 +26,7 @@ def seed_of(root, experiment, trial=None, name=None):
 PUBLIC = blake2b(b"", b"sower public root", b"")
 
 
-def said(arguments):
+def output_of(arguments):
     done = run(arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.decode()
@@ -35,8 +35,8 @@ def said(arguments):
 # Seeds
 
 
-def test_the_example_of_the_contract():
-    assert said(["seed", "-e", "exp-42", "-n", "w"]) == \
+def test_the_example_in_the_contract():
+    assert output_of(["seed", "-e", "exp-42", "-n", "w"]) == \
         "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d\n"
 
 
@@ -44,11 +44,11 @@ def test_the_example_of_the_contract():
     ("exp-42", None, None), ("exp-42", 0, None), ("exp-42", 7, "w"), ("größe", 2**63 - 1, "a b\nc"),
     ("e" * 256, 1, "n" * 512),
 ])
-def test_a_seed_is_that_of_the_deepest_name_given(experiment, trial, name):
+def test_the_seed_is_that_of_the_most_specific_name(experiment, trial, name):
     arguments = ["seed", "--experiment", experiment]
     arguments += ["--trial", trial] if trial is not None else []
     arguments += ["--name", name] if name is not None else []
-    assert said(arguments) == seed_of(PUBLIC, experiment, trial, name)
+    assert output_of(arguments) == seed_of(PUBLIC, experiment, trial, name)
 
 
 KEY = bytes(range(32))
@@ -59,12 +59,12 @@ KEY = bytes(range(32))
 def test_a_private_root_is_raw_or_hex(tmp_path, content):
     (tmp_path / "key").write_bytes(content)
     (tmp_path / "key").chmod(0o600)
-    assert said(["seed", "-e", "exp-42", "-k", tmp_path / "key"]) == seed_of(KEY, "exp-42")
+    assert output_of(["seed", "-e", "exp-42", "-k", tmp_path / "key"]) == seed_of(KEY, "exp-42")
 
 
 @pytest.mark.parametrize("content", [b"", KEY[:31], KEY + b"\n", KEY.hex().encode()[:63], b"z" * 64,
                                      KEY.hex().encode() + b"\n\n", KEY.hex().encode() + b"00", bytes(1000)])
-def test_anything_else_is_no_root(tmp_path, content):
+def test_any_other_content_is_not_a_root(tmp_path, content):
     (tmp_path / "key").write_bytes(content)
     (tmp_path / "key").chmod(0o600)
     done = run(["seed", "-e", "exp-42", "-k", tmp_path / "key"])
@@ -80,11 +80,11 @@ def test_a_root_that_others_can_read_or_write_is_refused(tmp_path, mode):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another group")
-def test_only_the_group_of_root_may_read_a_root(tmp_path):
+def test_only_the_group_root_may_read_a_root(tmp_path):
     (tmp_path / "key").write_bytes(KEY)
     (tmp_path / "key").chmod(0o440)
     os.chown(tmp_path / "key", 0, 0)
-    assert said(["seed", "-e", "exp-42", "-k", tmp_path / "key"]) == seed_of(KEY, "exp-42")
+    assert output_of(["seed", "-e", "exp-42", "-k", tmp_path / "key"]) == seed_of(KEY, "exp-42")
     os.chown(tmp_path / "key", 0, 1)
     assert run(["seed", "-e", "exp-42", "-k", tmp_path / "key"]).returncode == 2
 
@@ -94,7 +94,7 @@ def test_only_the_group_of_root_may_read_a_root(tmp_path):
     (["-e", "e", "-t", "-1"], "trial"), (["-e", "e", "-t", "1.5"], "trial"), (["-e", "e", "-t", str(2**63)], "trial"),
     (["-e", "e", "-n", ""], "name"), (["-e", "e", "-n", "n" * 513], "name"),
 ])
-def test_a_seed_of_no_possible_name_is_refused(arguments, field):
+def test_a_seed_of_an_invalid_name_is_refused(arguments, field):
     done = run(["seed", *[os.fsdecode(argument) for argument in arguments]])
     assert done.returncode == 1 and done.stdout == b"" and field in done.stderr.splitlines()[0]
 
@@ -102,31 +102,31 @@ def test_a_seed_of_no_possible_name_is_refused(arguments, field):
 # Plans
 
 
-def test_a_plan_is_made_offline():
-    plan = json.loads(said(["plan", "--offline", "--json", "-e", "exp-42", "-n", "w", "-s", "4096,1024", "-i", "he_normal",
+def test_a_plan_is_derived_offline():
+    plan = json.loads(output_of(["plan", "--offline", "--json", "-e", "exp-42", "-n", "w", "-s", "4096,1024", "-i", "he_normal",
                             "--shard", "0:3/8"]))
     assert plan["seed"] + "\n" == seed_of(PUBLIC, "exp-42", 0, "w")
     assert plan["fan_in"] == 1024 and plan["shape"] == [4096, 1024] and plan["init"] == "he_normal"
     assert plan["bytes"] == 512 * 1024 * 4 + 128
 
 
-def test_the_card_of_a_plan_shows_its_figures():
-    lines = said(["plan", "--offline", "-e", "exp-42", "-n", "w", "-s", "4096,1024", "-i", "he_normal"]).splitlines()
+def test_a_plan_is_printed_for_people():
+    lines = output_of(["plan", "--offline", "-e", "exp-42", "-n", "w", "-s", "4096,1024", "-i", "he_normal"]).splitlines()
     card = dict(line.split(maxsplit=1) for line in lines if line.split()[0] not in ("fan", "std", "mean"))
     assert card["seed"] + "\n" == seed_of(PUBLIC, "exp-42", 0, "w")
     assert card["shape"] == "4096 × 1024" and card["bytes"] == f"{4096 * 1024 * 4 + 128} (16.0 MiB)"
     assert "fan in         1024" in lines and "slice" not in card
 
 
-def test_a_private_root_makes_another_plan(tmp_path):
+def test_a_private_root_gives_another_plan(tmp_path):
     (tmp_path / "key").write_bytes(KEY)
     (tmp_path / "key").chmod(0o600)
-    plan = json.loads(said(["plan", "--offline", "--json", *TENSOR, "-k", tmp_path / "key"]))
+    plan = json.loads(output_of(["plan", "--offline", "--json", *TENSOR, "-k", tmp_path / "key"]))
     assert plan["seed"] + "\n" == seed_of(KEY, "exp-42", 0, "w")
     assert run(["plan", *TENSOR, "-k", tmp_path / "key"]).returncode == 2
 
 
-def test_an_impossible_plan_is_refused_offline_too():
+def test_an_invalid_plan_is_refused_offline_too():
     done = run(["plan", "--offline", "-e", "e", "-n", "w", "-s", "4,-4", "-i", "he_normal"])
     assert done.returncode == 1 and done.stderr.startswith("sow plan: refused: shape") and "--shape" in done.stderr
 
@@ -135,25 +135,25 @@ def test_an_impossible_plan_is_refused_offline_too():
 
 
 def test_the_catalogue_lists_every_initializer_with_its_summary():
-    entries = json.loads(said(["initializers", "--json"]))
-    listed = [line.split()[0] for line in said(["initializers"]).splitlines() if not line.startswith(" ")]
+    entries = json.loads(output_of(["initializers", "--json"]))
+    listed = [line.split()[0] for line in output_of(["initializers"]).splitlines() if not line.startswith(" ")]
     assert listed == [entry["name"] for entry in entries] and "he_normal" in listed
 
 
-def test_every_initializer_has_a_card_whose_example_can_be_planned():
+def test_every_initializer_is_explained_and_its_example_can_be_planned():
     shapes = ["64,32", "64", "64,64", "8,8,3,3", "8,8,3"]
-    for entry in json.loads(said(["initializers", "--json"])):
-        card = said(["initializers", entry["name"]])
+    for entry in json.loads(output_of(["initializers", "--json"])):
+        card = output_of(["initializers", entry["name"]])
         assert card.splitlines()[0].startswith(entry["name"]) and f"--init '{entry['example']}'" in card
         for parameter in entry["parameters"]:
             assert f"{parameter['name']}: " in card
         plans = [run(["plan", "--offline", "-e", "e", "-n", "w", "-s", shape, "-i", entry["example"]]).returncode
                  for shape in shapes]
         assert 0 in plans, entry["name"]
-        assert json.loads(said(["initializers", entry["name"], "--json"])) == entry
+        assert json.loads(output_of(["initializers", entry["name"], "--json"])) == entry
 
 
-def test_an_unknown_initializer_leads_to_the_nearest():
+def test_an_unknown_initializer_suggests_the_nearest():
     done = run(["initializers", "he_norml"])
     assert done.returncode == 2 and "did you mean 'he_normal'?" in done.stderr
 
@@ -165,15 +165,15 @@ COMMANDS = ["get", "plan", "seed", "ledger", "initializers"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_answers_with_examples(command):
-    text = said([command, "--help"])
+def test_the_help_has_examples(command):
+    text = output_of([command, "--help"])
     assert text.startswith(f"usage: sow {command} ") and f"\nExamples:\n  sow {command}" in text
-    assert said([command, "-h"]) == text
+    assert output_of([command, "-h"]) == text
 
 
 def test_sow_itself_has_help_and_a_version():
-    assert all(command in said(["--help"]) for command in COMMANDS)
-    assert said(["--version"]).startswith("sow ")
+    assert all(command in output_of(["--help"]) for command in COMMANDS)
+    assert output_of(["--version"]).startswith("sow ")
     nothing = run([])
     assert nothing.returncode == 2 and nothing.stderr.startswith("usage: sow ") and nothing.stdout == b""
 
@@ -201,21 +201,21 @@ def test_sow_itself_has_help_and_a_version():
     (["initializers", "a", "b"], "unexpected argument 'b'"),
     (["seed", "-e", "a", "\x1b[2J"], "'?[2J'"),
 ])
-def test_a_mistake_is_told_with_the_way_out(arguments, words):
+def test_a_mistake_is_reported_with_a_hint(arguments, words):
     done = run(arguments)
     assert done.returncode == 2 and done.stdout == b""
     assert words in done.stderr and "Try 'sow" in done.stderr
 
 
-def test_options_may_be_shortened_joined_and_stand_after_operands():
-    assert said(["seed", "--exp=exp-42", "-nw"]) == said(["seed", "-e", "exp-42", "--name", "w"])
-    assert said(["initializers", "he_normal", "-j"]) == said(["initializers", "-j", "--", "he_normal"])
+def test_options_may_be_shortened_joined_and_follow_operands():
+    assert output_of(["seed", "--exp=exp-42", "-nw"]) == output_of(["seed", "-e", "exp-42", "--name", "w"])
+    assert output_of(["initializers", "he_normal", "-j"]) == output_of(["initializers", "-j", "--", "he_normal"])
 
 
 # Standard files
 
 
 @pytest.mark.parametrize("arguments", [["initializers", "--json"], ["seed", "-e", "e"]])
-def test_an_output_that_is_closed_is_an_error_and_not_another_file(arguments):
+def test_a_closed_standard_output_is_an_error_and_not_another_file(arguments):
     done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', SOW, *arguments], stderr=subprocess.PIPE, timeout=PATIENCE)
     assert done.returncode == 3 and b"cannot write standard output" in done.stderr

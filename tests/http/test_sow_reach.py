@@ -1,4 +1,4 @@
-"""How sow reaches a daemon: what it waits for and how long, whom it trusts, and what it says of others that answer."""
+"""How sow reaches a daemon: retries, timeouts, trusted certificates, and messages about other servers."""
 import email.utils
 import json
 import socket
@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sow_programs import NO_RETRY, PATIENCE, TENSOR, RawServer, StandIn, environment, page, run, send_head, start
+from sow_programs import NO_RETRY, PATIENCE, TENSOR, RawServer, StandIn, environment, page, run, send_headers, start
 
 GIVEN = {"experiment": "e", "trial": 7, "count": 1, "seed": run(["seed", "-e", "e", "-t", "7"]).stdout.decode().strip(), "ledger": 12}
 PINNED = page(200, json.dumps({"experiment": "e", "pinned": True, "ledger": 1}), "application/json")
@@ -22,11 +22,11 @@ def pin(server, *arguments, env=None):
     return run(["pin", "e", "--server", getattr(server, "address", server), *arguments], env)
 
 
-class Later:
-    """Refuses with the status and headers so many times, then answers; keeps when it was asked."""
+class RefusesFirst:
+    """Refuses `times` requests with the status and headers, then responds; keeps the times of the requests."""
 
-    def __init__(self, times, status, answer=PINNED, **headers):
-        self.left, self.status, self.answer, self.headers = times, status, answer, headers
+    def __init__(self, times, status, response=PINNED, **headers):
+        self.left, self.status, self.response, self.headers = times, status, response, headers
         self.times, self.keys = [], []
 
     def __call__(self, handler, stand_in):
@@ -34,91 +34,91 @@ class Later:
         self.keys.append(handler.headers.get("Idempotency-Key"))
         self.left -= 1
         if self.left < 0:
-            return self.answer(handler, stand_in)
+            return self.response(handler, stand_in)
         body = json.dumps({"type": "about:blank", "title": "No", "status": self.status, "detail": "Not now."}).encode()
         headers = {name.replace("_", "-"): value() if callable(value) else value for name, value in self.headers.items()}
-        send_head(handler, self.status, {"Content-Type": "application/problem+json", "Content-Length": str(len(body)), **headers})
+        send_headers(handler, self.status, {"Content-Type": "application/problem+json", "Content-Length": str(len(body)), **headers})
         handler.wfile.write(body)
 
 
-# What may pass is waited out
+# Retries after temporary failures
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_daemon_that_cannot_now_is_asked_again(status):
-    later = Later(2, status)
-    with StandIn(later) as stand_in:
+def test_a_request_to_an_unavailable_daemon_is_repeated(status):
+    server = RefusesFirst(2, status)
+    with StandIn(server) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == 0 and len(later.times) == 3, done.stderr
+    assert done.returncode == 0 and len(server.times) == 3, done.stderr
     assert done.stderr == f"sow pin: {stand_in.address} cannot do it now (status {status}); " \
                           "retrying for up to 60 s (--retry-seconds).\n"
 
 
 @pytest.mark.parametrize("after", ["1", lambda: email.utils.formatdate(time.time() + 3600 + 1, usegmt=True)])
 def test_the_pause_is_that_of_retry_after(after):
-    """In seconds, or as a date, which is counted from the clock of the server: here one that is an hour ahead."""
-    def answer(handler, stand_in):
+    """In seconds, or as a date by the clock of the server, which is an hour ahead here."""
+    def response(handler, stand_in):
         handler.date_time_string = lambda: email.utils.formatdate(time.time() + 3600, usegmt=True)
-        later(handler, stand_in)
+        server(handler, stand_in)
 
-    later = Later(1, 503, Retry_After=after)
-    with StandIn(answer) as stand_in:
+    server = RefusesFirst(1, 503, Retry_After=after)
+    with StandIn(response) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == 0 and 0.9 < later.times[1] - later.times[0] < PATIENCE / 2
+    assert done.returncode == 0 and 0.9 < server.times[1] - server.times[0] < PATIENCE / 2
 
 
-def test_a_pause_beyond_the_limit_is_not_begun():
-    later = Later(1, 503, Retry_After="3600")
-    with StandIn(later) as stand_in:
+def test_a_pause_beyond_the_limit_is_not_started():
+    server = RefusesFirst(1, 503, Retry_After="3600")
+    with StandIn(server) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == 3 and len(later.times) == 1 and "Not now." in done.stderr and "wait for 3600 s" in done.stderr
+    assert done.returncode == 3 and len(server.times) == 1 and "Not now." in done.stderr and "wait for 3600 s" in done.stderr
 
 
 @pytest.mark.parametrize("after", ["", "soon", "-5", "99999999999999999999999", "1e3"])
-def test_a_pause_that_is_none_is_our_own(after):
-    later = Later(1, 503, Retry_After=after)
-    with StandIn(later) as stand_in:
+def test_an_invalid_retry_after_is_ignored(after):
+    server = RefusesFirst(1, 503, Retry_After=after)
+    with StandIn(server) as stand_in:
         assert pin(stand_in).returncode == 0
-    assert len(later.times) == 2
+    assert len(server.times) == 2
 
 
-def test_the_waiting_has_an_end_and_ends_with_3():
-    later = Later(1000, 503)
-    with StandIn(later) as stand_in:
+def test_retries_end_with_status_3():
+    server = RefusesFirst(1000, 503)
+    with StandIn(server) as stand_in:
         done = pin(stand_in, "--retry-seconds", "1")
-    assert done.returncode == 3 and len(later.times) > 2 and later.times[-1] - later.times[0] < PATIENCE / 2
+    assert done.returncode == 3 and len(server.times) > 2 and server.times[-1] - server.times[0] < PATIENCE / 2
     assert done.stderr.splitlines()[1:] == [f"sow pin: {stand_in.address} cannot do it now (status 503): Not now.",
                                             "Try again later, or let sow wait with --retry-seconds N."]
 
 
-def test_none_is_waited_for_with_0():
-    later = Later(1, 503)
-    with StandIn(later) as stand_in:
+def test_retry_seconds_0_means_no_retries():
+    server = RefusesFirst(1, 503)
+    with StandIn(server) as stand_in:
         done = pin(stand_in, *NO_RETRY)
-    assert done.returncode == 3 and len(later.times) == 1
+    assert done.returncode == 3 and len(server.times) == 1
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 500])
-def test_what_does_not_pass_is_not_waited_for(status):
-    later = Later(1, status)
-    with StandIn(later) as stand_in:
+def test_a_lasting_failure_is_not_retried(status):
+    server = RefusesFirst(1, status)
+    with StandIn(server) as stand_in:
         done = pin(stand_in)
-    assert done.returncode == (3 if status == 500 else 1) and len(later.times) == 1
+    assert done.returncode == (3 if status == 500 else 1) and len(server.times) == 1
 
 
-def test_trial_numbers_are_asked_for_again_only_under_their_key():
+def test_a_request_for_trial_numbers_is_repeated_only_with_a_key():
     trial = ["trial", "new", "-e", "e"]
     for key, times in ([], 1), (["-k", "job 17"], 3):
-        later = Later(2, 503, page(200, json.dumps(GIVEN), "application/json"))
-        with StandIn(later) as stand_in:
+        server = RefusesFirst(2, 503, page(200, json.dumps(GIVEN), "application/json"))
+        with StandIn(server) as stand_in:
             done = run([*trial, *key, "--server", stand_in.address])
-        assert len(later.times) == times and done.returncode == (0 if key else 3), done.stderr
-        assert later.keys == [key[1] if key else None] * times
+        assert len(server.times) == times and done.returncode == (0 if key else 3), done.stderr
+        assert server.keys == [key[1] if key else None] * times
 
 
 def test_a_daemon_that_restarts_is_waited_for():
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))  # held, so that connections are refused until it listens
+        listener.bind(("127.0.0.1", 0))  # reserved: connections are refused until it listens
         sow = start(["pin", "e", "--server", f"http://127.0.0.1:{listener.getsockname()[1]}"], stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE)
         assert b"cannot be reached" in sow.stderr.readline()
@@ -132,24 +132,24 @@ def test_a_daemon_that_restarts_is_waited_for():
     assert sow.returncode == 0 and out == b"e is pinned by line 1 of the ledger.\n"
 
 
-def test_an_answer_in_json_that_was_cut_is_asked_for_again():
-    def answer(connection, number, _):
+def test_an_incomplete_json_response_is_requested_again():
+    def response(connection, number, _):
         body = json.dumps({"experiment": "e", "pinned": True, "ledger": 1}).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         connection.sendall(head + (body[:9] if number == 0 else body))
 
-    with RawServer(answer) as server:
+    with RawServer(response) as server:
         assert pin(server).stdout == b"e is pinned by line 1 of the ledger.\n" and server.count == 2
 
 
 @pytest.mark.parametrize("option", ["--retry-seconds", "--stall-seconds"])
 @pytest.mark.parametrize("value", ["", "-1", "x", "1.5", "86401", "1e3"])
-def test_a_number_of_seconds_that_is_none_is_a_mistake_of_usage(option, value):
+def test_an_invalid_number_of_seconds_is_a_usage_error(option, value):
     done = pin("http://127.0.0.1:1", option, value)
     assert done.returncode == 2 and f"{option} takes a whole number" in done.stderr
 
 
-# No answer takes memory or time without a limit
+# Every response has limits of memory and time
 
 
 def flood_of_headers(connection, number, head):
@@ -164,7 +164,7 @@ def flood_in_one_header(connection, number, head):
         connection.sendall(b"value" * 1000)
 
 
-def interim_answers_without_end(connection, number, head):
+def interim_responses_without_end(connection, number, head):
     while True:
         connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n" * 100)
 
@@ -175,7 +175,7 @@ def refusal_without_end(connection, number, head):
         connection.sendall(b"{" * 10000)
 
 
-def answer_without_end(connection, number, head):
+def response_without_end(connection, number, head):
     kind = b"application/x-ndjson" if b"GET /v1/ledger" in head and b"/head" not in head else b"application/json"
     kind = b"application/octet-stream" if b"/v1/tensor" in head or b"/v1/model" in head else kind
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\n\r\n")
@@ -183,10 +183,10 @@ def answer_without_end(connection, number, head):
         connection.sendall(b'{"a":"' + b"a" * 10000)
 
 
-def drips(answer):
+def drips(response):
     def speak(connection, number, head):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for byte in iter(lambda: answer, None) if not answer else answer * 1000:
+        for byte in iter(lambda: response, None) if not response else response * 1000:
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
     return speak
@@ -196,7 +196,7 @@ def silent(connection, number, head):
     connection.recv(1)
 
 
-ENDLESS = [flood_of_headers, flood_in_one_header, interim_answers_without_end, refusal_without_end, answer_without_end]
+ENDLESS = [flood_of_headers, flood_in_one_header, interim_responses_without_end, refusal_without_end, response_without_end]
 COMMANDS = [["get", *TENSOR, "-q", "-o", "{tmp}/w"], ["model", "-e", "e", "-m", "{tmp}/m.json", "-q", "-o", "{tmp}/w"], ["plan", *TENSOR],
             ["stats", *TENSOR], ["trial", "new", "-e", "e"], ["pin", "e"], ["ledger"], ["ledger", "head"], ["ledger", "verify"],
             ["experiments"], ["experiments", "e"]]
@@ -208,47 +208,47 @@ def placed(arguments, directory):
 
 
 @pytest.mark.parametrize("fault", ENDLESS, ids=lambda fault: fault.__name__)
-def test_an_answer_without_an_end_has_one(tmp_path, fault):
+def test_a_response_without_an_end_is_given_up(tmp_path, fault):
     for arguments in COMMANDS:
         with RawServer(fault) as server:
             done = run([*placed(arguments, tmp_path), "--server", server.address, *NO_RETRY])
         assert done.returncode == 3 and server.address in done.stderr, (arguments, done.stderr)
-        if fault in (flood_of_headers, interim_answers_without_end):
+        if fault in (flood_of_headers, interim_responses_without_end):
             assert "sends more than 65536 bytes of headers" in done.stderr
         assert not (tmp_path / "w").exists()
 
 
 @pytest.mark.parametrize("fault", [silent, drips(b"HTTP/1.1 200 OK\r\n"), drips(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{")],
                          ids=["silent", "header", "body"])
-def test_a_server_that_stalls_is_left(fault):
+def test_a_server_that_stalls_is_given_up(fault):
     with RawServer(fault) as server:
         done = pin(server, "--stall-seconds", "1", *NO_RETRY)
     assert done.returncode == 3 and "stalled" in done.stderr
 
 
-# Others that answer
+# Other servers
 
 
 CHOICES = {"text/html": "<html><head><title>502 Bad Gateway</title></head></html>", "text/plain": "upstream is down\nsorry\n"}
 
 
 @pytest.mark.parametrize("kind, words", [("text/html", '"502 Bad Gateway"'), ("text/plain", '"upstream is down"')])
-def test_a_page_of_something_else_is_named_by_its_title(kind, words):
+def test_a_foreign_page_is_named_by_its_title(kind, words):
     with StandIn(page(502, CHOICES[kind], kind)) as stand_in:
         done = pin(stand_in, *NO_RETRY)
     assert done.returncode == 3 and f"the response with status 502 has no explanation from sowerd; it says {words}: this is not a sowerd" in done.stderr
 
 
-def test_a_redirection_is_not_followed_and_told():
+def test_a_redirect_is_reported_and_not_followed():
     def moved(handler, _):
-        send_head(handler, 301, {"Location": "https://sower.example/v1/", "Content-Length": "0"})
+        send_headers(handler, 301, {"Location": "https://sower.example/v1/", "Content-Length": "0"})
 
     with StandIn(moved) as stand_in:
         done = pin(stand_in)
     assert done.returncode == 3 and "redirects to https://sower.example/v1/" in done.stderr and len(stand_in.requests) == 1
 
 
-def test_a_proxys_page_leads_to_the_proxy():
+def test_a_page_of_a_proxy_names_the_proxy_variables():
     with StandIn(page(503, "<title>squid: no route</title>", "text/html")) as proxy:
         done = pin("http://sower.invalid:7697", *NO_RETRY, env=environment(http_proxy=proxy.address))
     assert done.returncode == 3 and "squid: no route" in done.stderr and "through a proxy, as http_proxy" in done.stderr
@@ -256,19 +256,19 @@ def test_a_proxys_page_leads_to_the_proxy():
 
 @pytest.mark.parametrize("greeting, words", [(b"SSH-2.0-OpenSSH_9.2\r\n", '"SSH-2.0-OpenSSH_9.2"'), (b"-ERR unknown command\r\n", '"-ERR unknown command"'),
                                              (b"\x00\x01\x02", "does not speak HTTP")])
-def test_what_does_not_speak_http_is_named_by_its_greeting(greeting, words):
+def test_another_protocol_is_named_by_its_greeting(greeting, words):
     with RawServer(lambda connection, number, head: connection.sendall(greeting)) as server:
         done = pin(server)
     assert done.returncode == 3 and "it does not speak HTTP" in done.stderr and words in done.stderr
 
 
-def test_a_host_without_an_address_is_named():
+def test_an_unknown_host_is_named():
     done = pin("http://sower.invalid")
     assert done.returncode == 3 and "Could not resolve host: sower.invalid" in done.stderr and "--server" in done.stderr
 
 
 @pytest.mark.parametrize("address", ["http://[oops", "http://127.0.0.1/?a=b", "http://127.0.0.1/#part"])
-def test_an_address_that_is_none_is_quoted(address):
+def test_an_invalid_address_is_quoted(address):
     done = pin(address)
     assert done.returncode == 2 and f"{address}: this is not the address of a daemon" in done.stderr
 
@@ -291,13 +291,13 @@ class Front:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
 
-        def pass_on(connection, number, head):
+        def forward(connection, number, head):
             with daemon.socket() as behind:
                 behind.sendall(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
                 while block := behind.recv(65536):
                     connection.sendall(block)
 
-        self.server = RawServer(pass_on, context)
+        self.server = RawServer(forward, context)
         self.address = self.server.address.replace("http://", "https://")
 
     def __enter__(self):
@@ -321,7 +321,7 @@ def test_a_certificate_is_trusted_by_the_option_and_by_the_environment(front):
         assert done.returncode == 0 and b"e is pinned" in done.stdout, (options, variables, done.stderr)
 
 
-def test_the_option_wins_over_the_environment_and_a_bundle_over_a_file(front, tmp_path):
+def test_the_option_takes_precedence_over_the_environment_and_a_bundle_over_a_file(front, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     _, wrong = make_certificate(other, "DNS:other")
@@ -331,7 +331,7 @@ def test_the_option_wins_over_the_environment_and_a_bundle_over_a_file(front, tm
     assert pin(front, env=environment(CURL_CA_BUNDLE=str(wrong), SSL_CERT_FILE=right)).returncode == 3
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(front):
+def test_an_untrusted_certificate_is_refused(front):
     done = pin(front)
     assert done.returncode == 3 and f"the certificate of {front.address} is not trusted" in done.stderr and "--ca-file FILE" in done.stderr
 
@@ -342,23 +342,23 @@ def test_a_certificate_of_another_name_is_refused(daemon, tmp_path):
     assert done.returncode == 3 and f"the certificate of {front.address} is not trusted" in done.stderr
 
 
-def test_a_file_of_certificates_that_cannot_be_read_is_a_mistake_of_usage(tmp_path):
+def test_an_unreadable_certificate_file_is_a_usage_error(tmp_path):
     done = pin("https://127.0.0.1:1", "--ca-file", tmp_path / "nowhere")
     assert done.returncode == 2 and "--ca-file names a file that cannot be read" in done.stderr
 
 
-def test_https_to_a_daemon_in_plain_http_names_the_cause(daemon):
+def test_https_to_a_plain_http_daemon_names_the_cause(daemon):
     done = pin(daemon.url("").replace("http://", "https://"))
     assert done.returncode == 3 and "speaks plain HTTP, and not TLS" in done.stderr and "http:// in place of https://" in done.stderr
 
 
-def test_http_to_a_port_of_tls_names_the_cause(front):
+def test_http_to_a_tls_port_names_the_cause(front):
     done = pin(front.address.replace("https://", "http://"))
     assert done.returncode == 3 and "speaks TLS, and not plain HTTP" in done.stderr and "https:// in place of http://" in done.stderr
 
 
-def test_http_to_a_port_of_tls_that_complains_in_html_names_the_cause(tmp_path):
-    """As nginx does: it answers in plain HTTP on a port of TLS."""
+def test_http_to_a_tls_port_that_responds_with_html_names_the_cause(tmp_path):
+    """As nginx does: it responds in plain HTTP on a TLS port."""
     key, certificate = make_certificate(tmp_path, "IP:127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -351,7 +351,7 @@ def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
 def test_sow_takes_nothing_for_numbers_that_is_none(text):
     with StandIn(page(200, text, "application/json")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))
-    assert done.returncode == 3 and stand_in.address + " answered, but " in done.stderr and done.stdout == b""
+    assert done.returncode == 3 and stand_in.address + " responded, but " in done.stderr and done.stdout == b""
 
 
 def test_sow_tells_a_refusal_of_the_daemon(daemon):

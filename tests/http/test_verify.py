@@ -1,4 +1,4 @@
-"""sow ledger head and sow ledger verify: whatever is done to a ledger afterwards is found, and the first line that does not fit is named."""
+"""sow ledger head and sow ledger verify: every later change of a ledger is found, and the first wrong line is named."""
 import bz2
 import copy
 import gzip
@@ -36,7 +36,7 @@ def head_of(daemon, path):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A ledger of two daemons on one file, by turns, with lines of every kind: its export, its database, its head, and an older head."""
+    """A ledger that two daemons wrote in turn, with lines of every kind: its lines, its database, its head, and an earlier head."""
     place = tmp_path_factory.mktemp("kept")
     ledger = f"sqlite:{place / 'ledger.sqlite'}"
     first = Daemon(place / "first", "--ledger", ledger)
@@ -51,7 +51,7 @@ def kept(tmp_path_factory):
     assert second.post("/v1/model", model).status == 200
     for method in ["PUT", "DELETE"]:
         assert first.request(method, "/v1/experiments/e0/pin").status == 200
-    # Another shape under a seed that is there: it drifts.
+    # Drift: another shape for a name that is in the ledger.
     assert first.get("/v1/tensor", experiment="e1", name="w1", shape="5", init="zeros").status == 200
     take(second, "e1")
     lines = first.ledger()
@@ -72,7 +72,7 @@ def verify(path, *options):
 
 
 def relink(lines):
-    """Makes every link anew, as whoever knows the contract can: numbers, places in the chains, links."""
+    """Recomputes numbers, places in the chains and links, as anyone can who knows the contract."""
     ends = {}
     for number, line in enumerate(lines, 1):
         sequence, link = ends.get(line["writer"], (0, "0" * 64))
@@ -83,7 +83,7 @@ def relink(lines):
 
 
 def assert_named(done, number, words=""):
-    """It does not fit, and this is the line that is named."""
+    """Checks that verification failed and named this line."""
     assert done.returncode == 1, (done.stdout, done.stderr)
     assert re.search(rf"\b(second )?line {number} ", done.stderr.splitlines()[0]), done.stderr
     assert words in done.stderr, done.stderr
@@ -102,7 +102,7 @@ def export(tmp_path):
 
 @pytest.fixture
 def database(kept, tmp_path):
-    """A copy of the database, and a way to change it."""
+    """Changes a copy of the database by SQL statements; returns its path."""
     path = tmp_path / "copy.sqlite"
     shutil.copy(kept["database"], path)
 
@@ -117,7 +117,7 @@ def database(kept, tmp_path):
     return change
 
 
-def test_a_ledger_that_nobody_touched_fits_and_its_figures_are_told(kept, export, lines):
+def test_an_unchanged_ledger_passes_and_is_summarized(kept, export, lines):
     for path in [export(lines), kept["database"]]:
         for options in [[], ["--head", kept["head"]], ["--head", kept["early"], "--head", kept["head"]]]:
             done = verify(path, *options)
@@ -129,14 +129,14 @@ def test_a_ledger_that_nobody_touched_fits_and_its_figures_are_told(kept, export
             assert text.count("fits: ") == len(options) // 2
 
 
-def test_standard_input_is_an_export_too(kept, lines):
+def test_standard_input_may_be_an_export(kept, lines):
     done = sow.subprocess.run([sow.SOW, "ledger", "verify", "-"], env=sow.environment(), capture_output=True, timeout=sow.PATIENCE,
                               input="".join(json.dumps(line) + "\n" for line in lines).encode())
     assert done.returncode == 0, done.stderr
 
 
 def other(key, value):
-    """Another value of the same kind for a member of a line."""
+    """Another valid value for a member of a line."""
     if key == "time":
         return value[:-2] + ("1Z" if value[-2] != "1" else "2Z")
     if key == "kind":
@@ -167,7 +167,7 @@ def test_a_change_of_any_member_of_any_line_is_found(kept, export, lines):
     assert changed > 14 * LINES
 
 
-def test_a_member_that_is_added_or_taken_away_is_found(export, lines):
+def test_an_added_or_removed_member_is_found(export, lines):
     for key, value in [("drift", 1), ("manifest", "ab" * 32), ("comment", "no")]:
         attempt = copy.deepcopy(lines)
         attempt[1][key] = value
@@ -179,26 +179,26 @@ def test_a_member_that_is_added_or_taken_away_is_found(export, lines):
 
 
 @pytest.mark.parametrize("number", [1, 5, LINES - 1])
-def test_a_line_that_was_removed_is_found(export, lines, number):
+def test_a_removed_line_is_found(export, lines, number):
     del lines[number - 1]
     assert_named(verify(export(lines)), number, "export the whole")
 
 
-def test_a_line_that_was_removed_is_found_though_the_others_are_numbered_anew(export, lines):
+def test_a_removed_line_is_found_after_the_others_were_renumbered(export, lines):
     del lines[4]
     for index, line in enumerate(lines):
         line["ledger"] = index + 1
     assert_named(verify(export(lines)), 5)
 
 
-def test_lines_removed_at_the_end_are_found_by_a_kept_head_alone(kept, export, lines):
+def test_lines_removed_at_the_end_are_found_only_with_a_saved_head(kept, export, lines):
     for count in [1, 4]:
         path = export(lines[:-count])
         assert verify(path).returncode == 0
         assert_named(verify(path, "--head", kept["head"]), LINES - count + 1, "missing")
 
 
-def test_an_older_head_fits_a_ledger_that_grew_since(kept, export, lines):
+def test_an_earlier_head_matches_a_ledger_that_has_grown(kept, export, lines):
     early = json.loads(kept["early"].read_text())
     assert early["ledger"] < LINES
     assert verify(export(lines), "--head", kept["early"]).returncode == 0
@@ -206,7 +206,7 @@ def test_an_older_head_fits_a_ledger_that_grew_since(kept, export, lines):
     assert_named(verify(export(lines[:early["ledger"] - 1]), "--head", kept["early"]), early["ledger"])
 
 
-def test_two_lines_that_were_swapped_are_found(export, lines):
+def test_swapped_lines_are_found(export, lines):
     lines[3], lines[4] = lines[4], lines[3]
     assert_named(verify(export(lines)), 4, "out of order: it comes after 4 lines")
     lines[3], lines[4] = lines[4], lines[3]
@@ -215,7 +215,7 @@ def test_two_lines_that_were_swapped_are_found(export, lines):
     assert_named(verify(export(lines)), 4)
 
 
-def test_a_line_that_was_moved_to_the_end_is_found(export, lines):
+def test_a_line_moved_to_the_end_is_found(export, lines):
     lines.append(lines.pop(2))
     assert_named(verify(export(lines)), 3, f"out of order: it comes after {LINES - 1} lines")
 
@@ -225,7 +225,7 @@ def test_a_copied_line_is_found(export, lines):
     assert_named(verify(export(lines)), 3, "a second line 3 was inserted after line 6")
 
 
-def test_a_forged_line_is_found_wherever_it_is_put_in(kept, export, lines):
+def test_a_forged_line_is_found_at_any_place(kept, export, lines):
     for place in [0, 5, LINES]:
         attempt = copy.deepcopy(lines)
         forged = copy.deepcopy(attempt[0])
@@ -237,7 +237,7 @@ def test_a_forged_line_is_found_wherever_it_is_put_in(kept, export, lines):
         assert_named(verify(export(attempt)), place + 1)
 
 
-def test_a_line_of_a_writer_of_its_own_fits_by_itself_but_not_with_a_kept_head(kept, export, lines):
+def test_a_line_of_a_new_writer_is_found_only_with_a_saved_head(kept, export, lines):
     forged = {**lines[0], "writer": "ab" * 32}
     lines.insert(3, forged)
     path = export(relink(lines))
@@ -245,7 +245,7 @@ def test_a_line_of_a_writer_of_its_own_fits_by_itself_but_not_with_a_kept_head(k
     assert_named(verify(path, "--head", kept["head"]), 4, "inserted")
 
 
-def test_a_chain_that_was_made_anew_is_found_by_a_kept_head_alone(kept, export, lines):
+def test_a_recomputed_chain_is_found_only_with_a_saved_head(kept, export, lines):
     lines[5]["time"] = other("time", lines[5]["time"])
     path = export(relink(lines))
     assert verify(path).returncode == 0
@@ -255,14 +255,14 @@ def test_a_chain_that_was_made_anew_is_found_by_a_kept_head_alone(kept, export, 
     assert_named(verify(path, "--head", kept["head"], "--head", kept["early"]), early["ledger"])
 
 
-def test_the_chain_of_another_writer_that_was_taken_out_is_found_by_a_kept_head(kept, export, lines):
+def test_a_removed_chain_is_found_with_a_saved_head(kept, export, lines):
     gone = lines[0]["writer"]
     path = export(relink([line for line in lines if line["writer"] != gone]))
     assert verify(path).returncode == 0
     assert verify(path, "--head", kept["head"]).returncode == 1
 
 
-def test_a_line_that_is_linked_but_not_true_is_found(export, lines):
+def test_a_false_line_with_a_correct_link_is_found(export, lines):
     for index, key, value in [(0, "seed", "ab" * 32), (1, "draw", "ab" * 32), (2, "name", "v"), (4, "layout", "io,in_axis=0")]:
         attempt = copy.deepcopy(lines)
         attempt[index][key] = value
@@ -281,14 +281,14 @@ def test_a_changed_head_is_refused(kept, export, lines, tmp_path):
         assert done.returncode == 1 and "not signed by its writer" in done.stderr, (key, done.stderr)
 
 
-def test_a_file_that_is_no_head_is_refused(export, lines, tmp_path):
+def test_a_file_that_is_not_a_head_is_refused(export, lines, tmp_path):
     for text in ["", "{}", "[]", json.dumps(lines[0])]:
         (tmp_path / "none.json").write_text(text)
         done = verify(export(lines), "--head", tmp_path / "none.json")
         assert done.returncode == 1 and "is not a ledger head" in done.stderr
 
 
-def test_only_heads_of_the_writer_that_is_trusted_are_taken(kept, export, lines):
+def test_only_heads_of_the_given_writer_are_accepted(kept, export, lines):
     path = export(lines)
     by = {name: json.loads(kept[name].read_text())["writer"] for name in ("head", "early")}
     assert by["head"] != by["early"]
@@ -297,7 +297,7 @@ def test_only_heads_of_the_writer_that_is_trusted_are_taken(kept, export, lines)
     assert done.returncode == 1 and "not by the writer that --writer names" in done.stderr
 
 
-def test_wrong_options_are_told(kept, export, lines, tmp_path):
+def test_wrong_options_are_reported(kept, export, lines, tmp_path):
     path = export(lines)
     for options in [["--writer", "ab" * 32], ["--writer", "AB" * 32, "--head", kept["head"]], ["--root-key-file", tmp_path / "none"], ["another"]]:
         assert verify(path, *options).returncode == 2, options
@@ -305,13 +305,13 @@ def test_wrong_options_are_told(kept, export, lines, tmp_path):
         assert verify(*options).returncode == 3, options
 
 
-def test_what_is_no_ledger_is_refused(tmp_path):
+def test_a_file_that_is_not_a_ledger_is_refused(tmp_path):
     for text in ["x\n", "{}\n", "\n", "x" * 20000, '{"kind":"draw"}']:
         (tmp_path / "none").write_text(text)
         assert_named(verify(tmp_path / "none"), 1, "is not a ledger line")
 
 
-def test_an_empty_ledger_is_whole(tmp_path):
+def test_an_empty_ledger_is_complete(tmp_path):
     (tmp_path / "empty").write_text("")
     done = verify(tmp_path / "empty")
     assert done.returncode == 0 and b"lines   0," in done.stdout
@@ -344,7 +344,7 @@ def test_a_change_of_any_column_of_any_row_is_found(kept, database):
             shutil.copy(kept["database"], path)
 
 
-def test_a_change_of_a_name_beside_the_lines_is_found(database, kept):
+def test_a_change_in_the_tables_of_names_is_found(database, kept):
     for statement in ["UPDATE experiment SET name = name || 'x' WHERE id = 1", "UPDATE experiment SET root = zeroblob(32) WHERE id = 1",
                       "DELETE FROM experiment WHERE id = 1", "UPDATE writer SET key = zeroblob(32) WHERE id = 1", "DELETE FROM writer WHERE id = 1"]:
         path = database(statement)
@@ -352,23 +352,23 @@ def test_a_change_of_a_name_beside_the_lines_is_found(database, kept):
         shutil.copy(kept["database"], path)
 
 
-BOOKS = {
-    "no draws": "UPDATE experiment SET draws = 0 WHERE draws > 0", "a draw too much": "UPDATE experiment SET draws = draws + 1 WHERE id = 1",
-    "numbers to be given again": "UPDATE experiment SET given = 0 WHERE given > 0", "numbers never given": "UPDATE experiment SET given = given + 1",
+DERIVED_DATA = {
+    "no draws": "UPDATE experiment SET draws = 0 WHERE draws > 0", "one draw too many": "UPDATE experiment SET draws = draws + 1 WHERE id = 1",
+    "numbers that would be given out again": "UPDATE experiment SET given = 0 WHERE given > 0", "numbers that were never given out": "UPDATE experiment SET given = given + 1",
     "below zero": "UPDATE experiment SET given = -1",
-    "a pin that is none": "UPDATE experiment SET pinned = 1 WHERE pinned = 0", "first use": "UPDATE experiment SET first = first - 1",
+    "a pin without a line": "UPDATE experiment SET pinned = 1 WHERE pinned = 0", "first use": "UPDATE experiment SET first = first - 1",
     "last use": "UPDATE experiment SET last = last + 1",
     "an experiment without a line": "INSERT INTO experiment (root, name, draws, given, first, last, pinned) VALUES (zeroblob(32), 'n', 0, 0, 0, 0, 0)",
     "a trial's draws": "UPDATE trial SET draws = draws + 1", "a trial's first": "UPDATE trial SET first = first + 1",
-    "a trial's last": "UPDATE trial SET last = last + 1", "a trial gone": "DELETE FROM trial",
+    "a trial's last": "UPDATE trial SET last = last + 1", "a missing trial": "DELETE FROM trial",
     "a trial without a line": "INSERT INTO trial VALUES (1, 123456, 1, 0, 0)", "no trials": "DROP TABLE trial",
-    "when a writer wrote": "UPDATE writer SET time = time + 1", "a manifest's text": "UPDATE manifest SET text = CAST(text || ' ' AS BLOB)",
+    "the time of a writer": "UPDATE writer SET time = time + 1", "a manifest's text": "UPDATE manifest SET text = CAST(text || ' ' AS BLOB)",
     "a manifest's hash": "UPDATE manifest SET hash = zeroblob(32)", "a manifest without text": "UPDATE manifest SET text = x''",
 }
 
 
-@pytest.mark.parametrize("statement", BOOKS.values(), ids=BOOKS)
-def test_a_change_of_what_is_kept_beside_the_lines_is_found(database, statement):
+@pytest.mark.parametrize("statement", DERIVED_DATA.values(), ids=DERIVED_DATA)
+def test_a_change_of_derived_data_is_found(database, statement):
     path = database(statement)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM manifest").fetchone() != (0,)
@@ -378,13 +378,13 @@ def test_a_change_of_what_is_kept_beside_the_lines_is_found(database, statement)
 
 
 def change_in_use(daemon, statement):
-    """As a daemon that is running finds it."""
+    """Changes the database of a running daemon."""
     with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:
         assert connection.execute(statement).rowcount == 1
     connection.close()
 
 
-def test_a_trial_number_that_was_given_twice_is_found(start, tmp_path):
+def test_a_trial_number_that_was_given_out_twice_is_found(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     assert take(daemon, "e", count=3) == [0, 1, 2]
     change_in_use(daemon, "UPDATE experiment SET given = 1")
@@ -393,7 +393,7 @@ def test_a_trial_number_that_was_given_twice_is_found(start, tmp_path):
     assert done.returncode == 1 and "trial 1 is not given out next" in done.stderr
 
 
-def test_a_pin_that_was_taken_away_is_found(start, tmp_path):
+def test_a_removed_pin_is_found(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     for method in ["PUT", "DELETE", "PUT"]:
         assert daemon.request(method, "/v1/experiments/e/pin").status == 200
@@ -404,18 +404,18 @@ def test_a_pin_that_was_taken_away_is_found(start, tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 5, LINES])
-def test_a_row_that_was_deleted_is_found(database, kept, number):
+def test_a_deleted_row_is_found(database, kept, number):
     path = database(f"DELETE FROM line WHERE ledger = {number}")
     done = verify(path, "--head", kept["head"])
     assert_named(done, number, "missing")
-    assert "export the whole" not in done.stderr, "a database is no export"
+    assert "export the whole" not in done.stderr, "the hint is for exports only"
 
 
-def test_rows_deleted_at_the_end_are_found_by_the_ends_that_the_database_keeps(database):
+def test_rows_deleted_at_the_end_are_found_by_the_table_of_writers(database):
     assert_named(verify(database(f"DELETE FROM line WHERE ledger > {LINES - 2}")), LINES - 1, "missing")
 
 
-def test_a_row_that_was_inserted_is_found(database, kept, lines):
+def test_an_inserted_row_is_found(database, kept, lines):
     named = [name for name, _ in columns(kept) if name != "ledger"]
     names, values = ", ".join(named), ", ".join("NULL" if name == "key" else name for name in named)
     path = database(f"INSERT INTO line (ledger, {names}) SELECT {LINES + 1}, {values} FROM line WHERE ledger = 1")
@@ -426,12 +426,12 @@ def test_a_row_that_was_inserted_is_found(database, kept, lines):
     assert_named(verify(path), 5)
 
 
-def test_rows_that_were_swapped_are_found(database):
+def test_swapped_rows_are_found(database):
     path = database("UPDATE line SET ledger = -ledger WHERE ledger IN (2, 3)", "UPDATE line SET ledger = 5 + ledger WHERE ledger < 0")
     assert_named(verify(path), 2)
 
 
-def test_a_database_is_read_as_it_lies_there_and_nothing_is_made_beside_it(kept, tmp_path):
+def test_a_closed_database_is_read_without_creating_files(kept, tmp_path):
     place = tmp_path / "a%20 ?#place"
     place.mkdir()
     copied = place / "ledger?#%.sqlite"
@@ -451,7 +451,7 @@ def test_a_database_in_use_is_read_up_to_its_last_line(start, tmp_path):
     assert b"lines   6," in verify(daemon.state / "ledger.sqlite", "--head", tmp_path / "head.json").stdout
 
 
-def test_other_databases_are_refused(database):
+def test_databases_of_other_programs_and_schemas_are_refused(database):
     for statement, words in [("PRAGMA user_version = 3", "schema 3"), ("PRAGMA user_version = 99", "schema 99"),
                              ("PRAGMA user_version = -1", "schema version, -1, is unknown"),
                              ("PRAGMA application_id = 1", "another program")]:
@@ -459,14 +459,14 @@ def test_other_databases_are_refused(database):
         assert done.returncode == 3 and words in done.stderr, done.stderr
 
 
-def test_a_damaged_database_is_no_whole_ledger(kept, tmp_path):
+def test_a_truncated_database_is_refused(kept, tmp_path):
     path = tmp_path / "damaged.sqlite"
     path.write_bytes(kept["database"].read_bytes()[:8192])
     assert verify(path).returncode == 3
 
 
 def free_pages(path):
-    """The pages of the free list that hold nothing: its leaves (SQLite's file format, 1.5)."""
+    """The leaf pages of the free list, whose content does not matter (SQLite file format, section 1.5)."""
     file = path.read_bytes()
     number = lambda at: int.from_bytes(file[at:at + 4], "big")
     trunk, leaves = number(32), set()
@@ -478,7 +478,7 @@ def free_pages(path):
 
 
 def test_damage_to_any_page_is_found(start, tmp_path):
-    """Tables, indices of several pages, texts that go on in other pages, and the list of free pages."""
+    """Tables, indexes of several pages, overflow pages, and the free list."""
     daemon = start(state=tmp_path / "state")
     tensors = [{"name": f"{'block.' * 40}{n}", "shape": [1], "init": "zeros"} for n in range(120)]
     assert daemon.post("/v1/model", {"experiment": "model", "tensors": tensors}).status == 200
@@ -513,7 +513,7 @@ def test_an_index_that_lacks_an_entry_is_found(database):
     assert done.returncode == 1 and "is damaged: " in done.stderr and done.stdout == b""
 
 
-def test_a_file_that_was_copied_without_its_log_is_told_as_such(start, tmp_path):
+def test_a_database_that_was_copied_without_its_write_ahead_log_is_explained(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     shutil.copy(daemon.state / "ledger.sqlite", tmp_path / "early.sqlite")
     draw(daemon, 0)
@@ -521,7 +521,7 @@ def test_a_file_that_was_copied_without_its_log_is_told_as_such(start, tmp_path)
     done = verify(tmp_path / "early.sqlite")
     assert done.returncode == 3 and "all that sowerd wrote is in its write-ahead log, and that file is missing" in done.stderr
     assert f"the rest is in {tmp_path / 'early.sqlite'}-wal: copy that file too" in done.stderr and "another program" not in done.stderr
-    with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:  # what a daemon does by itself now and then
+    with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:  # a daemon does this from time to time
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     draw(daemon, 1)
     shutil.copy(daemon.state / "ledger.sqlite", tmp_path / "late.sqlite")
@@ -535,7 +535,7 @@ def test_a_file_that_was_copied_without_its_log_is_told_as_such(start, tmp_path)
 
 @pytest.fixture
 def read_only(tmp_path):
-    """A place where nothing can be written, also not by root, and a way to run sow there."""
+    """A directory that cannot be written to, and a function that runs sow without the rights of root."""
     place = tmp_path / "volume"
     place.mkdir()
 
@@ -552,7 +552,7 @@ def read_only(tmp_path):
     place.chmod(0o755)
 
 
-def test_a_ledger_on_a_read_only_volume_is_read_with_its_log_and_without(kept, start, tmp_path, read_only):
+def test_a_ledger_on_a_read_only_volume_is_read_with_and_without_a_write_ahead_log(kept, start, tmp_path, read_only):
     place, run = read_only
     daemon = start(state=tmp_path / "state")
     for number in range(3):
@@ -571,14 +571,14 @@ COMPRESSORS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-def test_a_compressed_export_is_told_as_such(export, lines, tmp_path, name):
+def test_a_compressed_export_is_explained(export, lines, tmp_path, name):
     packed = tmp_path / "packed"
     packed.write_bytes(COMPRESSORS[name](export(lines).read_bytes()))
     done = verify(packed)
     assert done.returncode == 3 and f"it is compressed; {name} -dc FILE | sow ledger verify - reads it" in done.stderr
 
 
-def test_what_stands_in_place_of_a_ledger_is_told_by_its_name(tmp_path):
+def test_other_files_are_explained(tmp_path):
     pointer = tmp_path / "ledger.ndjson"
     pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "4d" * 32 + "\nsize 12345\n")
     done = verify(pointer)
@@ -595,7 +595,7 @@ def test_what_stands_in_place_of_a_ledger_is_told_by_its_name(tmp_path):
     assert done.returncode == 3 and "it is empty" in done.stderr
 
 
-def test_a_ledger_under_a_private_root_is_judged_as_far_as_the_key_is_here(start, tmp_path):
+def test_seeds_of_a_private_root_are_checked_only_with_its_key(start, tmp_path):
     key = tmp_path / "key"
     key.write_text("ab" * 32)
     key.chmod(0o600)
@@ -614,7 +614,7 @@ def test_a_ledger_under_a_private_root_is_judged_as_far_as_the_key_is_here(start
     assert_named(verify(path, "--root-key-file", key), 2, "seed")
 
 
-def test_the_daemons_own_ledger_is_verified_with_its_head(start, tmp_path):
+def test_the_ledger_of_the_daemon_is_verified_with_its_head(start, tmp_path):
     daemon = start()
     server = ["--server", f"http://{daemon.address}"]
     draw(daemon, 0)
@@ -629,19 +629,19 @@ def test_the_daemons_own_ledger_is_verified_with_its_head(start, tmp_path):
     assert_named(done, 1, "missing")
 
 
-def test_a_stand_in_for_a_daemon_that_leaves_lines_out_is_found(kept, lines):
+def test_a_server_that_leaves_out_lines_is_found(kept, lines):
     head = kept["head"].read_text()
 
-    def answer(handler, _):
+    def response(handler, _):
         is_head = handler.path.endswith("/head")
         text = head if is_head else "".join(json.dumps(line) + "\n" for line in lines[:-1])
         sow.page(200, text, "application/json" if is_head else "application/x-ndjson")(handler, _)
 
-    with sow.StandIn(answer) as stand_in:
+    with sow.StandIn(response) as stand_in:
         assert_named(sow.run(["ledger", "verify", "--server", stand_in.address]), LINES, "missing")
 
 
-def test_the_head_is_signed_by_the_daemon_that_answers_and_names_its_own_chain_first(start, tmp_path):
+def test_the_head_is_signed_by_the_daemon_that_responds_and_has_its_chain_first(start, tmp_path):
     ledger = f"sqlite:{tmp_path / 'ledger.sqlite'}"
     daemons = [start("--ledger", ledger), start("--ledger", ledger)]
     empty = daemons[0].get("/v1/ledger/head").json()
@@ -658,13 +658,13 @@ def test_the_head_is_signed_by_the_daemon_that_answers_and_names_its_own_chain_f
         for chain in head["chains"]:
             last = [line for line in lines if line["writer"] == chain["writer"]][-1]
             assert chain == {key: last[key] for key in ("writer", "sequence", "link")}
-    answer = daemons[0].get("/v1/ledger/head", limit="1")
-    assert answer.status == 400 and answer.problem()["param"] == "limit"
+    response = daemons[0].get("/v1/ledger/head", limit="1")
+    assert response.status == 400 and response.problem()["param"] == "limit"
     assert daemons[0].request("HEAD", "/v1/ledger/head").body == b""
 
 
-def test_heads_taken_while_lines_are_written_are_of_one_moment(start):
-    """The links that a head names are those of the lines that it counts, whenever it is asked for."""
+def test_heads_are_consistent_while_lines_are_written(start):
+    """The links of a head belong to the lines that it counts, whenever it is requested."""
     daemon = start()
     ended = threading.Event()
 
@@ -685,7 +685,7 @@ def test_heads_taken_while_lines_are_written_are_of_one_moment(start):
         assert all(chain["link"] == links[head["ledger"]] for chain in head["chains"])
 
 
-def test_sow_ledger_head_prints_json_elsewhere_and_text_on_a_terminal(start, tmp_path):
+def test_sow_ledger_head_prints_text_on_a_terminal_and_json_elsewhere(start, tmp_path):
     daemon = start()
     server = ["--server", f"http://{daemon.address}"]
     draw(daemon, 0)
@@ -703,7 +703,7 @@ def test_sow_ledger_head_prints_json_elsewhere_and_text_on_a_terminal(start, tmp
     assert sow.run(["ledger", "head", "-o", tmp_path / "none" / "head.json", *server]).returncode == 2
 
 
-def test_a_head_that_was_changed_on_its_way_is_refused(kept, tmp_path):
+def test_a_head_that_was_changed_in_transit_is_refused(kept, tmp_path):
     head = json.loads(kept["head"].read_text())
     for text in [json.dumps({**head, "ledger": head["ledger"] + 1}), "{}", ""]:
         with sow.StandIn(sow.page(200, text, "application/json")) as stand_in:
@@ -712,8 +712,8 @@ def test_a_head_that_was_changed_on_its_way_is_refused(kept, tmp_path):
             assert not (tmp_path / "head.json").exists()
 
 
-def test_an_old_ledger_that_was_brought_to_date_is_one_chain_that_fits(start, tmp_path):
-    """A line as schema 3 had it: all that a daemon of that time wrote."""
+def test_an_upgraded_ledger_is_one_correct_chain(start, tmp_path):
+    """The tables of schema 3, with lines as a daemon of that time wrote them."""
     daemon = start()
     for number in range(3):
         draw(daemon, number)

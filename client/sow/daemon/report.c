@@ -133,7 +133,7 @@ static void advise_address(const struct http_response *response)
 enum sow_exit report_mismatch(const struct options *options, const struct http_response *response,
                               const char *why)
 {
-    report_failure(options, "%s answered, but %s: this is not what was requested.", response->address, why);
+    report_failure(options, "%s responded, but %s: this is not what was requested.", response->address, why);
     advise_address(response);
     return SOW_TRANSPORT;
 }
@@ -141,7 +141,7 @@ enum sow_exit report_mismatch(const struct options *options, const struct http_r
 enum sow_exit report_not_sowerd(const struct options *options, const struct http_response *response,
                                 const char *why)
 {
-    report_failure(options, "%s answered, but %s: this is not a sowerd.", response->address, why);
+    report_failure(options, "%s responded, but %s: this is not a sowerd.", response->address, why);
     advise_address(response);
     return SOW_TRANSPORT;
 }
