@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "core/attributes.h"
 #include "client/sow/command.h"
+#include "core/attributes.h"
 
 enum { OPTION_MAX = 40, OPTION_REPEAT_MAX = 16 };
 

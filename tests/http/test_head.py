@@ -30,7 +30,7 @@ def test_the_writer_of_a_kept_head_is_trusted_whichever_daemon_answers(pair, tmp
     writer = keep(pair[0], tmp_path / "head")
     for daemon in pair:
         done = verify(daemon, "--head", tmp_path / "head", "--writer", writer)
-        assert done.returncode == 0 and done.stdout.count(b"fits: ") == 2, done.stderr
+        assert done.returncode == 0 and done.stdout.count(b"matches: ") == 2, done.stderr
 
 
 def test_every_kept_head_is_held_to_the_writer(pair, tmp_path):

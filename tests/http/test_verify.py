@@ -126,7 +126,7 @@ def test_an_unchanged_ledger_passes_and_is_summarized(kept, export, lines):
             assert f"lines   {LINES}," in text and "chains  2" in text
             for line in lines[-2:]:
                 assert f"{line['writer']}  number {line['sequence']}\n        {line['link']}" in text
-            assert text.count("fits: ") == len(options) // 2
+            assert text.count("matches: ") == len(options) // 2
 
 
 def test_standard_input_may_be_an_export(kept, lines):
@@ -622,7 +622,7 @@ def test_the_ledger_of_the_daemon_is_verified_with_its_head(start, tmp_path):
     draw(daemon, 1)
     writer = json.loads(kept.read_text())["writer"]
     done = sow.run(["ledger", "verify", "--head", kept, "--writer", writer, *server])
-    assert done.returncode == 0 and b"lines   2," in done.stdout and done.stdout.count(b"fits: ") == 2
+    assert done.returncode == 0 and b"lines   2," in done.stdout and done.stdout.count(b"matches: ") == 2
     assert sow.run(["ledger", "verify", "--writer", "ab" * 32, *server]).returncode == 1
     another = start()
     done = sow.run(["ledger", "verify", "--head", kept, "--server", f"http://{another.address}"])

@@ -165,7 +165,7 @@ const struct command command_get = {
         "daemon records the draw in its ledger before it sends the first byte.",
     .examples = "  sow get -e exp-42 -n layers.0.weight -s 4096,4096 -i he_normal -o w.npy\n"
                 "  sow get -e exp-42 -t 7 -n w -s 4096,1024 -i 'normal(std=0.02)' -d bf16 -f raw > w.bf16\n"
-                "  # the rows of rank 3 of 8, the same bits as in the whole\n"
+                "  # the rows of rank 3 of 8, with the same bits as in the whole tensor\n"
                 "  sow get -e exp-42 -n w -s 4096,4096 -i he_normal --shard 0:3/8 -o w.3.npy\n",
     .groups = GROUPS,
     .run = run,

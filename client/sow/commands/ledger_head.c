@@ -92,11 +92,10 @@ const struct command command_ledger_head = {
     .summary = "fetch the signed head of the ledger, to be saved",
     .synopsis = "[-o FILE] [--json] [--writer HEX]",
     .description =
-        "Fetches the head of the ledger (the number of lines and the end of each chain) and checks the "
-        "signature "
-        "of the daemon. Prints it for people on a terminal, as JSON elsewhere. Save it where the daemon has "
-        "no "
-        "access: later 'sow ledger verify --head FILE' shows whether one of these lines was changed.",
+        "Fetches the head of the ledger (the number of lines and the end of each chain) and checks "
+        "the signature of the daemon. Prints it for people on a terminal, as JSON elsewhere. Save the "
+        "head where the daemon has no access: later 'sow ledger verify --head FILE' shows whether one "
+        "of these lines was changed.",
     .examples = "  sow ledger head\n"
                 "  sow ledger head -o head-$(date +%F).json\n",
     .groups = GROUPS,

@@ -38,16 +38,16 @@ static enum sow_exit check(const struct options *options, const struct http_resp
 {
     char reason[FIGURES_REASON_SIZE];
     const json_t *line = json_object_get(pin, "ledger");
-    json_t *wanted = json_pack("{s:s, s:b}", "experiment", name, "pinned", (int)pinned);
+    json_t *expected = json_pack("{s:s, s:b}", "experiment", name, "pinned", (int)pinned);
     enum sow_exit result = SOW_DONE;
-    if (wanted == NULL) {
+    if (expected == NULL) {
         result = report_memory(options);
-    } else if (!figures_match(pin, wanted, reason)) {
+    } else if (!figures_match(pin, expected, reason)) {
         result = report_mismatch(options, response, reason);
     } else if (pinned ? !figures_is_line(line) : !figures_may_be_line(line)) {
         result = report_mismatch(options, response, "it has no number of the ledger line of the pin");
     }
-    json_decref(wanted);
+    json_decref(expected);
     return result;
 }
 

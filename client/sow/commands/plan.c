@@ -68,14 +68,14 @@ static json_t *ask(const struct options *options, const struct tensor_fields *fi
     char reason[FIGURES_REASON_SIZE];
     struct http_response response;
     json_t *plan = ask_json(options, &http_request, PLAN_SIZE_MAX, &response, result);
-    json_t *wanted = plan != NULL ? expect(options, request, plan, result) : NULL;
-    if (wanted != NULL && !figures_match(plan, wanted, reason)) {
+    json_t *expected = plan != NULL ? expect(options, request, plan, result) : NULL;
+    if (expected != NULL && !figures_match(plan, expected, reason)) {
         *result = report_mismatch(options, &response, reason);
-    } else if (wanted != NULL && (!figures_may_be_line(json_object_get(plan, "ledger")) ||
-                                  !figures_may_be_line(json_object_get(plan, "drift")))) {
+    } else if (expected != NULL && (!figures_may_be_line(json_object_get(plan, "ledger")) ||
+                                    !figures_may_be_line(json_object_get(plan, "drift")))) {
         *result = report_mismatch(options, &response, "its ledger or its drift is not the number of a line");
     }
-    json_decref(wanted);
+    json_decref(expected);
     if (*result != SOW_DONE) {
         json_decref(plan);
         plan = NULL;
@@ -113,9 +113,9 @@ static void print_value(const json_t *value, const char *between)
 /* Whether a value is left out: it does not apply, or it describes the region and that is the whole tensor. */
 static bool is_hidden(const json_t *plan, const char *key, const json_t *value)
 {
-    bool of_part = strcmp(key, "slice") == 0 || strcmp(key, "slice_shape") == 0;
+    bool of_region = strcmp(key, "slice") == 0 || strcmp(key, "slice_shape") == 0;
     bool whole = json_equal(json_object_get(plan, "slice_shape"), json_object_get(plan, "shape"));
-    return json_is_null(value) || json_is_object(value) || (of_part && whole);
+    return json_is_null(value) || json_is_object(value) || (of_region && whole);
 }
 
 /* Prints the values in the order of the response. */

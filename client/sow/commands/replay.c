@@ -43,7 +43,7 @@ struct replay {
 };
 
 /* A response that is being received. */
-struct reception {
+struct comparison {
     char seed[HTTP_FIELD_SIZE], draw[HTTP_FIELD_SIZE];
     uint64_t size, left; /* expected bytes, and those still to be received */
     crypto_generichash_state state;
@@ -51,21 +51,21 @@ struct reception {
 
 static bool begin(void *context, const struct http_response *response)
 {
-    struct reception *reception = context;
-    memcpy(reception->seed, response->fields[HTTP_SEED], sizeof reception->seed);
-    memcpy(reception->draw, response->fields[HTTP_DRAW], sizeof reception->draw);
-    reception->left = reception->size;
-    crypto_generichash_init(&reception->state, NULL, 0, DERIVE_DIGEST_SIZE);
+    struct comparison *comparison = context;
+    memcpy(comparison->seed, response->fields[HTTP_SEED], sizeof comparison->seed);
+    memcpy(comparison->draw, response->fields[HTTP_DRAW], sizeof comparison->draw);
+    comparison->left = comparison->size;
+    crypto_generichash_init(&comparison->state, NULL, 0, DERIVE_DIGEST_SIZE);
     return true;
 }
 
 static bool receive(void *context, const void *bytes, size_t size)
 {
-    struct reception *reception = context;
-    bool fits = size <= reception->left;
-    reception->left -= fits ? size : 0;
-    crypto_generichash_update(&reception->state, bytes,
-                              size); /* bytes beyond the expected ones change the digest too */
+    struct comparison *comparison = context;
+    bool fits = size <= comparison->left;
+    comparison->left -= fits ? size : 0;
+    /* Bytes beyond the expected ones change the digest too. */
+    crypto_generichash_update(&comparison->state, bytes, size);
     return fits;
 }
 
@@ -91,16 +91,16 @@ static bool is_refused(const struct replay *replay, const struct http_response *
 }
 
 /* Describes how the response differs from the line and its tensor; NULL: no difference. */
-static const char *find_difference(struct reception *reception, const struct sower_record *record,
+static const char *find_difference(struct comparison *comparison, const struct sower_record *record,
                                    const uint8_t digest[DERIVE_DIGEST_SIZE])
 {
     char seed[SOWER_HEX_SIZE], draw[SOWER_HEX_SIZE];
     uint8_t found[DERIVE_DIGEST_SIZE];
     sower_hex_print(record->seed.bytes, seed);
     sower_hex_print(record->draw.bytes, draw);
-    crypto_generichash_final(&reception->state, found, sizeof found);
-    return strcmp(reception->draw, draw) != 0               ? "the daemon's draw id differs"
-           : strcmp(reception->seed, seed) != 0             ? "the daemon's seed differs"
+    crypto_generichash_final(&comparison->state, found, sizeof found);
+    return strcmp(comparison->draw, draw) != 0              ? "the daemon's draw id differs"
+           : strcmp(comparison->seed, seed) != 0            ? "the daemon's seed differs"
            : memcmp(found, digest, DERIVE_DIGEST_SIZE) != 0 ? "the daemon's bytes differ"
                                                             : NULL;
 }
@@ -111,8 +111,8 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
                          const uint8_t digest[DERIVE_DIGEST_SIZE], struct sower_problem *differs)
 {
     struct sower_record_fields fields;
-    struct reception reception = {.size = size};
-    struct http_receiver receiver = {begin, receive, &reception, false};
+    struct comparison comparison = {.size = size};
+    struct http_receiver receiver = {begin, receive, &comparison, false};
     struct http_response response;
     sower_record_fields(record, &fields);
     fields.pairs[fields.count++] = (struct sower_pair){"format", strlen("format"), "raw", strlen("raw")};
@@ -126,7 +126,7 @@ static enum sow_exit ask(const struct replay *replay, const struct sower_record 
         report_failure(replay->options, "line %" PRIu64 " could not be compared.", record->ledger);
         return report_response(replay->options, &response);
     }
-    const char *difference = find_difference(&reception, record, digest);
+    const char *difference = find_difference(&comparison, record, digest);
     if (difference != NULL) {
         sower_problem_set(differs, SOWER_PROBLEM_INVALID, "", "%s", difference);
     }

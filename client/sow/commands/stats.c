@@ -80,14 +80,14 @@ static json_t *sizes_json(const struct sower_shape *shape)
 static json_t *expect_tensor(const struct sower_request *request)
 {
     struct sower_shape shape = sower_region_shape(&request->region);
-    json_t *wanted = json_object();
-    sower_json_set(&wanted, "name", json_string(request->draw.name));
-    sower_json_set(&wanted, "shape", sizes_json(&shape));
-    sower_json_set(&wanted, "dtype", json_string(sower_dtype_name(request->draw.dtype)));
-    sower_json_set(&wanted, "elements", json_integer((json_int_t)sower_shape_count(&shape)));
-    sower_json_set(&wanted, "mean_expected", real_json(request->plan.mean_expected));
-    sower_json_set(&wanted, "std_expected", real_json(request->plan.std_expected));
-    return wanted;
+    json_t *expected = json_object();
+    sower_json_set(&expected, "name", json_string(request->draw.name));
+    sower_json_set(&expected, "shape", sizes_json(&shape));
+    sower_json_set(&expected, "dtype", json_string(sower_dtype_name(request->draw.dtype)));
+    sower_json_set(&expected, "elements", json_integer((json_int_t)sower_shape_count(&shape)));
+    sower_json_set(&expected, "mean_expected", real_json(request->plan.mean_expected));
+    sower_json_set(&expected, "std_expected", real_json(request->plan.std_expected));
+    return expected;
 }
 
 /* Whether the counts of a histogram add up to the number of elements. */
@@ -112,11 +112,11 @@ static enum sow_exit check_tensor(const struct options *options, const struct ht
 {
     char reason[FIGURES_REASON_SIZE];
     struct sower_shape shape = sower_region_shape(&request->region);
-    json_t *wanted = expect_tensor(request);
+    json_t *expected = expect_tensor(request);
     enum sow_exit result = SOW_DONE;
-    if (wanted == NULL) {
+    if (expected == NULL) {
         result = report_memory(options);
-    } else if (!figures_match(stats, wanted, reason)) {
+    } else if (!figures_match(stats, expected, reason)) {
         result = report_mismatch(options, response, reason);
     } else if (!figures_is_hash(json_object_get(stats, "digest"))) {
         result = report_mismatch(options, response, "it has no digest of 64 hex digits");
@@ -124,7 +124,7 @@ static enum sow_exit check_tensor(const struct options *options, const struct ht
         result = report_mismatch(options, response,
                                  "the counts of its histogram do not add up to the number of elements");
     }
-    json_decref(wanted);
+    json_decref(expected);
     return result;
 }
 
@@ -157,11 +157,11 @@ static enum sow_exit check_model(const struct options *options, const struct htt
     const struct sower_model *model = &request->model;
     const json_t *tensors = json_object_get(stats, "tensors");
     struct sower_request of_tensor;
-    json_t *wanted = json_pack("{s:s, s:s, s:I}", "manifest", request->hash, "experiment",
-                               model->draw.experiment, "trial", (json_int_t)model->draw.trial);
-    bool fits = wanted != NULL && figures_match(stats, wanted, reason);
-    enum sow_exit result = wanted == NULL ? report_memory(options) : SOW_DONE;
-    if (wanted != NULL && !fits) {
+    json_t *expected = json_pack("{s:s, s:s, s:I}", "manifest", request->hash, "experiment",
+                                 model->draw.experiment, "trial", (json_int_t)model->draw.trial);
+    bool fits = expected != NULL && figures_match(stats, expected, reason);
+    enum sow_exit result = expected == NULL ? report_memory(options) : SOW_DONE;
+    if (expected != NULL && !fits) {
         result = report_mismatch(options, response, reason);
     } else if (fits && json_array_size(tensors) != model->count) {
         result = report_mismatch(options, response, "it has another number of tensors");
@@ -174,7 +174,7 @@ static enum sow_exit check_model(const struct options *options, const struct htt
         result =
             report_mismatch(options, response, "its digest is not the digest of the digests of its tensors");
     }
-    json_decref(wanted);
+    json_decref(expected);
     return result;
 }
 
@@ -304,7 +304,7 @@ static enum sow_exit run_tensor(const struct options *options)
     return print(options, stats, false);
 }
 
-/* Whether an option is given that does not apply, which is reported. */
+/* Whether an option is given that does not apply; it is reported. */
 static bool is_mixed(const struct options *options, bool of_model)
 {
     static const char *const of_models[] = {"recipe", "layers", "tensors", "part", NULL},

@@ -81,13 +81,13 @@ static enum sow_exit check(const struct options *options, const struct sower_tri
 {
     char reason[FIGURES_REASON_SIZE];
     const json_t *trial = json_object_get(given, "trial");
-    json_t *wanted =
+    json_t *expected =
         json_pack("{s:s, s:I}", "experiment", request->experiment, "count", (json_int_t)request->count);
-    bool fits = wanted != NULL && figures_match(given, wanted, reason);
-    if (wanted == NULL) {
+    bool fits = expected != NULL && figures_match(given, expected, reason);
+    if (expected == NULL) {
         return report_memory(options);
     }
-    json_decref(wanted);
+    json_decref(expected);
     if (!fits) {
         return report_mismatch(options, response, reason);
     }

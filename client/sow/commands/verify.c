@@ -69,15 +69,15 @@ static const char *wanted_writer(const struct options *options, const char *path
 static enum sow_exit add_head(struct verification *verification, const char *path)
 {
     const struct options *options = verification->options;
-    struct audit_head *kept = calloc(1, sizeof *kept);
-    if (kept == NULL) {
+    struct audit_head *saved = calloc(1, sizeof *saved);
+    if (saved == NULL) {
         return report_memory(options);
     }
-    verification->heads[verification->head_count++] = kept;
-    kept->name = path != NULL ? path : "the daemon's head";
+    verification->heads[verification->head_count++] = saved;
+    saved->name = path != NULL ? path : "the daemon's head";
     enum sow_exit result =
-        path != NULL ? head_read(options, path, &kept->head) : head_fetch(options, &kept->head);
-    return result == SOW_DONE ? head_trust(options, &kept->head, wanted_writer(options, path), kept->name)
+        path != NULL ? head_read(options, path, &saved->head) : head_fetch(options, &saved->head);
+    return result == SOW_DONE ? head_trust(options, &saved->head, wanted_writer(options, path), saved->name)
                               : result;
 }
 
@@ -147,7 +147,7 @@ static enum sow_exit print(const struct verification *verification)
     for (size_t i = 0; i < verification->head_count; i++) {
         char time[SOWER_TIME_SIZE];
         sower_time_print(verification->heads[i]->head.time, time);
-        printf("head    fits: %" PRIu64 " lines, signed %s  ", verification->heads[i]->head.ledger, time);
+        printf("head    matches: %" PRIu64 " lines, signed %s  ", verification->heads[i]->head.ledger, time);
         terminal_print(stdout, verification->heads[i]->name);
         fputc('\n', stdout);
     }

@@ -12,33 +12,33 @@ enum { HASH_LENGTH = 64, SHOWN_LENGTH = 120 };
 
 static const double REAL_TOLERANCE = 1e-9;
 
-static bool is_same(const json_t *found, const json_t *wanted)
+static bool is_same(const json_t *found, const json_t *expected)
 {
-    if (!json_is_real(wanted) || !json_is_number(found)) {
-        return json_equal(found, wanted);
+    if (!json_is_real(expected) || !json_is_number(found)) {
+        return json_equal(found, expected);
     }
-    double a = json_number_value(found), b = json_real_value(wanted);
+    double a = json_number_value(found), b = json_real_value(expected);
     return fabs(a - b) <= REAL_TOLERANCE * fmax(fabs(a), fabs(b));
 }
 
-bool figures_match(const json_t *found, const json_t *wanted, char reason[FIGURES_REASON_SIZE])
+bool figures_match(const json_t *found, const json_t *expected, char reason[FIGURES_REASON_SIZE])
 {
     const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)wanted, key, value)
+    json_t *expected_value;
+    json_object_foreach((json_t *)expected, key, expected_value)
     {
-        const json_t *value_found = json_object_get(found, key);
-        if (is_same(value_found, value)) {
+        const json_t *found_value = json_object_get(found, key);
+        if (is_same(found_value, expected_value)) {
             continue;
         }
-        char *shown =
-            value_found != NULL ? sower_json_text(value_found, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-        char *expected = sower_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        char *found_text =
+            found_value != NULL ? sower_json_text(found_value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        char *expected_text = sower_json_text(expected_value, JSON_COMPACT | JSON_ENCODE_ANY);
         snprintf(reason, FIGURES_REASON_SIZE, "\"%s\" is %.*s, expected %.*s", key, SHOWN_LENGTH,
-                 shown != NULL ? shown : "missing", SHOWN_LENGTH,
-                 expected != NULL ? expected : "another value");
-        free(shown);
-        free(expected);
+                 found_text != NULL ? found_text : "missing", SHOWN_LENGTH,
+                 expected_text != NULL ? expected_text : "another value");
+        free(found_text);
+        free(expected_text);
         return false;
     }
     return true;

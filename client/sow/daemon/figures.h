@@ -10,11 +10,11 @@
 
 enum { FIGURES_REASON_SIZE = 512 };
 
-/* Whether `found` has every member of `wanted`, with the same value. Other members of `found` are ignored.
+/* Whether `found` has every member of `expected`, with the same value. Other members of `found` are ignored.
  * Reals may differ by a relative error of 1e-9, because mathematical functions round differently on different
  * machines. When something differs, `reason` gets a clause for report_mismatch: the member, its value, and the
  * expected value. */
-SOWER_MUST_USE bool figures_match(const json_t *found, const json_t *wanted,
+SOWER_MUST_USE bool figures_match(const json_t *found, const json_t *expected,
                                   char reason[FIGURES_REASON_SIZE]);
 
 /* Whether the value is a text of 64 lower-case hex digits. */

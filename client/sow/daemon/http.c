@@ -37,7 +37,7 @@ struct exchange {
     CURL *curl;
     const struct http_receiver *receiver;
     struct http_response *response;
-    bool begun, stopped, truncated, ranged;
+    bool has_headers, stopped, truncated, ranged;
     size_t header_size;         /* bytes of all headers so far */
     double stall_seconds;       /* 0: no limit */
     double window_began;        /* when the current block of HTTP_STALL_BYTES began */
@@ -102,7 +102,7 @@ static bool begin(struct exchange *exchange)
 {
     struct http_response *response = exchange->response;
     curl_off_t length = -1;
-    exchange->begun = true;
+    exchange->has_headers = true;
     curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &response->status);
     curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     response->length = length;
@@ -132,7 +132,7 @@ static size_t receive_block(char *bytes, size_t unit, size_t count, void *contex
     struct exchange *exchange = context;
     struct http_response *response = exchange->response;
     (void)unit; /* always 1 */
-    if (exchange->query_lost || (!exchange->begun && !begin(exchange))) {
+    if (exchange->query_lost || (!exchange->has_headers && !begin(exchange))) {
         return CURL_WRITEFUNC_ERROR;
     }
     if (!is_good(exchange)) {
@@ -297,13 +297,13 @@ static enum http_end find_end(struct exchange *exchange, CURLcode code, const ch
     if (exchange->query_lost) {
         return fail(response, HTTP_CAUSE_MEMORY, curl_easy_strerror(CURLE_OUT_OF_MEMORY));
     }
-    if (code == CURLE_OK && !exchange->begun) {
+    if (code == CURLE_OK && !exchange->has_headers) {
         begin(exchange);
     }
     if (exchange->stopped) {
         return HTTP_STOPPED;
     }
-    if (exchange->begun && response->status == 0) {
+    if (exchange->has_headers && response->status == 0) {
         return fail(response, HTTP_CAUSE_NOT_HTTP, "it does not speak HTTP");
     }
     if (exchange->header_size > HTTP_HEADERS_MAX) {

@@ -101,7 +101,7 @@ CURLcode reach_set(CURL *curl, const struct options *options, const char *url)
 {
     char *exemptions = make_proxy_exemptions();
     CURLcode code = exemptions == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
-    /* an experiment may have the name ".." */
+    /* An experiment may have the name "..". */
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOPROXY, exemptions) : code;

@@ -1,5 +1,5 @@
-/* The response to an HTTP request, as a result to act on: how the exchange ended, why it failed, and the header
- * fields that sow reads. http.h fills it; the functions that judge, retry and report read it. */
+/* The response to an HTTP request, with what a caller needs to act on it: how the exchange ended, why it
+ * failed, and the header fields that sow reads. http.h fills it; diagnose.h, retry.h and report.h use it. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_RESPONSE_H
 #define SOWER_CLIENT_SOW_DAEMON_RESPONSE_H
 

@@ -124,10 +124,10 @@ static bool check_link(const struct audit_chain *chain, const struct sower_recor
 }
 
 /* Checks the place of the line against a saved head. */
-static bool check_head(const struct audit_head *kept, const struct sower_link *end,
+static bool check_head(const struct audit_head *saved, const struct sower_link *end,
                        const struct sower_record *record, struct sower_problem *problem)
 {
-    const struct sower_head *head = &kept->head;
+    const struct sower_head *head = &saved->head;
     uint64_t until = end != NULL ? end->sequence : 0; /* lines of the chain in the head */
     if (end != NULL && record->place.sequence == until &&
         memcmp(end->link, record->place.link, SOWER_LINK_SIZE) != 0) {
@@ -135,20 +135,20 @@ static bool check_head(const struct audit_head *kept, const struct sower_link *e
                       "line %" PRIu64
                       " does not match %s: it, or a line before it in its chain, was changed, and "
                       "the links were recomputed.",
-                      record->ledger, kept->name);
+                      record->ledger, saved->name);
     }
     if (record->ledger <= head->ledger && record->place.sequence > until &&
         (end != NULL || sower_head_is_whole(head))) {
         return refuse(problem,
                       "line %" PRIu64 " was inserted: %s was signed when there were %" PRIu64
                       " lines, and this line is not one of them.",
-                      record->ledger, kept->name, head->ledger);
+                      record->ledger, saved->name, head->ledger);
     }
     return record->ledger <= head->ledger || record->place.sequence > until ||
            refuse(problem,
                   "line %" PRIu64 " is out of order: according to %s it is one of the first %" PRIu64
                   " lines.",
-                  record->ledger, kept->name, head->ledger);
+                  record->ledger, saved->name, head->ledger);
 }
 
 /* Checks the fields of a draw against each other. */
@@ -210,18 +210,18 @@ bool audit_end(struct audit *audit, const struct sower_link *end, struct sower_p
 }
 
 /* Checks that all lines of a saved head were read. */
-static bool check_reached(const struct audit *audit, const struct audit_head *kept,
+static bool check_reached(const struct audit *audit, const struct audit_head *saved,
                           struct sower_problem *problem)
 {
-    if (audit->lines < kept->head.ledger) {
+    if (audit->lines < saved->head.ledger) {
         return refuse(problem,
                       "line %" PRIu64
                       " is missing: the ledger ends before it, but %s was signed when there were "
                       "%" PRIu64 " lines.",
-                      audit->lines + 1, kept->name, kept->head.ledger);
+                      audit->lines + 1, saved->name, saved->head.ledger);
     }
-    for (size_t i = 0; i < kept->head.count; i++) {
-        const struct sower_link *end = &kept->head.chains[i];
+    for (size_t i = 0; i < saved->head.count; i++) {
+        const struct sower_link *end = &saved->head.chains[i];
         const struct audit_chain *chain = find_chain(audit, end->writer);
         uint64_t reached = chain != NULL ? chain->end.sequence : 0;
         if (reached < end->sequence) {
@@ -230,7 +230,7 @@ static bool check_reached(const struct audit *audit, const struct audit_head *ke
             return refuse(problem,
                           "number %" PRIu64 " of the chain of " WRITER
                           " is missing: according to %s the chain ends with number %" PRIu64 ".",
-                          reached + 1, writer, kept->name, end->sequence);
+                          reached + 1, writer, saved->name, end->sequence);
         }
     }
     return true;

@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/attributes.h"
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/head.h"
 #include "proto/judge.h"

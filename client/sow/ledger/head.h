@@ -2,8 +2,8 @@
 #ifndef SOWER_CLIENT_SOW_LEDGER_HEAD_H
 #define SOWER_CLIENT_SOW_LEDGER_HEAD_H
 
-#include "core/attributes.h"
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "proto/head.h"
 
 /* Fetches the head of the daemon. Failures are reported. */

@@ -13,8 +13,8 @@
 
 #include <sqlite3.h>
 
-#include "core/attributes.h"
 #include "client/sow/terminal/progress.h"
+#include "core/attributes.h"
 
 enum { PAGES_SIZE = 512 };
 

@@ -8,11 +8,11 @@
 #ifndef SOWER_CLIENT_SOW_TENSORS_DOWNLOAD_H
 #define SOWER_CLIENT_SOW_TENSORS_DOWNLOAD_H
 
-#include "core/attributes.h"
 #include "client/sow/daemon/http.h"
 #include "client/sow/tensors/expected.h"
 #include "client/sow/terminal/output.h"
 #include "client/sow/terminal/progress.h"
+#include "core/attributes.h"
 #include "proto/fields.h"
 
 enum { DOWNLOAD_JOBS_MAX = 64 };
@@ -28,7 +28,7 @@ struct download {
     size_t jobs; /* connections: 1 to DOWNLOAD_JOBS_MAX; 1 for an output that is not a file */
     struct expected *expected;
     struct output *output;             /* open */
-    struct progress *progress;         /* begun */
+    struct progress *progress;         /* progress_begin has been called */
     struct http_response first;        /* the header of the first response */
     char reason[EXPECTED_REASON_SIZE]; /* what differs when the daemon may have a private root */
 };

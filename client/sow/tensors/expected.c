@@ -105,12 +105,12 @@ void expected_set_root(struct expected *expected, const struct sower_seed *root_
 /* Whether a header field has the expected value; a media type may have parameters. */
 static bool field_fits(const struct expected *expected, enum http_field field, const char *found)
 {
-    const char *wanted = expected->fields[field];
+    const char *value = expected->fields[field];
     if (field == HTTP_TYPE) {
-        size_t length = strlen(wanted);
-        return strncasecmp(found, wanted, length) == 0 && (found[length] == '\0' || found[length] == ';');
+        size_t length = strlen(value);
+        return strncasecmp(found, value, length) == 0 && (found[length] == '\0' || found[length] == ';');
     }
-    return *wanted == '\0' || strcmp(found, wanted) == 0;
+    return *value == '\0' || strcmp(found, value) == 0;
 }
 
 /* The line number in a header field; 0 when it has none. */

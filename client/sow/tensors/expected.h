@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/attributes.h"
 #include "client/sow/daemon/http.h"
+#include "core/attributes.h"
 #include "core/source.h"
 #include "proto/format.h"
 #include "proto/model.h"

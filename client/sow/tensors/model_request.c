@@ -268,14 +268,14 @@ enum sow_exit model_request_store(const struct model_request *request)
     json_t *json = ask_json(request->options, &http_request, RESPONSE_SIZE_MAX, &response, &result);
     const struct sower_manifest *manifest = &request->model.manifest;
     char reason[FIGURES_REASON_SIZE];
-    json_t *wanted = json_pack("{s:s, s:I, s:I}", "manifest", request->hash, "tensors",
-                               (json_int_t)manifest->count, "bytes", (json_int_t)manifest->size);
-    if (wanted == NULL) {
+    json_t *expected = json_pack("{s:s, s:I, s:I}", "manifest", request->hash, "tensors",
+                                 (json_int_t)manifest->count, "bytes", (json_int_t)manifest->size);
+    if (expected == NULL) {
         result = report_memory(request->options);
-    } else if (json != NULL && !figures_match(json, wanted, reason)) {
+    } else if (json != NULL && !figures_match(json, expected, reason)) {
         result = report_mismatch(request->options, &response, reason);
     }
-    json_decref(wanted);
+    json_decref(expected);
     json_decref(json);
     return result;
 }

@@ -10,8 +10,8 @@
 
 #include <jansson.h>
 
-#include "core/attributes.h"
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "proto/fields.h"
 #include "proto/hex.h"
 #include "proto/model.h"

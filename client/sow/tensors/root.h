@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "core/attributes.h"
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "core/seed.h"
 

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/attributes.h"
 #include "client/sow/options.h"
+#include "core/attributes.h"
 #include "proto/fields.h"
 #include "proto/request.h"
 
@@ -21,7 +21,7 @@ struct tensor_fields {
     size_t count;
 };
 
-/* The options in three groups: the draw, its fans, and the part and format of the response. */
+/* The options in three groups: the draw, its fans, and the region and format of the response. */
 extern const struct option_group tensor_options_draw, tensor_options_fans, tensor_options_response;
 
 /* Collects the fields that were given. False when a required one is missing, which is reported. */
