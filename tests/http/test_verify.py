@@ -390,7 +390,7 @@ def test_a_trial_number_that_was_given_out_twice_is_found(start, tmp_path):
     change_in_use(daemon, "UPDATE experiment SET given = 1")
     assert take(daemon, "e", count=3) == [1, 2, 3]
     done = verify(daemon.state / "ledger.sqlite")
-    assert done.returncode == 1 and "trial 1 is not given out next" in done.stderr
+    assert done.returncode == 1 and "trial 1 was not the next number" in done.stderr
 
 
 def test_a_removed_pin_is_found(start, tmp_path):

@@ -10,7 +10,7 @@
 
 #include "client/sow/daemon/http.h"
 #include "client/sow/daemon/report.h"
-#include "client/sow/ledger/records.h"
+#include "client/sow/ledger/records_read.h"
 #include "client/sow/tensors/derive.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"

@@ -9,7 +9,7 @@
 #include "client/sow/daemon/report.h"
 #include "client/sow/ledger/audit.h"
 #include "client/sow/ledger/head.h"
-#include "client/sow/ledger/records.h"
+#include "client/sow/ledger/records_read.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"
 #include "proto/hex.h"

@@ -1,20 +1,24 @@
-/* Bookkeeping: what the daemon's SQLite database keeps beside the lines, held against the lines.
+/* Bookkeeping: checks the data that the SQLite database of the daemon derives from the lines.
  *
- * No link covers it, as all of it follows from the lines: how many draws an experiment and each of its trials
- * has, which numbers were given out, whether it is pinned, when a writer last wrote; and the text of a
- * manifest, which has its hash for a name. The daemon goes by it, though: a count of given numbers that was
- * set back has it give a number twice. And trial numbers must have been given out one after another, which no
- * chain shows when several daemons write. */
+ * This data is: for each experiment the number of draws, the next trial number, the pin, and the times; for
+ * each trial the number of draws and the times; for each writer the time of its last line; and the text of
+ * each manifest, which must have the hash under which it is stored. No link covers this data. The daemon
+ * uses it, however: if the next trial number is set back, the daemon gives out a number twice.
+ *
+ * The check also finds trial numbers that were not given out one after another. With several writers no
+ * chain shows that. */
 #ifndef SOWER_CLIENT_SOW_LEDGER_BOOKKEEPING_H
 #define SOWER_CLIENT_SOW_LEDGER_BOOKKEEPING_H
 
 #include <sqlite3.h>
 
+#include "core/attributes.h"
+
 enum { BOOKKEEPING_SIZE = 1024 };
 
-/* SQLITE_DONE: all of it fits. SQLITE_ROW: something does not, and `finding` names it, as what stands behind
- * "what it keeps of". Otherwise the error of the database. Within the transaction in which the lines are
- * read; they have the form of lines. */
-int bookkeeping_check(sqlite3 *database, char finding[BOOKKEEPING_SIZE]);
+/* SQLITE_DONE: the data follows from the lines. SQLITE_ROW: something does not; `finding` names the entry:
+ * "experiment e (pinned)". Any other result: the error of the database. Call in the transaction in which
+ * the lines were read and checked. */
+SOWER_MUST_USE int bookkeeping_check(sqlite3 *database, char finding[BOOKKEEPING_SIZE]);
 
 #endif

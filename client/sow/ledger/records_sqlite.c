@@ -1,5 +1,5 @@
 /* The lines of a ledger in a SQLite database, as sowerd keeps them; SPEC.md says what its tables hold. */
-#include "client/sow/ledger/records.h"
+#include "client/sow/ledger/records_sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>
