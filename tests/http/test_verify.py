@@ -374,7 +374,7 @@ def test_a_change_of_derived_data_is_found(database, statement):
         assert connection.execute("SELECT count(*) FROM manifest").fetchone() != (0,)
     connection.close()
     done = verify(path)
-    assert done.returncode != 0 and done.stdout == b"" and ("what it keeps of" in done.stderr or "tables are missing" in done.stderr), done
+    assert done.returncode != 0 and done.stdout == b"" and ("its entry for" in done.stderr or "tables are missing" in done.stderr), done
 
 
 def change_in_use(daemon, statement):

@@ -41,14 +41,14 @@ struct database {
     const char *path;
     sqlite3 *connection;
     sqlite3_stmt *statement;
-    char whole[PATH_MAX]; /* the path without symbolic links */
-    bool immutable;       /* it was opened as a file that nobody writes to */
-    bool unlocked;        /* it was opened with its log, and without locks or a file beside it */
-    struct stat log;      /* then: of the log, when it was opened */
-    uint64_t shown;       /* bytes of the progress that the check of the pages was */
-    uint64_t last;        /* the greatest line number, for the progress */
-    int column;           /* the next one to be read */
-    int code;             /* SQLite's, of a question that was not answered; 0: all were */
+    char real_path[PATH_MAX]; /* the path without symbolic links */
+    bool immutable;           /* opened as an immutable file, without locks */
+    bool unlocked;            /* opened with its write-ahead log, but without locks */
+    struct stat wal;          /* for `unlocked`: the state of the log when it was opened */
+    uint64_t shown;           /* the part of the progress, in bytes, that the check of the pages takes */
+    uint64_t last;            /* the largest line number, for the progress */
+    int column;               /* the next column to read */
+    int code;                 /* the SQLite error of the last failed `ask`; 0: none */
     struct sower_problem *problem;
 };
 
@@ -58,7 +58,7 @@ static bool refuse(struct database *database, const char *member, const char *me
                              meaning);
 }
 
-/* Each of these reads the next column. */
+/* The functions below read the next column. */
 static bool read_number(struct database *database, const char *member, uint64_t *number)
 {
     int column = database->column++;
@@ -96,7 +96,7 @@ static bool read_text(struct database *database, const char *member, char *text,
     return true;
 }
 
-/* Whether the next column is NULL, which is passed over then. */
+/* Whether the next column is NULL; skips the column if it is. */
 static bool is_null(struct database *database)
 {
     bool null = sqlite3_column_type(database->statement, database->column) == SQLITE_NULL;
@@ -104,7 +104,7 @@ static bool is_null(struct database *database)
     return null;
 }
 
-/* Columns that mean nothing for a line of this kind must say nothing. */
+/* Skips columns that do not apply to lines of this kind: they must be NULL. */
 static bool read_nothing(struct database *database, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -116,7 +116,8 @@ static bool read_nothing(struct database *database, int count)
     return true;
 }
 
-/* What does not apply is NULL; 0 and an empty text would be another way to say it. */
+/* A value that does not apply must be NULL, because 0 or an empty text would be a second form of the same
+ * line. */
 static bool read_drift(struct database *database, uint64_t *drift)
 {
     return read_number(database, "drift", drift) &&
@@ -228,7 +229,7 @@ static enum records_end fail(struct database *database, const char *reason)
     return RECORDS_FAILED;
 }
 
-/* Reads what a query finds, row by row. */
+/* Runs a query and passes each row to `take`. */
 static enum records_end read_rows(struct database *database, const char *query,
                                   bool (*take)(struct database *database))
 {
@@ -240,7 +241,7 @@ static enum records_end read_rows(struct database *database, const char *query,
             going = take(database);
         }
     }
-    /* Of a column that SQLite has no memory for it says so only when asked. */
+    /* If SQLite had no memory for a column, only sqlite3_errcode says so. */
     enum records_end end = !going && sqlite3_errcode(database->connection) == SQLITE_NOMEM
                                ? fail(database, sqlite3_errstr(SQLITE_NOMEM))
                            : !going && database->problem->sentence[0] != '\0' ? RECORDS_MALFORMED
@@ -252,18 +253,18 @@ static enum records_end read_rows(struct database *database, const char *query,
     return end;
 }
 
-/* The first column of a query's one row; -1 when there is none. */
+/* Returns the first column of the only row of a query; -1 when there is none. */
 static int64_t ask(struct database *database, const char *query)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t answer = -1;
+    int64_t number = -1;
     int code = sqlite3_prepare_v2(database->connection, query, -1, &statement, NULL);
     if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-        answer = sqlite3_column_int64(statement, 0);
+        number = sqlite3_column_int64(statement, 0);
     }
     database->code = code == SQLITE_ROW || code == SQLITE_DONE ? database->code : code;
     sqlite3_finalize(statement);
-    return answer;
+    return number;
 }
 
 /* Refuses a database that is another program's, or of another schema. */
@@ -307,7 +308,7 @@ static enum records_end check_schema(struct database *database)
     return RECORDS_DONE;
 }
 
-/* "file:" and the path, for SQLite, whose marks in it are escaped. */
+/* Writes the URI of the database for SQLite, with special characters of the path escaped. */
 static void print_uri(const char *path, const char *how, char uri[URI_SIZE])
 {
     size_t length = (size_t)snprintf(uri, URI_SIZE, "file:");
@@ -318,31 +319,32 @@ static void print_uri(const char *path, const char *how, char uri[URI_SIZE])
     snprintf(uri + length, URI_SIZE - length, "?%s", how);
 }
 
-/* The write-ahead log is there from the first one who opens the database until the last one closes it. */
-static bool find_log(const char *path, struct stat *status)
+/* Finds the write-ahead log. It exists from the first opening of the database until the last process closes
+ * it. */
+static bool find_wal(const char *path, struct stat *status)
 {
-    char log[PATH_MAX + 8];
-    snprintf(log, sizeof log, "%s-wal", path);
-    return stat(log, status) == 0;
+    char wal[PATH_MAX + 8];
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    return stat(wal, status) == 0;
 }
 
-/* Whether the file says that it has a write-ahead log: the two version numbers of its header are 2. */
-static bool wants_log(const char *path)
+/* Whether the header of the file says that the database uses a write-ahead log: both version numbers are 2. */
+static bool uses_wal(const char *path)
 {
     unsigned char header[20] = {0};
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    bool wanted = file >= 0 && pread(file, header, sizeof header, 0) == sizeof header && header[18] == 2 &&
-                  header[19] == 2;
+    bool uses = file >= 0 && pread(file, header, sizeof header, 0) == sizeof header && header[18] == 2 &&
+                header[19] == 2;
     if (file >= 0) {
         close(file);
     }
-    return wanted;
+    return uses;
 }
 
 static int open_as(struct database *database, const char *how)
 {
     char uri[URI_SIZE];
-    print_uri(database->whole, how, uri);
+    print_uri(database->real_path, how, uri);
     int result = sqlite3_open_v2(uri, &database->connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
     if (result == SQLITE_OK) {
         sqlite3_busy_timeout(database->connection, 1000);
@@ -351,25 +353,25 @@ static int open_as(struct database *database, const char *how)
     return result;
 }
 
-/* Whether SQLite is not able to make the file that it needs beside the log, as on a read-only volume. */
-static bool lacks_place(struct database *database)
+/* Whether SQLite cannot create the -shm file that it needs beside the log, as on a read-only volume. */
+static bool cannot_create_shm(struct database *database)
 {
     int result = sqlite3_exec(database->connection, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
     return (result & 0xff) == SQLITE_CANTOPEN || (result & 0xff) == SQLITE_READONLY;
 }
 
-/* A file in use, or one whose log is left over, is read as any reader does; where nothing may be written
- * beside it, without locks, which is safe unless the log changes meanwhile. A file without a log is read as
- * it lies there. */
+/* With a write-ahead log, the database is opened like by any reader. If no file can be created beside it,
+ * it is opened without locks; that is safe unless the log changes, which was_changed checks. Without a log,
+ * the file is opened as immutable. */
 static enum records_end open_database(struct database *database)
 {
-    if (realpath(database->path, database->whole) == NULL) {
+    if (realpath(database->path, database->real_path) == NULL) {
         return fail(database, strerror(errno));
     }
-    database->immutable = !find_log(database->whole, &database->log);
-    database->records->lacks_wal = database->immutable && wants_log(database->whole);
+    database->immutable = !find_wal(database->real_path, &database->wal);
+    database->records->lacks_wal = database->immutable && uses_wal(database->real_path);
     int result = open_as(database, database->immutable ? "mode=ro&immutable=1" : "mode=ro");
-    if (result == SQLITE_OK && !database->immutable && lacks_place(database)) {
+    if (result == SQLITE_OK && !database->immutable && cannot_create_shm(database)) {
         sqlite3_close(database->connection);
         database->unlocked = true;
         result = open_as(database, "mode=ro&vfs=unix-none");
@@ -380,16 +382,17 @@ static enum records_end open_database(struct database *database)
     return result == SQLITE_OK ? RECORDS_DONE : fail(database, sqlite3_errmsg(database->connection));
 }
 
-/* Whether somebody wrote who could not be kept out. */
-static bool was_written(const struct database *database)
+/* Whether another process may have changed the database while it was read without locks. */
+static bool was_changed(const struct database *database)
 {
-    struct stat log;
+    struct stat wal;
     if (database->immutable) {
-        return find_log(database->whole, &log);
+        return find_wal(database->real_path, &wal);
     }
-    return database->unlocked && (!find_log(database->whole, &log) || log.st_size != database->log.st_size ||
-                                  log.st_mtim.tv_sec != database->log.st_mtim.tv_sec ||
-                                  log.st_mtim.tv_nsec != database->log.st_mtim.tv_nsec);
+    return database->unlocked &&
+           (!find_wal(database->real_path, &wal) || wal.st_size != database->wal.st_size ||
+            wal.st_mtim.tv_sec != database->wal.st_mtim.tv_sec ||
+            wal.st_mtim.tv_nsec != database->wal.st_mtim.tv_nsec);
 }
 
 static enum records_end check_pages(struct database *database)
@@ -424,27 +427,28 @@ static enum records_end check_bookkeeping(struct database *database)
         return fail(database, sqlite3_errmsg(database->connection));
     }
     progress_end(&records->progress);
-    report_failure(records->options,
-                   "the lines of %s fit, but what it keeps of %s is not what they say: it was changed.",
-                   database->path, finding);
+    report_failure(
+        records->options,
+        "the lines of %s are intact, but its entry for %s does not follow from them: it was changed.",
+        database->path, finding);
     records_hint(records, database->path);
     records->result = SOW_REFUSED;
     return RECORDS_FAILED;
 }
 
-/* Only who wants the ends of chains wants all of it checked. */
+/* If the caller wants the ends of the chains, everything is checked; otherwise only the lines are read. */
 static enum records_end read_all(struct database *database)
 {
-    const bool whole = database->records->take_end != NULL;
+    const bool check_all = database->records->take_end != NULL;
     enum records_end end = check_schema(database);
     if (end == RECORDS_DONE) {
         int64_t last = ask(database, "SELECT coalesce(max(ledger), 0) FROM line");
         database->last = last > 0 ? (uint64_t)last : 0;
     }
-    end = end == RECORDS_DONE && whole ? check_pages(database) : end;
+    end = end == RECORDS_DONE && check_all ? check_pages(database) : end;
     end = end == RECORDS_DONE ? read_rows(database, LINES, take_record) : end;
-    end = end == RECORDS_DONE && whole ? read_rows(database, ENDS, take_end) : end;
-    return end == RECORDS_DONE && whole ? check_bookkeeping(database) : end;
+    end = end == RECORDS_DONE && check_all ? read_rows(database, ENDS, take_end) : end;
+    return end == RECORDS_DONE && check_all ? check_bookkeeping(database) : end;
 }
 
 enum records_end records_read_database(struct records *records, const char *path)
@@ -458,8 +462,8 @@ enum records_end records_read_database(struct records *records, const char *path
                   : fail(&database, sqlite3_errmsg(database.connection));
     }
     sqlite3_close(database.connection);
-    if (end != RECORDS_FAILED && was_written(&database)) {
-        end = fail(&database, "a daemon has opened it meanwhile; ask again");
+    if (end != RECORDS_FAILED && was_changed(&database)) {
+        end = fail(&database, "a daemon has opened it in the meantime; try again");
     }
     return end;
 }
