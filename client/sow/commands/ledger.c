@@ -224,9 +224,10 @@ const struct command command_ledger = {
     .synopsis = "[--experiment TEXT [--trial N] [--name TEXT]] [--seed HEX] [--manifest HEX] [option …]",
     .description =
         "Lists the lines of the ledger: draws, trial numbers that were given out, and pins; as a "
-        "table on a terminal, as one JSON object per line elsewhere. The line of a draw is enough to "
-        "draw its tensor again. A draw that drifts has the number of the first line with the same "
-        "experiment, trial and name, which has another shape, dtype, initializer or layout.",
+        "table on a terminal, as one JSON object per line elsewhere. The line of a draw has "
+        "everything that is needed to draw the tensor again. If a draw drifts, its line has the "
+        "number of the first line with the same experiment, trial and name, but another shape, dtype, "
+        "initializer or layout.",
     .examples = "  sow ledger --experiment exp-42 --trial 7\n"
                 "  # which weights came from this seed?\n"
                 "  sow ledger --seed \"$(sow seed -e exp-42 -n w)\"\n"

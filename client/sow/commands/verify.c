@@ -211,10 +211,9 @@ const struct command command_ledger_verify = {
     .synopsis = "[FILE] [--head FILE]... [--writer HEX] [--root-key-file FILE]",
     .description =
         "Checks an export of the ledger, the SQLite database of the daemon, or, without FILE, the "
-        "ledger of the daemon: by the links in the lines, that no line is missing, inserted, moved or "
-        "changed; and by a head that was saved earlier, that the lines of that time are still the "
-        "same, also against someone who recomputed the links. Names the first wrong line. With FILE "
-        "no daemon is needed.",
+        "ledger of the daemon. The links in the lines show whether a line is missing, inserted, moved "
+        "or changed. A head that was saved earlier also reveals changes after which the links were "
+        "recomputed. Names the first wrong line. With FILE no daemon is needed.",
     .examples = "  sow ledger > ledger.ndjson && sow ledger verify ledger.ndjson\n"
                 "  sow ledger verify /var/lib/sower/ledger.sqlite --head head-2026-01-31.json\n"
                 "  sow ledger verify --head head-2026-01-31.json\n",

@@ -26,7 +26,8 @@ static const struct option_rule SERVER[] = {
      "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
     {"retry-seconds", 0, "N",
      "keep trying for N seconds while the daemon is busy or restarts (default 60; 0: try once)"},
-    {"stall-seconds", 0, "N", "give up when the server sends nothing for N seconds (default 300; 0: never)"},
+    {"stall-seconds", 0, "N",
+     "give up when the server sends less than 64 KiB in N seconds (default 300; 0: never)"},
     {0},
 };
 

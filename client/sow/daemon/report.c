@@ -250,10 +250,9 @@ static enum sow_exit report_transport(const struct options *options, const struc
         return report_failure(options, "%s is not a sowerd: it sends more than %d bytes of headers.",
                               response->address, HTTP_HEADERS_MAX);
     case HTTP_CAUSE_STALLED:
-        return report_failure(options,
-                              "%s stalled after %" PRIu64
-                              " bytes: it sent nothing, or too little, for --stall-seconds.",
-                              response->address, response->received);
+        return report_failure(
+            options, "%s stalled after %" PRIu64 " bytes: it sent less than 64 KiB within --stall-seconds.",
+            response->address, response->received);
     case HTTP_CAUSE_CONNECTION_LOST:
     case HTTP_CAUSE_OTHER:
         return report_lost_connection(options, response);

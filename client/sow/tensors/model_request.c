@@ -41,7 +41,7 @@ static const struct option_rule CHOICE[] = {
 };
 
 const struct option_group model_options = {"The model", MODEL};
-const struct option_group model_options_choice = {"The part of it", CHOICE};
+const struct option_group model_options_choice = {"Which part of the model", CHOICE};
 
 /* Enough for 256 warnings (one for each rule that matches nothing) of 400 characters, each escaped as six
  * bytes. */

@@ -37,7 +37,7 @@ static const struct option_rule RESPONSE[] = {
 };
 
 const struct option_group tensor_options_draw = {"The draw", DRAW};
-const struct option_group tensor_options_fans = {"How inputs and outputs are counted", FANS};
+const struct option_group tensor_options_fans = {"The fans (inputs and outputs)", FANS};
 const struct option_group tensor_options_response = {"The region and its format", RESPONSE};
 
 static const struct field {
