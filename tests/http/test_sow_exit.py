@@ -100,19 +100,19 @@ def silent(connection, number, head):
     pass
 
 
-@pytest.mark.parametrize("fault", ["nobody", "busy", "too many", "broken", "silent", "page", "lie"])
+@pytest.mark.parametrize("fault", ["closed port", "busy", "too many", "broken", "silent", "page", "wrong response"])
 @pytest.mark.parametrize("name", NAMES)
 def test_3_a_temporary_or_local_failure(ask, name, fault, tmp_path):
     stand_ins = {"busy": lambda: StandIn(problem(503, "Not now.")), "too many": lambda: StandIn(problem(429, "Not now.")),
                  "broken": lambda: StandIn(problem(500, "Not ever.")), "silent": lambda: RawServer(silent),
-                 "page": lambda: StandIn(page(404, "<title>Not here</title>", "text/html")), "lie": lambda: StandIn(page(200, "{}", "application/json"))}
-    if fault == "nobody":
+                 "page": lambda: StandIn(page(404, "<title>Not here</title>", "text/html")), "wrong response": lambda: StandIn(page(200, "{}", "application/json"))}
+    if fault == "closed port":
         done = ask(ASKING[name][0], "http://127.0.0.1:1")
     else:
         with stand_ins[fault]() as stand_in:
             done = ask(ASKING[name][0], stand_in.address)
     # For replay, wrong bytes are a line that differs.
-    assert done.returncode == (1 if (name, fault) == ("replay", "lie") else 3), done.stderr
+    assert done.returncode == (1 if (name, fault) == ("replay", "wrong response") else 3), done.stderr
     assert done.stdout == b"" or name == "replay"
     assert not (tmp_path / "out").exists()
 

@@ -292,9 +292,9 @@ class Front:
         context.load_cert_chain(self.certificate, key)
 
         def forward(connection, number, head):
-            with daemon.socket() as behind:
-                behind.sendall(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-                while block := behind.recv(65536):
+            with daemon.socket() as backend:
+                backend.sendall(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                while block := backend.recv(65536):
                     connection.sendall(block)
 
         self.server = RawServer(forward, context)

@@ -191,8 +191,8 @@ def test_a_response_that_is_not_a_ledger_is_refused():
 
 
 def test_a_refused_ledger_request_is_reported():
-    code, text = ledger_on_terminal(problem(400, "after is no number.", "after"))
-    assert code == 1 and text.startswith("sow ledger: refused: after is no number.")
+    code, text = ledger_on_terminal(problem(400, "after is not a number.", "after"))
+    assert code == 1 and text.startswith("sow ledger: refused: after is not a number.")
 
 
 def test_an_incomplete_ledger_is_not_a_success():

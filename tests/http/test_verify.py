@@ -35,9 +35,9 @@ def head_of(daemon, path):
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def saved(tmp_path_factory):
     """A ledger that two daemons wrote in turn, with lines of every kind: its lines, its database, its head, and an earlier head."""
-    place = tmp_path_factory.mktemp("kept")
+    place = tmp_path_factory.mktemp("saved")
     ledger = f"sqlite:{place / 'ledger.sqlite'}"
     first = Daemon(place / "first", "--ledger", ledger)
     second = Daemon(place / "second", "--ledger", ledger)
@@ -91,8 +91,8 @@ def assert_named(done, number, words=""):
 
 
 @pytest.fixture
-def lines(kept):
-    return copy.deepcopy(kept["lines"])
+def lines(saved):
+    return copy.deepcopy(saved["lines"])
 
 
 @pytest.fixture
@@ -101,10 +101,10 @@ def export(tmp_path):
 
 
 @pytest.fixture
-def database(kept, tmp_path):
+def database(saved, tmp_path):
     """Changes a copy of the database by SQL statements; returns its path."""
     path = tmp_path / "copy.sqlite"
-    shutil.copy(kept["database"], path)
+    shutil.copy(saved["database"], path)
 
     def change(*statements):
         with sqlite3.connect(path) as connection:
@@ -117,9 +117,9 @@ def database(kept, tmp_path):
     return change
 
 
-def test_an_unchanged_ledger_passes_and_is_summarized(kept, export, lines):
-    for path in [export(lines), kept["database"]]:
-        for options in [[], ["--head", kept["head"]], ["--head", kept["early"], "--head", kept["head"]]]:
+def test_an_unchanged_ledger_passes_and_is_summarized(saved, export, lines):
+    for path in [export(lines), saved["database"]]:
+        for options in [[], ["--head", saved["head"]], ["--head", saved["early"], "--head", saved["head"]]]:
             done = verify(path, *options)
             assert done.returncode == 0, done.stderr
             text = done.stdout.decode()
@@ -129,7 +129,7 @@ def test_an_unchanged_ledger_passes_and_is_summarized(kept, export, lines):
             assert text.count("matches: ") == len(options) // 2
 
 
-def test_standard_input_may_be_an_export(kept, lines):
+def test_standard_input_may_be_an_export(saved, lines):
     done = sow.subprocess.run([sow.SOW, "ledger", "verify", "-"], env=sow.environment(), capture_output=True, timeout=sow.PATIENCE,
                               input="".join(json.dumps(line) + "\n" for line in lines).encode())
     assert done.returncode == 0, done.stderr
@@ -152,7 +152,7 @@ def other(key, value):
     return value + "x"
 
 
-def test_a_change_of_any_member_of_any_line_is_found(kept, export, lines):
+def test_a_change_of_any_member_of_any_line_is_found(saved, export, lines):
     changed = 0
     for index, line in enumerate(lines):
         for key in line:
@@ -191,19 +191,19 @@ def test_a_removed_line_is_found_after_the_others_were_renumbered(export, lines)
     assert_named(verify(export(lines)), 5)
 
 
-def test_lines_removed_at_the_end_are_found_only_with_a_saved_head(kept, export, lines):
+def test_lines_removed_at_the_end_are_found_only_with_a_saved_head(saved, export, lines):
     for count in [1, 4]:
         path = export(lines[:-count])
         assert verify(path).returncode == 0
-        assert_named(verify(path, "--head", kept["head"]), LINES - count + 1, "missing")
+        assert_named(verify(path, "--head", saved["head"]), LINES - count + 1, "missing")
 
 
-def test_an_earlier_head_matches_a_ledger_that_has_grown(kept, export, lines):
-    early = json.loads(kept["early"].read_text())
+def test_an_earlier_head_matches_a_ledger_that_has_grown(saved, export, lines):
+    early = json.loads(saved["early"].read_text())
     assert early["ledger"] < LINES
-    assert verify(export(lines), "--head", kept["early"]).returncode == 0
-    assert verify(export(lines[:early["ledger"]]), "--head", kept["early"]).returncode == 0
-    assert_named(verify(export(lines[:early["ledger"] - 1]), "--head", kept["early"]), early["ledger"])
+    assert verify(export(lines), "--head", saved["early"]).returncode == 0
+    assert verify(export(lines[:early["ledger"]]), "--head", saved["early"]).returncode == 0
+    assert_named(verify(export(lines[:early["ledger"] - 1]), "--head", saved["early"]), early["ledger"])
 
 
 def test_swapped_lines_are_found(export, lines):
@@ -225,7 +225,7 @@ def test_a_copied_line_is_found(export, lines):
     assert_named(verify(export(lines)), 3, "a second line 3 was inserted after line 6")
 
 
-def test_a_forged_line_is_found_at_any_place(kept, export, lines):
+def test_a_forged_line_is_found_at_any_place(saved, export, lines):
     for place in [0, 5, LINES]:
         attempt = copy.deepcopy(lines)
         forged = copy.deepcopy(attempt[0])
@@ -237,29 +237,29 @@ def test_a_forged_line_is_found_at_any_place(kept, export, lines):
         assert_named(verify(export(attempt)), place + 1)
 
 
-def test_a_line_of_a_new_writer_is_found_only_with_a_saved_head(kept, export, lines):
+def test_a_line_of_a_new_writer_is_found_only_with_a_saved_head(saved, export, lines):
     forged = {**lines[0], "writer": "ab" * 32}
     lines.insert(3, forged)
     path = export(relink(lines))
     assert verify(path).returncode == 0
-    assert_named(verify(path, "--head", kept["head"]), 4, "inserted")
+    assert_named(verify(path, "--head", saved["head"]), 4, "inserted")
 
 
-def test_a_recomputed_chain_is_found_only_with_a_saved_head(kept, export, lines):
+def test_a_recomputed_chain_is_found_only_with_a_saved_head(saved, export, lines):
     lines[5]["time"] = other("time", lines[5]["time"])
     path = export(relink(lines))
     assert verify(path).returncode == 0
-    done = verify(path, "--head", kept["head"])
+    done = verify(path, "--head", saved["head"])
     assert_named(done, max(line["ledger"] for line in lines if line["writer"] == lines[5]["writer"]), "recomputed")
-    early = json.loads(kept["early"].read_text())
-    assert_named(verify(path, "--head", kept["head"], "--head", kept["early"]), early["ledger"])
+    early = json.loads(saved["early"].read_text())
+    assert_named(verify(path, "--head", saved["head"], "--head", saved["early"]), early["ledger"])
 
 
-def test_a_removed_chain_is_found_with_a_saved_head(kept, export, lines):
+def test_a_removed_chain_is_found_with_a_saved_head(saved, export, lines):
     gone = lines[0]["writer"]
     path = export(relink([line for line in lines if line["writer"] != gone]))
     assert verify(path).returncode == 0
-    assert verify(path, "--head", kept["head"]).returncode == 1
+    assert verify(path, "--head", saved["head"]).returncode == 1
 
 
 def test_a_false_line_with_a_correct_link_is_found(export, lines):
@@ -269,10 +269,10 @@ def test_a_false_line_with_a_correct_link_is_found(export, lines):
         assert_named(verify(export(relink(attempt))), index + 1, "not true")
 
 
-def test_a_changed_head_is_refused(kept, export, lines, tmp_path):
+def test_a_changed_head_is_refused(saved, export, lines, tmp_path):
     path = export(lines)
-    head = json.loads(kept["head"].read_text())
-    early = json.loads(kept["early"].read_text())
+    head = json.loads(saved["head"].read_text())
+    early = json.loads(saved["early"].read_text())
     for key, value in [("signature", early["signature"]), ("ledger", head["ledger"] + 1), ("time", early["time"]),
                        ("writer", early["writer"]), ("chains", head["chains"][:1]), ("chains", head["chains"][::-1])]:
         changed = tmp_path / "changed.json"
@@ -288,18 +288,18 @@ def test_a_file_that_is_not_a_head_is_refused(export, lines, tmp_path):
         assert done.returncode == 1 and "is not a ledger head" in done.stderr
 
 
-def test_only_heads_of_the_given_writer_are_accepted(kept, export, lines):
+def test_only_heads_of_the_given_writer_are_accepted(saved, export, lines):
     path = export(lines)
-    by = {name: json.loads(kept[name].read_text())["writer"] for name in ("head", "early")}
+    by = {name: json.loads(saved[name].read_text())["writer"] for name in ("head", "early")}
     assert by["head"] != by["early"]
-    assert verify(path, "--head", kept["head"], "--writer", by["head"]).returncode == 0
-    done = verify(path, "--head", kept["head"], "--writer", by["early"])
+    assert verify(path, "--head", saved["head"], "--writer", by["head"]).returncode == 0
+    done = verify(path, "--head", saved["head"], "--writer", by["early"])
     assert done.returncode == 1 and "not by the writer that --writer names" in done.stderr
 
 
-def test_wrong_options_are_reported(kept, export, lines, tmp_path):
+def test_wrong_options_are_reported(saved, export, lines, tmp_path):
     path = export(lines)
-    for options in [["--writer", "ab" * 32], ["--writer", "AB" * 32, "--head", kept["head"]], ["--root-key-file", tmp_path / "none"], ["another"]]:
+    for options in [["--writer", "ab" * 32], ["--writer", "AB" * 32, "--head", saved["head"]], ["--root-key-file", tmp_path / "none"], ["another"]]:
         assert verify(path, *options).returncode == 2, options
     for options in [[tmp_path / "none"], [tmp_path], [path, "--head", tmp_path / "none"]]:
         assert verify(*options).returncode == 3, options
@@ -323,15 +323,15 @@ def test_a_part_of_a_ledger_cannot_be_verified(export, lines):
         assert done.returncode == 1 and "export the whole: sow ledger" in done.stderr
 
 
-def columns(kept):
-    with sqlite3.connect(f"file:{kept['database']}?mode=ro", uri=True) as connection:
+def columns(saved):
+    with sqlite3.connect(f"file:{saved['database']}?mode=ro", uri=True) as connection:
         found = [(row[1], row[2]) for row in connection.execute("PRAGMA table_info(line)")]
     connection.close()
     return found
 
 
-def test_a_change_of_any_column_of_any_row_is_found(kept, database):
-    for name, kind in columns(kept):
+def test_a_change_of_any_column_of_any_row_is_found(saved, database):
+    for name, kind in columns(saved):
         if name == "ledger":
             continue
         for number in [1, 6, LINES]:
@@ -341,15 +341,15 @@ def test_a_change_of_any_column_of_any_row_is_found(kept, database):
                 value = f"CAST({value} AS BLOB)"
             path = database(f"UPDATE line SET {name} = {value} WHERE ledger = {number}")
             assert_named(verify(path), number)
-            shutil.copy(kept["database"], path)
+            shutil.copy(saved["database"], path)
 
 
-def test_a_change_in_the_tables_of_names_is_found(database, kept):
+def test_a_change_in_the_tables_of_names_is_found(database, saved):
     for statement in ["UPDATE experiment SET name = name || 'x' WHERE id = 1", "UPDATE experiment SET root = zeroblob(32) WHERE id = 1",
                       "DELETE FROM experiment WHERE id = 1", "UPDATE writer SET key = zeroblob(32) WHERE id = 1", "DELETE FROM writer WHERE id = 1"]:
         path = database(statement)
         assert_named(verify(path), 1)
-        shutil.copy(kept["database"], path)
+        shutil.copy(saved["database"], path)
 
 
 DERIVED_DATA = {
@@ -404,9 +404,9 @@ def test_a_removed_pin_is_found(start, tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 5, LINES])
-def test_a_deleted_row_is_found(database, kept, number):
+def test_a_deleted_row_is_found(database, saved, number):
     path = database(f"DELETE FROM line WHERE ledger = {number}")
-    done = verify(path, "--head", kept["head"])
+    done = verify(path, "--head", saved["head"])
     assert_named(done, number, "missing")
     assert "export the whole" not in done.stderr, "the hint is for exports only"
 
@@ -415,12 +415,12 @@ def test_rows_deleted_at_the_end_are_found_by_the_table_of_writers(database):
     assert_named(verify(database(f"DELETE FROM line WHERE ledger > {LINES - 2}")), LINES - 1, "missing")
 
 
-def test_an_inserted_row_is_found(database, kept, lines):
-    named = [name for name, _ in columns(kept) if name != "ledger"]
+def test_an_inserted_row_is_found(database, saved, lines):
+    named = [name for name, _ in columns(saved) if name != "ledger"]
     names, values = ", ".join(named), ", ".join("NULL" if name == "key" else name for name in named)
     path = database(f"INSERT INTO line (ledger, {names}) SELECT {LINES + 1}, {values} FROM line WHERE ledger = 1")
     assert_named(verify(path), LINES + 1)
-    shutil.copy(kept["database"], path)
+    shutil.copy(saved["database"], path)
     path = database("UPDATE line SET ledger = -ledger WHERE ledger > 4", "UPDATE line SET ledger = 1 - ledger WHERE ledger < 0",
                     f"INSERT INTO line (ledger, {names}) SELECT 5, {values} FROM line WHERE ledger = 1")
     assert_named(verify(path), 5)
@@ -431,11 +431,11 @@ def test_swapped_rows_are_found(database):
     assert_named(verify(path), 2)
 
 
-def test_a_closed_database_is_read_without_creating_files(kept, tmp_path):
+def test_a_closed_database_is_read_without_creating_files(saved, tmp_path):
     place = tmp_path / "a%20 ?#place"
     place.mkdir()
     copied = place / "ledger?#%.sqlite"
-    shutil.copy(kept["database"], copied)
+    shutil.copy(saved["database"], copied)
     before = copied.read_bytes()
     assert verify(copied).returncode == 0
     assert [path.name for path in place.iterdir()] == [copied.name] and copied.read_bytes() == before
@@ -459,9 +459,9 @@ def test_databases_of_other_programs_and_schemas_are_refused(database):
         assert done.returncode == 3 and words in done.stderr, done.stderr
 
 
-def test_a_truncated_database_is_refused(kept, tmp_path):
+def test_a_truncated_database_is_refused(saved, tmp_path):
     path = tmp_path / "damaged.sqlite"
-    path.write_bytes(kept["database"].read_bytes()[:8192])
+    path.write_bytes(saved["database"].read_bytes()[:8192])
     assert verify(path).returncode == 3
 
 
@@ -552,12 +552,12 @@ def read_only(tmp_path):
     place.chmod(0o755)
 
 
-def test_a_ledger_on_a_read_only_volume_is_read_with_and_without_a_write_ahead_log(kept, start, tmp_path, read_only):
+def test_a_ledger_on_a_read_only_volume_is_read_with_and_without_a_write_ahead_log(saved, start, tmp_path, read_only):
     place, run = read_only
     daemon = start(state=tmp_path / "state")
     for number in range(3):
         draw(daemon, number)
-    shutil.copy(kept["database"], place / "closed.sqlite")
+    shutil.copy(saved["database"], place / "closed.sqlite")
     for suffix in ["", "-wal"]:
         shutil.copy(daemon.state / f"ledger.sqlite{suffix}", place / f"open.sqlite{suffix}")
     names = sorted(path.name for path in place.iterdir())
@@ -618,19 +618,19 @@ def test_the_ledger_of_the_daemon_is_verified_with_its_head(start, tmp_path):
     daemon = start()
     server = ["--server", f"http://{daemon.address}"]
     draw(daemon, 0)
-    kept = head_of(daemon, tmp_path / "head.json")
+    saved = head_of(daemon, tmp_path / "head.json")
     draw(daemon, 1)
-    writer = json.loads(kept.read_text())["writer"]
-    done = sow.run(["ledger", "verify", "--head", kept, "--writer", writer, *server])
+    writer = json.loads(saved.read_text())["writer"]
+    done = sow.run(["ledger", "verify", "--head", saved, "--writer", writer, *server])
     assert done.returncode == 0 and b"lines   2," in done.stdout and done.stdout.count(b"matches: ") == 2
     assert sow.run(["ledger", "verify", "--writer", "ab" * 32, *server]).returncode == 1
     another = start()
-    done = sow.run(["ledger", "verify", "--head", kept, "--server", f"http://{another.address}"])
+    done = sow.run(["ledger", "verify", "--head", saved, "--server", f"http://{another.address}"])
     assert_named(done, 1, "missing")
 
 
-def test_a_server_that_leaves_out_lines_is_found(kept, lines):
-    head = kept["head"].read_text()
+def test_a_server_that_leaves_out_lines_is_found(saved, lines):
+    head = saved["head"].read_text()
 
     def response(handler, _):
         is_head = handler.path.endswith("/head")
@@ -703,8 +703,8 @@ def test_sow_ledger_head_prints_text_on_a_terminal_and_json_elsewhere(start, tmp
     assert sow.run(["ledger", "head", "-o", tmp_path / "none" / "head.json", *server]).returncode == 2
 
 
-def test_a_head_that_was_changed_in_transit_is_refused(kept, tmp_path):
-    head = json.loads(kept["head"].read_text())
+def test_a_head_that_was_changed_in_transit_is_refused(saved, tmp_path):
+    head = json.loads(saved["head"].read_text())
     for text in [json.dumps({**head, "ledger": head["ledger"] + 1}), "{}", ""]:
         with sow.StandIn(sow.page(200, text, "application/json")) as stand_in:
             done = sow.run(["ledger", "head", "-o", tmp_path / "head.json", "--server", stand_in.address])
