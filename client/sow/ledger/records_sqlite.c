@@ -16,20 +16,18 @@
 #include "client/sow/daemon/report.h"
 #include "client/sow/ledger/bookkeeping.h"
 #include "client/sow/ledger/pages.h"
+#include "proto/ledger_tables.h"
 #include "proto/record_read.h"
 
 enum {
-    APPLICATION_ID = 0x536f7772, /* "Sowr" */
-    SCHEMA_VERSION = 4,          /* of the tables that are read here */
-    PROGRESS_EVERY = 1024,       /* lines, from one showing of progress to the next */
+    PROGRESS_EVERY = 1024, /* lines, from one showing of progress to the next */
     URI_SIZE = 3 * PATH_MAX + 32,
 };
 
 /* No line is joined away: what is missing beside it shows as NULL. */
 static const char LINES[] =
-    "SELECT l.ledger, l.time, l.kind, e.root, e.name, w.key, l.sequence, l.link, l.trial, l.count, l.key,"
-    " l.draw, l.seed, l.spec, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift,"
-    " l.seed_key, l.draw_key FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON "
+    "SELECT " SOWER_LEDGER_RECORD_COLUMNS ", " SOWER_LEDGER_LINE_INDEX_COLUMNS
+    " FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON "
     "w.id = l.writer"
     " ORDER BY l.ledger";
 
@@ -283,25 +281,25 @@ static enum records_end check_schema(struct database *database)
                                     "and that file is missing"
                                   : "it is empty");
     }
-    if (application != APPLICATION_ID) {
+    if (application != SOWER_LEDGER_APPLICATION_ID) {
         return fail(database, "it is of another program, no ledger");
     }
     if (version < 1) {
         snprintf(reason, sizeof reason, "its schema version, %" PRId64 ", is unknown", version);
         return fail(database, reason);
     }
-    if (version != SCHEMA_VERSION) {
+    if (version != SOWER_LEDGER_SQLITE_VERSION) {
         snprintf(reason, sizeof reason,
-                 version < SCHEMA_VERSION ? "it is of schema %" PRId64
-                                            ", and this sow reads %d; the sowerd that belongs to this sow "
-                                            "brings it there"
-                                          : "it is of schema %" PRId64
-                                            ", and this sow reads %d; take the sow of its sowerd",
-                 version, SCHEMA_VERSION);
+                 version < SOWER_LEDGER_SQLITE_VERSION
+                     ? "it is of schema %" PRId64
+                       ", and this sow reads %d; the sowerd that belongs to this sow "
+                       "brings it there"
+                     : "it is of schema %" PRId64 ", and this sow reads %d; take the sow of its sowerd",
+                 version, SOWER_LEDGER_SQLITE_VERSION);
         return fail(database, reason);
     }
     if (ask(database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                      " AND name IN ('line', 'experiment', 'trial', 'writer', 'manifest')") != 5) {
+                      " AND name IN (" SOWER_LEDGER_TABLES ")") != SOWER_LEDGER_TABLE_COUNT) {
         return fail(database,
                     database->code != SQLITE_OK ? sqlite3_errstr(database->code) : "its tables are missing");
     }

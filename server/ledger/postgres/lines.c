@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proto/ledger_tables.h"
 #include "server/base/clock.h"
 #include "server/ledger/postgres/schema.h"
 #include "server/ledger/postgres/statements.h"
@@ -50,7 +51,7 @@ static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *l
                            struct sower_problem *problem)
 {
     struct sower_append *append = &lines->append;
-    if (PQntuples(lock) != 1 || sower_postgres_read_number(lock, 0, 0) != SOWER_POSTGRES_SCHEMA_VERSION) {
+    if (PQntuples(lock) != 1 || sower_postgres_read_number(lock, 0, 0) != SOWER_LEDGER_POSTGRES_VERSION) {
         return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                                  "The ledger cannot be used now: another version of sowerd has changed it.");
     }

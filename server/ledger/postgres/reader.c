@@ -4,17 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/ledger_tables.h"
 #include "server/ledger/store_records.h"
 
 enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, STATEMENT_COUNT };
 
-#define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
-
 static const char *const statement_text[STATEMENT_COUNT] = {
     [LAST] = "SELECT last FROM sower.ledger",
-    [EXPERIMENTS] = "SELECT " EXPERIMENT_COLUMNS " FROM sower.experiment WHERE id < $1::bigint"
+    [EXPERIMENTS] = "SELECT " SOWER_LEDGER_EXPERIMENT_COLUMNS " FROM sower.experiment WHERE id < $1::bigint"
                     " ORDER BY id DESC LIMIT $2::bigint",
-    [EXPERIMENT] = "SELECT " EXPERIMENT_COLUMNS " FROM sower.experiment"
+    [EXPERIMENT] = "SELECT " SOWER_LEDGER_EXPERIMENT_COLUMNS " FROM sower.experiment"
                    " WHERE name = $1::text AND root = $2::bytea",
     [TRIALS] = "SELECT trial, draws, first, last FROM sower.trial WHERE experiment = $1::bigint"
                " AND trial >= $2::bigint ORDER BY trial LIMIT $3::bigint",
@@ -68,28 +67,29 @@ static bool last(struct sower_store_reader *base, uint64_t *line, struct sower_p
 static void read_record(const PGresult *result, int row, struct sower_record *record)
 {
     memset(record, 0, sizeof *record);
-    record->ledger = sower_postgres_read_number(result, row, 0);
-    record->time = (int64_t)sower_postgres_read_number(result, row, 1);
-    record->kind = (enum sower_record_kind)sower_postgres_read_number(result, row, 2);
-    sower_postgres_read_bytes(result, row, 3, record->root_id.bytes);
-    sower_postgres_read_text(result, row, 4, record->experiment, sizeof record->experiment);
-    record->trial = sower_postgres_read_number(result, row, 5);
-    record->count = sower_postgres_read_number(result, row, 6);
-    sower_postgres_read_text(result, row, 7, record->key, sizeof record->key);
-    sower_postgres_read_bytes(result, row, 8, record->draw.bytes);
-    sower_postgres_read_bytes(result, row, 9, record->seed.bytes);
-    record->spec = (unsigned)sower_postgres_read_number(result, row, 10);
-    sower_postgres_read_text(result, row, 11, record->name, sizeof record->name);
-    sower_postgres_read_text(result, row, 12, record->shape, sizeof record->shape);
-    sower_postgres_read_text(result, row, 13, record->dtype, sizeof record->dtype);
-    sower_postgres_read_text(result, row, 14, record->initializer, sizeof record->initializer);
-    sower_postgres_read_text(result, row, 15, record->layout, sizeof record->layout);
-    record->has_manifest = !sower_postgres_is_null(result, row, 16);
-    sower_postgres_read_bytes(result, row, 16, record->manifest);
-    record->drift = sower_postgres_read_number(result, row, 17);
-    sower_postgres_read_bytes(result, row, 18, record->place.writer);
-    record->place.sequence = sower_postgres_read_number(result, row, 19);
-    sower_postgres_read_bytes(result, row, 20, record->place.link);
+    record->ledger = sower_postgres_read_number(result, row, SOWER_LEDGER_LEDGER);
+    record->time = (int64_t)sower_postgres_read_number(result, row, SOWER_LEDGER_TIME);
+    record->kind = (enum sower_record_kind)sower_postgres_read_number(result, row, SOWER_LEDGER_KIND);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_ROOT, record->root_id.bytes);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_EXPERIMENT, record->experiment,
+                             sizeof record->experiment);
+    record->trial = sower_postgres_read_number(result, row, SOWER_LEDGER_TRIAL);
+    record->count = sower_postgres_read_number(result, row, SOWER_LEDGER_COUNT);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_KEY, record->key, sizeof record->key);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_DRAW, record->draw.bytes);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_SEED, record->seed.bytes);
+    record->spec = (unsigned)sower_postgres_read_number(result, row, SOWER_LEDGER_SPEC);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_NAME, record->name, sizeof record->name);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_SHAPE, record->shape, sizeof record->shape);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_DTYPE, record->dtype, sizeof record->dtype);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_INIT, record->initializer, sizeof record->initializer);
+    sower_postgres_read_text(result, row, SOWER_LEDGER_LAYOUT, record->layout, sizeof record->layout);
+    record->has_manifest = !sower_postgres_is_null(result, row, SOWER_LEDGER_MANIFEST);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_MANIFEST, record->manifest);
+    record->drift = sower_postgres_read_number(result, row, SOWER_LEDGER_DRIFT);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_WRITER, record->place.writer);
+    record->place.sequence = sower_postgres_read_number(result, row, SOWER_LEDGER_SEQUENCE);
+    sower_postgres_read_bytes(result, row, SOWER_LEDGER_LINK, record->place.link);
 }
 
 /* The statement of a page, with only the conditions that it has, so that each kind of page finds its index.
@@ -97,22 +97,19 @@ static void read_record(const PGresult *result, int row, struct sower_record *re
  * a planner without statistics might go through all lines in their order. */
 static void print_page(const struct sower_page *page, char *text, size_t size)
 {
-    snprintf(
-        text, size,
-        "SELECT l.ledger, l.time, l.kind::bigint, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed,"
-        " l.spec::bigint, l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key,"
-        " l.sequence, l.link"
-        " FROM %s l JOIN sower.experiment e ON e.id = l.experiment"
-        " JOIN sower.writer w ON w.id = l.writer"
-        " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s ORDER BY l.ledger LIMIT $3",
-        page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
-                             " AND seed = $8 OFFSET 0)"
-                           : "sower.line",
-        page->experiment != NULL
-            ? " AND l.experiment = (SELECT id FROM sower.experiment WHERE name = $4 AND root = $5)"
-            : "",
-        page->trial != NULL ? " AND l.trial = $6" : "", page->name != NULL ? " AND l.name = $7" : "",
-        page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr($9, 1, 8) AND l.manifest = $9" : "");
+    snprintf(text, size,
+             "SELECT " SOWER_LEDGER_RECORD_COLUMNS " FROM %s l JOIN sower.experiment e ON e.id = l.experiment"
+             " JOIN sower.writer w ON w.id = l.writer"
+             " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s ORDER BY l.ledger LIMIT $3",
+             page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
+                                  " AND seed = $8 OFFSET 0)"
+                                : "sower.line",
+             page->experiment != NULL
+                 ? " AND l.experiment = (SELECT id FROM sower.experiment WHERE name = $4 AND root = $5)"
+                 : "",
+             page->trial != NULL ? " AND l.trial = $6" : "", page->name != NULL ? " AND l.name = $7" : "",
+             page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr($9, 1, 8) AND l.manifest = $9"
+                                    : "");
 }
 
 static void add_values(const struct sower_page *page, struct sower_postgres_values *values)

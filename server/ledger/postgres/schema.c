@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/ledger_tables.h"
+
 /* What leads to each version from the one before, a list of statements. A draw is found by eight bytes each
  * of its seed and its id: every draw of one name has the same seed, so the same index tells whether a new
  * draw drifts from an earlier one. Where an index is to be used, its expressions must be written in the same
@@ -33,7 +35,7 @@ static const char *const version_1[] = {
     NULL,
 };
 
-static const char *const *const steps[SOWER_POSTGRES_SCHEMA_VERSION] = {version_1};
+static const char *const *const steps[SOWER_LEDGER_POSTGRES_VERSION] = {version_1};
 
 /* Two daemons that start together: the second waits here. The number is "Sowr". */
 static const char lock[] = "SELECT pg_advisory_xact_lock(1399748466)";
@@ -69,15 +71,15 @@ static bool execute(struct sower_postgres *postgres, const char *text)
 static bool climb(struct sower_postgres *postgres, uint64_t version)
 {
     char text[96];
-    for (uint64_t step = version; step < SOWER_POSTGRES_SCHEMA_VERSION; step++) {
+    for (uint64_t step = version; step < SOWER_LEDGER_POSTGRES_VERSION; step++) {
         for (const char *const *statement = steps[step]; *statement != NULL; statement++) {
             if (!execute(postgres, *statement)) {
                 return false;
             }
         }
     }
-    snprintf(text, sizeof text, "UPDATE sower.ledger SET version = %d", SOWER_POSTGRES_SCHEMA_VERSION);
-    return version == SOWER_POSTGRES_SCHEMA_VERSION || execute(postgres, text);
+    snprintf(text, sizeof text, "UPDATE sower.ledger SET version = %d", SOWER_LEDGER_POSTGRES_VERSION);
+    return version == SOWER_LEDGER_POSTGRES_VERSION || execute(postgres, text);
 }
 
 /* What there is, and what is to be done about it. */
@@ -99,10 +101,10 @@ static bool bring_to_version(struct sower_postgres *postgres)
     if (found[2] != 0 && !ask(postgres, "SELECT version FROM sower.ledger", 1, &version)) {
         return false;
     }
-    if (version > SOWER_POSTGRES_SCHEMA_VERSION) {
+    if (version > SOWER_LEDGER_POSTGRES_VERSION) {
         snprintf(postgres->cause, sizeof postgres->cause,
                  "it was written by a newer sowerd (schema %" PRIu64 "; this one knows %d); run that one",
-                 version, SOWER_POSTGRES_SCHEMA_VERSION);
+                 version, SOWER_LEDGER_POSTGRES_VERSION);
         return false;
     }
     return climb(postgres, version);

@@ -11,8 +11,6 @@
 #include "core/problem.h"
 #include "server/ledger/postgres/connection.h"
 
-enum { SOWER_POSTGRES_SCHEMA_VERSION = 1 };
-
 /* Makes the schema where there is none, or brings it to the version of today, in one transaction; daemons
  * that start together do it one after the other. A `cause` says what is wrong. */
 bool sower_postgres_schema_check(struct sower_postgres *postgres);

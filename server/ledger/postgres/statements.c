@@ -1,5 +1,7 @@
 #include "server/ledger/postgres/statements.h"
 
+#include "proto/ledger_tables.h"
+
 const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     [SOWER_POSTGRES_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     /* What is read along with a lock that was waited for may be older than the lock: nothing is joined here,
@@ -30,10 +32,10 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         "SELECT pinned FROM sower.experiment WHERE name = $1::text AND root = $2::bytea",
     [SOWER_POSTGRES_FIND_MANIFEST] = "SELECT 1 FROM sower.manifest WHERE hash = $1::bytea",
     [SOWER_POSTGRES_INSERT_MANIFEST] =
-        "INSERT INTO sower.manifest (hash, time, text) VALUES ($1::bytea, $2::bigint,"
+        "INSERT INTO sower.manifest (" SOWER_LEDGER_MANIFEST_COLUMNS ") VALUES ($1::bytea, $2::bigint,"
         " $3::bytea) ON CONFLICT DO NOTHING",
     [SOWER_POSTGRES_MOVE_HEAD] =
-        "INSERT INTO sower.writer (id, key, sequence, link, time) VALUES"
+        "INSERT INTO sower.writer (" SOWER_LEDGER_WRITER_COLUMNS ") VALUES"
         " ((SELECT coalesce(max(id), 0) + 1 FROM sower.writer), $1::bytea, $2::bigint, $3::bytea, $4::bigint)"
         " ON CONFLICT (key) DO UPDATE SET sequence = excluded.sequence, link = excluded.link,"
         " time = excluded.time",
@@ -52,7 +54,7 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " (array_agg(given ORDER BY ledger DESC) FILTER (WHERE kind = 2))[1] AS given,"
         " (array_agg(CASE kind WHEN 3 THEN ledger ELSE 0 END ORDER BY ledger DESC)"
         " FILTER (WHERE kind >= 3))[1] AS pinned FROM new GROUP BY experiment, root),"
-        " touched AS (INSERT INTO sower.experiment (id, root, name, draws, given, first, last, pinned)"
+        " touched AS (INSERT INTO sower.experiment (" SOWER_LEDGER_EXPERIMENT_COLUMNS ")"
         " SELECT coalesce(e.id, (SELECT coalesce(max(id), 0) FROM sower.experiment)"
         " + row_number() OVER (PARTITION BY e.id IS NULL ORDER BY s.ledger)), s.root, s.name,"
         " coalesce(e.draws, 0) + s.draws, coalesce(s.given, e.given, 0), least(e.first, s.first),"
@@ -60,14 +62,13 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " FROM sum s LEFT JOIN sower.experiment e ON e.name = s.name AND e.root = s.root"
         " ON CONFLICT (name, root) DO UPDATE SET draws = excluded.draws, given = excluded.given,"
         " first = excluded.first, last = excluded.last, pinned = excluded.pinned RETURNING id, root, name),"
-        " counted AS (INSERT INTO sower.trial AS present (experiment, trial, draws, first, last)"
+        " counted AS (INSERT INTO sower.trial AS present (" SOWER_LEDGER_TRIAL_COLUMNS ")"
         " SELECT t.id, new.trial, count(*), min(new.time), max(new.time)"
         " FROM new JOIN touched t ON t.name = new.experiment AND t.root = new.root"
         " WHERE new.kind = 1 GROUP BY t.id, new.trial"
         " ON CONFLICT (experiment, trial) DO UPDATE SET draws = present.draws + excluded.draws,"
         " first = least(present.first, excluded.first), last = greatest(present.last, excluded.last))"
-        " INSERT INTO sower.line (ledger, time, kind, experiment, writer, sequence, link, trial, count, key,"
-        " draw, seed, spec, name, shape, dtype, init, layout, manifest, drift)"
+        " INSERT INTO sower.line (" SOWER_LEDGER_LINE_COLUMNS ")"
         " SELECT new.ledger, new.time, new.kind, t.id, w.id, new.sequence, new.link, new.trial, new.count,"
         " new.key, new.draw, new.seed, new.spec, new.name, new.shape, new.dtype, new.init, new.layout,"
         " new.manifest, new.drift"

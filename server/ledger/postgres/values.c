@@ -114,11 +114,22 @@ bool sower_postgres_is_null(const PGresult *result, int row, int column)
 uint64_t sower_postgres_read_number(const PGresult *result, int row, int column)
 {
     uint64_t big_endian;
-    if (PQgetlength(result, row, column) != (int)sizeof big_endian) {
+    uint32_t integer;
+    uint16_t smallint;
+    const char *value = PQgetvalue(result, row, column);
+    switch (PQgetlength(result, row, column)) {
+    case sizeof big_endian:
+        memcpy(&big_endian, value, sizeof big_endian);
+        return be64toh(big_endian);
+    case sizeof integer:
+        memcpy(&integer, value, sizeof integer);
+        return (uint64_t)(int32_t)be32toh(integer);
+    case sizeof smallint:
+        memcpy(&smallint, value, sizeof smallint);
+        return (uint64_t)(int16_t)be16toh(smallint);
+    default:
         return 0;
     }
-    memcpy(&big_endian, PQgetvalue(result, row, column), sizeof big_endian);
-    return be64toh(big_endian);
 }
 
 void sower_postgres_read_bytes(const PGresult *result, int row, int column, uint8_t bytes[32])

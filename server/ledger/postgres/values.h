@@ -49,7 +49,8 @@ void sower_postgres_array_null(struct sower_postgres_array *array);
 void sower_postgres_add_array(struct sower_postgres_values *values, struct sower_postgres_array *array);
 void sower_postgres_array_free(struct sower_postgres_array *array);
 
-/* What stands in a row of a result: 0, zeros or nothing for NULL and for anything else. */
+/* A value in a row of a result: 0, zeros or an empty text for NULL and for a value of another type. A number may be
+ * a smallint, an integer or a bigint; a negative one is read as its two's complement in 64 bits. */
 bool sower_postgres_is_null(const PGresult *result, int row, int column);
 uint64_t sower_postgres_read_number(const PGresult *result, int row, int column);
 void sower_postgres_read_bytes(const PGresult *result, int row, int column, uint8_t bytes[32]);

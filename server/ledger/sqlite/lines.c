@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/statement.h"
 
 enum statement {
@@ -30,22 +31,20 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND_KEY] = "SELECT trial, count, ledger FROM line WHERE experiment = ?1 AND key = ?2",
     [FIND_EXPERIMENT] = "SELECT id, draws, given, first, last, pinned FROM experiment"
                         " WHERE name = ?1 AND root = ?2",
-    [INSERT_EXPERIMENT] = "INSERT INTO experiment (name, root, draws, given, first, last, pinned)"
-                          " VALUES (?1, ?2, 0, 0, ?3, ?4, 0)",
+    [INSERT_EXPERIMENT] = "INSERT INTO experiment (" SOWER_LEDGER_EXPERIMENT_COLUMNS ")"
+                          " VALUES (NULL, ?2, ?1, 0, 0, ?3, ?4, 0)",
     [UPDATE_EXPERIMENT] = "UPDATE experiment SET draws = ?2, given = ?3, first = ?4, last = ?5, pinned = ?6"
                           " WHERE id = ?1",
     [FIND_TRIAL] = "SELECT draws, first, last FROM trial WHERE experiment = ?1 AND trial = ?2",
-    [WRITE_TRIAL] = "INSERT INTO trial (experiment, trial, draws, first, last) VALUES (?1, ?2, ?3, ?4, ?5)"
+    [WRITE_TRIAL] = "INSERT INTO trial (" SOWER_LEDGER_TRIAL_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)"
                     " ON CONFLICT DO UPDATE SET draws = ?3, first = ?4, last = ?5",
     [FIND_LAST] = "SELECT coalesce(max(ledger), 0) FROM line",
     [FIND_WRITER] = "SELECT id, sequence, link, time FROM writer WHERE key = ?1",
-    [WRITE_WRITER] = "INSERT INTO writer (id, key, sequence, link, time) VALUES (?1, ?2, ?3, ?4, ?5)"
+    [WRITE_WRITER] = "INSERT INTO writer (" SOWER_LEDGER_WRITER_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)"
                      " ON CONFLICT DO UPDATE SET sequence = ?3, link = ?4, time = ?5",
-    [INSERT_LINE] =
-        "INSERT INTO line (ledger, time, kind, experiment, writer, sequence, link, trial, count,"
-        " key, draw, seed, spec, name, shape, dtype, init, layout, manifest, drift, seed_key,"
-        " draw_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
-        " ?17, ?18, ?19, ?20, ?21, ?22)",
+    [INSERT_LINE] = "INSERT INTO line (" SOWER_LEDGER_LINE_COLUMNS ", " SOWER_LEDGER_LINE_INDEX_COLUMNS ")"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+                    " ?17, ?18, ?19, ?20, ?21, ?22)",
 };
 
 bool sower_sqlite_lines_prepare(struct sower_sqlite_lines *lines, sqlite3 *database,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/lines.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/store_records.h"
@@ -13,12 +14,11 @@ enum statement { LAST, EXPERIMENTS, EXPERIMENT, TRIALS, HEADS, MANIFEST, BEGIN, 
 _Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_READER_STATEMENTS,
                "the header says how many there are");
 
-#define EXPERIMENT_COLUMNS "id, root, name, draws, given, first, last, pinned"
-
 static const char *const statement_text[STATEMENT_COUNT] = {
     [LAST] = "SELECT coalesce(max(ledger), 0) FROM line",
-    [EXPERIMENTS] = "SELECT " EXPERIMENT_COLUMNS " FROM experiment WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-    [EXPERIMENT] = "SELECT " EXPERIMENT_COLUMNS " FROM experiment WHERE name = ?1 AND root = ?2",
+    [EXPERIMENTS] =
+        "SELECT " SOWER_LEDGER_EXPERIMENT_COLUMNS " FROM experiment WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+    [EXPERIMENT] = "SELECT " SOWER_LEDGER_EXPERIMENT_COLUMNS " FROM experiment WHERE name = ?1 AND root = ?2",
     [TRIALS] = "SELECT trial, draws, first, last FROM trial WHERE experiment = ?1 AND trial >= ?2"
                " ORDER BY trial LIMIT ?3",
     [HEADS] = "SELECT key, sequence, link FROM writer WHERE sequence > 0"
@@ -71,28 +71,28 @@ static bool last(struct sower_store_reader *base, uint64_t *line, struct sower_p
 static void read_record(sqlite3_stmt *statement, struct sower_record *record)
 {
     memset(record, 0, sizeof *record);
-    record->ledger = sower_sqlite_read_number(statement, 0);
-    record->time = sqlite3_column_int64(statement, 1);
-    record->kind = (enum sower_record_kind)sqlite3_column_int(statement, 2);
-    sower_sqlite_read_bytes(statement, 3, record->root_id.bytes);
-    sower_sqlite_read_text(statement, 4, record->experiment, sizeof record->experiment);
-    record->trial = sower_sqlite_read_number(statement, 5);
-    record->count = sower_sqlite_read_number(statement, 6);
-    sower_sqlite_read_text(statement, 7, record->key, sizeof record->key);
-    sower_sqlite_read_bytes(statement, 8, record->draw.bytes);
-    sower_sqlite_read_bytes(statement, 9, record->seed.bytes);
-    record->spec = (unsigned)sower_sqlite_read_number(statement, 10);
-    sower_sqlite_read_text(statement, 11, record->name, sizeof record->name);
-    sower_sqlite_read_text(statement, 12, record->shape, sizeof record->shape);
-    sower_sqlite_read_text(statement, 13, record->dtype, sizeof record->dtype);
-    sower_sqlite_read_text(statement, 14, record->initializer, sizeof record->initializer);
-    sower_sqlite_read_text(statement, 15, record->layout, sizeof record->layout);
-    record->has_manifest = sqlite3_column_type(statement, 16) != SQLITE_NULL;
-    sower_sqlite_read_bytes(statement, 16, record->manifest);
-    record->drift = sower_sqlite_read_number(statement, 17);
-    sower_sqlite_read_bytes(statement, 18, record->place.writer);
-    record->place.sequence = sower_sqlite_read_number(statement, 19);
-    sower_sqlite_read_bytes(statement, 20, record->place.link);
+    record->ledger = sower_sqlite_read_number(statement, SOWER_LEDGER_LEDGER);
+    record->time = sqlite3_column_int64(statement, SOWER_LEDGER_TIME);
+    record->kind = (enum sower_record_kind)sqlite3_column_int(statement, SOWER_LEDGER_KIND);
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_ROOT, record->root_id.bytes);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_EXPERIMENT, record->experiment, sizeof record->experiment);
+    record->trial = sower_sqlite_read_number(statement, SOWER_LEDGER_TRIAL);
+    record->count = sower_sqlite_read_number(statement, SOWER_LEDGER_COUNT);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_KEY, record->key, sizeof record->key);
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_DRAW, record->draw.bytes);
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_SEED, record->seed.bytes);
+    record->spec = (unsigned)sower_sqlite_read_number(statement, SOWER_LEDGER_SPEC);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_NAME, record->name, sizeof record->name);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_SHAPE, record->shape, sizeof record->shape);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_DTYPE, record->dtype, sizeof record->dtype);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_INIT, record->initializer, sizeof record->initializer);
+    sower_sqlite_read_text(statement, SOWER_LEDGER_LAYOUT, record->layout, sizeof record->layout);
+    record->has_manifest = sqlite3_column_type(statement, SOWER_LEDGER_MANIFEST) != SQLITE_NULL;
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_MANIFEST, record->manifest);
+    record->drift = sower_sqlite_read_number(statement, SOWER_LEDGER_DRIFT);
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_WRITER, record->place.writer);
+    record->place.sequence = sower_sqlite_read_number(statement, SOWER_LEDGER_SEQUENCE);
+    sower_sqlite_read_bytes(statement, SOWER_LEDGER_LINK, record->place.link);
 }
 
 /* How the lines of a page are found. SQLite would choose by what it guesses of the tables; of one seed, for
@@ -112,19 +112,18 @@ static bool prepare_page(struct sower_sqlite_reader *reader, const struct sower_
                          sqlite3_stmt **statement)
 {
     char text[1024];
-    snprintf(
-        text, sizeof text,
-        "SELECT l.ledger, l.time, l.kind, e.root, e.name, l.trial, l.count, l.key, l.draw, l.seed, l.spec,"
-        " l.name, l.shape, l.dtype, l.init, l.layout, l.manifest, l.drift, w.key, l.sequence, l.link"
-        " FROM line l %s JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
-        " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
-        page_index(page),
-        page->experiment != NULL
-            ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
-            : "",
-        page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
-        page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
-        page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9" : "");
+    snprintf(text, sizeof text,
+             "SELECT " SOWER_LEDGER_RECORD_COLUMNS
+             " FROM line l %s JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
+             " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
+             page_index(page),
+             page->experiment != NULL
+                 ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
+                 : "",
+             page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
+             page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
+             page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9"
+                                    : "");
     return sqlite3_prepare_v2(reader->database, text, -1, statement, NULL) == SQLITE_OK;
 }
 

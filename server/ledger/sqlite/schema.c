@@ -4,13 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/lines.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/wal.h"
 
 enum {
-    APPLICATION_ID = 0x536f7772, /* "Sowr": which program a SQLite file belongs to */
-    SCHEMA_VERSION = 4,
     UNLINKED_VERSION = 3, /* the last one without chains */
 };
 
@@ -159,7 +158,7 @@ static bool set_version(sqlite3 *database, const char *path, struct sower_proble
 {
     char pragmas[96];
     sqlite3_snprintf((int)sizeof pragmas, pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-                     APPLICATION_ID, SCHEMA_VERSION);
+                     SOWER_LEDGER_APPLICATION_ID, SOWER_LEDGER_SQLITE_VERSION);
     return execute(database, pragmas) || sower_sqlite_refuse(database, path, problem);
 }
 
@@ -169,7 +168,7 @@ static void announce(const struct sower_log *log, int64_t version)
     snprintf(sentence, sizeof sentence,
              "Bringing the ledger from schema %" PRId64 " to %d, some 20 seconds for a million "
              "lines; a start that is interrupted begins again.",
-             version, SCHEMA_VERSION);
+             version, SOWER_LEDGER_SQLITE_VERSION);
     if (log != NULL) {
         sower_log_sentence(log, SOWER_LOG_WARNING, "ledger_upgrade", sentence);
     }
@@ -190,17 +189,17 @@ static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t 
                 sower_sqlite_refuse(database, path, problem)) &&
                set_version(database, path, problem);
     }
-    if (application != APPLICATION_ID || version < 1) {
+    if (application != SOWER_LEDGER_APPLICATION_ID || version < 1) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
                                  "The file %s is a database of another program, not a ledger.", path);
     }
-    if (version > SCHEMA_VERSION) {
+    if (version > SOWER_LEDGER_SQLITE_VERSION) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
                                  "The ledger %s was written by a newer sowerd (schema %" PRId64
                                  "; this one knows %d); run that one.",
-                                 path, version, SCHEMA_VERSION);
+                                 path, version, SOWER_LEDGER_SQLITE_VERSION);
     }
-    if (version == SCHEMA_VERSION) {
+    if (version == SOWER_LEDGER_SQLITE_VERSION) {
         return true;
     }
     announce(log, version);

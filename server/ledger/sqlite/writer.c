@@ -1,5 +1,6 @@
 #include "server/ledger/sqlite/writer.h"
 
+#include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/wal.h"
 #include "server/ledger/store_records.h"
@@ -22,7 +23,8 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [ROLLBACK] = "ROLLBACK",
     [PROBE] = "UPDATE probe SET count = count + 1",
     [FIND_MANIFEST] = "SELECT 1 FROM manifest WHERE hash = ?1",
-    [INSERT_MANIFEST] = "INSERT INTO manifest (hash, time, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    [INSERT_MANIFEST] =
+        "INSERT INTO manifest (" SOWER_LEDGER_MANIFEST_COLUMNS ") VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
 };
 
 _Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_WRITER_STATEMENTS,
