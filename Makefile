@@ -153,6 +153,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 .PHONY: lint
 lint:
 	tests/lint/arrows
+	tests/lint/imports
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs clang-format --dry-run -Werror

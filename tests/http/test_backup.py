@@ -10,7 +10,7 @@ import pytest
 
 from chain import Chains, check_chains
 from conftest import PATIENCE
-from test_trials import path, take
+from trials import path, take
 
 DRAW = dict(experiment="backup", shape="8", init="normal")
 

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from broken_ledgers import Locked
 from sockets import receive_all
 
 DRAW = dict(experiment="connections", name="w", shape="16", init="normal")
@@ -194,8 +195,6 @@ def test_clients_that_leave_at_any_moment_leave_nothing_behind(start):
 
 
 def test_clients_that_leave_while_they_wait_for_the_ledger_leave_nothing_behind(start):
-    from test_ledger import Locked
-
     daemon = start()
     assert daemon.get("/readyz").status == 200
     with Locked(daemon):
@@ -209,8 +208,6 @@ def test_clients_that_leave_while_they_wait_for_the_ledger_leave_nothing_behind(
 
 
 def test_a_stop_while_requests_wait_for_the_ledger_answers_them(start):
-    from test_ledger import Locked
-
     daemon = start()
     with Locked(daemon):
         connections = [send(daemon, f"GET {path_of(daemon, **{**DRAW, 'name': f'w{number}'})} HTTP/1.1\nHost: x\n\n")

@@ -4,9 +4,9 @@ import select
 
 import pytest
 
+from broken_ledgers import Unreadable
 from conftest import PATIENCE
 from sow_programs import StandIn, environment, raw, run, send_headers, tensor_headers
-from test_experiments import Unreadable
 
 FIELDS = dict(experiment="e", name="w", shape="2", init="zeros")
 

@@ -1,5 +1,4 @@
 """Questions to the ledger: what experiments there are, what was drawn under one, which weights came from a seed."""
-import fcntl
 import http.client
 import json
 import select
@@ -8,14 +7,9 @@ import urllib.parse
 
 import pytest
 
-from conftest import PATIENCE
+from broken_ledgers import Unreadable
+from experiment_names import NAMES, quoted
 from sow_programs import StandIn, environment, page, run
-
-NAMES = ["a/b", "a b", "ü", "..", ".", "/", "a/trials", "x/pin", "100%", "%2F", "a+b", "?", "#", "&limit=9", "x" * 256, "\U0001f407" * 64, "\n", "head"]
-
-
-def quoted(name):
-    return urllib.parse.quote(name, safe="")
 
 
 def draw(daemon, experiment, name="w", trial=0, shape="2"):
@@ -39,21 +33,6 @@ def experiments(daemon, **fields):
 
 def lines(daemon, **fields):
     return [line["ledger"] for line in daemon.ledger(**fields)]
-
-
-class Unreadable:
-    """Another process that holds every reader's lock of the ledger's write-ahead log: who reads, waits."""
-
-    def __init__(self, daemon):
-        self.path = daemon.state / "ledger.sqlite-shm"
-
-    def __enter__(self):
-        self.file = open(self.path, "r+b")
-        fcntl.lockf(self.file, fcntl.LOCK_EX, 5, 123)  # WAL_READ_LOCK(0) to (4), as SQLite's file format has them
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
 
 
 def test_an_empty_ledger_has_no_experiments(start):

@@ -8,16 +8,14 @@ import subprocess
 
 import pytest
 
+from broken_ledgers import Locked, Moved, refused, refused_to_start
 from chain import check_chains
 from conftest import PATIENCE
 from disks import disk_of, fill
 from injected import faults  # noqa: F401
 from sow_programs import SOW
-from test_ledger import Locked, Moved, refused, refused_to_start
-from test_trials import path, take
-
-DRAW = dict(experiment="faults", shape="8", init="normal")
-MODEL = {"experiment": "faults-model", "tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
+from trials import take
+from writing_requests import DRAW, requests_that_write
 
 
 class Injected:
@@ -62,15 +60,6 @@ BROKEN = {
 }
 
 
-def everything_new(daemon):
-    """Each request that would write a line."""
-    yield "draw", lambda: daemon.get("/v1/tensor", **DRAW, name="new")
-    yield "model", lambda: daemon.post("/v1/model", MODEL)
-    yield "trials", lambda: daemon.request("POST", path("faults"))
-    yield "keyed trials", lambda: daemon.request("POST", path("faults", count=2), headers={"Idempotency-Key": "new"})
-    yield "pin", lambda: daemon.request("PUT", "/v1/experiments/faults/pin")
-
-
 def start_on(faults, start, state):  # noqa: F811
     daemon = start(state=state, environment=faults.environment)
     daemon.get("/v1/tensor", **DRAW, name="known")
@@ -88,7 +77,7 @@ def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp
     lines = daemon.ledger()
     make, words = BROKEN[broken]
     with make(daemon, faults):
-        for what, ask in everything_new(daemon):
+        for what, ask in requests_that_write(daemon):
             answer = ask()
             assert refused(answer), what
             assert words in answer.problem()["detail"], (what, answer.body)
@@ -101,7 +90,7 @@ def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp
         assert take(daemon, "faults", key="known") == [0]
         assert daemon.ledger() == lines
     assert daemon.get("/readyz").status == 200
-    assert [ask().status for _, ask in everything_new(daemon)] == [200] * 5
+    assert [ask().status for _, ask in requests_that_write(daemon)] == [200] * 5
     assert [line["kind"] for line in daemon.ledger()[len(lines) :]] == ["draw", "draw", "trials", "trials", "pin"]
     check_chains(daemon.ledger())
     lines = daemon.ledger()
@@ -120,7 +109,7 @@ def test_a_clock_that_goes_back_shows_in_no_line(start, tmp_path, faults, millis
     """Lines get the time of their chain's last until the clock has passed it; the log says so once, and once when it is over."""
     daemon = start_on(faults, start, tmp_path / "state")
     with Injected(faults, clock=milliseconds):
-        assert [ask().status for _, ask in everything_new(daemon)] == [200] * 5 and daemon.get("/readyz").status == 200
+        assert [ask().status for _, ask in requests_that_write(daemon)] == [200] * 5 and daemon.get("/readyz").status == 200
     lines = daemon.ledger()
     check_chains(lines)
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)

@@ -1,55 +1,23 @@
 """The record: every draw once, before its bytes; what happens when it cannot be written."""
 import concurrent.futures
 import pathlib
-import resource
 import signal
 import sqlite3
-import struct
-import subprocess
 
 import pytest
 
-from conftest import PATIENCE, SOWERD, why_it_ended
+from broken_ledgers import Full, Locked, Moved, refused, refused_to_start
+from conftest import PATIENCE
+from write_ahead_log import commits
 
 
 def tensor(number, **more):
     return dict(experiment="ledger", name=f"w{number}", shape="8", init="normal", **more)
 
 
-def wal(daemon):
-    return pathlib.Path(daemon.state) / "ledger.sqlite-wal"
-
-
-def commits(daemon):
-    """How many transactions the write-ahead log holds: its frames that end one say the database's size."""
-    content = wal(daemon).read_bytes()
-    page_size = struct.unpack(">I", content[8:12])[0]
-    frames = range(32, len(content) - 23, 24 + page_size)
-    salts = content[16:24]
-    return sum(
-        1 for at in frames if content[at + 8 : at + 16] == salts and struct.unpack(">I", content[at + 4 : at + 8])[0] > 0
-    )
-
-
 def disk_state(daemon):
     return {path.name: (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes())
             for path in pathlib.Path(daemon.state).iterdir() if not path.name.endswith("-shm")}
-
-
-class Locked:
-    """Another process that holds the ledger's write lock: to SQLite, another connection is one."""
-
-    def __init__(self, daemon):
-        self.path = pathlib.Path(daemon.state) / "ledger.sqlite"
-
-    def __enter__(self):
-        self.connection = sqlite3.connect(self.path, isolation_level=None)
-        self.connection.execute("BEGIN IMMEDIATE")
-        return self
-
-    def __exit__(self, *_):
-        self.connection.execute("ROLLBACK")
-        self.connection.close()
 
 
 def test_lines_hold_what_was_asked_for_in_order(start):
@@ -221,14 +189,6 @@ def test_concurrent_new_draws_are_all_recorded_and_numbered_without_gaps(start):
     assert sorted(numbers) == list(range(1, 801)) == [line["ledger"] for line in daemon.ledger()]
 
 
-def refused(answer):
-    assert answer.status == 503, (answer.status, answer.body)
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert "ledger" in answer.problem()["detail"]
-    assert "Sower-Seed" not in answer.headers
-    return True
-
-
 def check_failure_and_recovery(daemon, broken):
     """While the ledger is broken new draws are refused and recorded ones served; after that all is as before."""
     daemon.get("/v1/tensor", **tensor("known"))
@@ -249,35 +209,9 @@ def test_a_locked_ledger_refuses_new_draws_until_it_is_free(start):
     check_failure_and_recovery(daemon, Locked(daemon))
 
 
-class Full:
-    """No file may grow beyond what the write-ahead log has now."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-
-    def __enter__(self):
-        self.limits = resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE)
-        size = wal(self.daemon).stat().st_size
-        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, (size, self.limits[1]))
-
-    def __exit__(self, *_):
-        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, self.limits)
-
-
 def test_a_full_disk_refuses_new_draws_until_there_is_room(start):
     daemon = start()
     check_failure_and_recovery(daemon, Full(daemon))
-
-
-class Moved:
-    def __init__(self, daemon):
-        self.path = pathlib.Path(daemon.state) / "ledger.sqlite"
-
-    def __enter__(self):
-        self.path.rename(self.path.with_suffix(".away"))
-
-    def __exit__(self, *_):
-        self.path.with_suffix(".away").rename(self.path)
 
 
 def test_a_ledger_that_was_moved_away_refuses_new_draws_until_it_is_back(start):
@@ -310,12 +244,6 @@ def test_a_line_is_on_disk_before_the_first_byte_leaves(start, tmp_path):
         daemon.process.wait(timeout=PATIENCE)
         connection.close()
     assert [line["name"] for line in start(state=state).ledger()] == [f"w{number}" for number in range(5)]
-
-
-def refused_to_start(*options):
-    done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", *options], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 1
-    return why_it_ended(done.stderr)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_with_a_sentence(start, tmp_path):

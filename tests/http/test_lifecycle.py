@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from conftest import PATIENCE, SOWERD, Daemon
+from conftest import PATIENCE, SOWERD
 
 DRAW = dict(experiment="exp-42", name="w", shape="16", init="normal")
 LARGE = dict(experiment="exp-42", name="large", shape="40000000", init="normal")

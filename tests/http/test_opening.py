@@ -11,11 +11,11 @@ import subprocess
 
 import pytest
 
+from broken_ledgers import refused
 from conftest import PATIENCE, SOWERD
 from injected import faults  # noqa: F401
-from test_faults import everything_new
-from test_ledger import refused
-from test_migration import LATEST, make_old_ledger
+from old_ledgers import LATEST, make_old_ledger
+from writing_requests import requests_that_write
 
 FIELDS = dict(experiment="opening", name="w", shape="8", init="normal")
 
@@ -57,7 +57,7 @@ def test_systemd_is_told_that_it_is_ready_when_it_is(start, tmp_path, faults):  
 
 
 def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(opening):
-    for what, ask in everything_new(opening):
+    for what, ask in requests_that_write(opening):
         assert refused(ask()), what
     for path in ["/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/opening", "/v1/experiments/opening/pin",
                  f"/v1/manifests?manifest={'0' * 64}", f"/v1/model?manifest={'0' * 64}&experiment=e"]:
@@ -68,7 +68,7 @@ def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(ope
     opening.release()
     opening.wait_for(lambda line: line.get("event") == "ready")
     assert opening.ledger() == [], "nothing was recorded for what was refused"
-    assert [ask().status for _, ask in everything_new(opening)] == [200] * 5
+    assert [ask().status for _, ask in requests_that_write(opening)] == [200] * 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
+from broken_ledgers import Full, Locked, Moved, Unreadable, refused
 from conftest import PATIENCE
+from experiment_names import NAMES, quoted
 from sow_programs import StandIn, environment, page, run
-from test_experiments import NAMES, Unreadable, quoted
-from test_ledger import Full, Locked, Moved, refused
 
 
 def pin(daemon, experiment, method="PUT"):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import sow_programs as sow
-from test_trials import take
+from trials import take
 
 # All dtypes, all members of a layout, an alias, a choice, no elements, a scalar, special characters, initializers with factors.
 DRAWS = [

@@ -3,9 +3,9 @@ import errno
 
 import pytest
 
+from broken_ledgers import refused
 from conftest import with_query
 from injected import faults  # noqa: F401
-from test_ledger import refused
 
 MODEL = {"tensors": [{"name": "a", "shape": [3]}, {"name": "b", "shape": [2]}], "defaults": {"init": "normal"}}
 OWN = ("Date", "Sower-Request")  # of one answer

@@ -5,27 +5,14 @@ import http.client
 import json
 import sqlite3
 import threading
-import urllib.parse
 
 import pytest
 
+from broken_ledgers import Full, Locked, Moved, refused
 from conftest import PATIENCE
 from sow_programs import StandIn, environment, page, problem, run
-from test_ledger import Full, Locked, Moved, commits, refused
-
-
-def path(experiment, **fields):
-    query = "?" + urllib.parse.urlencode(fields) if fields else ""
-    return f"/v1/experiments/{urllib.parse.quote(experiment, safe='')}/trials{query}"
-
-
-def take(daemon, experiment, key=None, **fields):
-    """The numbers that one request gets."""
-    answer = daemon.request("POST", path(experiment, **fields), headers={"Idempotency-Key": key} if key else {})
-    assert answer.status == 200, answer.body
-    given = answer.json()
-    assert given["experiment"] == experiment
-    return list(range(given["trial"], given["trial"] + given["count"]))
+from trials import path, take
+from write_ahead_log import commits
 
 
 def test_numbers_begin_at_0_and_follow_each_other_in_every_experiment(daemon):

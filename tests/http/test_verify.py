@@ -18,7 +18,7 @@ import pytest
 import sow_programs as sow
 from conftest import Daemon
 from second_implementation.ledger import link as link_of
-from test_trials import take
+from trials import take
 
 LINES = 14
 
