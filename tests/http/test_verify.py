@@ -519,7 +519,7 @@ def test_a_database_that_was_copied_without_its_write_ahead_log_is_explained(sta
     draw(daemon, 0)
     head = head_of(daemon, tmp_path / "head.json")
     done = verify(tmp_path / "early.sqlite")
-    assert done.returncode == 3 and "all that sowerd wrote is in its write-ahead log, and that file is missing" in done.stderr
+    assert done.returncode == 3 and "everything that sowerd wrote is in its write-ahead log, and that file is missing" in done.stderr
     assert f"the rest is in {tmp_path / 'early.sqlite'}-wal: copy that file too" in done.stderr and "another program" not in done.stderr
     with sqlite3.connect(daemon.state / "ledger.sqlite") as connection:  # a daemon does this from time to time
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

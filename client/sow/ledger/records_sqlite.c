@@ -1,4 +1,4 @@
-/* The lines of a ledger in a SQLite database, as sowerd keeps them; SPEC.md says what its tables hold. */
+/* Reads the ledger lines of a SQLite database of sowerd. SPEC.md describes its tables. */
 #include "client/sow/ledger/records_sqlite.h"
 
 #include <errno.h>
@@ -20,11 +20,11 @@
 #include "proto/record_read.h"
 
 enum {
-    PROGRESS_EVERY = 1024, /* lines, from one showing of progress to the next */
+    PROGRESS_EVERY = 1024, /* lines between two updates of the progress */
     URI_SIZE = 3 * PATH_MAX + 32,
 };
 
-/* No line is joined away: what is missing beside it shows as NULL. */
+/* LEFT JOIN: a line without its experiment or writer is not skipped; the missing columns are NULL. */
 static const char LINES[] =
     "SELECT " SOWER_LEDGER_RECORD_COLUMNS ", " SOWER_LEDGER_LINE_INDEX_COLUMNS
     " FROM line l LEFT JOIN experiment e ON e.id = l.experiment LEFT JOIN writer w ON "
@@ -265,24 +265,24 @@ static int64_t ask(struct database *database, const char *query)
     return number;
 }
 
-/* Refuses a database that is another program's, or of another schema. */
+/* Refuses a database of another program or with another schema. */
 static enum records_end check_schema(struct database *database)
 {
     char reason[160];
     int64_t application = ask(database, "PRAGMA application_id");
     int64_t version = ask(database, "PRAGMA user_version");
-    /* Both may be negative, in a file that somebody changed. */
+    /* Both may be negative in a file that was changed. */
     if (database->code != SQLITE_OK) {
         return fail(database, sqlite3_errstr(database->code));
     }
     if (application == 0 && version == 0 && ask(database, "SELECT count(*) FROM sqlite_schema") == 0) {
         return fail(database, database->records->lacks_wal
-                                  ? "it has no tables yet: all that sowerd wrote is in its write-ahead log, "
-                                    "and that file is missing"
+                                  ? "it has no tables yet: everything that sowerd wrote is in its "
+                                    "write-ahead log, and that file is missing"
                                   : "it is empty");
     }
     if (application != SOWER_LEDGER_APPLICATION_ID) {
-        return fail(database, "it is of another program, no ledger");
+        return fail(database, "it belongs to another program and is not a ledger");
     }
     if (version < 1) {
         snprintf(reason, sizeof reason, "its schema version, %" PRId64 ", is unknown", version);
@@ -291,10 +291,10 @@ static enum records_end check_schema(struct database *database)
     if (version != SOWER_LEDGER_SQLITE_VERSION) {
         snprintf(reason, sizeof reason,
                  version < SOWER_LEDGER_SQLITE_VERSION
-                     ? "it is of schema %" PRId64
-                       ", and this sow reads %d; the sowerd that belongs to this sow "
-                       "brings it there"
-                     : "it is of schema %" PRId64 ", and this sow reads %d; take the sow of its sowerd",
+                     ? "it has schema %" PRId64 ", and this sow reads %d; start the sowerd of the same "
+                       "version as this sow once, it upgrades the database"
+                     : "it has schema %" PRId64
+                       ", and this sow reads %d; use the sow of the same version as its sowerd",
                  version, SOWER_LEDGER_SQLITE_VERSION);
         return fail(database, reason);
     }
