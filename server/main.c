@@ -1,4 +1,4 @@
-/* sowerd: starts the server, waits for a signal, and winds everything down in order. */
+/* sowerd: starts the server, waits for a signal, and stops everything in order. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -32,8 +32,8 @@
 #include "server/server.h"
 
 enum {
-    LAST_ANSWERS = 1, /* second that refusals have to leave when all the rest is over */
-    READERS = 2,      /* threads that read the ledger: a long page does not keep the others waiting */
+    LAST_RESPONSES = 1, /* seconds for sending the last responses (refusals) before connections are closed */
+    READERS = 2, /* threads that read the ledger: while one reads a long page, the other serves short ones */
 };
 
 static bool choose_kernel(struct sower_problem *problem)
@@ -41,7 +41,7 @@ static bool choose_kernel(struct sower_problem *problem)
     const char *name = getenv("SOWER_KERNEL");
     return name == NULL || (sower_kernel_select(name) && sower_tile_select(name)) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "SOWER_KERNEL",
-                             "SOWER_KERNEL is \"%s\", and there is no such kernel or this CPU cannot run it.",
+                             "SOWER_KERNEL is \"%s\"; there is no such kernel, or this CPU cannot run it.",
                              name);
 }
 
@@ -55,7 +55,7 @@ static bool read_root(struct sower_server *server, struct sower_problem *problem
     return true;
 }
 
-/* What serves requests, except for the store of the ledger. */
+/* Starts everything that serves requests, except for the ledger's store. */
 static bool start_pools(struct sower_server *server, struct sower_problem *problem)
 {
     const struct sower_options *options = server->options;
@@ -72,15 +72,15 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
                              "The daemon is out of memory or threads.");
 }
 
-/* As many open files as are wished for, if the hard limit allows; false when it does not allow those that all
- * connections need. */
-static bool take_files(const struct sower_options *options, struct sower_problem *problem)
+/* Raises the limit on open files to the number that the daemon wants, or as close as the hard limit allows.
+ * False when the hard limit does not allow the number that all connections need. */
+static bool raise_file_limit(const struct sower_options *options, struct sower_problem *problem)
 {
     struct rlimit limit, raised;
     const rlim_t wanted = (rlim_t)sower_options_files(options),
                  needed = wanted - (rlim_t)options->connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return true; /* there is none to be known */
+        return true; /* the limit is unknown: try without */
     }
     raised = limit;
     raised.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
@@ -91,19 +91,20 @@ static bool take_files(const struct sower_options *options, struct sower_problem
            sower_problem_set(
                problem, SOWER_PROBLEM_INVALID, "--connections",
                "--connections %" PRIu64 " needs %ju open files, and the limit is %ju. Raise it "
-               "(ulimit -n %ju, LimitNOFILE=%ju in a unit of systemd), or take fewer connections.",
+               "(ulimit -n %ju, or LimitNOFILE=%ju in a systemd unit), or allow fewer connections.",
                options->connections, (uintmax_t)needed, (uintmax_t)limit.rlim_cur, (uintmax_t)needed,
                (uintmax_t)needed);
 }
 
-/* A write to a closed connection, or beyond a limit on the size of files, is an error where it happens and
- * not a signal. */
+/* A write to a closed connection, or beyond the limit on file sizes, then returns an error and raises no
+ * signal. */
 static bool ignore_signals(void)
 {
     return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
 }
 
-/* Those that end the daemon. nohup has it ignore SIGHUP, which a signal that is blocked would not stay. */
+/* The signals that end the daemon. SIGHUP is left out if it is ignored (nohup): once blocked, signalfd would
+ * report it anyway. */
 static void list_signals(sigset_t *set)
 {
     struct sigaction hangup;
@@ -115,30 +116,30 @@ static void list_signals(sigset_t *set)
     }
 }
 
-/* They are read from a file, in no thread's way. Returns the file, or -1. */
-static int take_signals(void)
+/* Blocks the signals, so that they interrupt no thread, and opens a signalfd for them. Returns it, or -1. */
+static int open_signals(void)
 {
     sigset_t set;
     list_signals(&set);
     return pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Back to the file, after let_signals_end. */
-static void hold_signals(void)
+/* The signalfd reports the signals again, after let_signals_end. */
+static void block_signals(void)
 {
     sigset_t set;
     list_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* The default action has no effect on the first process of a container. */
+/* The default action of a signal does nothing to process 1 of a container; _exit does. */
 static void end_at_once(int number)
 {
     raise(number);
     _exit(128 + number);
 }
 
-/* From here on a signal ends the process at once. */
+/* From now on a signal ends the process at once. */
 static void let_signals_end(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -153,7 +154,7 @@ static void let_signals_end(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* From here on a second signal ends the process at once. */
+/* Discards the pending signals. From now on a further signal ends the process at once. */
 static void release_signals(int signals)
 {
     struct signalfd_siginfo first;
@@ -163,23 +164,23 @@ static void release_signals(int signals)
     let_signals_end();
 }
 
-/* Opens the ledger's store. This takes minutes for a ledger of an older version; requests are answered
- * meanwhile (opening.h). A signal ends the process at once, as nothing that was promised is lost by that: an
- * upgrade is one transaction. */
+/* Opens the ledger's store. This takes minutes when the ledger of an older version is upgraded; the daemon
+ * answers requests meanwhile (opening.h). A signal ends the process at once. That loses no record, because
+ * an upgrade is one transaction. */
 static bool open_ledger(struct sower_server *server, const char *state, struct sower_problem *problem)
 {
     const char *url = server->options->ledger != NULL ? server->options->ledger : "sqlite:";
     let_signals_end();
     struct sower_store *store = sower_store_open(url, state, server->writer.key, &server->log, problem);
-    hold_signals();
+    block_signals();
     return store != NULL &&
            (sower_ledger_open(server->ledger, store) ||
             sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of threads."));
 }
 
-/* Two lines are written at every log level. "listening": requests are answered, those that need the ledger
- * with 503 until it is open. "ready": it is open. Whoever starts a daemon waits for the second, and learns
- * the port from either. */
+/* Logs one of two events, at every log level. "listening": the daemon answers requests, but those that need
+ * the ledger with 503 until the ledger is open. "ready": the ledger is open. A program that starts a daemon
+ * waits for the second; both give the port. */
 static void log_start(const struct sower_server *server, const char *event)
 {
     const struct sower_log log = {SOWER_LOG_INFO, server->log.file};
@@ -198,7 +199,7 @@ static void log_start(const struct sower_server *server, const char *event)
     sower_log_end(&line);
 }
 
-/* Waits for a signal; tells systemd's watchdog meanwhile that this thread is alive. */
+/* Waits for a signal. Meanwhile reports to systemd's watchdog that this thread is alive. */
 static void wait_for_signal(int signals)
 {
     uint64_t microseconds = 0;
@@ -212,7 +213,7 @@ static void wait_for_signal(int signals)
     }
 }
 
-/* Waits until the last exchange is complete, or for so long. */
+/* Waits until the last exchange is complete, but at most so many seconds. Returns whether it is complete. */
 static bool is_idle_within(const struct sower_server *server, uint64_t seconds)
 {
     struct pollfd wanted = {.fd = server->idle_event, .events = POLLIN};
@@ -227,20 +228,20 @@ static void wait_for_idle(const struct sower_server *server)
 {
     bool idle = is_idle_within(server, server->options->drain_seconds);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "drained",
-                       idle ? "All exchanges are complete." : "Those that are not complete are cut.");
+                       idle ? "All requests are complete." : "Requests that are not complete are cut off.");
 }
 
-/* Ends what serves requests; sower_http_drain has been called. */
-static void wind_down(struct sower_server *server)
+/* Stops everything that serves requests; sower_http_drain has been called. */
+static void stop_all(struct sower_server *server)
 {
-    /* Each of these refuses what waits for it, and ends after what it works on now; all are resumed then.
-     * Only when their answers have had a moment to leave may the connections go. */
+    /* Each of these refuses the requests that wait for it, completes its current work, and ends. After that
+     * no request is suspended. The responses get a moment to be sent before the connections are closed. */
     sower_ledger_stop(server->ledger);
     sower_sources_stop(server->sources);
     sower_pool_stop(server->pool);
     sower_sources_finish(server->sources);
     sower_pool_stop(server->readers);
-    (void)is_idle_within(server, LAST_ANSWERS);
+    (void)is_idle_within(server, LAST_RESPONSES);
     sower_http_stop(server);
 }
 
@@ -252,33 +253,34 @@ static void serve(struct sower_server *server, int signals)
     (void)sd_notify(0, "STOPPING=1");
     release_signals(signals);
     sower_http_drain(server);
-    sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing what is streaming.");
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing the requests in progress.");
     wait_for_idle(server);
-    wind_down(server);
+    stop_all(server);
 }
 
-static bool refuse_signals(struct sower_problem *problem)
+static bool fail_without_signals(struct sower_problem *problem)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon cannot take signals: %s.",
-                             strerror(errno));
+    return sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The daemon cannot set up its signals: %s.", strerror(errno));
 }
 
-/* False with a problem when the server cannot be started. */
+/* Runs the server until a signal. False with a problem when the server cannot be started. */
 static bool run(struct sower_server *server, struct sower_problem *problem)
 {
     char state[PATH_MAX];
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!ignore_signals() || server->idle_event < 0) {
-        return refuse_signals(problem);
+        return fail_without_signals(problem);
     }
-    if (!take_files(server->options, problem) || !choose_kernel(problem) || !read_root(server, problem) ||
-        !sower_options_state(server->options, state, sizeof state, problem) ||
+    if (!raise_file_limit(server->options, problem) || !choose_kernel(problem) ||
+        !read_root(server, problem) || !sower_options_state(server->options, state, sizeof state, problem) ||
         !sower_writer_key_open(state, &server->writer, problem)) {
         return false;
     }
-    int signals = take_signals(); /* before there is another thread; until now they end the daemon at once */
+    int signals =
+        open_signals(); /* before any other thread starts; until here a signal ends the daemon at once */
     if (signals < 0) {
-        return refuse_signals(problem);
+        return fail_without_signals(problem);
     }
     if (!start_pools(server, problem) || !sower_listen(server->options->listen, &server->listener, problem) ||
         !sower_http_start(server, sower_routes, problem)) {
@@ -287,7 +289,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     log_start(server, "listening");
     if (!open_ledger(server, state, problem)) {
         sower_http_drain(server);
-        wind_down(server);
+        stop_all(server);
         return false;
     }
     serve(server, signals);
@@ -319,7 +321,7 @@ int main(int argc, char **argv)
 {
     struct sower_options options;
     struct sower_problem problem;
-    sower_environment_set(); /* every thread is started below, and inherits it */
+    sower_environment_set(); /* before any thread starts: threads inherit it */
     sower_standard_files_take();
     enum sower_options_outcome outcome = sower_options_read(argc, argv, &options, &problem);
     if (outcome == SOWER_OPTIONS_DONE) {
@@ -331,10 +333,10 @@ int main(int argc, char **argv)
         return 2;
     }
     if (sodium_init() < 0) {
-        fprintf(stderr, "sowerd: libsodium does not start.\n");
+        fprintf(stderr, "sowerd: libsodium could not be initialized.\n");
         return EXIT_FAILURE;
     }
-    umask(S_IRWXG | S_IRWXO); /* what the daemon makes is its own */
+    umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     struct sower_hosts hosts = {0};
     struct sower_server server = {
         .options = &options, .hosts = &hosts, .log = {options.log_level, STDERR_FILENO}};

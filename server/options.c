@@ -30,44 +30,44 @@ static const struct option {
     {"listen", TEXT, AT(listen), "127.0.0.1:7697", 0, 0, "ADDRESS",
      "address and port, [::1]:7697 for IPv6, port 0 for any free one"},
     {"hosts", TEXT, AT(hosts), NULL, 0, 0, "NAMES",
-     "names that it is asked by, besides localhost, addresses and this machine's; any: all of them"},
+     "further names to accept in Host, besides localhost, addresses and this machine's; any: all"},
     {"state", TEXT, AT(state), NULL, 0, 0, "DIRECTORY",
-     "where the ledger is kept ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
+     "directory of the ledger and the key ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
     {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",
      "sqlite:PATH, postgresql://USER@HOST/DATABASE (sqlite: and ledger.sqlite in the state directory)"},
     {"strict", FLAG, AT(strict), NULL, 0, 0, "yes|no",
      "refuse a tensor that has the name of another draw but not its shape, dtype or initializer (no)"},
     {"root-key-file", TEXT, AT(root_key_file), NULL, 0, 0, "FILE",
-     "a private root: 32 bytes or 64 hex digits (the public root)"},
-    {"threads", COUNT, AT(threads), "0", 0, 1024, "N",
-     "threads that serve connections (0: one for each CPU)"},
+     "file with a private root key: 32 bytes or 64 hex digits (none: the public root)"},
+    {"threads", COUNT, AT(threads), "0", 0, 1024, "N", "threads that serve connections (0: one per CPU)"},
     {"compute-threads", COUNT, AT(compute_threads), "0", 0, 1024, "N",
-     "threads that prepare heavy tensors and help with streams (0: one for each CPU)"},
+     "threads that prepare heavy tensors and help with streams (0: one per CPU)"},
     {"cache-size", SIZE, AT(cache_size), "1G", 0, UINT64_MAX, "BYTES",
-     "memory for factors and preparing them; K, M and G may follow the number (1G)"},
+     "memory for factors and for preparing them; K, M or G may follow the number (1G)"},
     {"wait-seconds", COUNT, AT(wait_seconds), "30", 1, 86400, "N",
      "how long a heavy tensor may wait for memory (30)"},
     {"answer-cache", SIZE, AT(answer_cache), "16M", 0, SIZE_MAX, "BYTES",
-     "memory for small answers that are sent again; 0: none (16M)"},
+     "memory for cached small responses; 0: none (16M)"},
     {"max-preparation", COUNT, AT(max_preparation), "120", 1, 1 << 30, "N",
      "seconds of one CPU that preparing a tensor may take, by estimate (120)"},
     {"max-orthogonal", COUNT, AT(max_orthogonal), "8192", 1, 1 << 20, "N",
      "the smaller side of the largest orthogonal matrix (8192)"},
     {"connections", COUNT, AT(connections), "1024", 1, 1 << 20, "N",
-     "connections open at the same time (1024)"},
+     "connections open at the same time, at most (1024)"},
     {"connections-per-client", COUNT, AT(per_client), "0", 0, 1 << 20, "N",
-     "of these, those from one address, or one IPv6 /64; a proxy needs more (0: half)"},
+     "of these, for one address or IPv6 /64, at most; a proxy needs more (0: half)"},
     {"header-seconds", COUNT, AT(header_seconds), "10", 1, 86400, "N",
-     "the headers of a request must have come after so long (10)"},
+     "time limit for receiving the headers of a request (10)"},
     {"request-seconds", COUNT, AT(request_seconds), "60", 1, 86400, "N",
-     "the body of a request must have come after so long (60)"},
+     "time limit for receiving the body of a request (60)"},
     {"idle-seconds", COUNT, AT(idle_seconds), "60", 1, 86400, "N",
-     "a connection on which nothing moves for so long is closed (60)"},
+     "a connection without traffic for so long is closed (60)"},
     {"drain-seconds", COUNT, AT(drain_seconds), "30", 0, 86400, "N",
-     "how long streams may go on after SIGTERM (30)"},
-    {"queue", COUNT, AT(queue), "8192", 1, 1 << 24, "N", "draws that may wait for the ledger (8192)"},
+     "how long responses may continue after SIGTERM (30)"},
+    {"queue", COUNT, AT(queue), "8192", 1, 1 << 24, "N",
+     "draws that may wait to be recorded, at most (8192)"},
     {"known-draws", COUNT, AT(known_draws), "65536", 8, 1 << 28, "N",
-     "recorded draws that are remembered in memory (65536)"},
+     "recorded draws to keep in memory (65536)"},
     {"log-level", LEVEL, AT(log_level), "info", 0, 0, "LEVEL", "error, warning, info or debug (info)"},
 #undef AT
 };
@@ -129,7 +129,7 @@ static bool set(struct sower_options *options, const struct option *option, cons
                                      "%s is \"%s\"; it takes a whole number from %" PRIu64 " to %" PRIu64
                                      "%s.",
                                      origin, text, option->minimum, option->maximum,
-                                     option->kind == SIZE ? ", or one with K, M or G behind it" : "");
+                                     option->kind == SIZE ? ", or one followed by K, M or G" : "");
         }
         *(uint64_t *)member = number;
         return true;
@@ -139,16 +139,17 @@ static bool set(struct sower_options *options, const struct option *option, cons
 static void print_help(FILE *file)
 {
     fprintf(file, "Usage: sowerd [--OPTION VALUE]...\n\n"
-                  "Gives neural networks their starting weights over HTTP, and writes down every draw.\n\n");
+                  "Serves starting weights of neural networks over HTTP, and records every draw.\n\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        char head[64];
-        snprintf(head, sizeof head, options_table[i].kind == FLAG ? "--%s[=%s]" : "--%s %s",
+        char usage[64];
+        snprintf(usage, sizeof usage, options_table[i].kind == FLAG ? "--%s[=%s]" : "--%s %s",
                  options_table[i].name, options_table[i].value);
-        fprintf(file, "  %-26s %s\n", head, options_table[i].help);
+        fprintf(file, "  %-26s %s\n", usage, options_table[i].help);
     }
-    fprintf(file, "  %-26s %s\n  %-26s %s\n", "--help", "this text", "--version", "the version");
-    fprintf(file, "\nEach option is also an environment variable: --root-key-file is SOWERD_ROOT_KEY_FILE.\n"
-                  "The command line wins. SOWER_KERNEL=portable (avx2, avx512, neon) forces a kernel.\n");
+    fprintf(file, "  %-26s %s\n  %-26s %s\n", "--help", "print this text", "--version", "print the version");
+    fprintf(file,
+            "\nEach option is also an environment variable: --root-key-file is SOWERD_ROOT_KEY_FILE.\n"
+            "The command line overrides it. SOWER_KERNEL=portable (avx2, avx512, neon) forces a kernel.\n");
 }
 
 static bool read_environment(struct sower_options *options, struct sower_problem *problem)
@@ -184,11 +185,11 @@ static bool read_arguments(int argc, char **argv, struct sower_options *options,
             length > 2 && strncmp(argv[i], "--", 2) == 0 ? find(argv[i] + 2, length - 2) : NULL;
         if (option == NULL) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, argv[i],
-                                     "There is no option %s; sowerd --help lists them all.", argv[i]);
+                                     "There is no option %s; sowerd --help lists the options.", argv[i]);
         }
         char origin[64];
         snprintf(origin, sizeof origin, "--%s", option->name);
-        if (equals == NULL && option->kind == FLAG) { /* by itself it says yes */
+        if (equals == NULL && option->kind == FLAG) { /* a flag without a value means yes */
             *(bool *)((char *)options + option->offset) = true;
             continue;
         }
@@ -231,10 +232,10 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
     return SOWER_OPTIONS_RUN;
 }
 
-/* Whether a variable is one of those that Kubernetes sets in every container for each service, here for one
- * whose name begins with "sowerd": SOWERD_SERVICE_HOST, SOWERD_SERVICE_PORT, SOWERD_SERVICE_PORT_HTTP,
+/* Whether Kubernetes sets the variable. It sets such variables in every container for each service; these are
+ * of a service whose name begins with "sowerd": SOWERD_SERVICE_HOST, SOWERD_SERVICE_PORT, SOWERD_SERVICE_PORT_HTTP,
  * SOWERD_PORT=tcp://…, SOWERD_PORT_7697_TCP, SOWERD_PORT_7697_TCP_ADDR. */
-static bool is_of_kubernetes(const char *name, const char *value)
+static bool is_set_by_kubernetes(const char *name, const char *value)
 {
     const char *port = strstr(name, "_PORT");
     if (strstr(name, "_SERVICE_HOST") != NULL || strstr(name, "_SERVICE_PORT") != NULL) {
@@ -244,9 +245,9 @@ static bool is_of_kubernetes(const char *name, const char *value)
                                             : port[5] == '_' && isdigit((unsigned char)port[6]));
 }
 
-static void warn_of_variable(const struct sower_log *log, const char *name)
+static void warn_if_unknown(const struct sower_log *log, const char *name)
 {
-    enum { PREFIX = sizeof "SOWERD_" - 1 }; /* which all have: it makes no two of them alike */
+    enum { PREFIX = sizeof "SOWERD_" - 1 }; /* common to all names: the comparison leaves it out */
     char names[OPTION_COUNT][VARIABLE_SIZE], suggestion[SOWER_SUGGESTION_SIZE], sentence[256];
     struct sower_nearest nearest = {.name = name + PREFIX};
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -257,8 +258,8 @@ static void warn_of_variable(const struct sower_log *log, const char *name)
         sower_nearest_try(&nearest, names[i] + PREFIX);
     }
     sower_nearest_suggestion(nearest.found != NULL ? nearest.found - PREFIX : NULL, "", "", suggestion);
-    snprintf(sentence, sizeof sentence, "The variable %.80s stands for no option and has no effect%s", name,
-             suggestion);
+    snprintf(sentence, sizeof sentence, "The variable %.80s does not belong to an option and has no effect%s",
+             name, suggestion);
     sower_log_sentence(log, SOWER_LOG_WARNING, "unknown_variable", sentence);
 }
 
@@ -269,20 +270,17 @@ void sower_options_warn(const struct sower_log *log)
         size_t length = strcspn(*variable, "=");
         snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1),
                  *variable);
-        if (strncmp(name, "SOWERD_", 7) == 0 && !is_of_kubernetes(name, *variable + length)) {
-            warn_of_variable(log, name);
+        if (strncmp(name, "SOWERD_", 7) == 0 && !is_set_by_kubernetes(name, *variable + length)) {
+            warn_if_unknown(log, name);
         }
     }
 }
 
 uint64_t sower_options_files(const struct sower_options *options)
 {
-    enum {
-        SPARE = 64,
-        THREAD = 4
-    }; /* that are open besides connections: in all, and for each thread of theirs */
+    enum { SPARE = 64, PER_THREAD = 4 }; /* open files besides connections: in all, and per serving thread */
     return 2 * options->connections + SOWER_CONNECTIONS_RESERVE + SPARE +
-           THREAD * sower_options_threads(options->threads);
+           PER_THREAD * sower_options_threads(options->threads);
 }
 
 uint64_t sower_options_threads(uint64_t given)
@@ -306,9 +304,8 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
     } else if (home != NULL && home[0] == '/') {
         length = snprintf(path, size, "%s/.local/state/sower", home);
     } else {
-        return sower_problem_set(
-            problem, SOWER_PROBLEM_INVALID, "--state",
-            "There is no home directory to keep the state in; name a directory with --state.");
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
+                                 "There is no home directory for the state; name a directory with --state.");
     }
     if (length <= 0 || (size_t)length >= size) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
@@ -317,7 +314,7 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
     struct stat status;
     if (!sower_directory_make(path) || stat(path, &status) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
-                                 "The state directory %s cannot be made: %s.", path,
+                                 "The state directory %s cannot be created: %s.", path,
                                  sower_directory_error(errno));
     }
     if (!S_ISDIR(status.st_mode)) {
@@ -327,8 +324,8 @@ bool sower_options_state(const struct sower_options *options, char *path, size_t
     return (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 ||
            sower_problem_set(
                problem, SOWER_PROBLEM_INVALID, "--state",
-               "Others may write to the state directory %s (mode %04o), and could put a ledger or "
-               "a key of theirs in it. Take that from them (chmod go-w), or name a directory "
-               "below it, which sowerd makes for itself.",
+               "Other users may write to the state directory %s (mode %04o), so they could put a ledger or a "
+               "key of their own there. Forbid that (chmod go-w), or name a directory inside it; sowerd "
+               "creates it.",
                path, (unsigned)status.st_mode & 07777U);
 }

@@ -14,118 +14,120 @@
 #include "server/base/clock.h"
 
 enum {
-    PAUSE = 100,            /* milliseconds, when files or memory have run out */
-    LOOK = 100,             /* milliseconds between two looks at the line */
-    QUIET = 60 * 1000,      /* milliseconds after which a crowd is a new one */
-    CLIENTS_IN_A_LOOK = 16, /* the others wait for the next one */
+    PAUSE = 100,          /* milliseconds without accepting after files or memory ran out */
+    INTERVAL = 100,       /* milliseconds between two passes over the queue */
+    QUIET = 60 * 1000,    /* a limit is logged again after so many milliseconds without reaching it */
+    CLIENTS_PER_PASS = 16 /* clients to consider in one pass; others wait for the next pass */
 };
 
-struct sower_newcomer {
+struct sower_accepted {
     int file;
     uint64_t client;
-    int64_t since; /* milliseconds */
+    int64_t since; /* when it was accepted, in milliseconds */
     struct sockaddr_storage address;
     socklen_t size;
 };
 
-/* Says in the log that a crowd has come together, not that it is still there. */
-static void note_crowd(struct sower_acceptor *acceptor, enum sower_crowd crowd, uint64_t client)
+/* Logs that a limit was reached: once, and again only after it was not reached for QUIET. */
+static void log_limit(struct sower_acceptor *acceptor, enum sower_connection_limit reached, uint64_t client)
 {
     struct sower_log_line line;
     char address[SOWER_CLIENT_TEXT_SIZE];
-    int64_t now = sower_clock_milliseconds(), last = acceptor->crowded[crowd];
-    if (crowd == SOWER_CROWD_NONE) {
+    int64_t now = sower_clock_milliseconds(), last = acceptor->reached[reached];
+    if (reached == SOWER_LIMIT_NONE) {
         return;
     }
-    acceptor->crowded[crowd] = now;
+    acceptor->reached[reached] = now;
     if (last != 0 && now - last < QUIET) {
         return;
     }
     sower_log_begin(&line, acceptor->log, SOWER_LOG_WARNING, "crowded");
-    if (crowd == SOWER_CROWD_SHARE) {
+    if (reached == SOWER_LIMIT_CLIENT) {
         sower_client_print(client, address);
         sower_log_string(&line, "client", address);
     }
-    sower_log_string(&line, "message",
-                     crowd == SOWER_CROWD_SHARE
-                         ? "A client has as many connections as one may have (--connections-per-client); its "
-                           "idle ones are closed for new ones, which wait while there are none."
-                         : "All connections are in use (--connections); idle ones are closed for new ones, "
-                           "which wait while there are none.");
+    sower_log_string(
+        &line, "message",
+        reached == SOWER_LIMIT_CLIENT
+            ? "A client has reached its limit of connections (--connections-per-client). Its idle "
+              "connections are closed for new ones; without idle ones, new ones wait."
+            : "The limit of connections is reached (--connections). Idle connections are "
+              "closed for new ones; without idle ones, new ones wait.");
     sower_log_end(&line);
 }
 
-static void hand_over(struct sower_acceptor *acceptor, const struct sower_newcomer *newcomer)
+static void hand_over(struct sower_acceptor *acceptor, const struct sower_accepted *accepted)
 {
     struct sower_connection *connection =
-        sower_connection_new(acceptor->connections, newcomer->file, newcomer->client);
+        sower_connection_new(acceptor->connections, accepted->file, accepted->client);
     if (connection == NULL) {
-        close(newcomer->file);
+        close(accepted->file);
         return;
     }
-    /* libmicrohttpd closes the connection also when it refuses it. */
-    if (MHD_add_connection(acceptor->daemon, newcomer->file, (const struct sockaddr *)&newcomer->address,
-                           newcomer->size) != MHD_YES) {
+    /* If libmicrohttpd refuses the connection, it closes the descriptor. */
+    if (MHD_add_connection(acceptor->daemon, accepted->file, (const struct sockaddr *)&accepted->address,
+                           accepted->size) != MHD_YES) {
         sower_connection_end(acceptor->connections, connection);
     }
 }
 
-/* Hands a newcomer over if there is a place for it. */
-static bool comes_in(struct sower_acceptor *acceptor, const struct sower_newcomer *newcomer)
+/* Hands a connection to libmicrohttpd if there is room for it. */
+static bool admit(struct sower_acceptor *acceptor, const struct sower_accepted *accepted)
 {
-    enum sower_crowd crowd;
-    bool place = sower_connections_place(acceptor->connections, newcomer->client, &crowd);
-    note_crowd(acceptor, crowd, newcomer->client);
-    if (place) {
-        hand_over(acceptor, newcomer);
+    enum sower_connection_limit reached;
+    bool room = sower_connections_make_room(acceptor->connections, accepted->client, &reached);
+    log_limit(acceptor, reached, accepted->client);
+    if (room) {
+        hand_over(acceptor, accepted);
     }
-    return place;
+    return room;
 }
 
-/* Closes those of the line whose time is over. */
+/* Closes queued connections that have waited too long. */
 static void close_late(struct sower_acceptor *acceptor)
 {
-    int64_t over = sower_clock_milliseconds() - (int64_t)acceptor->connections->limits.idle_seconds * 1000;
+    int64_t oldest = sower_clock_milliseconds() - (int64_t)acceptor->connections->limits.idle_seconds * 1000;
     size_t left = 0;
-    for (size_t i = 0; i < acceptor->line_count; i++) {
-        if (acceptor->line[i].since < over) {
-            close(acceptor->line[i].file);
+    for (size_t i = 0; i < acceptor->queue_count; i++) {
+        if (acceptor->queue[i].since < oldest) {
+            close(acceptor->queue[i].file);
         } else {
-            acceptor->line[left++] = acceptor->line[i];
+            acceptor->queue[left++] = acceptor->queue[i];
         }
     }
-    acceptor->line_count = left;
+    acceptor->queue_count = left;
 }
 
-/* A client that has newcomers in line. */
+/* A client that has queued connections. */
 struct candidate {
     uint64_t client;
-    uint64_t places; /* that it has */
+    uint64_t open; /* its connections that are not queued */
 };
 
-static size_t find_in_line(const struct sower_acceptor *acceptor, uint64_t client)
+/* The position of the oldest queued connection of a client; queue_count if it has none. */
+static size_t find_in_queue(const struct sower_acceptor *acceptor, uint64_t client)
 {
     size_t n = 0;
-    while (n < acceptor->line_count && acceptor->line[n].client != client) {
+    while (n < acceptor->queue_count && acceptor->queue[n].client != client) {
         n++;
     }
     return n;
 }
 
-static void take_out_of_line(struct sower_acceptor *acceptor, size_t n)
+static void remove_from_queue(struct sower_acceptor *acceptor, size_t n)
 {
-    acceptor->line_count--;
-    memmove(&acceptor->line[n], &acceptor->line[n + 1],
-            (acceptor->line_count - n) * sizeof acceptor->line[0]);
+    acceptor->queue_count--;
+    memmove(&acceptor->queue[n], &acceptor->queue[n + 1],
+            (acceptor->queue_count - n) * sizeof acceptor->queue[0]);
 }
 
 static size_t find_candidates(const struct sower_acceptor *acceptor,
-                              struct candidate candidates[CLIENTS_IN_A_LOOK])
+                              struct candidate candidates[CLIENTS_PER_PASS])
 {
     size_t count = 0;
-    for (size_t i = 0; i < acceptor->line_count && count < CLIENTS_IN_A_LOOK; i++) {
-        uint64_t client = acceptor->line[i].client;
-        if (find_in_line(acceptor, client) == i) {
+    for (size_t i = 0; i < acceptor->queue_count && count < CLIENTS_PER_PASS; i++) {
+        uint64_t client = acceptor->queue[i].client;
+        if (find_in_queue(acceptor, client) == i) {
             candidates[count++] =
                 (struct candidate){client, sower_connections_count(acceptor->connections, client)};
         }
@@ -133,75 +135,77 @@ static size_t find_candidates(const struct sower_acceptor *acceptor,
     return count;
 }
 
-/* Lets those of the line in that have a place by now: of the client with the fewest places first. */
-static void look_at_line(struct sower_acceptor *acceptor)
+/* Admits queued connections while there is room, always of the client with the fewest open connections. */
+static void admit_queued(struct sower_acceptor *acceptor)
 {
-    struct candidate candidates[CLIENTS_IN_A_LOOK];
+    struct candidate candidates[CLIENTS_PER_PASS];
     close_late(acceptor);
     size_t count = find_candidates(acceptor, candidates);
     while (count > 0) {
         size_t next = 0;
         for (size_t i = 1; i < count; i++) {
-            next = candidates[i].places < candidates[next].places ? i : next;
+            next = candidates[i].open < candidates[next].open ? i : next;
         }
         struct candidate *candidate = &candidates[next];
-        size_t first = find_in_line(acceptor, candidate->client);
-        if (first < acceptor->line_count && comes_in(acceptor, &acceptor->line[first])) {
-            take_out_of_line(acceptor, first);
-            candidate->places++;
+        size_t first = find_in_queue(acceptor, candidate->client);
+        if (first < acceptor->queue_count && admit(acceptor, &acceptor->queue[first])) {
+            remove_from_queue(acceptor, first);
+            candidate->open++;
         } else {
             *candidate = candidates[--count];
         }
     }
 }
 
-static size_t count_in_line(const struct sower_acceptor *acceptor, uint64_t client)
+static size_t count_in_queue(const struct sower_acceptor *acceptor, uint64_t client)
 {
     size_t count = 0;
-    for (size_t i = 0; i < acceptor->line_count; i++) {
-        count += acceptor->line[i].client == client;
+    for (size_t i = 0; i < acceptor->queue_count; i++) {
+        count += acceptor->queue[i].client == client;
     }
     return count;
 }
 
-/* In a full line the last of a client that has more there than a newcomer's makes way for it. */
-static bool make_way(struct sower_acceptor *acceptor, size_t own)
+/* Frees an entry of a full queue for a client that has `own` entries: closes the newest entry of a client that
+ * would still have more. False if there is no such client. */
+static bool free_entry(struct sower_acceptor *acceptor, size_t own)
 {
-    for (size_t i = acceptor->line_count; i-- > 0;) {
-        if (count_in_line(acceptor, acceptor->line[i].client) > own + 1) {
-            close(acceptor->line[i].file);
-            take_out_of_line(acceptor, i);
+    for (size_t i = acceptor->queue_count; i-- > 0;) {
+        if (count_in_queue(acceptor, acceptor->queue[i].client) > own + 1) {
+            close(acceptor->queue[i].file);
+            remove_from_queue(acceptor, i);
             return true;
         }
     }
     return false;
 }
 
-static void take_in(struct sower_acceptor *acceptor, const struct sower_newcomer *newcomer)
+/* Admits a connection, queues it or closes it. */
+static void admit_or_queue(struct sower_acceptor *acceptor, const struct sower_accepted *accepted)
 {
-    size_t own = count_in_line(acceptor, newcomer->client);
-    if (own == 0 && comes_in(acceptor, newcomer)) {
+    size_t own = count_in_queue(acceptor, accepted->client);
+    if (own == 0 && admit(acceptor, accepted)) {
         return;
     }
-    bool full = acceptor->line_count == acceptor->line_max;
-    if (own >= (acceptor->line_max + 1) / 2 || (full && !make_way(acceptor, own))) {
-        close(newcomer->file);
+    bool full = acceptor->queue_count == acceptor->queue_max;
+    if (own >= (acceptor->queue_max + 1) / 2 || (full && !free_entry(acceptor, own))) {
+        close(accepted->file);
         return;
     }
-    acceptor->line[acceptor->line_count++] = *newcomer;
+    acceptor->queue[acceptor->queue_count++] = *accepted;
 }
 
-/* Takes one connection. False when the system cannot give one now. */
+/* Accepts one connection. False if the system is out of files or memory. */
 static bool accept_one(struct sower_acceptor *acceptor)
 {
-    struct sower_newcomer newcomer = {.size = sizeof newcomer.address, .since = sower_clock_milliseconds()};
-    struct sockaddr *address = (struct sockaddr *)&newcomer.address;
-    newcomer.file = accept4(acceptor->socket, address, &newcomer.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (newcomer.file < 0) {
+    struct sower_accepted accepted = {.size = sizeof accepted.address, .since = sower_clock_milliseconds()};
+    struct sockaddr *address = (struct sockaddr *)&accepted.address;
+    accepted.file = accept4(acceptor->socket, address, &accepted.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (accepted.file < 0) {
         return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     }
-    newcomer.client = sower_client_of(address);
-    take_in(acceptor, &newcomer);
+    accepted.client = sower_client_of(address);
+    admit_or_queue(acceptor, &accepted);
     return true;
 }
 
@@ -212,14 +216,14 @@ static void *run(void *context)
     while (!atomic_load(&acceptor->stopping)) {
         struct pollfd files[] = {{.fd = acceptor->wake, .events = POLLIN},
                                  {.fd = pauses ? -1 : acceptor->socket, .events = POLLIN}};
-        atomic_store(&acceptor->waiting, acceptor->line_count > 0);
-        (void)poll(files, 2, pauses ? PAUSE : acceptor->line_count > 0 ? LOOK : -1);
+        atomic_store(&acceptor->waiting, acceptor->queue_count > 0);
+        (void)poll(files, 2, pauses ? PAUSE : acceptor->queue_count > 0 ? INTERVAL : -1);
         pauses = false;
         eventfd_t count;
         if (files[0].revents != 0) {
             (void)eventfd_read(acceptor->wake, &count);
         }
-        look_at_line(acceptor);
+        admit_queued(acceptor);
         if (files[1].revents != 0) {
             pauses = !accept_one(acceptor);
         }
@@ -228,23 +232,24 @@ static void *run(void *context)
 }
 
 bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MHD_Daemon *daemon,
-                          struct sower_connections *connections, size_t line_max, const struct sower_log *log)
+                          struct sower_connections *connections, size_t queue_max,
+                          const struct sower_log *log)
 {
     acceptor->socket = socket;
     acceptor->daemon = daemon;
     acceptor->connections = connections;
     acceptor->log = log;
-    acceptor->line_max = line_max;
-    acceptor->line = calloc(line_max > 0 ? line_max : 1, sizeof acceptor->line[0]);
+    acceptor->queue_max = queue_max;
+    acceptor->queue = calloc(queue_max > 0 ? queue_max : 1, sizeof acceptor->queue[0]);
     acceptor->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (acceptor->line != NULL && acceptor->wake >= 0 &&
+    if (acceptor->queue != NULL && acceptor->wake >= 0 &&
         pthread_create(&acceptor->thread, NULL, run, acceptor) == 0) {
         return true;
     }
     if (acceptor->wake >= 0) {
         close(acceptor->wake);
     }
-    free(acceptor->line);
+    free(acceptor->queue);
     return false;
 }
 
@@ -260,8 +265,8 @@ void sower_acceptor_stop(struct sower_acceptor *acceptor)
     atomic_store(&acceptor->stopping, true);
     (void)eventfd_write(acceptor->wake, 1);
     pthread_join(acceptor->thread, NULL);
-    while (acceptor->line_count > 0) {
-        close(acceptor->line[--acceptor->line_count].file);
+    while (acceptor->queue_count > 0) {
+        close(acceptor->queue[--acceptor->queue_count].file);
     }
-    free(acceptor->line);
+    free(acceptor->queue);
 }

@@ -1,15 +1,15 @@
-/* The acceptor: one thread that takes connections from the listening socket and deals them out to
- * libmicrohttpd's threads in turn.
+/* The acceptor: one thread that accepts connections from the listening socket and hands them to libmicrohttpd's
+ * threads in turn.
  *
- * Left to themselves, those threads race for every new connection, and several that come at the same time may
- * all land on one of them while the others have nothing to do. Dealing spreads them evenly, so that two
- * streams run on two CPUs.
+ * Without it those threads would compete for each new connection. Several connections that arrive together
+ * could all go to one thread while the others are idle. Handing them out in turn spreads them evenly, so that
+ * two streams run on two CPUs.
  *
- * The registry (connections.h) says whether there is a place for a newcomer. One that has none stands in
- * line, for as long as an idle connection lives. A place that becomes free goes to the first of the client
- * that has the fewest. The line has room for `line_max`, half of them of one client; beyond its half a
- * client's newcomers are closed at once, and in a full line the last one of a client that has more there
- * makes way. */
+ * The registry (connections.h) decides whether there is room for a connection. A connection without room waits
+ * in a queue, at most as long as an idle connection may stay open (--idle-seconds). When room becomes free, the
+ * oldest queued connection of the client with the fewest connections gets it. The queue has `queue_max` entries,
+ * at most half of them for one client; further connections of that client are closed at once. When the queue is
+ * full, the newest entry of a client that has more entries there is closed for a new one. */
 #ifndef SOWER_SERVER_BASE_ACCEPTOR_H
 #define SOWER_SERVER_BASE_ACCEPTOR_H
 
@@ -18,37 +18,38 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "server/base/connections.h"
 #include "server/base/log.h"
 
 struct MHD_Daemon;
-struct sower_newcomer;
+struct sower_accepted;
 
 struct sower_acceptor {
-    int socket; /* that is listened on; not owned */
+    int socket; /* the listening socket; not owned */
     struct MHD_Daemon *daemon;
     struct sower_connections *connections;
     const struct sower_log *log;
-    struct sower_newcomer *line; /* those that stand in line */
-    size_t line_count, line_max;
-    int64_t crowded[3];   /* when a newcomer last met this crowd (enum sower_crowd), in milliseconds */
-    _Atomic bool waiting; /* somebody stands in line */
+    struct sower_accepted *queue; /* connections that wait for room */
+    size_t queue_count, queue_max;
+    int64_t reached[3];   /* when each enum sower_connection_limit was last reached, in milliseconds */
+    _Atomic bool waiting; /* the queue is not empty */
     _Atomic bool stopping;
-    int wake; /* eventfd */
+    int wake; /* eventfd that wakes the thread */
     pthread_t thread;
 };
 
-/* Starts to accept on `socket` for `daemon`, whose threads run. False when threads, files or memory run out.
- * The daemon's own limit must never be reached: libmicrohttpd 0.9.75 refuses a connection with a lock held
- * for ever. */
-bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MHD_Daemon *daemon,
-                          struct sower_connections *connections, size_t line_max,
-                          const struct sower_log *log);
+/* Starts to accept on `socket` for `daemon`, whose threads are running. False when threads, files or memory run
+ * out. libmicrohttpd's own connection limit must never be reached: version 0.9.75 then refuses the connection
+ * and never releases a lock. */
+SOWER_MUST_USE bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket,
+                                         struct MHD_Daemon *daemon, struct sower_connections *connections,
+                                         size_t queue_max, const struct sower_log *log);
 
-/* A connection that was handed over has ended; any thread may say so. */
+/* A connection that was handed to libmicrohttpd has ended. Any thread may call this. */
 void sower_acceptor_closed(struct sower_acceptor *acceptor);
 
-/* Accepts no more, and closes what stands in line. After that nobody uses the socket. */
+/* Stops accepting, and closes the queued connections. After this the acceptor does not use the socket. */
 void sower_acceptor_stop(struct sower_acceptor *acceptor);
 
 #endif

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An IPv4 address stands below these bits. No network of IPv6 begins with them: ::/8 is not given out. */
+/* The upper half of an IPv4 client's number; the address is the lower half. No IPv6 network has such a number:
+ * ::/8 is never allocated. */
 #define IPV4 (UINT64_C(0xffff) << 32)
 
 static uint64_t number_of(const uint8_t *bytes, size_t count)

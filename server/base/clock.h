@@ -1,7 +1,7 @@
 /* The daemon's clocks. No other file of the daemon reads one.
  *
- * The monotonic clock never goes back and does not jump when somebody sets the time: durations and deadlines use it. Wall-clock
- * time is for what a person or another machine reads: the ledger, the log, signed heads. */
+ * The monotonic clock never goes back and does not jump when somebody sets the time: durations and deadlines
+ * use it. Wall-clock time is for readers: the ledger, the log, signed heads. */
 #ifndef SOWER_SERVER_BASE_CLOCK_H
 #define SOWER_SERVER_BASE_CLOCK_H
 

@@ -11,9 +11,9 @@
 #include "server/base/clock.h"
 
 enum {
-    GRACE = 500,       /* milliseconds that nobody who waits makes way in: its request may be on its way */
-    BEGINNING = 60000, /* milliseconds after which one that has not begun will not begin */
-    COARSE = 100,      /* the kernel's times of arrival are this exact and better */
+    GRACE = 500,       /* milliseconds of waiting before a connection may be closed for another */
+    BEGINNING = 60000, /* milliseconds after which a connection that has not begun will not begin */
+    COARSE = 100,      /* largest error of the kernel's arrival times, in milliseconds */
     PHASE_BITS = 3,
     PHASE_MASK = (1 << PHASE_BITS) - 1,
 };
@@ -21,12 +21,12 @@ enum {
 struct sower_connection {
     struct sower_connection *next, **place;
     uint64_t client;
-    void *work; /* for the thread that serves it alone */
+    void *work; /* only for the thread that serves the connection */
     int file;
     /* guarded by the lock */
-    bool begun;            /* its descriptor may be touched */
-    bool shut;             /* it was shut down, and counts no more */
-    _Atomic int64_t since; /* milliseconds of CLOCK_MONOTONIC, and in the lowest bits the phase */
+    bool begun;            /* libmicrohttpd has it; the descriptor may be used */
+    bool shut;             /* it was shut down, and no longer counts */
+    _Atomic int64_t since; /* when the phase began (milliseconds), and the phase in the lowest bits */
 };
 
 static enum sower_phase phase_of(int64_t state)
@@ -39,7 +39,7 @@ static int64_t time_of(int64_t state)
     return state >> PHASE_BITS;
 }
 
-static bool makes_way(int64_t state)
+static bool may_be_closed(int64_t state)
 {
     return phase_of(state) <= SOWER_PHASE_HEADERS;
 }
@@ -77,10 +77,10 @@ static bool has_unread(const struct sower_connection *connection)
     return ioctl(connection->file, SIOCINQ, &count) == 0 && count > 0;
 }
 
-/* What the kernel knows of a connection; nothing of a socket in the file system. */
+/* The kernel's view of a TCP connection; zero for a Unix socket. */
 struct arrivals {
     int64_t last; /* when the last bytes arrived */
-    bool ended;   /* the other side sends no more */
+    bool ended;   /* the client has closed its sending side */
 };
 
 static struct arrivals arrivals_of(const struct sower_connection *connection, int64_t now)
@@ -93,7 +93,7 @@ static struct arrivals arrivals_of(const struct sower_connection *connection, in
     return (struct arrivals){now - (int64_t)info.tcpi_last_data_recv, info.tcpi_state == TCP_CLOSE_WAIT};
 }
 
-/* Bytes of a request line that is not complete are seen by nobody but the kernel. */
+/* Only the kernel sees the bytes of a request line that is not complete yet. Enters HEADERS for them. */
 static void notice_first_bytes(struct sower_connection *connection, const struct arrivals *arrivals,
                                int64_t *state, int64_t now)
 {
@@ -105,8 +105,8 @@ static void notice_first_bytes(struct sower_connection *connection, const struct
     }
 }
 
-/* Whether a request can never be complete. libmicrohttpd does not always notice: it takes a read that is
- * shorter than its buffer for the last one, also when an end lay behind it. */
+/* Whether a request can never be completed. libmicrohttpd does not always notice: after a read that is shorter
+ * than its buffer it waits for more, also when the end of the stream has arrived with those bytes. */
 static bool is_cut_short(const struct sower_connection *connection, const struct arrivals *arrivals,
                          int64_t state, int64_t now)
 {
@@ -123,7 +123,7 @@ static bool is_late(const struct sower_connection_limits *limits, int64_t state,
 }
 
 /* The lock is held. */
-static void take_out(struct sower_connections *connections, struct sower_connection *connection)
+static void remove_connection(struct sower_connections *connections, struct sower_connection *connection)
 {
     *connection->place = connection->next;
     if (connection->next != NULL) {
@@ -134,12 +134,12 @@ static void take_out(struct sower_connections *connections, struct sower_connect
 }
 
 /* The lock is held. */
-static void look_at(struct sower_connections *connections, struct sower_connection *connection, int64_t now)
+static void check(struct sower_connections *connections, struct sower_connection *connection, int64_t now)
 {
     int64_t state = atomic_load(&connection->since);
-    if (!connection->begun) { /* libmicrohttpd had no memory for it, and says nothing then */
+    if (!connection->begun) { /* libmicrohttpd reports nothing if it has no memory for the connection */
         if (now - time_of(state) > BEGINNING) {
-            take_out(connections, connection);
+            remove_connection(connections, connection);
         }
         return;
     }
@@ -158,7 +158,7 @@ void sower_connections_tick(struct sower_connections *connections, int64_t now)
     pthread_mutex_lock(&connections->lock);
     for (struct sower_connection *at = connections->first, *next; at != NULL; at = next) {
         next = at->next;
-        look_at(connections, at, now);
+        check(connections, at, now);
     }
     pthread_mutex_unlock(&connections->lock);
 }
@@ -173,7 +173,7 @@ static bool tick(void *context)
     return any;
 }
 
-/* Counts who has places: all, and one client. */
+/* Counts the connections that were not shut down: all, and those of one client. */
 static void count(const struct sower_connections *connections, uint64_t client, uint64_t *all, uint64_t *own)
 {
     *all = *own = 0;
@@ -183,7 +183,7 @@ static void count(const struct sower_connections *connections, uint64_t client, 
     }
 }
 
-/* The one that makes way: of a client, or of all for NULL. */
+/* The connection to close: the one that has waited longest, of one client or (NULL) of all. NULL: none. */
 static struct sower_connection *longest_waiting(const struct sower_connections *connections,
                                                 const uint64_t *client)
 {
@@ -191,7 +191,7 @@ static struct sower_connection *longest_waiting(const struct sower_connections *
     int64_t least = sower_clock_milliseconds() - GRACE;
     for (struct sower_connection *at = connections->first; at != NULL; at = at->next) {
         int64_t state = atomic_load(&at->since);
-        if (at->begun && !at->shut && (client == NULL || at->client == *client) && makes_way(state) &&
+        if (at->begun && !at->shut && (client == NULL || at->client == *client) && may_be_closed(state) &&
             time_of(state) <= least && !has_unread(at)) {
             longest = at;
             least = time_of(state);
@@ -201,18 +201,19 @@ static struct sower_connection *longest_waiting(const struct sower_connections *
 }
 
 /* The lock is held. */
-static bool find_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd)
+static bool make_room(struct sower_connections *connections, uint64_t client,
+                      enum sower_connection_limit *reached)
 {
     uint64_t all, own;
     count(connections, client, &all, &own);
     bool at_share = own >= connections->limits.share;
-    *crowd = at_share                           ? SOWER_CROWD_SHARE
-             : all >= connections->limits.limit ? SOWER_CROWD_HOUSE
-                                                : SOWER_CROWD_NONE;
+    *reached = at_share                           ? SOWER_LIMIT_CLIENT
+               : all >= connections->limits.limit ? SOWER_LIMIT_TOTAL
+                                                  : SOWER_LIMIT_NONE;
     if (connections->open >= connections->limits.limit + SOWER_CONNECTIONS_RESERVE) {
-        return false; /* until those that were shut down are closed */
+        return false; /* until libmicrohttpd has closed some that were shut down */
     }
-    if (*crowd == SOWER_CROWD_NONE) {
+    if (*reached == SOWER_LIMIT_NONE) {
         return true;
     }
     struct sower_connection *longest = longest_waiting(connections, at_share ? &client : NULL);
@@ -222,10 +223,11 @@ static bool find_place(struct sower_connections *connections, uint64_t client, e
     return longest != NULL;
 }
 
-bool sower_connections_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd)
+bool sower_connections_make_room(struct sower_connections *connections, uint64_t client,
+                                 enum sower_connection_limit *reached)
 {
     pthread_mutex_lock(&connections->lock);
-    bool found = find_place(connections, client, crowd);
+    bool found = make_room(connections, client, reached);
     pthread_mutex_unlock(&connections->lock);
     return found;
 }
@@ -279,7 +281,7 @@ struct sower_connection *sower_connection_begin(struct sower_connections *connec
 void sower_connection_end(struct sower_connections *connections, struct sower_connection *connection)
 {
     pthread_mutex_lock(&connections->lock);
-    take_out(connections, connection);
+    remove_connection(connections, connection);
     pthread_mutex_unlock(&connections->lock);
 }
 
@@ -298,8 +300,8 @@ bool sower_connections_start(struct sower_connections *connections,
 void sower_connections_stop(struct sower_connections *connections)
 {
     sower_ticker_stop(&connections->ticker);
-    while (connections->first != NULL) { /* those that libmicrohttpd had no memory for */
-        take_out(connections, connections->first);
+    while (connections->first != NULL) { /* libmicrohttpd had no memory for these */
+        remove_connection(connections, connections->first);
     }
     pthread_mutex_destroy(&connections->lock);
 }

@@ -1,25 +1,26 @@
-/* Connections: who holds them, what they wait for, and which of them have to make way.
+/* Connections: a registry of the open connections, their clients and phases, which closes late ones.
  *
- * libmicrohttpd counts the time of a connection from its last byte, so one that sends a byte now and then
- * lives for ever, and at the limit it keeps newcomers out. This registry knows of every connection its client
- * and since when it is in which phase. A tick closes what is late:
+ * libmicrohttpd counts a connection's timeout from its last byte. So a connection that sends a byte now and
+ * then would stay open forever and, at the limit, keep new connections out. This registry knows the client of
+ * every connection, its phase, and when the phase began. A tick every second closes connections that are late:
  *
- *   NEW        nothing of a first request has come; --header-seconds
- *   WAITING    nothing of a further one has; --idle-seconds
- *   HEADERS    a request has begun; --header-seconds until its headers are complete
- *   BODY       --request-seconds until its body is
- *   ANSWERING  its time is ours; a reader that takes nothing is libmicrohttpd's to cut (--idle-seconds)
+ *   NEW        no byte of a first request has arrived: --header-seconds
+ *   WAITING    no byte of a further request has arrived: --idle-seconds
+ *   HEADERS    a request has begun: --header-seconds until its headers are complete
+ *   BODY       --request-seconds until the body is complete
+ *   ANSWERING  no limit here; libmicrohttpd closes it if the client does not read (--idle-seconds)
  *
- * It closes as well what the other side has ended in the middle of a request.
+ * The tick also closes connections whose client stopped sending in the middle of a request.
  *
- * There are places for `limit` connections, of which one client has at most `share`. For a newcomer beyond
- * that, the connection that waits longest (NEW, WAITING, HEADERS; for half a second at least, as a request
- * may be on its way) and has no unread bytes is closed: of the same client at its share, of anybody in a full
- * house. When none can be closed, the newcomer is told to wait (acceptor.h).
+ * At most `limit` connections are open, at most `share` of them for one client. When a new connection would
+ * exceed one of these, the registry closes the connection that has waited longest (NEW, WAITING or HEADERS, for
+ * at least half a second because a request may be on its way, and without unread bytes): one of the same client
+ * if that client has its share, else one of any client. If no connection can be closed, the new one must wait
+ * (acceptor.h).
  *
- * To close means to shut the socket down: libmicrohttpd sees that and closes the descriptor, which is its
- * own. It says so beforehand, so a descriptor that is in the registry is open and no other's, as long as the
- * lock is held. */
+ * To close means to shut the socket down: libmicrohttpd notices that, and closes the file descriptor, which it
+ * owns. It calls sower_connection_end before that. So while the lock is held, every descriptor in the registry
+ * is open and refers to its connection. */
 #ifndef SOWER_SERVER_BASE_CONNECTIONS_H
 #define SOWER_SERVER_BASE_CONNECTIONS_H
 
@@ -29,10 +30,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "server/base/ticker.h"
 
-/* Connections that were shut down and that libmicrohttpd has not closed yet, at most: they are open beyond
- * the limit. */
+/* The largest number of connections that are open beyond the limit: they were shut down, and libmicrohttpd has
+ * not closed them yet. */
 enum { SOWER_CONNECTIONS_RESERVE = 32 };
 
 enum sower_phase {
@@ -45,7 +47,7 @@ enum sower_phase {
 
 struct sower_connection;
 
-/* How many places and how much time there is. */
+/* The numbers of connections and the time limits; see above. */
 struct sower_connection_limits {
     uint64_t limit, share;
     uint64_t idle_seconds, header_seconds, request_seconds;
@@ -56,54 +58,56 @@ struct sower_connections {
     struct sower_ticker ticker;
     pthread_mutex_t lock; /* guards the list and the descriptors in it */
     struct sower_connection *first;
-    uint64_t open; /* in the list, those that were shut down included */
+    uint64_t open; /* length of the list, including connections that were shut down */
 };
 
-/* Starts the thread that ticks. False when there is none to be had; then there is nothing to stop. */
-bool sower_connections_start(struct sower_connections *connections,
-                             const struct sower_connection_limits *limits);
+/* Starts the thread that ticks. False when threads run out; do not call sower_connections_stop then. */
+SOWER_MUST_USE bool sower_connections_start(struct sower_connections *connections,
+                                            const struct sower_connection_limits *limits);
 
-/* After the last connection has ended. */
+/* To be called after the last connection has ended. */
 void sower_connections_stop(struct sower_connections *connections);
 
-/* What a newcomer meets. */
-enum sower_crowd {
-    SOWER_CROWD_NONE,
-    SOWER_CROWD_SHARE, /* its client has its share */
-    SOWER_CROWD_HOUSE, /* the house is full */
+/* The limit that one more connection would exceed. */
+enum sower_connection_limit {
+    SOWER_LIMIT_NONE,
+    SOWER_LIMIT_CLIENT, /* the client has `share` connections */
+    SOWER_LIMIT_TOTAL,  /* `limit` connections are open */
 };
 
-/* Looks for a place for a client's newcomer. Whether there is one, perhaps that of a connection that was just
- * shut down; *crowd says what stood in the way. */
-bool sower_connections_place(struct sower_connections *connections, uint64_t client, enum sower_crowd *crowd);
+/* Makes room for one more connection of a client. True if there is room, perhaps because a waiting connection
+ * was shut down for it. *reached is the limit that was reached before that. */
+SOWER_MUST_USE bool sower_connections_make_room(struct sower_connections *connections, uint64_t client,
+                                                enum sower_connection_limit *reached);
 
-/* How many places a client has. */
+/* The number of connections of a client, without those that were shut down. */
 uint64_t sower_connections_count(struct sower_connections *connections, uint64_t client);
 
-/* A connection was accepted and goes to libmicrohttpd, where it begins and ends. It has its place from here
- * on; nothing is done to its descriptor before it begins and after it has ended. NULL when memory runs out.
- */
-struct sower_connection *sower_connection_new(struct sower_connections *connections, int file,
-                                              uint64_t client);
+/* Registers an accepted connection that the caller will hand to libmicrohttpd. It counts from now on. The
+ * registry does not touch the descriptor before sower_connection_begin and after sower_connection_end. NULL
+ * when memory runs out. */
+SOWER_MUST_USE struct sower_connection *sower_connection_new(struct sower_connections *connections, int file,
+                                                             uint64_t client);
 
-/* The connection that begins with this descriptor; NULL for none of the registry. */
-struct sower_connection *sower_connection_begin(struct sower_connections *connections, int file);
+/* libmicrohttpd begins the connection with this descriptor. NULL if the registry does not have it. */
+SOWER_MUST_USE struct sower_connection *sower_connection_begin(struct sower_connections *connections,
+                                                               int file);
 
-/* It has ended, or will not begin. */
+/* Removes and frees a connection that has ended or will not begin. */
 void sower_connection_end(struct sower_connections *connections, struct sower_connection *connection);
 
 uint64_t sower_connection_client(const struct sower_connection *connection);
 
-/* What was begun on the connection and has not ended; NULL, as at first: nothing. For the thread that serves
- * it. */
+/* The caller's unfinished work on the connection; NULL, as at first: none. Only for the thread that serves the
+ * connection. */
 void sower_connection_set_work(struct sower_connection *connection, void *work);
 void *sower_connection_work(const struct sower_connection *connection);
 
-/* The connection is in this phase from now on. Costs no lock. */
+/* The connection enters a phase now. Takes no lock. */
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase);
 
-/* Shuts down what is late or was ended by now; the registry's thread calls it every second. `now` is in
- * milliseconds, of CLOCK_MONOTONIC. */
+/* Shuts down connections that are late or whose client stopped sending. The registry's thread calls this every
+ * second; tests call it too. `now` is sower_clock_milliseconds(). */
 void sower_connections_tick(struct sower_connections *connections, int64_t now);
 
 #endif

@@ -12,7 +12,7 @@ bool sower_directory_sync(const char *path)
     if (file < 0) {
         return false;
     }
-    /* Some file systems have no such thing, and say EINVAL. */
+    /* EINVAL: this file system cannot flush a directory. */
     bool done = fsync(file) == 0 || errno == EINVAL;
     int error = errno;
     close(file);
@@ -20,8 +20,8 @@ bool sower_directory_sync(const char *path)
     return done;
 }
 
-/* Flushes the directory that a path stands in. One that we may not even read was made by somebody else. */
-static bool sync_above(char *path)
+/* Flushes the parent of a path. A parent that the daemon may not even read (EACCES) was not created here. */
+static bool sync_parent(char *path)
 {
     char *slash = strrchr(path, '/');
     if (slash == NULL) {
@@ -36,10 +36,10 @@ static bool sync_above(char *path)
     return done;
 }
 
-/* One whose parent is there. It may have been made before a power cut that came before the flush. */
+/* The parent exists. Flushes also when the directory exists: an earlier run may have ended before its flush. */
 static bool make_one(char *path)
 {
-    return (mkdir(path, 0700) == 0 || errno == EEXIST) && sync_above(path);
+    return (mkdir(path, 0700) == 0 || errno == EEXIST) && sync_parent(path);
 }
 
 bool sower_directory_make(char *path)

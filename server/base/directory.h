@@ -1,18 +1,20 @@
-/* Directories that outlive a power cut: a name that was made in one is safe only when the directory was
- * flushed to the disk, whatever was done for the file of that name. */
+/* Directories whose entries survive a power cut. A new file's name is safe only after its directory was
+ * flushed to the disk; flushing the file itself is not enough. */
 #ifndef SOWER_SERVER_BASE_DIRECTORY_H
 #define SOWER_SERVER_BASE_DIRECTORY_H
 
 #include <stdbool.h>
 
-/* Makes a directory and those above it that are missing, for the owner alone, and sees to it that they stay.
- * False with errno; `path` is as it was afterwards. */
-bool sower_directory_make(char *path);
+#include "core/attributes.h"
 
-/* Flushes the names in a directory. False with errno. */
-bool sower_directory_sync(const char *path);
+/* Creates a directory and its missing parents, private to the owner (0700), and flushes their entries. False
+ * with errno. Changes `path` while it works, and restores it. */
+SOWER_MUST_USE bool sower_directory_make(char *path);
 
-/* What the system says of an error, for the end of a sentence; of a read-only volume also what to do. */
+/* Flushes the entries of a directory to the disk. False with errno. */
+SOWER_MUST_USE bool sower_directory_sync(const char *path);
+
+/* The text of an error number, for the end of a sentence; for a read-only volume also what to do. */
 const char *sower_directory_error(int error);
 
 #endif

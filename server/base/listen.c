@@ -13,7 +13,7 @@
 
 #include <systemd/sd-daemon.h>
 
-/* getaddrinfo takes any number for a port and cuts it to 16 bits. */
+/* getaddrinfo would accept any number as a port and truncate it to 16 bits. */
 static bool is_port(const char *text)
 {
     size_t length = strspn(text, "0123456789");
@@ -32,7 +32,7 @@ static bool split(const char *text, char host[SOWER_ADDRESS_MAX], const char **p
         text++;
         length -= 2;
     } else if (memchr(text, ':', length) != NULL) {
-        return false; /* an IPv6 address without brackets: which colon is the port's? */
+        return false; /* an IPv6 address without brackets: ambiguous */
     }
     if (length == 0 || length >= SOWER_ADDRESS_MAX) {
         return false;
@@ -82,8 +82,8 @@ static int open_socket(const char *text, struct sower_problem *problem)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
     int code = getaddrinfo(host, port, &hints, &found);
     if (code != 0) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--listen", "The address %s is not known: %s.",
-                          text, gai_strerror(code));
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--listen",
+                          "The address %s cannot be resolved: %s.", text, gai_strerror(code));
         return -1;
     }
     int file = bind_address(found);
@@ -95,7 +95,7 @@ static int open_socket(const char *text, struct sower_problem *problem)
     return file;
 }
 
-/* The socket that systemd passed: SD_LISTEN_FDS_START, 0 when there is none, -1 with a problem. */
+/* The socket that systemd passed: SD_LISTEN_FDS_START; 0 if it passed no socket; -1 with a problem. */
 static int inherited_socket(struct sower_problem *problem)
 {
     int count = sd_listen_fds(1);
@@ -104,13 +104,13 @@ static int inherited_socket(struct sower_problem *problem)
     }
     if (count != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
-                          "systemd handed over something other than one listening stream socket.");
+                          "systemd passed something other than one listening stream socket.");
         return -1;
     }
     int flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
     if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) != 0) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS", "The socket from systemd: %s.",
-                          strerror(errno));
+        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
+                          "The socket from systemd cannot be made non-blocking: %s.", strerror(errno));
         return -1;
     }
     return SD_LISTEN_FDS_START;

@@ -23,8 +23,8 @@ bool sower_log_level_parse(const char *name, enum sower_log_level *level)
     return false;
 }
 
-/* Room is always kept for the closing brace and the line feed. */
-static size_t room(const struct sower_log_line *line)
+/* Keeps space for the closing brace and the line feed. */
+static size_t space_left(const struct sower_log_line *line)
 {
     return sizeof line->text - 2 - line->length;
 }
@@ -32,7 +32,7 @@ static size_t room(const struct sower_log_line *line)
 /* Appends all of the bytes or nothing. */
 static bool append(struct sower_log_line *line, const char *bytes, size_t length)
 {
-    if (length > room(line)) {
+    if (length > space_left(line)) {
         return false;
     }
     memcpy(line->text + line->length, bytes, length);
@@ -40,7 +40,7 @@ static bool append(struct sower_log_line *line, const char *bytes, size_t length
     return true;
 }
 
-/* One character of JSON text, escaped; returns the bytes that it took from `text`. */
+/* Appends one character, escaped as in JSON. Returns how many bytes of `text` it had. */
 static size_t append_character(struct sower_log_line *line, const unsigned char *text, size_t left,
                                bool *full)
 {
@@ -62,11 +62,11 @@ static size_t append_character(struct sower_log_line *line, const unsigned char 
     return taken;
 }
 
-/* `,"key":` and what follows it; nothing when that leaves no room for `needed` bytes more. */
+/* Appends `,"key":`. False, and nothing is appended, if that leaves no space for `needed` more bytes. */
 static bool append_key(struct sower_log_line *line, const char *key, size_t needed)
 {
     size_t length = strlen(key);
-    if (line->log == NULL || room(line) < length + 4 + needed) {
+    if (line->log == NULL || space_left(line) < length + 4 + needed) {
         return false;
     }
     append(line, ",\"", 2);
@@ -83,7 +83,7 @@ void sower_log_string(struct sower_log_line *line, const char *key, const char *
     }
     append(line, "\"", 1);
     bool full = false;
-    for (size_t i = 0; i < length && !full && room(line) > 8;) {
+    for (size_t i = 0; i < length && !full && space_left(line) > 8;) {
         i += append_character(line, (const unsigned char *)text + i, length - i, &full);
     }
     append(line, "\"", 1);
@@ -112,7 +112,7 @@ void sower_log_seconds(struct sower_log_line *line, const char *key, uint64_t na
 void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, enum sower_log_level level,
                      const char *event)
 {
-    static const char head[] = "{\"time\":\"";
+    static const char start[] = "{\"time\":\"";
     line->log = level <= log->level ? log : NULL;
     line->length = 0;
     if (line->log == NULL) {
@@ -120,7 +120,7 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     }
     char time[SOWER_TIME_SIZE];
     sower_time_print(sower_clock_wall(), time);
-    append(line, head, sizeof head - 1);
+    append(line, start, sizeof start - 1);
     append(line, time, strlen(time));
     append(line, "\"", 1);
     sower_log_string(line, "level", level_names[level]);
@@ -138,7 +138,7 @@ void sower_log_end(struct sower_log_line *line)
     do {
         written = write(line->log->file, line->text, line->length);
     } while (written < 0 && errno == EINTR);
-    /* A log that cannot be written must not stop the daemon, and there is nowhere else to say so. */
+    /* If the log cannot be written, the daemon goes on; there is no other place to report it. */
 }
 
 void sower_log_sentence(const struct sower_log *log, enum sower_log_level level, const char *event,

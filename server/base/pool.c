@@ -5,28 +5,28 @@
 
 #include "server/base/clock.h"
 
-/* What serving costs at least, in nanoseconds: those whose work is shorter than that are served in turn. */
+/* The smallest cost that is charged, in nanoseconds. Clients whose work is shorter are served in turn. */
 static const uint64_t LEAST_COST = 1000000;
 
-/* It goes when nothing of it is left and the others have caught up. */
+/* find_share frees a share that has no work, once the pool's clock has reached its account. */
 struct sower_share {
     uint64_t client;
     struct sower_job *first, **last;
-    uint64_t used;  /* nanoseconds */
-    size_t running; /* threads that serve it */
+    uint64_t used;  /* the account: nanoseconds of CPU time */
+    size_t running; /* threads that serve this client */
     struct sower_share *next;
 };
 
 struct sower_pool {
-    pthread_mutex_t lock; /* guards everything here, the queues and what is the pool's own of tasks */
-    pthread_cond_t wake;  /* there is something to do, or the pool stops */
+    pthread_mutex_t lock; /* guards everything here, the queues, and the internal members of tasks */
+    pthread_cond_t wake;  /* there is work, or the pool stops */
     pthread_cond_t spare_wake;
-    pthread_cond_t finish; /* some team's tasks have ended */
+    pthread_cond_t finish; /* all tasks of some team have ended */
     struct sower_share *shares;
-    struct sower_share common; /* of all for whose share there is no memory */
-    uint64_t clock;            /* the account of who was served last: where a newcomer's begins */
+    struct sower_share common; /* for all clients for whose share there was no memory */
+    uint64_t clock;            /* the highest account that was served; a new account begins here */
     bool stopping;
-    size_t busy; /* threads that serve somebody, the spare one not counted */
+    size_t busy; /* threads that serve a client, without the spare one */
     bool has_spare, spare_joined;
     pthread_t spare;
     size_t thread_count, joined;
@@ -44,7 +44,7 @@ static void open_share(struct sower_share *share, uint64_t client, uint64_t cloc
     share->last = &share->first;
 }
 
-/* The share of a client, opened if need be. Those that are over are dropped on the way. */
+/* The share of a client; opens one if there is none. Frees shares that are no longer needed. */
 static struct sower_share *find_share(struct sower_pool *pool, uint64_t client)
 {
     struct sower_share **place = &pool->shares;
@@ -90,7 +90,7 @@ static struct sower_share *enqueue(struct sower_pool *pool, struct sower_job *jo
 {
     struct sower_share *share = find_share(pool, job->client);
     if (share->first == NULL && share->running == 0 && share->used < pool->clock) {
-        share->used = pool->clock; /* nothing is saved up */
+        share->used = pool->clock; /* an idle client saves nothing up */
     }
     put_last(share, job);
     return share;
@@ -112,7 +112,7 @@ static void wake_spare(struct sower_pool *pool)
     }
 }
 
-/* Who is served next: of those with something to do the one that has used least; NULL when there is none. */
+/* Chooses the client to serve next: the one with the lowest account among those with work. NULL: none. */
 static struct sower_share *choose(struct sower_pool *pool, bool spare)
 {
     struct sower_share *chosen = can_serve(pool, &pool->common, spare) ? &pool->common : NULL;
@@ -127,13 +127,13 @@ static struct sower_share *choose(struct sower_pool *pool, bool spare)
     return chosen;
 }
 
-/* One of the tasks has ended. The lock is held before and after; in between the tasks may go. */
+/* One of the tasks has ended. The lock is held before and after. The call may free `tasks`. */
 static void end_task(struct sower_pool *pool, struct sower_tasks *tasks)
 {
     if (--tasks->unfinished > 0) {
         return;
     }
-    if (tasks->done == NULL) { /* its team waits */
+    if (tasks->done == NULL) { /* a team, which waits */
         pthread_cond_broadcast(&pool->finish);
         return;
     }
@@ -248,8 +248,8 @@ void sower_pool_submit_tasks(struct sower_pool *pool, struct sower_tasks *tasks)
     }
 }
 
-/* Takes tasks out of the queue, which holds them while there are some to take. */
-static void take_out(struct sower_tasks *tasks)
+/* Removes tasks from their queue. They are in it until their last task is taken. */
+static void dequeue(struct sower_tasks *tasks)
 {
     struct sower_job **place = &tasks->share->first;
     while (*place != &tasks->job) {
@@ -274,7 +274,7 @@ static void run_team(void *executor, sower_task *task, void *work_of_tasks, size
     enqueue_tasks(pool, &tasks);
     while ((team->joins || pool->stopping) && tasks.next < count) {
         if (tasks.next + 1 == count) {
-            take_out(&tasks);
+            dequeue(&tasks);
         }
         run_task(pool, &tasks);
     }
@@ -325,7 +325,7 @@ struct sower_pool *sower_pool_new(size_t threads, bool spare)
     return pool;
 }
 
-/* Moves what nobody waits for on the spot from a queue to a list of what is refused. */
+/* Moves the jobs and tasks of a queue to the list `refused`, except the tasks of teams. */
 static void refuse_queue(struct sower_share *share, struct sower_job **refused)
 {
     struct sower_job *job = share->first;
@@ -334,7 +334,7 @@ static void refuse_queue(struct sower_share *share, struct sower_job **refused)
     for (struct sower_job *next; job != NULL; job = next) {
         struct sower_tasks *tasks = is_tasks(job) ? (struct sower_tasks *)job : NULL;
         next = job->next;
-        if (tasks != NULL && tasks->done == NULL) { /* its team looks itself whether it goes on */
+        if (tasks != NULL && tasks->done == NULL) { /* the waiting thread runs them itself (run_team) */
             put_last(share, job);
             continue;
         }
@@ -343,7 +343,7 @@ static void refuse_queue(struct sower_share *share, struct sower_job **refused)
             tasks->next = tasks->count;
             tasks->refused = true;
             if (tasks->unfinished > 0) {
-                continue; /* who ends the last one calls `done` */
+                continue; /* the thread that completes the last running one calls `done` */
             }
         }
         job->next = *refused;

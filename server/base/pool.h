@@ -1,18 +1,18 @@
-/* A pool: a fixed number of threads for work that takes long, shared out among clients.
+/* A pool: a fixed number of threads for long work, divided among clients.
  *
- * A job is one piece of such work, handed over by somebody who does not wait for it. Tasks are a job that is
- * cut into independent pieces (core/parallel.h), which several threads work on together.
+ * A job is one piece of work whose submitter does not wait for it. Tasks are a job that is cut into
+ * independent pieces (core/parallel.h), on which several threads work together.
  *
- * Who is served next: every client (client.h) has a queue of its own and an account of the CPU time that its
- * jobs and tasks have taken. A thread that is free serves the client whose account is the lowest, and takes
- * one job or one task: so each gets its share of the CPUs, however much another has asked for, and what one
- * has not used while it asked for nothing is not saved up. Within a client's queue jobs come in order; tasks
- * give way to what stands behind them after each piece. A running piece is not interrupted: pieces should not
- * take longer than some tens of milliseconds, and long work goes back into the queue between two of them.
+ * Scheduling: every client (client.h) has a queue and an account of the CPU time that its jobs and tasks have
+ * used. A free thread serves the client with the lowest account and takes one job or one task from its queue.
+ * So each client gets its share of the CPUs, however much others submit. A client that submits nothing for a
+ * while saves nothing up. Jobs within one queue run in order; tasks go to the end of the queue after each
+ * piece. A running piece is not interrupted, so a piece should take at most some tens of milliseconds, and
+ * longer work should submit itself again between two pieces.
  *
- * Some work cannot be cut (a manifest of 100,000 tensors takes a second to read). While all threads are at
- * work, a spare one serves a client for whom none of them works, so that nobody has to wait until others'
- * work ends. */
+ * Some work cannot be cut (a manifest of 100,000 tensors takes a second to read). While all threads are busy,
+ * a spare thread serves a client that no thread works for, so that this client need not wait until the work of
+ * others ends. */
 #ifndef SOWER_SERVER_BASE_POOL_H
 #define SOWER_SERVER_BASE_POOL_H
 
@@ -20,54 +20,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/parallel.h"
 
 struct sower_pool;
-struct sower_share; /* one client's queue and account */
+struct sower_share; /* a client's queue and account */
 
-/* Embedded in what it works on. It belongs to the pool from submit until one of its two functions is called,
- * and to that function then: it may submit it again. */
+/* A job is embedded in the structure that it works on. It belongs to the pool from submit until the pool calls
+ * one of its two functions; then it belongs to that function, which may submit it again. */
 struct sower_job {
     void (*run)(struct sower_job *job);
-    void (*refuse)(struct sower_job *job); /* instead, when the pool stops before its turn has come */
-    uint64_t client;                       /* whose it is */
-    struct sower_job *next;                /* the pool's own */
+    void (*refuse)(struct sower_job *job); /* called instead of `run` if the pool stops first */
+    uint64_t client;                       /* who pays for it (client.h) */
+    struct sower_job *next;                /* internal to the pool */
 };
 
-/* Work in pieces. It belongs to the pool from submit until `done` is called. */
+/* Work in pieces. It belongs to the pool from submit until the pool calls `done`. */
 struct sower_tasks {
-    struct sower_job job; /* the pool's own, but for `client` */
+    struct sower_job job; /* internal to the pool, except for `client` */
     sower_task *task;     /* called once for each number below `count` */
     void *work;
-    size_t count;                            /* 1 at least */
-    void (*done)(struct sower_tasks *tasks); /* by the thread that ended the last one */
-    bool refused;                            /* the outcome: not all were called, as the pool stopped */
-    /* the pool's own */
+    size_t count;                            /* at least 1 */
+    void (*done)(struct sower_tasks *tasks); /* called by the thread that completes the last task */
+    bool refused;                            /* outcome: the pool stopped before it had called all tasks */
+    /* internal to the pool */
     size_t next, unfinished;
     struct sower_share *share;
 };
 
-/* With a spare thread beside the others, or without. NULL when memory or threads run out. */
-struct sower_pool *sower_pool_new(size_t threads, bool spare);
+/* With a spare thread in addition to `threads`, or without. NULL when memory or threads run out. */
+SOWER_MUST_USE struct sower_pool *sower_pool_new(size_t threads, bool spare);
 
 void sower_pool_submit(struct sower_pool *pool, struct sower_job *job);
 void sower_pool_submit_tasks(struct sower_pool *pool, struct sower_tasks *tasks);
 
-/* How many threads it has, and how many pieces run at a time at most: the spare one counts as well. */
+/* The number of threads without the spare one, and the largest number of pieces that run at the same time
+ * (the spare thread included). */
 size_t sower_pool_threads(const struct sower_pool *pool);
 size_t sower_pool_at_most(const struct sower_pool *pool);
 
-/* Somebody who has tasks run and waits for them. */
+/* For a caller that runs tasks and waits for them. */
 struct sower_team {
     struct sower_pool *pool;
     uint64_t client;
-    bool joins; /* the caller works on them as well, so that it waits for nobody who has not begun */
+    bool joins; /* the calling thread works on them too, so it never waits for a task that has not begun */
 };
 
-/* Runs tasks on the threads of the pool, and on the calling thread if it joins or the pool is stopping. */
+/* An executor (core/parallel.h) that runs tasks on the threads of the pool, and on the calling thread if the
+ * team joins or the pool is stopping. */
 struct sower_parallel sower_team_parallel(struct sower_team *team);
 
-/* Refuses what has not begun, now and later, waits for what runs, and ends the threads. */
+/* Refuses all work that has not begun and all later work, waits for the work in progress, and ends the
+ * threads. */
 void sower_pool_stop(struct sower_pool *pool);
 void sower_pool_free(struct sower_pool *pool);
 

@@ -15,9 +15,9 @@ void sower_private_file(const char *path, const struct sower_log *log)
         return;
     }
     bool done = chmod(path, status.st_mode & 07777U & ~(mode_t)OTHERS) == 0;
-    snprintf(sentence, sizeof sentence, "The file %s was open to others (mode %04o); %s%s.", path,
+    snprintf(sentence, sizeof sentence, "The file %s was accessible to other users (mode %04o); %s%s.", path,
              (unsigned)status.st_mode & 07777U,
-             done ? "now it is its owner's alone" : "it cannot be made its owner's alone: ",
+             done ? "it is private to its owner now" : "making it private to its owner failed: ",
              done ? "" : strerror(errno));
     if (log != NULL) {
         sower_log_sentence(log, done ? SOWER_LOG_INFO : SOWER_LOG_WARNING, "file_mode", sentence);

@@ -49,8 +49,7 @@ bool sower_ticker_start(struct sower_ticker *ticker, bool (*tick)(void *context)
     *ticker = (struct sower_ticker){.tick = tick, .context = context};
     pthread_mutex_init(&ticker->lock, NULL);
     pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes,
-                              CLOCK_MONOTONIC); /* no tick is early or late when the date is set */
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* setting the date must not move a tick */
     pthread_cond_init(&ticker->change, &attributes);
     pthread_condattr_destroy(&attributes);
     if (pthread_create(&ticker->thread, NULL, run, ticker) == 0) {

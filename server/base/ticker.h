@@ -5,22 +5,25 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "core/attributes.h"
+
 struct sower_ticker {
     bool (*tick)(void *context); /* returns whether there is a reason to tick again */
     void *context;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the members below */
     pthread_cond_t change;
     bool awake, ending;
 };
 
-/* Starts asleep. False when threads run out; then there is nothing to stop. */
-bool sower_ticker_start(struct sower_ticker *ticker, bool (*tick)(void *context), void *context);
+/* Starts asleep. False when threads run out; do not call sower_ticker_stop then. */
+SOWER_MUST_USE bool sower_ticker_start(struct sower_ticker *ticker, bool (*tick)(void *context),
+                                       void *context);
 
-/* There is a reason now: the next tick comes within a second, or is under way and comes once more. */
+/* There is a reason now: the function is called within a second, also when a call is in progress. */
 void sower_ticker_wake(struct sower_ticker *ticker);
 
-/* Waits for a tick that is under way; none comes after it. */
+/* Waits for a call that is in progress. No call starts after that. */
 void sower_ticker_stop(struct sower_ticker *ticker);
 
 #endif

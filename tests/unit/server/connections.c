@@ -131,11 +131,11 @@ static void answer(struct end *end)
     sower_connection_enter(end->connection, SOWER_PHASE_ANSWERING);
 }
 
-static bool place(uint64_t client, enum sower_crowd expected)
+static bool place(uint64_t client, enum sower_connection_limit expected)
 {
-    enum sower_crowd crowd;
-    bool found = sower_connections_place(&registry, client, &crowd);
-    assert_int_equal(crowd, expected);
+    enum sower_connection_limit reached;
+    bool found = sower_connections_make_room(&registry, client, &reached);
+    assert_int_equal(reached, expected);
     return found;
 }
 
@@ -143,14 +143,14 @@ static void a_client_has_its_share_and_others_have_theirs(void **state)
 {
     (void)state;
     for (int i = 0; i < SHARE; i++) {
-        assert_true(place(1, SOWER_CROWD_NONE));
+        assert_true(place(1, SOWER_LIMIT_NONE));
         answer(open_one(1));
     }
-    assert_false(place(1, SOWER_CROWD_SHARE));
-    assert_true(place(2, SOWER_CROWD_NONE));
+    assert_false(place(1, SOWER_LIMIT_CLIENT));
+    assert_true(place(2, SOWER_LIMIT_NONE));
     answer(open_one(2));
-    assert_false(place(2, SOWER_CROWD_HOUSE));
-    assert_false(place(3, SOWER_CROWD_HOUSE));
+    assert_false(place(2, SOWER_LIMIT_TOTAL));
+    assert_false(place(3, SOWER_LIMIT_TOTAL));
 }
 
 /* Time passes by itself here: that nobody makes way within a second is what is tested. */
@@ -168,16 +168,16 @@ static void who_waits_longest_without_unread_bytes_makes_way(void **state)
     struct end *asks = open_one(1), *answered = open_one(1), *longest = open_one(1), *other = open_one(2);
     answer(answered);
     assert_int_equal(write(asks->theirs, "G", 1), 1);
-    assert_false(place(1, SOWER_CROWD_SHARE)); /* a request may be on its way */
+    assert_false(place(1, SOWER_LIMIT_CLIENT)); /* a request may be on its way */
     wait_a_second();
     sower_connection_enter(other->connection, SOWER_PHASE_HEADERS);
-    assert_true(place(1, SOWER_CROWD_SHARE));
+    assert_true(place(1, SOWER_LIMIT_CLIENT));
     assert_true(is_shut(longest));
     assert_false(is_shut(asks) || is_shut(answered) || is_shut(other));
     /* What was shut down has no place any more, and nobody else makes way. */
-    assert_true(place(1, SOWER_CROWD_NONE));
+    assert_true(place(1, SOWER_LIMIT_NONE));
     answer(open_one(1));
-    assert_false(place(1, SOWER_CROWD_SHARE));
+    assert_false(place(1, SOWER_LIMIT_CLIENT));
 }
 
 static void in_a_full_house_anybody_makes_way(void **state)
@@ -190,10 +190,10 @@ static void in_a_full_house_anybody_makes_way(void **state)
     answer(open_one(2));
     sower_connection_enter(ends[1].connection, SOWER_PHASE_HEADERS);
     wait_a_second();
-    assert_true(place(3, SOWER_CROWD_HOUSE));
+    assert_true(place(3, SOWER_LIMIT_TOTAL));
     assert_true(is_shut(longest));
     open_one(3);
-    assert_true(place(3, SOWER_CROWD_HOUSE));
+    assert_true(place(3, SOWER_LIMIT_TOTAL));
     assert_false(is_shut(&ends[3]));
 }
 
@@ -205,11 +205,11 @@ static void those_that_are_shut_and_still_open_are_not_too_many(void **state)
         after(HEADERS + 1);
         assert_true(is_shut(end));
     }
-    assert_false(place(1, SOWER_CROWD_NONE));
+    assert_false(place(1, SOWER_LIMIT_NONE));
     sower_connection_end(&registry, ends[--count].connection);
     close(ends[count].ours);
     close(ends[count].theirs);
-    assert_true(place(1, SOWER_CROWD_NONE));
+    assert_true(place(1, SOWER_LIMIT_NONE));
 }
 
 static uint64_t client_of(const char *text)
