@@ -1,4 +1,4 @@
-"""HTTP caches between a test and a daemon: the real programs, configured as anybody would."""
+"""HTTP caches between a test and a daemon: the real programs with usual configurations."""
 import http.client
 import os
 import pathlib
@@ -15,7 +15,7 @@ PATH = os.environ["PATH"] + ":/usr/sbin"
 
 
 class Cache:
-    """A program in front of a daemon. A subclass starts `process` on `port`, and tells hits from misses."""
+    """A cache in front of a daemon. A subclass writes the configuration and recognizes responses from the cache."""
 
     program = None
 
@@ -50,7 +50,7 @@ class Cache:
 
 class Nginx(Cache):
     program = "nginx"
-    settings = ""  # beyond the least that makes it cache
+    settings = ""  # in addition to the minimum that makes nginx cache
 
     def prepare(self, found, daemon):
         own = " ".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
@@ -63,14 +63,14 @@ http {{ access_log off; {own} proxy_cache_path {self.directory}/cache keys_zone=
       add_header X-Cache $upstream_cache_status always; }} }} }}
 """
         )
-        return [found, "-p", str(self.directory), "-c", f"{self.directory}/nginx.conf"], "start worker process"  # it listens before
+        return [found, "-p", str(self.directory), "-c", f"{self.directory}/nginx.conf"], "start worker process"  # nginx listens before it writes this line
 
     def was_kept(self, answer):
         return answer.headers["X-Cache"] == "HIT"
 
 
-class KeenNginx(Nginx):
-    """Keeps every answer for an hour that does not forbid it: who means well with a slow service writes so."""
+class EagerNginx(Nginx):
+    """Keeps every response for an hour unless a header forbids it: a usual configuration in front of a slow service."""
 
     settings = "proxy_cache_valid any 1h;"
 
@@ -84,7 +84,7 @@ class Varnish(Cache):
                 "-s", "malloc,64M", "-j", "none", "-T", "none"], "Child starts"
 
     def was_kept(self, answer):
-        return len(answer.headers["X-Varnish"].split()) == 2  # the request that it came by first is named as well
+        return len(answer.headers["X-Varnish"].split()) == 2  # a hit also names the request that filled the cache
 
 
-CACHES = [Nginx, KeenNginx, Varnish]
+CACHES = [Nginx, EagerNginx, Varnish]

@@ -1,14 +1,14 @@
-"""The chains of a ledger's lines, checked as SPEC.md says."""
+"""Checks the chains of a ledger's lines as SPEC.md says."""
 from second_implementation.ledger import NO_LINK, link
 
 
 class Chains:
-    """Checks lines as they come: numbered without gaps, each linked to the one before of its writer, and marked where they drift."""
+    """Checks lines in order: numbers without gaps, a link to the previous line of the same writer, and `drift` where a draw drifts."""
 
     def __init__(self):
         self.count = 0
-        self.heads = {}  # of each writer: sequence, link
-        self.first = {}  # of each seed: its first line
+        self.heads = {}  # {writer: (sequence, link)} of its last line
+        self.first = {}  # {seed: number of its first line}
         self.draws = set()
 
     def add(self, line):

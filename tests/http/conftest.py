@@ -1,4 +1,4 @@
-"""Runs the real daemon for the tests: each starts one (or shares its module's) on a free port and an empty state."""
+"""Runs the real daemon for the tests. A test starts its own, or shares that of its module, on a free port with an empty state."""
 import http.client
 import json
 import os
@@ -13,19 +13,19 @@ import urllib.parse
 
 import pytest
 
-# A shell that starts this in the background has it ignore SIGINT, and nohup SIGHUP; what it starts would ignore them too.
+# A shell starts a background program with SIGINT ignored, and nohup with SIGHUP ignored. The daemons would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))  # second_implementation
 SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve() / "sowerd")
-# How long anything that must happen may take before a test gives up: far beyond what a loaded machine needs.
+# Seconds before a test gives up waiting: far more than a loaded machine needs.
 PATIENCE = 60
 
 
 class Answer:
-    """An HTTP answer, read to its end."""
+    """An HTTP response, read to its end."""
 
     def __init__(self, response):
         self.status = response.status
@@ -45,10 +45,10 @@ class Answer:
 
 
 class Daemon:
-    """A running sowerd. Its log is read as it comes."""
+    """A running sowerd. A thread reads its log."""
 
     def __init__(self, state, *options, environment=None, command=None, listen="127.0.0.1:0", pass_fds=(), until="ready",
-                 hosts="x,sower"):  # requests that tests write by hand name x; sower is an upstream's name in a proxy
+                 hosts="x,sower"):  # x: in requests that tests write by hand; sower: the upstream in a proxy
         self.state = pathlib.Path(state)
         arguments = ["--listen", listen] if listen else []
         arguments += ["--hosts", hosts] if hosts else []
@@ -74,10 +74,10 @@ class Daemon:
         self.lines.put(None)
 
     def wait_for(self, wanted):
-        """The first log line from here on that `wanted` accepts."""
+        """Reads the log up to the first line that `wanted` accepts, and returns this line."""
         while True:
             text = self.lines.get(timeout=PATIENCE)
-            assert text is not None, f"sowerd ended before the line came; its log: {self.log}"
+            assert text is not None, f"sowerd ended before it logged the line; its log: {self.log}"
             try:
                 line = json.loads(text)
             except ValueError:
@@ -87,7 +87,7 @@ class Daemon:
                 return line
 
     def rest_of_log(self):
-        """After the end: all lines that were not read yet."""
+        """All lines that were not read yet. Waits until the daemon ends."""
         rest = []
         while (text := self.lines.get(timeout=PATIENCE)) is not None:
             rest.append(text)
@@ -122,30 +122,30 @@ class Daemon:
         return [json.loads(line) for line in answer.body.splitlines()]
 
     def figure(self, name):
-        """A figure of /proc/PID/status in KiB, VmHWM for example."""
+        """A value of /proc/PID/status in KiB, for example VmHWM."""
         for line in open(f"/proc/{self.process.pid}/status"):
             if line.startswith(name + ":"):
                 return int(line.split()[1])
         raise KeyError(name)
 
     def peak_memory(self):
-        """The greatest resident set so far, in KiB; skips the test for a daemon whose sanitizer holds memory back."""
+        """The peak resident set in KiB. Skips the test for a daemon built with a sanitizer, which keeps freed memory."""
         if self.figure("VmSize") > 1 << 30:
-            pytest.skip("a sanitizer's memory is not the daemon's")
+            pytest.skip("a sanitizer uses memory of its own")
         return self.figure("VmHWM")
 
     def signal(self, number):
         self.process.send_signal(number)
 
     def stop(self):
-        """Ends the daemon as systemd would and returns its exit status."""
+        """Ends the daemon as systemd does (SIGTERM) and returns the exit status."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         return self.process.wait(timeout=PATIENCE)
 
 
 def why_it_ended(stderr):
-    """The sentence with which a daemon ends that cannot start: the last line that it writes, behind those of its log."""
+    """The error sentence of a daemon that cannot start: the last line on stderr, after the log lines."""
     *log, sentence = stderr.splitlines(keepends=True)
     assert all(json.loads(line)["event"] for line in log), stderr
     assert sentence.startswith("sowerd: ") and sentence.endswith((".\n", "?\n")), stderr
@@ -158,7 +158,7 @@ def with_query(path, fields):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts daemons with options of the test's own; all of them must end well."""
+    """Starts daemons with given options. At the end of the test each must stop with status 0."""
     started = []
 
     def start_daemon(*options, state=None, **keywords):
@@ -175,7 +175,7 @@ def start(tmp_path):
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
-    """One daemon for all tests of a module that do not mind each other."""
+    """One daemon for all tests of a module that do not disturb each other."""
     shared = Daemon(tmp_path_factory.mktemp("daemon") / "state")
     yield shared
     assert shared.stop() == 0, shared.rest_of_log()
@@ -183,14 +183,14 @@ def daemon(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie", "sid"])
 def library(request):
-    """The environment in which a daemon meets libmicrohttpd as this release of Debian has it."""
+    """The environment in which a daemon uses the libmicrohttpd of a Debian release."""
     folder = ROOT / "build/libmicrohttpd" / request.param
     if not (folder / "version").exists():
-        pytest.skip(f"libmicrohttpd of Debian's {request.param} is not there: run make library-versions")
+        pytest.skip(f"libmicrohttpd of Debian's {request.param} is missing: run make library-versions")
     return {"LD_LIBRARY_PATH": str(folder)}
 
 
 @pytest.fixture
 def draw(request):
-    """Fields of a small draw that no other test asks for."""
+    """Fields of a small draw that no other test requests."""
     return {"experiment": request.node.name[:200], "name": "w", "shape": "4,6", "init": "normal(std=0.02)"}

@@ -1,4 +1,4 @@
-"""Small file systems, so that a disk is really full or really read-only. Only root can mount them."""
+"""Small file systems that can be really full or really read-only. Only root can mount them."""
 import contextlib
 import os
 import subprocess
@@ -8,10 +8,10 @@ import pytest
 
 @contextlib.contextmanager
 def disk_of(directory, size):
-    """A file system of its own, of so many bytes."""
+    """Mounts a file system of `size` bytes on a new directory."""
     directory.mkdir()
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory], capture_output=True).returncode != 0:
-        pytest.skip("only root can mount, and not everywhere")
+        pytest.skip("mounting a file system needs root and is not allowed everywhere")
     try:
         yield directory
     finally:
@@ -19,6 +19,7 @@ def disk_of(directory, size):
 
 
 def fill(path):
+    """Writes a file until the disk is full."""
     with open(path, "wb", buffering=0) as filler, pytest.raises(OSError):
         while True:
             assert filler.write(bytes(4096)) > 0

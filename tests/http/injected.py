@@ -1,4 +1,4 @@
-"""Faults that are injected into a program by a library that is preloaded: tests/faults."""
+"""Injects faults into a program with a preloaded library of tests/faults."""
 import mmap
 import os
 import pathlib
@@ -10,7 +10,7 @@ from conftest import SOWERD
 
 
 class Injected:
-    """What goes wrong in a program that is started with `environment`; a field is set or read at any time."""
+    """Controls the library in a program that is started with `environment`. A test may set and read a field at any time."""
 
     LIBRARY, VARIABLE, FIELDS = None, None, None
 
@@ -22,7 +22,7 @@ class Injected:
         path.write_bytes(bytes(8 * len(self.FIELDS)))
         with open(path, "r+b") as file:
             object.__setattr__(self, "memory", mmap.mmap(file.fileno(), 8 * len(self.FIELDS)))
-        # The sanitizers' library wants to be first, and does its work behind this one as well.
+        # AddressSanitizer requires to be the first library, but also works after this one.
         sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         object.__setattr__(self, "environment", {"LD_PRELOAD": str(library), self.VARIABLE: str(path), "ASAN_OPTIONS": sanitizer.lstrip(":")})
 
@@ -34,19 +34,19 @@ class Injected:
 
 
 class Faults(Injected):
-    """Writes, flushes and the clock: tests/faults/faults.c."""
+    """Faults of writes, of flushes and of the clock: tests/faults/faults.c."""
 
     LIBRARY, VARIABLE = "faults.so", "SOWER_FAULTS"
     FIELDS = ["write_error", "sync_error", "clock", "kill_at", "changes", "failed", "hold"]
 
 
 class Memory(Injected):
-    """Allocations: tests/faults/memory.c."""
+    """Failing allocations: tests/faults/memory.c."""
 
     LIBRARY, VARIABLE = "memory.so", "SOWER_MEMORY"
     FIELDS = ["armed", "first", "last", "count", "failed", "held", "started", "forks_at", "onward", "from", "most", "step"]
     AT_MAIN, AT_LIBCURL = 1, 2
-    # Ends that are not the program's: OpenSSL 3.5 without memory when libcurl starts it, the sanitizer for a new thread.
+    # Messages of crashes outside of the program: OpenSSL 3.5 when libcurl initializes it, AddressSanitizer for a new thread.
     ENDS_OF_OTHERS = [b"OpenSSL internal error: assertion failed", b"AddressSanitizer: CHECK failed: sanitizer_"]
 
     def arm(self, first, last):

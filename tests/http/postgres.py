@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""A real PostgreSQL for the tests: a cluster of its own in a temporary directory, reached by a Unix socket in it.
+"""A real PostgreSQL for the tests: a cluster in a temporary directory, with a Unix socket there.
 
 Usage: tests/http/postgres.py PROGRAM [ARGUMENT]...
 
-Runs a program with the URL of such a cluster in SOWER_TEST_POSTGRES. PostgreSQL does not run as root; for root it runs
-as the user that Debian's package makes.
+Runs a program with the URL of such a cluster in SOWER_TEST_POSTGRES. PostgreSQL does not run as root: if this program does,
+PostgreSQL runs as the user of Debian's package.
 """
 import contextlib
 import os
@@ -24,7 +24,7 @@ PATIENCE = 120
 
 
 def find_programs():
-    """The directory of the newest PostgreSQL, where Debian keeps what is not on the PATH."""
+    """The directory of the newest PostgreSQL. Debian does not put all of its programs on the PATH."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise FileNotFoundError("There is no PostgreSQL in /usr/lib/postgresql; make deps installs it.")
@@ -54,7 +54,7 @@ class Postgres:
             raise
 
     def _make(self):
-        # initdb itself need not wait for the disk; the server does, as it would anywhere.
+        # Only initdb runs without flushing to disk. The server flushes as usual.
         command = [*self.as_user, self.programs / "initdb", "--pgdata", self.data, "--username=sower", "--auth=trust",
                    "--encoding=UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run(command, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -65,7 +65,7 @@ class Postgres:
                        "max_wal_size = 256MB\nrecovery_init_sync_method = syncfs\nlog_min_messages = log\nmax_connections = 60\n")
 
     def start(self):
-        """Starts the server, which ends with this process, and waits until it takes connections."""
+        """Starts the server and waits until it accepts connections. The server ends with this process."""
         command = [*(self.as_user or ["setpriv"]), "--pdeathsig=QUIT", self.programs / "postgres", "-D", self.data]
         self.process = subprocess.Popen(command, cwd=self.directory, stderr=subprocess.PIPE, text=True, errors="replace")
         ready = queue.Queue()
@@ -82,12 +82,12 @@ class Postgres:
         ready.put(False)
 
     def stop(self, number=signal.SIGQUIT):
-        """Ends the server: at once, as a crash does (SIGQUIT), or orderly (SIGINT)."""
+        """Ends the server: like a crash (SIGQUIT), or cleanly (SIGINT)."""
         self.process.send_signal(number)
         self.process.wait(timeout=PATIENCE)
 
     def processes(self):
-        """The server's and those of its sessions."""
+        """Process ids of the server and of its sessions."""
         found = [self.process.pid]
         for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -99,14 +99,14 @@ class Postgres:
         return found
 
     def _signal_all(self, number):
-        """Sessions that end meanwhile do not matter."""
+        """Sends a signal to the server and its sessions, and ignores sessions that have just ended."""
         for process in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
     def freeze(self):
-        """Nothing answers any more, and nothing is closed."""
-        self.process.send_signal(signal.SIGSTOP)  # first, so that it makes no further sessions
+        """Stops all processes: they do not respond, and their connections stay open."""
+        self.process.send_signal(signal.SIGSTOP)  # first, so that it starts no new session
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self):
@@ -117,14 +117,14 @@ class Postgres:
         return f"postgresql://{user}{password}@/{database}?host={directory or self.directory}"
 
     def run(self, program, *arguments, **keywords):
-        """One of PostgreSQL's own programs; returns what it printed."""
+        """Runs a program of PostgreSQL and returns its output."""
         command = [self.programs / program, "--host", self.directory, "--username", "sower", *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, **keywords)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def query(self, database, text):
-        """The rows of a query, as lists of texts."""
+        """The rows of a query, as lists of strings."""
         printed = self.run("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
                            "--dbname", database, "--command", text)
         return [line.split("|") for line in printed.splitlines()]
@@ -140,7 +140,7 @@ class Postgres:
 
 
 class Pooler:
-    """A pgbouncer between daemons and a database of a cluster. It does not run as root either."""
+    """A pgbouncer between daemons and a database of a cluster. It does not run as root."""
 
     def __init__(self, program, server, database, mode, *settings):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sower-pgb-", dir=server.directory))
@@ -152,7 +152,7 @@ class Pooler:
         self.directory.chmod(0o755)
         self.process = subprocess.Popen([*server.as_user, program, self.directory / "ini"], stderr=subprocess.PIPE, text=True)
         log = []
-        while not any("process up" in line for line in log):  # it listens then
+        while not any("process up" in line for line in log):  # from then on it listens
             log.append(self.process.stderr.readline())
             assert log[-1], log
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
@@ -163,7 +163,7 @@ class Pooler:
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server and its directory go in any case
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is stopped and its directory removed
     server = Postgres()
     try:
         environment = dict(os.environ, SOWER_TEST_POSTGRES=server.url("postgres"))

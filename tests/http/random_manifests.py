@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Random manifests, each kept by a daemon and read by the second implementation, which must come to the same tensors.
+"""Random manifests, sent to a daemon and to the second implementation, which must agree on the tensors.
 
     tests/http/random_manifests.py HOST:PORT [--seed TEXT] [--from N] [--count N]
 
-Both give the same canonical form and hash, or both refuse. What disagrees is printed as a command of curl; the last line
-sums up, as JSON.
+Both give the same canonical form and hash, or both refuse. Prints each disagreement as a curl command, and a summary as JSON
+in the last line.
 """
 import argparse
 import collections
@@ -22,7 +22,7 @@ from second_implementation.refusal import Refusal
 
 LASTS = ("weight", "bias", "scale", "w", "weight_2", "é")
 FIRSTS = ("embed", "head", "model/trunk", "x*", "a[1]", "?", "v1.5", "norm")
-# What any tensor takes; what needs a tensor beside it; what some tensors do not take.
+# INITS: valid for any tensor. BESIDE: need another tensor beside. PICKY: invalid for some tensors.
 INITS = ("zeros", "ones", "he_normal", "glorot_uniform", "normal(std=0.02)", " uniform ( -1 , high = 1e-3 )", "truncated_normal(lower=-inf)", "wang_normal(3)",
          "constant(3e1 / sqrt( .5 ) )", "small_normal()", "variance_scaling(2,fan_avg)")
 LAYERS = ("wang_normal(layers)", "normal(0.02/sqrt(2*layers))", "constant(value=layers)", "constant(layers*layers)")
@@ -43,7 +43,7 @@ class ManifestMaker(Maker):
         return self.rng.choice((".", ".", "/")).join(parts)
 
     def glob(self, names):
-        """A pattern near one of the names."""
+        """A pattern that matches, or nearly matches, one of the names."""
         text = ""
         for letter in self.rng.choice(names):
             if self.chance(0.75):
@@ -98,7 +98,7 @@ class ManifestMaker(Maker):
 
     def manifest(self):
         names = list(dict.fromkeys(self.name() for _ in range(self.rng.randint(1, 9))))
-        if self.chance(0.7):  # something to stand beside
+        if self.chance(0.7):  # so that `beside` finds a tensor
             names += [name for name in (manifests.beside(names[0], last) for last in ("weight", "bias")) if name not in names]
         self.rng.shuffle(names)
         shapes = [[self.rng.choice((1, 2, 3, 5, 7, 8, 12)) for _ in range(self.rng.choice((0, 1, 1, 2, 2, 2, 3, 4)))] for _ in names]
@@ -119,17 +119,17 @@ def ask(connection, method, path, body=None):
 
 
 def difference(connection, body):
-    """(what the second implementation does, how the daemon differs)"""
+    """("kept" or "refused" by the second implementation, how the daemon differs or "")"""
     status, answer = ask(connection, "POST", "/v1/manifests", body)
     try:
         expected = manifests.Manifest(body)
     except Refusal as refusal:
-        return "refused", "" if 400 <= status < 500 else f"expected a refusal ({refusal}), answered {status} {answer}"
+        return "refused", "" if 400 <= status < 500 else f"expected a refusal ({refusal}), got {status} {answer}"
     if status != 200:
-        return "kept", f"expected {expected.canonical}, answered {status} {answer}"
+        return "kept", f"expected {expected.canonical}, got {status} {answer}"
     kept = ask(connection, "GET", f"/v1/manifests?manifest={json.loads(answer)['manifest']}")[1]
     if json.loads(answer)["manifest"] != expected.hash.hex() or kept != expected.canonical + "\n":
-        return "kept", f"expected {expected.canonical}\n  answered {kept}"
+        return "kept", f"expected {expected.canonical}\n  got {kept}"
     return "kept", ""
 
 

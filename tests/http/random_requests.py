@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Random requests, each asked of a daemon and of the second implementation, which must agree.
+"""Random requests, sent to a daemon and to the second implementation, which must agree.
 
     tests/http/random_requests.py HOST:PORT [--seed TEXT] [--from N] [--count N]
 
-Both give the same bytes, draw id, seed and shape, or both refuse with the same status and the same `param`. The same seed
-and number are the same request, always. What disagrees is printed as a command of curl; the last line sums up, as JSON.
+Both give the same bytes, draw id, seed and shape, or both refuse with the same status and the same `param`. A seed and a
+number always give the same request. Prints each disagreement as a curl command, and a summary as JSON in the last line.
 """
 import argparse
 import collections
@@ -23,11 +23,11 @@ from second_implementation import catalogue, formats, requests  # noqa: E402
 from second_implementation.floats import DTYPES  # noqa: E402
 from second_implementation.refusal import Refusal  # noqa: E402
 
-# No answer has many more elements than this: one takes some 20 microseconds here.
+# Limit of the elements of a response, roughly: the second implementation needs some 20 microseconds for an element.
 ELEMENTS = 24
 INF = math.inf
 
-# Numbers at which formats change their ways.
+# Numbers around the limits of the dtypes: the largest, the least subnormal and the least normal one.
 EDGES = sorted({edge * factor
                 for form in DTYPES.values()
                 for edge in (form.largest, math.ldexp(1, form.least), math.ldexp(1, form.least + form.mantissa_bits))
@@ -41,11 +41,11 @@ SPANS = (4.169571062244237, 4.169571062244238, 3.824782030008075e-05, 3.82478203
 
 
 class Maker:
-    """Makes one request: fields with values of their JSON types, and an initializer as (name, {parameter: value})."""
+    """Makes one request: fields with values of their JSON types, and the initializer as (name, {parameter: value})."""
 
     def __init__(self, rng):
         self.rng = rng
-        self.dtype = None  # the one that the numbers were chosen for
+        self.dtype = None  # the dtype that the numbers were chosen for, if any
 
     def chance(self, share):
         return self.rng.random() < share
@@ -74,13 +74,13 @@ class Maker:
         return value if value > 0 else 0.5
 
     def near(self, value):
-        """A number a few steps above or below."""
+        """A number at most 3 steps above or below."""
         for _ in range(self.rng.randint(0, 3)):
             value = math.nextafter(value, self.rng.choice((-INF, INF)))
         return value
 
     def bound(self):
-        """In standard deviations."""
+        """A bound in standard deviations."""
         return self.of(lambda: self.rng.uniform(-4, 4), lambda: self.rng.uniform(-10, 10), lambda: self.near(self.rng.choice(FALLS)),
                        lambda: -self.near(self.rng.choice(FALLS)), lambda: self.rng.choice(HALFWAY), lambda: self.rng.choice((-INF, INF, 0.0, -2.0, 2.0)),
                        lambda: self.rng.choice((-1, 1)) * self.near(self.rng.choice(SPANS)))
@@ -125,7 +125,7 @@ class Maker:
             return self.bound()
         return self.positive() if parameter.least == 0 and not self.chance(0.1) else self.real()
 
-    # Shapes, and the part that is asked for
+    # Shapes, slices and shards
 
     def size(self):
         return self.of(lambda: self.rng.randint(1, 5), lambda: self.rng.randint(1, 5), lambda: self.rng.randint(1, 5),
@@ -134,7 +134,7 @@ class Maker:
     def shape(self, entry):
         least, most = entry.ranks
         rank = self.rng.randint(least, most) if self.chance(0.97) else self.rng.randint(0, 9)
-        if entry.name in ("orthogonal", "delta_orthogonal", "sparse"):  # whose factors are made of all of it
+        if entry.name in ("orthogonal", "delta_orthogonal", "sparse"):  # their factors need the whole tensor
             shape = [self.rng.randint(1, 4) for _ in range(rank)]
             if self.chance(0.3) and shape:
                 shape[self.rng.randrange(rank)] = self.rng.randint(0, 9)
@@ -246,7 +246,7 @@ class Maker:
 
 
 class Writer:
-    """Writes fields down as a query string or as JSON, in one of the ways that mean the same."""
+    """Writes fields as a query string or as JSON, in a random one of the equivalent forms."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -285,7 +285,7 @@ class Writer:
         return f"{name}({self.rng.choice((',', ',', ', ', ' ,  ')).join(arguments)})"
 
     def query(self, fields):
-        """Pairs of texts."""
+        """Pairs (name, text), in random order."""
         pairs = []
         for name, value in fields.items():
             if name == "init":
@@ -297,7 +297,7 @@ class Writer:
         return pairs
 
     def members(self, fields):
-        """Members of a JSON object."""
+        """The members of a JSON object."""
         members = dict(fields)
         members["init"] = self.expression(fields["init"])
         if self.rng.random() < 0.5:
@@ -312,7 +312,7 @@ class Writer:
         return ("inf" if value > 0 else "-inf") if isinstance(value, float) and math.isinf(value) else value
 
 
-# Texts that most fields do not take, and some that they do.
+# Texts that are invalid for most fields, and some valid ones.
 ODD = ("", " ", "x", "0", "-0", "1", "-1", "+1", "01", "1.0", "1.5", "1e3", "1 ", " 1", "1,", ",1", "1,,2", "0x10", "1_0", "\uff11", "9" * 19, "9" * 40,
        "9223372036854775807", "9223372036854775808", "-9223372036854775808", "18446744073709551616", "inf", "nan", "null", "true", "[1]", "{}", "1:2", ":", "::",
        "0:1:1", "1:-1", "-1:", "0:-0", "0:99999999999999999999", "0:0/1", "0:1/1", "0:0/0", "9:0/1", "0/1", "0:0/2,0:1/2", "-1:0/2,0:0/2", "0:0/2,", "f32", "F32", "oi", "raw",
@@ -330,13 +330,13 @@ ODD_VALUES = (None, True, False, 0, 1, -1, 1.0, 1.5, -0.0, 2 ** 53, 2 ** 53 + 1,
 
 
 class Spoiler:
-    """Spoils a request in one place, which may or may not make it wrong."""
+    """Changes a request in one place. The result may be invalid or still valid."""
 
     def __init__(self, rng):
         self.rng = rng
 
     def expression(self, text):
-        """Another expression near this one."""
+        """An expression that differs from `text` in one place."""
         at = self.rng.randrange(len(text) + 1)
         return self.rng.choice((
             lambda: text[:at] + self.rng.choice("(),= .+-e0\t\"'\0é_") + text[at:],
@@ -365,7 +365,7 @@ class Spoiler:
         elif way == 4:
             pairs.insert(at, self.rng.choice((("x", "1"), ("Name", "w"), (name, value), (name, "1"), ("é", "1"), ("trials", ""))))
         elif way == 5:
-            pairs.insert(0, pairs.pop(at))  # libmicrohttpd tells no last field without a value from one that is cut off
+            pairs.insert(0, pairs.pop(at))  # libmicrohttpd cannot distinguish a last field without a value from a cut-off field
             pairs[0] = name, self.rng.choice((None, "a\0b", b"\xff", b"\xc3", b"\xed\xa0\x80", ""))
         else:
             field = self.rng.choice(requests.FIELDS)
@@ -393,7 +393,7 @@ class Spoiler:
                                                 ',"fan_in":-0}', ',"x":NaN}', ',"dtype":"f64","dtype":"f64"}'))
         else:
             members[self.rng.choice(requests.FIELDS)] = self.rng.choice(ODD_VALUES)
-        # a malformed value is reported under its name as it is written
+        # a problem names a malformed value's field as it is written
         return json.dumps(members, ensure_ascii=self.rng.random() < 0.5 and "é" not in members)
 
 
@@ -404,27 +404,27 @@ def encoded(pairs):
 
 
 class Case:
-    """One request: its method, path and body, and what the second implementation makes of it."""
+    """One request: its method, path and body, and the response of the second implementation."""
 
     def __init__(self, seed, number):
         rng = random.Random(f"{seed}/{number}")
         fields = Maker(rng).fields()
-        spoilt = rng.random() < 0.3
+        spoiled = rng.random() < 0.3
         if rng.random() < 0.6:
             pairs = Writer(rng).query(fields)
-            if spoilt:
+            if spoiled:
                 pairs = Spoiler(rng).query(pairs)
             self.method, self.path, self.body = "GET", "/v1/tensor?" + encoded(pairs), None
             as_bytes = [(name.encode(), value.encode() if isinstance(value, str) else value) for name, value in pairs]
             self.ask = lambda: requests.from_query(as_bytes)
         else:
             members = Writer(rng).members(fields)
-            body = Spoiler(rng).body(members) if spoilt else json.dumps(members)
+            body = Spoiler(rng).body(members) if spoiled else json.dumps(members)
             self.method, self.path, self.body = "POST", "/v1/tensor", body.encode()
             self.ask = lambda: requests.from_json(body)
 
     def expected(self):
-        """(status, param, headers, bytes)"""
+        """(status, param, headers, bytes), or None for a tensor that is too large here."""
         try:
             request = self.ask()
         except Refusal as refusal:
@@ -442,7 +442,7 @@ class Case:
         return f"curl -s {url}" if self.body is None else f"curl -s {url} -d {shlex.quote(self.body.decode(errors='backslashreplace'))}"
 
 
-def answered(connection, case):
+def ask(connection, case):
     connection.request(case.method, case.path, body=case.body)
     response = connection.getresponse()
     body = response.read()
@@ -452,15 +452,15 @@ def answered(connection, case):
 
 
 def difference(expected, answer):
-    """What differs, in words; empty if nothing does."""
+    """A description of the first difference, or ""."""
     if expected[:2] != answer[:2]:
-        return f"expected {expected[0]} {expected[1]!r}, answered {answer[0]} {answer[1]!r} {answer[3][:300] if answer[0] != 200 else ''}"
+        return f"expected {expected[0]} {expected[1]!r}, got {answer[0]} {answer[1]!r} {answer[3][:300] if answer[0] != 200 else ''}"
     for name, value in expected[2].items():
         if answer[2][name] != value:
-            return f"{name}: expected {value}, answered {answer[2][name]}"
+            return f"{name}: expected {value}, got {answer[2][name]}"
     if expected[0] == 200 and expected[3] != answer[3]:
         at = next((n for n, (one, other) in enumerate(zip(expected[3], answer[3])) if one != other), min(len(expected[3]), len(answer[3])))
-        return f"from byte {at} on: expected {expected[3][at:at + 32].hex()}, answered {answer[3][at:at + 32].hex()}"
+        return f"from byte {at} on: expected {expected[3][at:at + 32].hex()}, got {answer[3][at:at + 32].hex()}"
     return ""
 
 
@@ -479,7 +479,7 @@ def main():
         if expected is None:
             counts["left out"] += 1
             continue
-        answer = answered(connection, case)
+        answer = ask(connection, case)
         why = difference(expected, answer)
         counts["differ" if why else "agree"] += 1
         if why:

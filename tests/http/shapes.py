@@ -1,8 +1,8 @@
-"""Requests of unusual shape, for the tests of framing: what a client may send, must not send, and how it ends.
+"""Requests of unusual form ("shapes"), for the tests of framing.
 
-SHAPES has those that must be refused, HIDDEN those of them that one version of the library hides, CHUNKS those whose
-chunks are malformed, VALID those that are allowed. Each is a name and bytes; a tensor that an accepted one draws has the
-shape's name.
+SHAPES: requests that must be refused. HIDDEN: requests that must be refused, but that libmicrohttpd 0.9.75 does not let the
+daemon see. CHUNKS: requests with malformed chunks. VALID: requests that are allowed. Each maps a name to bytes. A valid request
+draws the tensor of that name.
 """
 import json
 
@@ -16,7 +16,7 @@ def chunked(*pieces):
 
 
 def post(name, *lines, version=b"HTTP/1.1", target=b"/v1/tensor", host=b"Host: sower", body=None):
-    """A POST of these header lines; its body is the draw of that name unless given."""
+    """A POST with these header lines. The default body draws the tensor `name`."""
     head = [b"POST " + target + b" " + version, *([host] if host else []), *lines]
     return b"\r\n".join(head) + b"\r\n\r\n" + (draw(name) if body is None else body)
 
@@ -42,7 +42,7 @@ def text(byte):
     return f"{byte:02x}" if isinstance(byte, int) else byte.decode("latin-1")
 
 
-SECOND = get(tensor("smuggled"))  # in a body: an answer to it is a second one
+SECOND = get(tensor("smuggled"))  # sent inside a body: it must get no response
 
 
 def lengths():
@@ -107,7 +107,7 @@ def line_ends():
             ends = [b"\r\n"] * (len(lines) - 1) + [b"\r\n\r\n"]
             ends[place] = end if place < len(lines) - 1 else end + b"\r\n"
             if (end, place) == (b"\n\r\n", len(lines) - 1) or (end == b"\n\r\n" and place == 0):
-                continue  # the first is "\n\r\n\r\n": complete before the last line end; the second has no headers at all
+                continue  # the first is complete before its last line end; the second has no headers
             yield f"end-{place}={text(end)!r}", b"".join(map(bytes.__add__, lines, ends)) + body
     yield "all-bare-line-feeds", whole.replace(b"\r\n", b"\n")
     for line in (b"X: a\r\n b", b"X: a\r\n\tb", b"X:\r\n b", b" X: a", b"\tX: a", b"X: a\r\n Content-Length: 0", b"X: a\r\n Transfer-Encoding: chunked"):
@@ -150,7 +150,7 @@ def targets():
 
 
 def chunks():
-    """Malformed chunks in a request whose head is sound: the library's to refuse, and no answer may follow."""
+    """Malformed chunks after valid headers. The library refuses them, and no further response may follow."""
     body = draw("-")
     size = b"%x" % len(body)
     for name, framed in {
@@ -172,7 +172,7 @@ def chunks():
 
 
 def valid():
-    """Name, bytes, status; those whose status is 200 draw the tensor of the shape's name, or answer /healthz."""
+    """(name, bytes, status) of requests. A request with status 200 draws the tensor `name` or asks for /healthz."""
     def accepted(name, *lines, **parts):
         return name, sized(name, *lines, **parts), 200
 
@@ -221,7 +221,7 @@ def valid():
 
 
 def hidden():
-    """A NUL byte and a bare line feed in place of a line end: nothing shows them in libmicrohttpd 0.9.75."""
+    """A NUL byte and a bare line feed as a line end. libmicrohttpd 0.9.75 does not let the daemon see them."""
     head, body = sized("-", b"X: a", b"Y: b").split(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     for place in range(1, len(lines)):

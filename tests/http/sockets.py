@@ -1,8 +1,8 @@
-"""Plain sockets, for tests that look at single bytes of a connection."""
+"""Plain sockets, for tests of the bytes on a connection."""
 
 
 def receive_all(connection):
-    """Everything that the daemon sends until it closes the connection, or resets it; closes this side too."""
+    """Everything that the daemon sends until it closes or resets the connection. Closes this side too."""
     received = b""
     try:
         while piece := connection.recv(65536):

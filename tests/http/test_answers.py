@@ -1,15 +1,15 @@
-"""Small answers that are sent again: nobody can tell them from fresh ones."""
+"""Responses from the response cache equal fresh responses."""
 import pytest
 
 from conftest import Answer, with_query
 
 FIELDS = dict(experiment="again", trial="3", name="layers.0.bias", shape="32,32", init="normal(std=0.02)")
-OF_ONE_REQUEST = {"Sower-Request", "Date"}
+PER_REQUEST = {"Sower-Request", "Date"}
 
 
 @pytest.fixture
 def ask(daemon):
-    """Asks on one connection, so that an answer is back at home when the next request comes."""
+    """Sends requests on one connection, so that a response is in the cache before the next request."""
     connection = daemon.connect()
 
     def request(headers=None, method="GET", target=None, **fields):
@@ -20,8 +20,8 @@ def ask(daemon):
     connection.close()
 
 
-def lasting(answer):
-    return [(name, text) for name, text in answer.headers.items() if name not in OF_ONE_REQUEST]
+def cached_headers(answer):
+    return [(name, text) for name, text in answer.headers.items() if name not in PER_REQUEST]
 
 
 @pytest.mark.parametrize(
@@ -29,28 +29,28 @@ def lasting(answer):
     [dict(), dict(format="raw"), dict(format="safetensors"), dict(shard="0:1/4"), dict(shape="0"), dict(shape=""), dict(dtype="bf16", shape="64,256")],
     ids=["npy", "raw", "safetensors", "shard", "empty", "scalar", "32 KiB"],
 )
-def test_an_answer_that_is_sent_again_equals_a_fresh_one_header_for_header(ask, start, fields):
-    fields = {**fields, "experiment": f"again {fields}"}  # one in which no other case drifts from this one
+def test_a_cached_response_has_the_headers_and_body_of_a_fresh_response(ask, start, fields):
+    fields = {**fields, "experiment": f"again {fields}"}  # no other case drifts from this one
     first = ask(**fields)
     again = [ask(**fields) for _ in range(3)]
-    made = start("--answer-cache", "0")
-    fresh = [made.get("/v1/tensor", **{**FIELDS, **fields}) for _ in range(2)][1]
+    uncached = start("--answer-cache", "0")
+    fresh = [uncached.get("/v1/tensor", **{**FIELDS, **fields}) for _ in range(2)][1]
     for answer in [first, *again]:
         assert answer.status == fresh.status == 200
         assert answer.body == fresh.body
         assert [name for name, _ in answer.headers.items()] == [name for name, _ in fresh.headers.items()]
-        but_the_line = [[pair for pair in lasting(answer) if pair[0] != "Sower-Ledger"] for answer in (answer, fresh)]
-        assert but_the_line[0] == but_the_line[1]
-        assert lasting(answer) == lasting(first)
+        without_ledger = [[pair for pair in cached_headers(answer) if pair[0] != "Sower-Ledger"] for answer in (answer, fresh)]
+        assert without_ledger[0] == without_ledger[1]
+        assert cached_headers(answer) == cached_headers(first)
 
 
-def test_every_request_has_an_id_of_its_own(ask):
+def test_every_request_has_its_own_id(ask):
     answers = [ask() for _ in range(20)]
     assert all(len(answer.headers.get_all("Sower-Request")) == 1 for answer in answers)
     assert len({answer.headers["Sower-Request"] for answer in answers}) == 20
 
 
-def test_the_log_says_the_same_of_an_answer_that_is_sent_again(daemon, ask):
+def test_the_log_line_of_a_cached_response_is_the_same(daemon, ask):
     lines = []
     for _ in range(3):
         answer = ask(name="logged")
@@ -61,7 +61,7 @@ def test_the_log_says_the_same_of_an_answer_that_is_sent_again(daemon, ask):
     assert lines[1:] == lines[:1] * 2
 
 
-def test_conditions_and_ranges_are_weighed_whatever_is_kept(ask):
+def test_conditional_and_range_requests_work_with_the_cache(ask):
     whole, etag = ask(name="weighed").body, ask(name="weighed").headers["ETag"]
     for _ in range(2):
         assert ask({"If-None-Match": etag}, name="weighed").status == 304
@@ -78,7 +78,7 @@ def test_conditions_and_ranges_are_weighed_whatever_is_kept(ask):
         assert answer.status == 200 and answer.body == whole and "Content-Range" not in answer.headers
 
 
-def test_targets_that_differ_have_answers_of_their_own(ask):
+def test_different_targets_get_different_responses(ask):
     target = with_query("/v1/tensor", {**FIELDS, "name": "a"})
     one = ask(target=target)
     assert ask(target=target + "b").body != one.body
@@ -89,15 +89,15 @@ def test_targets_that_differ_have_answers_of_their_own(ask):
     assert ask(target=target.replace("name=a", "name=%61")).body == one.body
 
 
-def test_a_target_that_is_too_long_to_be_kept_is_answered_as_ever(ask):
+def test_a_target_too_long_for_the_cache_gets_the_same_response(ask):
     name = "".join(f"%{ord('x'):02x}" for _ in range(500))
     target = f"/v1/tensor?experiment=again&name={name}&shape=4&init=normal"
     assert len({ask(target=target).body for _ in range(3)}) == 1
     assert ask(target=target).body == ask(target=target.replace("%78", "x")).body
 
 
-def test_an_answer_on_http_1_0_or_to_close_leaves_nothing_for_the_next(daemon, ask):
-    """How a connection ends is said per request, also in an answer that is sent again."""
+def test_connection_close_of_one_request_does_not_affect_the_next_response(daemon, ask):
+    """The Connection header belongs to one request, also in a cached response."""
     target = with_query("/v1/tensor", {**FIELDS, "name": "close"})
     first = ask(target=target)
     for _ in range(2):
@@ -107,7 +107,7 @@ def test_an_answer_on_http_1_0_or_to_close_leaves_nothing_for_the_next(daemon, a
         assert "Connection" not in after.headers and after.body == first.body
 
 
-def test_memory_is_bounded_when_everybody_asks_for_something_else(start):
+def test_memory_is_bounded_when_every_request_is_different(start):
     daemon = start("--answer-cache", "4M")
     connection = daemon.connect()
 

@@ -1,4 +1,4 @@
-"""Backups of the ledger, made while the daemon writes, and what a restored one becomes."""
+"""Backups of the ledger while the daemon writes, and daemons on restored backups."""
 import concurrent.futures
 import itertools
 import shutil
@@ -15,8 +15,8 @@ from trials import path, take
 DRAW = dict(experiment="backup", shape="8", init="normal")
 
 
-def held(source, target):
-    """SQLite's online backup within a transaction that reads, a few pages at a time, so that the daemon writes in between."""
+def online_backup(source, target):
+    """SQLite's online backup inside a read transaction, a few pages at a time, so that the daemon writes in between."""
     with sqlite3.connect(source, isolation_level=None) as reader, sqlite3.connect(target) as writer:
         reader.execute("BEGIN")
         reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
@@ -42,12 +42,12 @@ def shell_vacuum(source, target):
     run_shell(source, f"VACUUM INTO '{target}'")
 
 
-def shell_held(source, target):
+def shell_backup(source, target):
     run_shell(source, "BEGIN", "SELECT 1 FROM sqlite_schema", f".backup '{target}'")
 
 
-def make_long(ledger):
-    """Some thirty megabytes: a copy of them takes longer than the daemon is ever silent."""
+def enlarge(ledger):
+    """Adds 30 MiB, so that the daemon writes while a backup runs."""
     with sqlite3.connect(ledger) as database:
         columns = [name for _, name, *_ in database.execute("PRAGMA table_info(manifest)")]
         assert columns == ["hash", "time", "text"]
@@ -55,19 +55,19 @@ def make_long(ledger):
     database.close()
 
 
-@pytest.mark.parametrize("back_up", [held, vacuum, shell_held, shell_vacuum])
-def test_a_backup_made_while_the_daemon_writes_is_a_whole_ledger(start, tmp_path, back_up):
+@pytest.mark.parametrize("back_up", [online_backup, vacuum, shell_backup, shell_vacuum])
+def test_a_backup_while_the_daemon_writes_is_a_complete_ledger(start, tmp_path, back_up):
     daemon = start(state=tmp_path / "state")
     for number in range(200):
         daemon.get("/v1/tensor", **DRAW, name=f"before-{number}")
     take(daemon, "backup", key="key", count=3)
-    make_long(tmp_path / "state" / "ledger.sqlite")
-    done, told = threading.Event(), []
+    enlarge(tmp_path / "state" / "ledger.sqlite")
+    done, recorded = threading.Event(), []
 
     def write(client):
         for number in itertools.count():
             answer = daemon.get("/v1/tensor", **DRAW, name=f"{client}-{number}")
-            told.append((answer.headers["Sower-Ledger"], answer.headers["Sower-Draw"]))
+            recorded.append((answer.headers["Sower-Ledger"], answer.headers["Sower-Draw"]))
             if done.is_set():
                 return
 
@@ -76,9 +76,9 @@ def test_a_backup_made_while_the_daemon_writes_is_a_whole_ledger(start, tmp_path
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         writers = [pool.submit(write, client) for client in range(3)]
         try:
-            while not told:
+            while not recorded:
                 daemon.get("/healthz")
-            at_least = len(told)
+            at_least = len(recorded)
             back_up(tmp_path / "state" / "ledger.sqlite", restored / "ledger.sqlite")
         finally:
             done.set()
@@ -94,14 +94,14 @@ def test_a_backup_made_while_the_daemon_writes_is_a_whole_ledger(start, tmp_path
         assert line["kind"] != "draw" or copy.get("/v1/tensor", **DRAW, name=line["name"]).headers["Sower-Ledger"] == str(line["ledger"])
 
 
-def back_up_and_go_on(start, tmp_path):
-    """A daemon; a backup of its state; and what it handed out afterwards."""
+def back_up_and_continue(start, tmp_path):
+    """Backs up the state of a daemon, which then writes more. Returns the backup and all lines of the daemon."""
     state, backup = tmp_path / "state", tmp_path / "backup"
     daemon = start(state=state)
     daemon.get("/v1/tensor", **DRAW, name="w")
     assert take(daemon, "backup") == [0]
     backup.mkdir()
-    held(state / "ledger.sqlite", backup / "ledger.sqlite")
+    online_backup(state / "ledger.sqlite", backup / "ledger.sqlite")
     shutil.copy(state / "writer.key", backup)
     assert take(daemon, "backup") == [1]
     daemon.get("/v1/tensor", **DRAW, name="later")
@@ -110,30 +110,30 @@ def back_up_and_go_on(start, tmp_path):
     return backup, lines
 
 
-def test_an_older_backup_under_the_same_key_forks_the_chain(start, tmp_path):
-    """What README warns of: two lines stand in one place of one chain; whoever kept the lines or the head sees it."""
-    backup, lines = back_up_and_go_on(start, tmp_path)
+def test_an_older_backup_with_the_same_key_forks_the_chain(start, tmp_path):
+    """The documentation warns of this: two lines have the same place in one chain. Saved lines or a saved head show the fork."""
+    backup, lines = back_up_and_continue(start, tmp_path)
     restored = start(state=backup)
     assert restored.ledger() == lines[:2]
-    assert take(restored, "backup", count=2) == [1, 2], "trial 1 is given out once more"
+    assert take(restored, "backup", count=2) == [1, 2], "trial 1 is given out again"
     forked = restored.ledger()
     check_chains(forked)
     assert forked[2]["sequence"] == lines[2]["sequence"] and forked[2]["writer"] == lines[2]["writer"]
     assert forked[2]["link"] != lines[2]["link"]
 
 
-def test_an_older_backup_goes_on_under_a_new_key_and_skips_what_was_given(start, tmp_path):
-    """What README says to do: a chain of its own, and the trial numbers since the backup taken once more to nobody."""
-    backup, lines = back_up_and_go_on(start, tmp_path)
+def test_an_older_backup_with_a_new_key_starts_a_new_chain(start, tmp_path):
+    """The documentation says to do this: a new chain, and a request that skips the trial numbers given out since the backup."""
+    backup, lines = back_up_and_continue(start, tmp_path)
     (backup / "writer.key").unlink()
     restored = start(state=backup)
     assert restored.request("POST", path("backup", count=1000)).status == 200
     assert take(restored, "backup") == [1001]
     seed = next(line["seed"] for line in lines if line.get("name") == "later")
-    assert restored.get("/v1/tensor", **DRAW, name="later").headers["Sower-Seed"] == seed, "the same names, the same bits"
+    assert restored.get("/v1/tensor", **DRAW, name="later").headers["Sower-Seed"] == seed, "the same names give the same bits"
     chains = Chains()
     for line in restored.ledger():
         chains.add(line)
     assert len(chains.heads) == 2
     places = [(line["writer"], line["sequence"]) for line in restored.ledger()[2:] + lines]
-    assert len(set(places)) == len(places), "no place of a chain is taken twice"
+    assert len(set(places)) == len(places), "no two lines have the same place in a chain"

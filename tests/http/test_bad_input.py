@@ -1,16 +1,16 @@
-"""Every field wrong in every way: each gets a 4xx problem that names the field, and nothing is recorded.
+"""Invalid values of every field: each gets a 4xx problem that names the field, and nothing is recorded.
 
-All of it goes over one connection, which has to stay usable throughout."""
+All requests use one connection, which must stay usable."""
 import json
 import urllib.parse
 
 import pytest
 
-GOOD = {"experiment": "bad-input", "name": "w", "shape": "4,6", "init": "normal"}
-GOOD_JSON = {**GOOD, "shape": [4, 6]}
+VALID = {"experiment": "bad-input", "name": "w", "shape": "4,6", "init": "normal"}
+VALID_JSON = {**VALID, "shape": [4, 6]}
 
-# Texts that no field takes.
-NEVER = {"empty": "", "NUL": "\0", "NUL inside": "a\0b", "UTF-8 cut off": b"\xc3", "UTF-8 overlong": b"\xc0\xaf",
+# Texts that are invalid for every field.
+ALWAYS_INVALID = {"empty": "", "NUL": "\0", "NUL inside": "a\0b", "UTF-8 cut off": b"\xc3", "UTF-8 overlong": b"\xc0\xaf",
          "UTF-8 surrogate": b"\xed\xa0\x80", "Latin-1": b"caf\xe9", "100 KB": "x" * 100_000}
 WORDS = {"word": "x", "space": " ", "brackets": "[4]", "JSON": "{}", "emoji": "\U0001f407"}
 NUMBERS = {**WORDS, "negative": "-1", "fraction": "1.5", "exponent": "1e3", "1e999": "1e999", "NaN": "NaN", "plus": "+1", "hex": "0x10",
@@ -43,7 +43,7 @@ BY_TEXT = {
     "format": {**WORDS, "unknown": "csv", "upper case": "NPY", "extension": ".npy"},
     "spec": {**NUMBERS, "zero": "0", "two": "2"},
 }
-MAY_BE_EMPTY = {"shape"}  # an empty shape is a scalar's
+MAY_BE_EMPTY = {"shape"}  # an empty shape is a scalar
 
 BY_JSON = {
     "text": {"null": None, "true": True, "number": 1, "fraction": 1.5, "list": [], "object": {}, "list of texts": ["a"], "empty": ""},
@@ -62,7 +62,7 @@ JSON_KIND = {"experiment": "text", "name": "text", "dtype": "text", "layout": "t
 
 def queries():
     for field, texts in BY_TEXT.items():
-        for why, text in {**NEVER, **texts}.items():
+        for why, text in {**ALWAYS_INVALID, **texts}.items():
             if not (why == "empty" and field in MAY_BE_EMPTY):
                 yield pytest.param(field, text, id=f"{field}-{why}")
 
@@ -80,7 +80,7 @@ def connection(daemon):
     connection.connect()
     local = connection.sock.getsockname()
     yield connection
-    assert connection.sock is not None and connection.sock.getsockname() == local, "the connection was closed meanwhile"
+    assert connection.sock is not None and connection.sock.getsockname() == local, "the connection was closed"
     connection.close()
     assert daemon.ledger() == [], "something was recorded"
 
@@ -103,43 +103,43 @@ def query(fields):
 
 
 @pytest.mark.parametrize("field, text", queries())
-def test_a_wrong_text_in_a_query_is_refused_by_field(connection, field, text):
-    assert refused(connection, "GET", query({**GOOD, field: text}))["param"] == field
+def test_an_invalid_text_in_a_query_gets_a_problem_that_names_the_field(connection, field, text):
+    assert refused(connection, "GET", query({**VALID, field: text}))["param"] == field
 
 
 @pytest.mark.parametrize("field, value", bodies())
-def test_a_wrong_value_in_json_is_refused_by_field(connection, field, value):
-    assert refused(connection, "POST", "/v1/tensor", json.dumps({**GOOD_JSON, field: value}))["param"] == field
+def test_an_invalid_value_in_json_gets_a_problem_that_names_the_field(connection, field, value):
+    assert refused(connection, "POST", "/v1/tensor", json.dumps({**VALID_JSON, field: value}))["param"] == field
 
 
-@pytest.mark.parametrize("field", GOOD)
+@pytest.mark.parametrize("field", VALID)
 @pytest.mark.parametrize("path", ["/v1/tensor", "/v1/plan"])
-def test_a_missing_field_is_refused_by_name(connection, path, field):
-    without = {key: text for key, text in GOOD.items() if key != field}
+def test_a_missing_field_is_named(connection, path, field):
+    without = {key: text for key, text in VALID.items() if key != field}
     assert refused(connection, "GET", query(without).replace("/v1/tensor", path))["param"] == field
-    without = {key: text for key, text in GOOD_JSON.items() if key != field}
+    without = {key: text for key, text in VALID_JSON.items() if key != field}
     assert refused(connection, "POST", path, json.dumps(without))["param"] == field
 
 
 @pytest.mark.parametrize("field", [*BY_TEXT])
-def test_a_doubled_field_is_refused_by_name(connection, field):
-    value = {**GOOD, "trial": "0", "dtype": "f32", "format": "raw", "spec": "1"}.get(field, "0")
-    text = query(GOOD if field in GOOD else {**GOOD, field: value}) + f"&{field}={value}"
+def test_a_repeated_field_is_named(connection, field):
+    value = {**VALID, "trial": "0", "dtype": "f32", "format": "raw", "spec": "1"}.get(field, "0")
+    text = query(VALID if field in VALID else {**VALID, field: value}) + f"&{field}={value}"
     assert refused(connection, "GET", text)["param"] == field
-    body = json.dumps({**GOOD_JSON, field: 0})[:-1] + f', "{field}": 0}}'
+    body = json.dumps({**VALID_JSON, field: 0})[:-1] + f', "{field}": 0}}'
     assert refused(connection, "POST", "/v1/tensor", body)["detail"]
 
 
 @pytest.mark.parametrize("field", [*BY_TEXT])
-def test_a_field_without_a_value_is_refused_by_name(connection, field):
-    text = query({key: value for key, value in GOOD.items() if key != field})
+def test_a_field_without_a_value_is_named(connection, field):
+    text = query({key: value for key, value in VALID.items() if key != field})
     assert refused(connection, "GET", f"{text}&{field}")["param"] == field
 
 
 @pytest.mark.parametrize("field", ["Name", "seed", "nmae", "x", "experiment ", "\u00e9", "0", "shape[]"])
-def test_an_unknown_field_is_refused_by_name(connection, field):
-    assert refused(connection, "GET", query({**GOOD, field: "1"}))["param"] == field
-    assert refused(connection, "POST", "/v1/tensor", json.dumps({**GOOD_JSON, field: 1}))["param"] == field
+def test_an_unknown_field_is_named(connection, field):
+    assert refused(connection, "GET", query({**VALID, field: "1"}))["param"] == field
+    assert refused(connection, "POST", "/v1/tensor", json.dumps({**VALID_JSON, field: 1}))["param"] == field
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_unreadable_query_is_refused(connection, text):
     ids=range(30),
 )
 @pytest.mark.parametrize("path", ["/v1/tensor", "/v1/plan"])
-def test_a_body_that_is_no_request_is_refused(connection, path, body):
+def test_a_body_that_is_not_a_request_is_refused(connection, path, body):
     refused(connection, "POST", path, body)
 
 
@@ -168,20 +168,20 @@ def test_a_body_of_20_MB_is_refused_and_the_connection_stays(connection):
     assert refused(connection, "POST", "/v1/tensor", b"x" * 20_000_000, statuses=(413,))["detail"]
 
 
-def test_a_rank_that_the_initializer_does_not_take_is_refused(connection):
-    assert refused(connection, "GET", query({**GOOD, "init": "dirac"}))["param"] == "shape"
+def test_a_rank_that_the_initializer_does_not_accept_is_refused(connection):
+    assert refused(connection, "GET", query({**VALID, "init": "dirac"}))["param"] == "shape"
 
 
 def test_fields_in_the_query_of_a_post_are_refused(connection):
-    refused(connection, "POST", query(GOOD), json.dumps(GOOD_JSON))
+    refused(connection, "POST", query(VALID), json.dumps(VALID_JSON))
 
 
-def test_what_is_quoted_from_a_client_is_escaped(connection):
-    problem = refused(connection, "GET", query({**GOOD, "dtype": '"<script>\r\nX: y\u202e'}))
+def test_text_of_a_client_is_escaped_in_a_problem(connection):
+    problem = refused(connection, "GET", query({**VALID, "dtype": '"<script>\r\nX: y\u202e'}))
     assert "\n" not in problem["detail"] and "\r" not in problem["detail"]
 
 
-def test_the_good_request_is_good(daemon):
-    answer = daemon.get("/v1/plan", **GOOD)
+def test_the_valid_request_is_accepted(daemon):
+    answer = daemon.get("/v1/plan", **VALID)
     assert answer.status == 200
-    assert daemon.post("/v1/plan", GOOD_JSON).json() == answer.json()
+    assert daemon.post("/v1/plan", VALID_JSON).json() == answer.json()

@@ -1,4 +1,4 @@
-"""Connections that misbehave: cut off, slow, too large, too many; and what keeps working beside them."""
+"""Connections that are cut off, slow, too large or too many, and the daemon keeps working."""
 import contextlib
 import json
 import random
@@ -24,13 +24,13 @@ def path_of(daemon, **fields):
     return daemon.url("/v1/tensor", **fields).split(daemon.address)[1]
 
 
-def cut(connection):
-    """Closes with a reset."""
+def reset(connection):
+    """Resets the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
-def test_a_connection_serves_on_after_every_kind_of_refusal(daemon):
+def test_a_connection_stays_usable_after_every_kind_of_refusal(daemon):
     connection = daemon.connect()
     local = connection.connect() or connection.sock.getsockname()
     for method, path, body, status in [
@@ -49,7 +49,7 @@ def test_a_connection_serves_on_after_every_kind_of_refusal(daemon):
 
 
 @pytest.mark.parametrize("size", [1000, 100_000])
-def test_a_long_name_in_a_query_string_gets_a_problem_that_names_it(daemon, size):
+def test_a_long_name_in_a_query_string_gets_a_problem_that_names_the_field(daemon, size):
     answer = daemon.get("/v1/tensor", **{**DRAW, "name": "n" * size})
     assert answer.status == 400 and answer.problem()["param"] == "name"
     answer = daemon.post("/v1/tensor", {**DRAW, "name": "n" * size, "shape": [16]})
@@ -61,34 +61,34 @@ def test_a_query_string_of_100_KiB_reaches_the_parser(daemon):
     assert answer.status == 400 and answer.problem()["param"] == "name"
 
 
-def test_a_query_string_beyond_all_measure_is_refused_by_status(daemon):
+def test_a_query_string_of_1_MB_is_refused(daemon):
     answer = daemon.get("/v1/tensor?name=" + "n" * 1_000_000)
     assert answer.status in (414, 431)
     assert daemon.get("/healthz").status == 200
 
 
-def test_a_query_of_countless_fields_is_refused(start):
+def test_a_query_of_many_fields_is_refused(start):
     daemon = start("--idle-seconds", "1")
     answer = daemon.get("/v1/tensor?" + "&".join(f"f{number}=1" for number in range(200)))
     assert answer.status == 400 and answer.problem()["detail"]
-    # libmicrohttpd 0.9.75 runs out of memory for the fields and then closes the connection without a word.
+    # libmicrohttpd 0.9.75 runs out of memory for the fields and then closes the connection without a response.
     received = receive_all(send(daemon, "GET /v1/tensor?" + "a&" * 60000 + " HTTP/1.1\nHost: x\n\n"))
     assert received == b"" or received.split(b" ")[1] in (b"400", b"414", b"431")
     assert daemon.get("/healthz").status == 200
 
 
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 20_000_000])
-def test_a_body_too_large_is_413_and_seen_by_a_client_that_sends_it_all(daemon, size):
+def test_a_client_that_sends_all_of_a_too_large_body_gets_413(daemon, size):
     answer = daemon.request("POST", "/v1/tensor", body=b" " * size)
     assert answer.status == 413 and "1048576" in answer.problem()["detail"]
 
 
-def test_a_body_announced_beyond_all_measure_is_refused_unread(daemon):
+def test_a_huge_content_length_is_refused_before_the_body(daemon):
     connection = send(daemon, f"POST /v1/tensor HTTP/1.1\nHost: x\nContent-Length: {1 << 40}\n\n")
     assert receive_all(connection).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_client_that_asks_before_sending_a_large_body_is_refused_at_once(daemon):
+def test_a_large_body_with_expect_100_continue_is_refused_at_once(daemon):
     connection = send(daemon, "POST /v1/tensor HTTP/1.1\nHost: x\nExpect: 100-continue\nContent-Length: 2000000\n\n")
     assert receive_all(connection).startswith(b"HTTP/1.1 413 ")
     body = json.dumps({**DRAW, "shape": [16]})
@@ -106,7 +106,7 @@ def chunked(*pieces):
 CHUNKED = "POST /v1/tensor HTTP/1.1\nHost: x\nConnection: close\nTransfer-Encoding: chunked\n\n"
 
 
-def test_a_chunked_body_is_read_whatever_its_pieces(daemon):
+def test_a_chunked_body_is_read_with_any_chunk_sizes(daemon):
     body = json.dumps({**DRAW, "shape": [16]}).encode()
     whole = daemon.get("/v1/tensor", **DRAW).body
     for pieces in [[body], [bytes([byte]) for byte in body], [body[:5], body[5:]]]:
@@ -125,16 +125,16 @@ def test_a_chunked_body_too_large_is_413(daemon):
      "POST /v1/tensor HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\nzz\n", "\0\0\0\0\n\n", "GET /" + "x" * 300000],
     ids=["garbage", "bare method", "version", "no host", "length of letters", "negative length", "chunk size", "NULs", "long path"],
 )
-def test_what_is_no_http_is_refused_or_cut_and_the_daemon_goes_on(daemon, text):
+def test_malformed_http_is_refused_or_closed_and_the_daemon_keeps_working(daemon, text):
     connection = send(daemon, text)
-    with contextlib.suppress(OSError):  # the daemon may have cut the connection already
+    with contextlib.suppress(OSError):  # the daemon may have reset the connection already
         connection.shutdown(socket.SHUT_WR)
     received = receive_all(connection)
     assert received == b"" or received.split(b" ")[1][:1] in (b"4", b"5"), received[:100]
     assert daemon.get("/healthz").status == 200
 
 
-def test_requests_sent_together_are_answered_in_order(daemon):
+def test_pipelined_requests_get_responses_in_order(daemon):
     names = [f"p{number}" for number in range(20)]
     text = "".join(f"GET {path_of(daemon, **{**DRAW, 'name': name, 'format': 'raw'})} HTTP/1.1\nHost: x\n\n" for name in names)
     received = receive_all(send(daemon, text + "GET /healthz HTTP/1.1\nHost: x\nConnection: close\n\n"))
@@ -143,14 +143,14 @@ def test_requests_sent_together_are_answered_in_order(daemon):
     assert places == sorted(places)
 
 
-def test_an_idle_or_dawdling_connection_is_closed(start):
+def test_an_idle_or_slow_connection_is_closed(start):
     daemon = start("--idle-seconds", "1")
     for text in ["", "GET /healthz HTT", "POST /v1/tensor HTTP/1.1\nHost: x\nContent-Length: 10\n\nabc"]:
         assert b"200 OK" not in receive_all(send(daemon, text))
 
 
 def test_a_connection_that_waits_for_the_ledger_is_not_idle(start):
-    """What waits for us is not closed for idleness, however short that is set."""
+    """A connection that waits for the daemon is not closed as idle, however short the limit is."""
     daemon = start("--idle-seconds", "1")
     assert daemon.get("/v1/tensor", **DRAW).status == 200
 
@@ -167,10 +167,10 @@ def test_connections_beyond_the_limit_wait_until_others_end(start, threads):
     assert all(receive_all(connection).startswith(b"HTTP/1.1 200 ") for connection in waiting)
 
 
-def test_clients_that_leave_at_any_moment_leave_nothing_behind(start):
-    """Under AddressSanitizer a leak or a use after release ends this daemon with another status."""
+def test_clients_that_disconnect_at_any_moment_leak_nothing(start):
+    """With AddressSanitizer, a leak or a use after free ends the daemon with another status."""
     daemon = start()
-    chance = random.Random(1)
+    rng = random.Random(1)
     body = json.dumps({**DRAW, "shape": [16]}).encode()
     requests = [
         f"GET {path_of(daemon, **LARGE)} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
@@ -181,20 +181,20 @@ def test_clients_that_leave_at_any_moment_leave_nothing_behind(start):
         b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" * 5,
     ]
     for turn in range(300):
-        text = chance.choice(requests).replace(b'"w"', b'"w%d"' % turn)
+        text = rng.choice(requests).replace(b'"w"', b'"w%d"' % turn)
         connection = daemon.socket()
-        connection.sendall(text[: chance.randrange(1, len(text) + 1)])
-        if chance.random() < 0.3:
+        connection.sendall(text[: rng.randrange(1, len(text) + 1)])
+        if rng.random() < 0.3:
             connection.settimeout(0.001)
             try:
-                connection.recv(chance.choice([1, 100, 100000]))
+                connection.recv(rng.choice([1, 100, 100000]))
             except TimeoutError:
                 pass
-        chance.choice([cut, socket.socket.close])(connection)
+        rng.choice([reset, socket.socket.close])(connection)
     assert daemon.get("/v1/tensor", **DRAW).status == 200
 
 
-def test_clients_that_leave_while_they_wait_for_the_ledger_leave_nothing_behind(start):
+def test_clients_that_disconnect_while_they_wait_for_the_ledger_leak_nothing(start):
     daemon = start()
     assert daemon.get("/readyz").status == 200
     with Locked(daemon):
@@ -202,12 +202,12 @@ def test_clients_that_leave_while_they_wait_for_the_ledger_leave_nothing_behind(
                        for number in range(40)]
         assert daemon.get("/healthz").status == 200
         for connection in connections:
-            cut(connection)
+            reset(connection)
     assert daemon.get("/v1/tensor", **DRAW).status == 200
     assert "w0" in [line["name"] for line in daemon.ledger()]
 
 
-def test_a_stop_while_requests_wait_for_the_ledger_answers_them(start):
+def test_requests_that_wait_for_the_ledger_get_a_response_when_the_daemon_stops(start):
     daemon = start()
     with Locked(daemon):
         connections = [send(daemon, f"GET {path_of(daemon, **{**DRAW, 'name': f'w{number}'})} HTTP/1.1\nHost: x\n\n")
@@ -220,7 +220,7 @@ def test_a_stop_while_requests_wait_for_the_ledger_answers_them(start):
     assert daemon.process.wait(timeout=60) == 0
 
 
-def test_streams_take_little_memory_however_long_they_are(start):
+def test_a_stream_of_any_length_takes_little_memory(start):
     daemon = start()
     connection = daemon.connect()
     connection.request("GET", path_of(daemon, **{**LARGE, "shape": str(1 << 29)}))

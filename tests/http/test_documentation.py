@@ -1,4 +1,4 @@
-"""What the documents say is what the programs do."""
+"""The programs do what the documentation says."""
 import hashlib
 import os
 import pathlib
@@ -14,18 +14,18 @@ README = (ROOT / "README.md").read_text()
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 
 
-def test_the_catalogue_in_the_spec_is_the_programs():
+def test_the_catalogue_in_the_spec_is_that_of_the_programs():
     subprocess.run([ROOT / "tests/documentation", BUILD], check=True)
 
 
-def test_the_digest_in_the_readme_is_the_daemons(daemon):
+def test_the_digest_in_the_readme_is_that_of_the_daemon(daemon):
     seed, draw, digest = (re.search(rf"^{key} +([0-9a-f]{{64}})", README, re.M).group(1) for key in ("seed", "draw", "digest"))
     answer = daemon.get("/v1/tensor?experiment=exp-42&name=w&shape=4096,4096&init=he_normal&format=raw")
     assert (answer.headers["Sower-Seed"], answer.headers["Sower-Draw"]) == (seed, draw)
     assert hashlib.blake2b(answer.body, digest_size=32).hexdigest() == digest
 
 
-# Each page with examples, its curl commands and its sow commands, in their order.
+# Text of each page, and all curl and sow commands with their page, in order.
 PAGES = {path.name: path.read_text() for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]}
 CURLS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(curl (?:.*\\\n)*.*)", text, re.M) if "7697/" in line]
 SOWS = [(page, line) for page, text in PAGES.items() for line in re.findall(r"^(sow .*?)(?: +#.*)?$", text, re.M)]
@@ -50,7 +50,7 @@ def test_a_link_to_a_file_leads_to_a_file(page):
 
 @pytest.mark.parametrize("page, command", CURLS)
 def test_a_curl_example_works(daemon, tmp_path, page, command):
-    """With a smaller tensor, and this daemon's port."""
+    """With a smaller tensor and the port of this daemon."""
     command = command.replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}").replace("\\\n", " ")
     command = command.replace("4096,4096", "64,64")
     subprocess.run(["curl", "-sSf", *shlex.split(command)[1:]], cwd=tmp_path, check=True)
@@ -58,13 +58,13 @@ def test_a_curl_example_works(daemon, tmp_path, page, command):
 
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory):
-    """For each page, where its examples with sow run, in their order, with the files that the page writes."""
-    made = {}
+    """For each page, the directory where its sow examples run, with the files that the page writes."""
+    folders = {}
     for page, text in PAGES.items():
-        made[page] = tmp_path_factory.mktemp("examples")
+        folders[page] = tmp_path_factory.mktemp("examples")
         for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", text, re.M | re.S):
-            (made[page] / name).write_text(content)
-    return made
+            (folders[page] / name).write_text(content)
+    return folders
 
 
 @pytest.mark.parametrize("page, command", SOWS)

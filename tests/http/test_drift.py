@@ -1,4 +1,4 @@
-"""Drift: the same name asked for again as another tensor is served, and said wherever it shows."""
+"""Drift: a different tensor under a name that has one already is served, and the drift is reported."""
 import json
 import select
 
@@ -21,7 +21,7 @@ def plan(daemon, **fields):
     return answer.json()
 
 
-def test_what_does_not_drift_is_not_said_to(start):
+def test_no_drift_is_reported_without_drift(start):
     daemon = start()
     for fields in [dict(), dict(), dict(format="raw"), dict(name="v"), dict(trial=1), dict(experiment="f"), dict(init=" zeros ( ) "),
                    dict(dtype="float32"), dict(shard="0:0/2")]:
@@ -41,15 +41,15 @@ def test_another_shape_dtype_initializer_or_layout_drifts(start, fields):
         assert answer.status == 200 and answer.headers["Sower-Drift"] == "2" and answer.headers["Sower-Ledger"] == "3"
         assert answer.headers["Sower-Seed"] == first.headers["Sower-Seed"]
     assert [line.get("drift") for line in daemon.ledger()] == [None, None, 2]
-    assert "Sower-Drift" not in get(daemon).headers, "the first one stays what it is"
+    assert "Sower-Drift" not in get(daemon).headers, "the first tensor does not drift"
 
 
-def test_all_that_drift_name_the_first_line(start):
+def test_every_drift_names_the_first_line(start):
     daemon = start()
     assert [get(daemon, shape=str(size)).headers["Sower-Drift"] for size in range(1, 6)] == [None, "1", "1", "1", "1"]
 
 
-def test_drift_is_seen_after_a_restart(start, tmp_path):
+def test_drift_is_found_after_a_restart(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     get(daemon), get(daemon, shape="3")
     daemon.stop()
@@ -58,7 +58,7 @@ def test_drift_is_seen_after_a_restart(start, tmp_path):
     assert "Sower-Drift" not in get(daemon).headers
 
 
-def test_a_model_says_from_where_the_first_of_its_tensors_drifts(start):
+def test_a_model_reports_the_drift_of_its_first_drifting_tensor(start):
     daemon = start()
     get(daemon, name="b"), get(daemon, name="c")
     manifest = {"experiment": "e", "tensors": [{"name": name, "shape": [4], "init": "zeros"} for name in ["a", "b", "c"]]}
@@ -69,7 +69,7 @@ def test_a_model_says_from_where_the_first_of_its_tensors_drifts(start):
     assert "Sower-Drift" not in daemon.post("/v1/model", {**manifest, "experiment": "f"}).headers
 
 
-def test_no_cache_keeps_what_drifts(start):
+def test_no_cache_keeps_a_drifting_tensor(start):
     daemon = start()
     assert "immutable" in get(daemon).headers["Cache-Control"]
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_no_cache_keeps_what_drifts(start):
     assert get(daemon, shape="3", headers={"Range": "bytes=0-3"}).headers.get_all("Cache-Control") == ["no-store"]
 
 
-def test_a_plan_says_where_its_draw_stands_and_from_what_it_drifts(start):
+def test_a_plan_reports_the_line_of_its_draw_and_the_drift(start):
     daemon = start()
     get(daemon, name="before")
     assert (plan(daemon)["ledger"], plan(daemon)["drift"]) == (None, None)
@@ -93,19 +93,19 @@ def test_a_plan_says_where_its_draw_stands_and_from_what_it_drifts(start):
     assert daemon.request("HEAD", daemon.url("/v1/plan", **FIELDS).split(daemon.address)[1]).status == 200
 
 
-def test_a_plan_of_a_draw_that_memory_forgot_finds_its_line(start, tmp_path):
+def test_a_plan_finds_the_line_of_a_draw_that_is_not_in_memory(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     get(daemon)
     daemon.stop()
     assert plan(start(state=tmp_path / "state"))["ledger"] == 1
 
 
-def test_a_plan_needs_no_ledger(start):
+def test_a_plan_works_without_the_ledger(start):
     daemon = start("--queue", "1")
     whole = plan(daemon)
     connections = [daemon.connect() for _ in range(16)]
     with Unreadable(daemon):
-        # One gets stuck in the ledger's thread and one in the queue behind it; the others are refused at once.
+        # One waits in the ledger's thread and one in the queue. The others are refused at once.
         for part in [connections[:8], connections[8:]]:
             for number, connection in enumerate(part):
                 connection.request("GET", daemon.url("/v1/tensor", **{**FIELDS, "name": f"{number}"}).split(daemon.address)[1])
@@ -153,7 +153,7 @@ def test_sow_plan_shows_drift(start):
     assert json.loads(sow(daemon, "plan", "-j", *TENSOR, "-s", "3").stdout)["drift"] == 1
 
 
-def test_a_drift_that_is_no_line_is_not_taken_and_cannot_speak_to_the_terminal():
+def test_a_malformed_drift_header_is_refused_and_not_printed():
     def answer(handler, _):
         send_headers(handler, 200, {**tensor_headers(4), "Sower-Drift": "\x1b[31m7"})
         handler.wfile.write(b"abcd")

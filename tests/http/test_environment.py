@@ -1,6 +1,6 @@
-"""Programs that start in another floating-point environment: other code rounds otherwise, or flushes denormals.
+"""Programs that start in another floating-point environment: another rounding mode, or flushing of denormals.
 
-tests/faults/environment.c is preloaded and sets it before main(), as a library would that was built with -ffast-math.
+tests/faults/environment.c is preloaded and sets the environment before main(), as a library built with -ffast-math does.
 """
 import hashlib
 import json
@@ -19,12 +19,12 @@ LIBRARY = pathlib.Path(SOWERD).parent / "tests/faults/environment.so"
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto/vectors"
 DRAWS = [vector for name in ("draws", "cells", "edges") for vector in json.loads((VECTORS / f"{name}.json").read_text())["draws"]]
 NAMES = ["upward", "downward", "towardzero", "flush", "flush-upward", "trap"]
-LARGE = 1 << 20  # elements; those of whole vectors above are read by tests/unit/core/vectors.c
+LARGE = 1 << 20  # elements; tests/unit/core/vectors.c reads larger vectors
 
 
 def preloaded(name):
     assert LIBRARY.exists(), f"{LIBRARY} is not built: make unit-tests"
-    # The sanitizers' library wants to be first, and does its work behind this one as well.
+    # AddressSanitizer requires to be the first library, but also works after this one.
     sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
     return {"LD_PRELOAD": str(LIBRARY), "SOWER_ENVIRONMENT": name, "ASAN_OPTIONS": sanitizer.lstrip(":")}
 
@@ -36,14 +36,14 @@ def hostile(request):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "trap"])
 def test_the_environment_reaches_a_program_that_does_not_set_its_own(name):
-    say = "import struct; print(struct.pack('<3d', 1 / 10.0, -1 / 10.0, float.fromhex('0x1p-1074') * 1.0).hex())"
-    command = [sys.executable, "-X", "utf8", "-c", say.replace("10.0", "float('10')")]
-    said = [subprocess.run(command, env={**os.environ, **changes}, check=True, capture_output=True).stdout
+    program = "import struct; print(struct.pack('<3d', 1 / 10.0, -1 / 10.0, float.fromhex('0x1p-1074') * 1.0).hex())"
+    command = [sys.executable, "-X", "utf8", "-c", program.replace("10.0", "float('10')")]
+    printed = [subprocess.run(command, env={**os.environ, **changes}, check=True, capture_output=True).stdout
             for changes in ({}, preloaded(name))]
-    assert said[0] != said[1]
+    assert printed[0] != printed[1]
 
 
-def test_the_daemon_answers_every_vector_with_the_same_bits(start, hostile):
+def test_the_daemon_sends_every_vector_with_the_same_bits(start, hostile):
     daemon = start(environment=hostile)
     wrong = []
     for vector in DRAWS:
@@ -74,7 +74,7 @@ def test_plans_statistics_and_lines_are_the_same(start, daemon, hostile):
 
 @pytest.fixture(scope="module")
 def recorded(daemon, tmp_path_factory):
-    """A ledger of the vectors that are whole tensors and no large ones, and their digests by draw."""
+    """A ledger of the vectors that are whole tensors of at most LARGE elements, and {draw: digest}."""
     digests = {}
     for vector in DRAWS:
         if vector["elements"] == math.prod(vector["request"]["shape"]) <= LARGE:

@@ -1,4 +1,4 @@
-"""The file name that an answer suggests: `curl -OJ` and browsers keep a tensor under its own name, and no name leads anywhere else."""
+"""The file name in Content-Disposition: `curl -OJ` and browsers save a tensor under its name, never outside of the directory."""
 import email.message
 import os
 import subprocess
@@ -18,8 +18,8 @@ HOSTILE = {
 }
 
 
-def suggested(answer):
-    """The name in ASCII, and the one that clients which know RFC 8187 prefer."""
+def suggested_names(answer):
+    """The name in ASCII, and the name for clients that support RFC 8187."""
     value = answer.headers["Content-Disposition"]
     assert value.startswith("attachment; ") and value.isascii()
     message = email.message.Message()
@@ -30,48 +30,48 @@ def suggested(answer):
 
 
 def curl(daemon, directory, *arguments):
-    """What curl -OJ makes of it: the one file that it leaves in its directory."""
+    """The single file that curl -OJ writes into a new directory."""
     directory.mkdir()
     subprocess.run(["curl", "-sS", "--fail", "-OJ", *arguments], cwd=directory, check=True)
-    [made] = directory.iterdir()
-    return made
+    [saved] = directory.iterdir()
+    return saved
 
 
 @pytest.mark.parametrize("format, end", [("npy", ".npy"), ("raw", ".raw"), ("safetensors", ".safetensors")])
-def test_curl_keeps_a_tensor_under_its_name(daemon, draw, tmp_path, format, end):
+def test_curl_saves_a_tensor_under_its_name(daemon, draw, tmp_path, format, end):
     fields = {**draw, "name": "layers.0.attn.wq.weight", "format": format}
-    made = curl(daemon, tmp_path / "here", daemon.url("/v1/tensor", **fields))
-    assert made.name == "layers.0.attn.wq.weight" + end and made.read_bytes() == daemon.get("/v1/tensor", **fields).body
+    saved = curl(daemon, tmp_path / "here", daemon.url("/v1/tensor", **fields))
+    assert saved.name == "layers.0.attn.wq.weight" + end and saved.read_bytes() == daemon.get("/v1/tensor", **fields).body
 
 
-def test_a_post_and_a_part_suggest_the_same_name(daemon, draw):
+def test_a_post_and_a_range_suggest_the_same_name(daemon, draw):
     expected = ("w.npy", "w.npy")
-    assert suggested(daemon.get("/v1/tensor", **draw)) == expected
-    assert suggested(daemon.post("/v1/tensor", {**draw, "shape": [4, 6]})) == expected
+    assert suggested_names(daemon.get("/v1/tensor", **draw)) == expected
+    assert suggested_names(daemon.post("/v1/tensor", {**draw, "shape": [4, 6]})) == expected
     part = daemon.get("/v1/tensor", {"Range": "bytes=0-9"}, **draw)
-    assert part.status == 206 and suggested(part) == expected
+    assert part.status == 206 and suggested_names(part) == expected
 
 
-def test_a_name_that_is_not_ascii_is_whole_in_the_second_form(daemon, draw):
-    assert suggested(daemon.get("/v1/tensor", **{**draw, "name": "Gew\u00fc 權"})) == ("Gew_ _.npy", "Gew\u00fc 權.npy")
+def test_the_second_form_of_a_name_has_all_characters(daemon, draw):
+    assert suggested_names(daemon.get("/v1/tensor", **{**draw, "name": "Gew\u00fc 權"})) == ("Gew_ _.npy", "Gew\u00fc 權.npy")
 
 
 @pytest.mark.parametrize("name, expected", HOSTILE.items(), ids=range(len(HOSTILE)))
 def test_a_hostile_name_stays_in_the_directory(daemon, draw, tmp_path, name, expected):
     fields = {**draw, "name": name}
     answer = daemon.get("/v1/tensor", **fields)
-    assert suggested(answer) == (expected, expected) and "X-Evil" not in answer.headers
-    made = curl(daemon, tmp_path / "inner", daemon.url("/v1/tensor", **fields))
-    assert made.name == expected and made.read_bytes() == answer.body
+    assert suggested_names(answer) == (expected, expected) and "X-Evil" not in answer.headers
+    saved = curl(daemon, tmp_path / "inner", daemon.url("/v1/tensor", **fields))
+    assert saved.name == expected and saved.read_bytes() == answer.body
     assert os.listdir(tmp_path) == ["inner"]
 
 
-def test_a_model_is_kept_under_experiment_and_trial(daemon, draw, tmp_path):
+def test_a_model_is_saved_under_experiment_and_trial(daemon, draw, tmp_path):
     model = {"tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
     fields = dict(manifest=daemon.post("/v1/manifests", model).json()["manifest"], trial=7)
     for experiment, expected in [("exp-42", "exp-42-7.safetensors"), ("team/a", "team_a-7.safetensors"),
                                  ("e" * 256, "e" * 200 + "-7.safetensors")]:
         answer = daemon.get("/v1/model", experiment=experiment, **fields)
-        assert suggested(answer) == (expected, expected)
-    made = curl(daemon, tmp_path / "here", daemon.url("/v1/model", experiment="exp-42", **fields))
-    assert made.name == "exp-42-7.safetensors" and made.read_bytes() == daemon.get("/v1/model", experiment="exp-42", **fields).body
+        assert suggested_names(answer) == (expected, expected)
+    saved = curl(daemon, tmp_path / "here", daemon.url("/v1/model", experiment="exp-42", **fields))
+    assert saved.name == "exp-42-7.safetensors" and saved.read_bytes() == daemon.get("/v1/model", experiment="exp-42", **fields).body

@@ -1,6 +1,6 @@
-"""Requests that not everybody on their way would read in the same way are refused; those of unusual shape are not.
+"""A request that a proxy could read differently is refused; an unusual valid request is accepted.
 
-On every version of libmicrohttpd, over raw sockets, and behind nginx and HAProxy.
+Tests each version of libmicrohttpd over raw sockets. test_framing_proxies.py tests proxies.
 """
 import json
 import re
@@ -9,13 +9,13 @@ import pytest
 
 from shapes import CHUNKS, HIDDEN, SHAPES, VALID, get
 
-# 405 and 404 are no refusals of a shape: they are answers of a route.
+# Statuses that refuse a malformed request. 404 and 405 depend on the route.
 REFUSALS = {400, 413, 414, 431, 501, 505}
 FOLLOWING = get(b"/following", b"Connection: close")
 
 
 def exchange(daemon, request):
-    """Everything that comes back until the daemon ends the connection; what it waits for longer ends in <open>."""
+    """All bytes until the daemon closes the connection, or until 1 second without bytes: then they end in <open>."""
     with daemon.socket() as connection:
         received = b""
         try:
@@ -30,9 +30,9 @@ def exchange(daemon, request):
         return received
 
 
-def answers(received):
-    """The statuses of the answers in it."""
-    # libmicrohttpd 0.9.75 sends the head of some answers of its own twice, and then closes.
+def statuses_of(received):
+    """The statuses of the responses, then the remaining bytes if any."""
+    # libmicrohttpd 0.9.75 sends the headers of some of its own responses twice, and then closes.
     received = re.sub(rb"^(HTTP/1\.1 4.*?Connection: close\r\n.*?\r\n\r\n)\1<", rb"\1<", received, flags=re.S)
     statuses = []
     while match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", received, re.S):
@@ -55,37 +55,37 @@ def drawn(daemon):
     return {line["name"] for line in daemon.ledger() if "name" in line}
 
 
-def test_a_request_that_can_be_read_in_two_ways_is_refused_and_nothing_follows(framed):
-    wrong, silent = {}, 0
+def test_an_ambiguous_request_is_refused_and_gets_one_response(framed):
+    wrong, closed = {}, 0
     shapes = SHAPES if framed.library == "0.9.75" else {**SHAPES, **HIDDEN}
     for name, request in shapes.items():
-        statuses = answers(exchange(framed, request + FOLLOWING))
-        silent += not statuses
+        statuses = statuses_of(exchange(framed, request + FOLLOWING))
+        closed += not statuses
         if len(statuses) > 1 or not set(statuses) <= REFUSALS:
             wrong[name] = statuses
-    print(f"libmicrohttpd {framed.library}: of {len(shapes)} shapes {len(shapes) - silent - len(wrong)} refused, {silent} closed without a word, "
+    print(f"libmicrohttpd {framed.library}: of {len(shapes)} shapes {len(shapes) - closed - len(wrong)} refused, {closed} closed without a response, "
           f"{len(wrong)} answered otherwise: {wrong}")
     assert not wrong and len(shapes) >= 97
     assert not drawn(framed) & {"-", "smuggled", *shapes}
 
 
-def test_after_a_body_in_chunks_nothing_more_is_answered(framed):
-    """How the chunks were framed is not to be seen, so that the connection ends, however they were."""
+def test_no_response_follows_malformed_chunks(framed):
+    """The daemon cannot see the framing of chunks, so it always closes the connection."""
     wrong = {}
     for name, request in CHUNKS.items():
-        statuses = answers(exchange(framed, request + FOLLOWING))
+        statuses = statuses_of(exchange(framed, request + FOLLOWING))
         if [status for status in statuses if status != b"<open>"][1:] or 404 in statuses:
             wrong[name] = statuses
-    print(f"libmicrohttpd {framed.library}: {len(CHUNKS)} shapes of chunks, {len(wrong)} followed by another answer: {wrong}")
+    print(f"libmicrohttpd {framed.library}: {len(CHUNKS)} shapes of chunks, {len(wrong)} followed by another response: {wrong}")
     assert not wrong
     assert "smuggled" not in drawn(framed)
 
 
-def test_a_valid_request_of_unusual_shape_is_answered_once_and_as_ever(framed):
+def test_an_unusual_valid_request_gets_one_normal_response(framed):
     wrong = {}
     for name, (request, status) in VALID.items():
         ends = b"Transfer-Encoding" in request or b"HTTP/1.0" in request
-        statuses = answers(exchange(framed, request + FOLLOWING))
+        statuses = statuses_of(exchange(framed, request + FOLLOWING))
         if statuses != ([status] if ends else [status, 404]):
             wrong[name] = statuses
     print(f"libmicrohttpd {framed.library}: of {len(VALID)} valid requests {len(wrong)} answered otherwise: {wrong}")
@@ -93,7 +93,7 @@ def test_a_valid_request_of_unusual_shape_is_answered_once_and_as_ever(framed):
     assert {name for name in VALID if name in ("plain", "absolute", "chunks", "escaped-path")} <= drawn(framed)
 
 
-@pytest.mark.parametrize("library", ["bookworm"], indirect=True)  # the others refuse most of them in words of their own
+@pytest.mark.parametrize("library", ["bookworm"], indirect=True)  # other versions refuse most of these requests themselves
 @pytest.mark.parametrize("request_, field, words", [
     (SHAPES["length-two"], "Content-Length", "more than once"), (SHAPES["coding-two"], "Transfer-Encoding", "more than once"),
     (SHAPES["coding='cow'"], "Transfer-Encoding", "chunked"), (SHAPES["host-two"], "Host", "more than once"), (SHAPES["host='a b'"], "Host", "HOST:PORT"),
@@ -101,7 +101,7 @@ def test_a_valid_request_of_unusual_shape_is_answered_once_and_as_ever(framed):
     (SHAPES["target='/v1/tensor%zz'"], "", "percent sign"), (SHAPES["target='/a#b'"], "", "no URL has"), (SHAPES["target='sower:80'"], "", "not a path"),
     (SHAPES["target='http://sower:x/'"], "", "host in the request's target"), (SHAPES["method='\"GET\"'"], "", "method is malformed"),
 ])
-def test_a_refusal_says_what_is_wrong_and_ends_the_connection(framed, request_, field, words):
+def test_a_refusal_describes_the_error_and_closes_the_connection(framed, request_, field, words):
     head, body = exchange(framed, request_ + FOLLOWING).split(b"\r\n\r\n")
     assert b"\r\nContent-Type: application/problem+json" in head
     problem = json.loads(body)
