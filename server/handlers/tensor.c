@@ -1,9 +1,17 @@
-/* /v1/tensor: one tensor, written down first, then generated into the connection's own buffer.
+/* /v1/tensor: one tensor. The ledger records its draw first; then its elements are generated while they are sent.
  *
- * The steps: read the request; look at its conditions and range; have the draw recorded, waiting suspended
- * unless it is known to be; open the source; answer. HEAD gets the headers of GET and records nothing, as it
- * is safe (RFC 9110, 9.2.1): the draw is looked for instead. What is refused (4xx) and what sends nothing new
- * (304) is not recorded either. */
+ * 1. sower_handle_tensor, on a worker: sends a kept response if there is one for the same target. Otherwise reads
+ *    the request, checks the cost, and checks the request's conditions and range.
+ * 2. record, on the same worker: asks the ledger to record the draw. The exchange is suspended meanwhile, unless
+ *    the ledger remembers that the draw is recorded.
+ * 3. after_recording, on a worker: refuses a draw that drifts where the ledger says so (drift.h), or
+ *    notes the draw's line.
+ * 4. open_source: opens a light source at once (open_light). A heavy source comes from the cache, or is prepared
+ *    while the exchange is suspended (open_heavy), and then after_preparation goes on.
+ * 5. reply_small sends a body that is generated at once; reply_stream generates the body while it is sent.
+ *
+ * HEAD gets the headers of GET. HEAD is safe (RFC 9110, 9.2.1), so it records nothing: the ledger only looks the
+ * draw up. A refusal (4xx) and a 304, which sends nothing new, record nothing either. */
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -25,8 +33,8 @@
 #include "server/streams/cost.h"
 #include "server/streams/stream.h"
 
-/* Up to here a body is made at once and leaves with its headers in one send. */
-enum { SMALL_ANSWER = SOWER_RESPONSE_BODY_MAX };
+/* A body of at most so many bytes is generated at once and sent together with its headers. */
+enum { SMALL_BODY = SOWER_RESPONSE_BODY_MAX };
 
 struct tensor {
     struct sower_ledger_wait wait; /* comes first: `done` gets a pointer to it */
@@ -34,25 +42,35 @@ struct tensor {
     struct sower_request request;
     struct sower_draw_id draw;
     uint64_t line;  /* of the ledger; 0: not recorded */
-    uint64_t drift; /* the line that the draw drifts from; 0: it does not */
+    uint64_t drift; /* the line that the draw drifts from; 0: the draw does not drift */
     struct sower_entity entity;
     struct sower_cost cost;
-    struct sower_source source;      /* a light one, open if `opened` */
-    struct sower_prepared *prepared; /* a heavy one */
+    struct sower_source source;      /* a light source; open if `opened` */
+    struct sower_prepared *prepared; /* a heavy source, or NULL */
     struct sower_sources_wait preparation;
     bool opened, streams;
-    bool lasting; /* another request with the same target may have the same answer, the request's id aside */
-    struct sower_response *answer; /* a small one, to be kept; or NULL */
+    bool reusable; /* another request with the same target may get the same response, except the request id */
+    struct sower_response *kept; /* a small response that is to be kept; or NULL */
     struct sower_tensor_bytes bytes;
     struct sower_stream stream;        /* in use if `streams` */
-    struct sower_store_draw recording; /* filled only for a draw that is not known */
+    struct sower_store_draw recording; /* filled only if the ledger does not remember the draw */
 };
+
+static sower_step record;
+static sower_step after_recording;
+static sower_step open_source;
+static sower_step open_light;
+static sower_step open_heavy;
+static sower_step after_preparation;
+static sower_step reply_small;
+static sower_step reply_stream;
+static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response);
 
 static void release(void *state)
 {
     struct tensor *tensor = state;
-    if (tensor->answer != NULL) {
-        sower_responses_give(tensor->answer);
+    if (tensor->kept != NULL) {
+        sower_responses_give(tensor->kept);
     }
     if (tensor->streams) {
         sower_stream_end(&tensor->stream);
@@ -84,7 +102,50 @@ static void describe(const void *state, struct sower_log_line *line)
     }
 }
 
-/* The entity tag: half of the draw id, then a hash of what else decides the bytes of the answer. */
+static void release_kept(void *state)
+{
+    sower_responses_give(state);
+}
+
+static void describe_kept(const void *state, struct sower_log_line *line)
+{
+    const struct sower_response *kept = state;
+    sower_log_string(line, "experiment", kept->experiment);
+    sower_log_number(line, "trial", kept->trial);
+    sower_log_string(line, "name", kept->name);
+    sower_log_string(line, "seed", kept->seed);
+    sower_log_number(line, "ledger", kept->line);
+}
+
+static enum MHD_Result reply_kept(struct sower_exchange *exchange, struct sower_response *kept)
+{
+    exchange->bytes = kept->size;
+    return sower_reply_again(exchange, MHD_HTTP_OK, kept->response);
+}
+
+/* Whether the target alone decides the response: a GET of the whole body, without conditions. */
+static bool is_decided_by_target(const struct sower_exchange *exchange)
+{
+    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_closes(exchange) &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH) == NULL &&
+           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL;
+}
+
+static bool read_request(struct sower_exchange *exchange, struct tensor *tensor,
+                         struct sower_problem *problem)
+{
+    json_t *fields;
+    if (!sower_exchange_fields(exchange, &fields, problem)) {
+        return false;
+    }
+    bool read = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
+                                    &tensor->request, problem);
+    json_decref(fields);
+    return read && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
+}
+
+/* The entity tag: half of the draw id, then a hash of the format and the region. These decide the body's bytes. */
 static void make_entity(struct tensor *tensor)
 {
     const struct sower_region *region = &tensor->request.region;
@@ -102,6 +163,159 @@ static void make_entity(struct tensor *tensor)
     crypto_shorthash(tag + SOWER_ETAG_SIZE - crypto_shorthash_BYTES, message, 8 * count,
                      tensor->draw.bytes + 16);
     sower_entity_make(&tensor->entity, tensor->exchange, tag, sower_tensor_bytes_size(&tensor->bytes));
+}
+
+enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    const bool reusable = is_decided_by_target(exchange);
+    struct sower_response *kept =
+        reusable ? sower_responses_take(exchange->server->answers, exchange->target) : NULL;
+    if (kept != NULL) {
+        exchange->state = kept;
+        exchange->release = release_kept;
+        exchange->describe = describe_kept;
+        return reply_kept(exchange, kept);
+    }
+    struct tensor *tensor = malloc(sizeof *tensor);
+    if (tensor == NULL) {
+        return sower_reply_unavailable(exchange);
+    }
+    if (!read_request(exchange, tensor, &problem)) {
+        free(tensor);
+        return sower_refuse(exchange, &problem);
+    }
+    tensor->exchange = exchange;
+    tensor->draw = sower_draw_id(&tensor->request.draw);
+    tensor->line = tensor->drift = 0;
+    tensor->opened = tensor->streams = false;
+    tensor->reusable = reusable;
+    tensor->kept = NULL;
+    tensor->prepared = NULL;
+    tensor->bytes.region = tensor->request.region;
+    sower_format_body(&tensor->request, &tensor->bytes.body);
+    make_entity(tensor);
+    exchange->state = tensor;
+    exchange->release = release;
+    exchange->describe = describe;
+    enum MHD_Result result;
+    return sower_entity_weigh(&tensor->entity, exchange, &result) ? record(exchange) : result;
+}
+
+static void resume_recorded(struct sower_ledger_wait *wait)
+{
+    sower_exchange_resume(((struct tensor *)wait)->exchange);
+}
+
+static enum MHD_Result record(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->line = sower_ledger_known(exchange->server->ledger, &tensor->draw);
+    if (tensor->line != 0) {
+        return open_source(exchange);
+    }
+    tensor->reusable = false; /* most draws are requested once; only a repeated request is worth keeping */
+    sower_record_of(&tensor->request, &tensor->recording.record);
+    tensor->recording.strict = exchange->server->options->strict;
+    tensor->wait.done = resume_recorded;
+    tensor->wait.place.client = exchange->client;
+    tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
+    tensor->wait.draw = &tensor->recording;
+    sower_exchange_suspend(exchange, after_recording);
+    sower_ledger_submit(exchange->server->ledger, &tensor->wait);
+    return MHD_YES;
+}
+
+static enum MHD_Result after_recording(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    const struct sower_record *record = &tensor->recording.record;
+    if (!tensor->wait.well) {
+        return sower_refuse(exchange, &tensor->wait.problem);
+    }
+    if (tensor->recording.outcome == SOWER_DRAW_REFUSED) {
+        return sower_drift_refuse(exchange, record->name, record->drift);
+    }
+    tensor->line = record->ledger;
+    tensor->drift = record->drift;
+    return open_source(exchange);
+}
+
+/* Whether the response has elements: a region may be empty, and a range may end in the format's prefix. */
+static bool has_elements(const struct tensor *tensor)
+{
+    const struct sower_range *range = &tensor->entity.range;
+    return range->length > 0 && range->start + range->length > tensor->bytes.body.prefix_size;
+}
+
+/* The draw is recorded, so its bytes may be sent. HEAD, which recorded nothing, gets only the headers. */
+static enum MHD_Result open_source(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    if (exchange->method == SOWER_HEAD) {
+        return reply(exchange, sower_entity_head(&tensor->entity));
+    }
+    if (!has_elements(tensor)) {
+        return reply_small(exchange); /* needs no source */
+    }
+    return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
+}
+
+static enum MHD_Result open_light(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct sower_problem problem;
+    if (!sower_source_open(&tensor->source, &tensor->request.plan, &tensor->request.seed,
+                           &sower_parallel_none, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
+    tensor->opened = true;
+    tensor->bytes.source = &tensor->source;
+    return tensor->entity.range.length <= SMALL_BODY ? reply_small(exchange) : reply_stream(exchange);
+}
+
+static void resume_prepared(struct sower_sources_wait *wait)
+{
+    struct tensor *tensor = (struct tensor *)((char *)wait - offsetof(struct tensor, preparation));
+    sower_exchange_resume(tensor->exchange);
+}
+
+static bool has_left(const struct sower_sources_wait *wait)
+{
+    const struct tensor *tensor =
+        (const struct tensor *)((const char *)wait - offsetof(struct tensor, preparation));
+    return sower_exchange_has_left(tensor->exchange);
+}
+
+static enum MHD_Result stream_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->bytes.source = sower_prepared_source(tensor->prepared);
+    return reply_stream(exchange);
+}
+
+static enum MHD_Result open_heavy(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    struct sower_sources *sources = exchange->server->sources;
+    tensor->prepared = sower_sources_find(sources, &tensor->draw);
+    if (tensor->prepared != NULL) {
+        return stream_heavy(exchange);
+    }
+    tensor->preparation = (struct sower_sources_wait){
+        .done = resume_prepared, .has_left = has_left, .client = exchange->client};
+    sower_exchange_suspend(exchange, after_preparation);
+    sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
+                          &tensor->preparation);
+    return MHD_YES;
+}
+
+static enum MHD_Result after_preparation(struct sower_exchange *exchange)
+{
+    struct tensor *tensor = exchange->state;
+    tensor->prepared = tensor->preparation.prepared;
+    return tensor->prepared != NULL ? stream_heavy(exchange)
+                                    : sower_refuse(exchange, &tensor->preparation.problem);
 }
 
 static void add_number(struct MHD_Response **response, const char *name, uint64_t number)
@@ -158,6 +372,13 @@ static void add_headers(const struct tensor *tensor, struct MHD_Response **respo
     sower_reply_header(response, "Sower-Fan", text);
 }
 
+static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
+{
+    const struct tensor *tensor = exchange->state;
+    add_headers(tensor, &response);
+    return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
+}
+
 static struct MHD_Response *make_small(struct tensor *tensor)
 {
     size_t size = (size_t)tensor->entity.range.length;
@@ -174,231 +395,28 @@ static struct MHD_Response *make_small(struct tensor *tensor)
     return response;
 }
 
-static enum MHD_Result reply_again(struct sower_exchange *exchange, struct sower_response *answer)
-{
-    exchange->bytes = answer->size;
-    return sower_reply_again(exchange, MHD_HTTP_OK, answer->response);
-}
-
 static enum MHD_Result reply_small(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     struct MHD_Response *response = make_small(tensor);
     add_headers(tensor, &response);
-    /* What drifts may be refused the next time. */
-    if (response != NULL && tensor->lasting && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
-        tensor->answer = sower_responses_make(exchange->server->answers, exchange->target,
-                                              &tensor->request.draw, response, (size_t)exchange->bytes);
+    /* A response that drifts is not kept: the next request for it may be refused. */
+    if (response != NULL && tensor->reusable && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
+        tensor->kept = sower_responses_make(exchange->server->answers, exchange->target,
+                                            &tensor->request.draw, response, (size_t)exchange->bytes);
     }
-    if (tensor->answer == NULL) {
+    if (tensor->kept == NULL) {
         return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
     }
-    tensor->answer->line = tensor->line;
-    sower_hex_print(tensor->request.seed.bytes, tensor->answer->seed);
-    return reply_again(exchange, tensor->answer);
+    tensor->kept->line = tensor->line;
+    sower_hex_print(tensor->request.seed.bytes, tensor->kept->seed);
+    return reply_kept(exchange, tensor->kept);
 }
 
-static struct MHD_Response *make_stream(struct tensor *tensor)
+static enum MHD_Result reply_stream(struct sower_exchange *exchange)
 {
+    struct tensor *tensor = exchange->state;
     tensor->streams = true;
-    return sower_stream_begin(&tensor->stream, tensor->exchange, &tensor->bytes, tensor->entity.range,
-                              &tensor->prepared);
-}
-
-static enum MHD_Result reply(struct sower_exchange *exchange, struct MHD_Response *response)
-{
-    const struct tensor *tensor = exchange->state;
-    add_headers(tensor, &response);
-    return sower_reply(exchange, sower_entity_status(&tensor->entity), response);
-}
-
-/* With a heavy source at hand. */
-static enum MHD_Result answer_heavy(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    tensor->bytes.source = sower_prepared_source(tensor->prepared);
-    return reply(exchange, make_stream(tensor));
-}
-
-static enum MHD_Result answer_prepared(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    tensor->prepared = tensor->preparation.prepared;
-    return tensor->prepared != NULL ? answer_heavy(exchange)
-                                    : sower_refuse(exchange, &tensor->preparation.problem);
-}
-
-static void prepared(struct sower_sources_wait *wait)
-{
-    struct tensor *tensor = (struct tensor *)((char *)wait - offsetof(struct tensor, preparation));
-    sower_exchange_resume(tensor->exchange);
-}
-
-static bool has_left(const struct sower_sources_wait *wait)
-{
-    const struct tensor *tensor =
-        (const struct tensor *)((const char *)wait - offsetof(struct tensor, preparation));
-    return sower_exchange_has_left(tensor->exchange);
-}
-
-static enum MHD_Result open_heavy(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    struct sower_sources *sources = exchange->server->sources;
-    tensor->prepared = sower_sources_find(sources, &tensor->draw);
-    if (tensor->prepared != NULL) {
-        return answer_heavy(exchange);
-    }
-    tensor->preparation =
-        (struct sower_sources_wait){.done = prepared, .has_left = has_left, .client = exchange->client};
-    sower_exchange_suspend(exchange, answer_prepared);
-    sower_sources_prepare(sources, &tensor->draw, &tensor->request.plan, &tensor->request.seed,
-                          &tensor->preparation);
-    return MHD_YES;
-}
-
-static enum MHD_Result open_light(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    struct sower_problem problem;
-    if (!sower_source_open(&tensor->source, &tensor->request.plan, &tensor->request.seed,
-                           &sower_parallel_none, &problem)) {
-        return sower_refuse(exchange, &problem);
-    }
-    tensor->opened = true;
-    tensor->bytes.source = &tensor->source;
-    return tensor->entity.range.length <= SMALL_ANSWER ? reply_small(exchange)
-                                                       : reply(exchange, make_stream(tensor));
-}
-
-/* A region may be empty, and a range may end within the format's prefix. */
-static bool has_elements(const struct tensor *tensor)
-{
-    const struct sower_range *range = &tensor->entity.range;
-    return range->length > 0 && range->start + range->length > tensor->bytes.body.prefix_size;
-}
-
-/* The draw is recorded: its bytes may leave. Or only its headers are to. */
-static enum MHD_Result answer(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    if (exchange->method == SOWER_HEAD) {
-        return reply(exchange, sower_entity_head(&tensor->entity));
-    }
-    if (!has_elements(tensor)) {
-        return reply_small(exchange); /* without a source */
-    }
-    return tensor->cost.memory > 0 ? open_heavy(exchange) : open_light(exchange);
-}
-
-static enum MHD_Result answer_recorded(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    const struct sower_record *record = &tensor->recording.record;
-    if (!tensor->wait.well) {
-        return sower_refuse(exchange, &tensor->wait.problem);
-    }
-    if (tensor->recording.outcome == SOWER_DRAW_REFUSED) {
-        return sower_drift_refuse(exchange, record->name, record->drift);
-    }
-    tensor->line = record->ledger;
-    tensor->drift = record->drift;
-    return answer(exchange);
-}
-
-static void recorded(struct sower_ledger_wait *wait)
-{
-    sower_exchange_resume(((struct tensor *)wait)->exchange);
-}
-
-static enum MHD_Result record(struct sower_exchange *exchange)
-{
-    struct tensor *tensor = exchange->state;
-    tensor->line = sower_ledger_known(exchange->server->ledger, &tensor->draw);
-    if (tensor->line != 0) {
-        return answer(exchange);
-    }
-    tensor->lasting = false; /* most draws are asked for once; only what is asked for again is kept */
-    sower_record_of(&tensor->request, &tensor->recording.record);
-    tensor->recording.strict = exchange->server->options->strict;
-    tensor->wait.done = recorded;
-    tensor->wait.place.client = exchange->client;
-    tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
-    tensor->wait.draw = &tensor->recording;
-    sower_exchange_suspend(exchange, answer_recorded);
-    sower_ledger_submit(exchange->server->ledger, &tensor->wait);
-    return MHD_YES;
-}
-
-static bool parse(struct sower_exchange *exchange, struct tensor *tensor, struct sower_problem *problem)
-{
-    json_t *fields;
-    if (!sower_exchange_fields(exchange, &fields, problem)) {
-        return false;
-    }
-    bool parsed = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
-                                      &tensor->request, problem);
-    json_decref(fields);
-    return parsed && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
-}
-
-static void release_answer(void *state)
-{
-    sower_responses_give(state);
-}
-
-static void describe_answer(const void *state, struct sower_log_line *line)
-{
-    const struct sower_response *answer = state;
-    sower_log_string(line, "experiment", answer->experiment);
-    sower_log_number(line, "trial", answer->trial);
-    sower_log_string(line, "name", answer->name);
-    sower_log_string(line, "seed", answer->seed);
-    sower_log_number(line, "ledger", answer->line);
-}
-
-/* Whether the answer depends on nothing but the target: it is the whole one, under no condition. */
-static bool target_says_all(const struct sower_exchange *exchange)
-{
-    return exchange->method == SOWER_GET && exchange->short_target && !sower_exchange_closes(exchange) &&
-           sower_exchange_header(exchange, MHD_HTTP_HEADER_RANGE) == NULL &&
-           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_MATCH) == NULL &&
-           sower_exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH) == NULL;
-}
-
-enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
-{
-    struct sower_problem problem;
-    const bool lasting = target_says_all(exchange);
-    struct sower_response *kept =
-        lasting ? sower_responses_take(exchange->server->answers, exchange->target) : NULL;
-    if (kept != NULL) {
-        exchange->state = kept;
-        exchange->release = release_answer;
-        exchange->describe = describe_answer;
-        return reply_again(exchange, kept);
-    }
-    struct tensor *tensor = malloc(sizeof *tensor);
-    if (tensor == NULL) {
-        return sower_reply_unavailable(exchange);
-    }
-    if (!parse(exchange, tensor, &problem)) {
-        free(tensor);
-        return sower_refuse(exchange, &problem);
-    }
-    tensor->exchange = exchange;
-    tensor->draw = sower_draw_id(&tensor->request.draw);
-    tensor->line = tensor->drift = 0;
-    tensor->opened = tensor->streams = false;
-    tensor->lasting = lasting;
-    tensor->answer = NULL;
-    tensor->prepared = NULL;
-    tensor->bytes.region = tensor->request.region;
-    sower_format_body(&tensor->request, &tensor->bytes.body);
-    make_entity(tensor);
-    exchange->state = tensor;
-    exchange->release = release;
-    exchange->describe = describe;
-    enum MHD_Result result;
-    return sower_entity_weigh(&tensor->entity, exchange, &result) ? record(exchange) : result;
+    return reply(exchange, sower_stream_begin(&tensor->stream, exchange, &tensor->bytes, tensor->entity.range,
+                                              &tensor->prepared));
 }
