@@ -7,12 +7,12 @@
 enum { WAYS = 8, LOCKS = 64 };
 
 struct entry {
-    uint64_t line; /* 0: the place is empty, and so are those behind it */
+    uint64_t line; /* 0: this entry is empty, and so are those after it */
     struct sower_draw_id draw;
 };
 
 struct bucket {
-    struct entry entries[WAYS]; /* the one used last comes first */
+    struct entry entries[WAYS]; /* the most recently used first */
 };
 
 struct sower_known {
@@ -61,14 +61,14 @@ static size_t bucket_of(const struct sower_known *known, const struct sower_draw
     return (size_t)(number & (known->bucket_count - 1));
 }
 
-/* Puts an entry first and moves those before place `place` back by one. */
+/* Puts an entry first and moves the entries before `place` back by one. */
 static void put_first(struct bucket *bucket, size_t place, struct entry entry)
 {
     memmove(&bucket->entries[1], &bucket->entries[0], place * sizeof entry);
     bucket->entries[0] = entry;
 }
 
-/* The place of a draw in its bucket; else the first empty place, else the last one. */
+/* The index of a draw in its bucket; if it is not there, the first empty entry, else the last entry. */
 static size_t place_of(const struct bucket *bucket, const struct sower_draw_id *draw)
 {
     size_t place = 0;

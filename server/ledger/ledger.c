@@ -11,46 +11,47 @@
 #include "server/ledger/known.h"
 
 enum {
-    BATCH_MAX = 1024,          /* records in one transaction */
-    PROBE_MILLISECONDS = 1000, /* a write that went well answers probes for so long */
-    WORK_MILLISECONDS = 5000,  /* no work should take longer */
-    CLOCK_MILLISECONDS = 5000, /* a clock that lies behind the ledger by no more is not worth a word */
+    BATCH_MAX = 1024, /* records in one transaction */
+    PROBE_MILLISECONDS =
+        1000, /* a probe within this time after a successful write needs no write of its own */
+    WORK_MILLISECONDS = 5000,  /* longer work means that the ledger does not respond */
+    CLOCK_MILLISECONDS = 5000, /* a clock that is behind the ledger by less is not logged */
     MILLISECONDS_PER_SECOND = 1000,
 };
 
 struct sower_ledger {
-    struct sower_store *_Atomic store; /* NULL until it is open; then it stays */
+    struct sower_store *_Atomic store; /* NULL until the ledger is open; never changes after that */
     struct sower_known *known;
     const struct sower_log *log;
     pthread_t thread;
 
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the members from here to `working` */
     pthread_cond_t wake;
-    struct sower_rounds together, alone; /* those who share a transaction, and those who do not */
-    struct sower_rounds probes;          /* those who only ask */
+    struct sower_rounds together, alone; /* requests that share a transaction; requests that need their own */
+    struct sower_rounds probes;          /* requests that only probe */
     size_t waiting, queue;
-    bool open, stopping;   /* the thread runs in between */
-    _Atomic bool given_up; /* as `stopping`: the store looks at it while it is at a model */
+    bool open, stopping;   /* the thread runs from `open` to `stopping` */
+    _Atomic bool given_up; /* same as `stopping`; the store reads it while it writes a model */
     bool failing;
-    struct sower_problem failure; /* why, while it is */
-    int64_t written;              /* when the store last wrote, on the monotonic clock */
-    int64_t working;              /* since when the thread is at work; 0: it is not */
+    struct sower_problem failure; /* valid while `failing` */
+    int64_t written;              /* time of the last successful write (sower_clock_milliseconds) */
+    int64_t working;              /* when the thread began its current work; 0: it is idle */
 
-    /* Of the ledger's thread alone. */
-    bool behind; /* the clock is; the log says so */
+    /* Only for the ledger's thread: */
+    bool behind; /* the clock is behind the ledger, and this was logged */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_store_draw *draws[BATCH_MAX];
-    struct sower_ledger_wait *asking[BATCH_MAX]; /* for trials */
+    struct sower_ledger_wait *trial_waits[BATCH_MAX];
     struct sower_store_trials *trials[BATCH_MAX];
 };
 
-/* For the ledger's thread, which runs only while the store is open. */
+/* Only for the ledger's thread, which runs only while the store is open. */
 static struct sower_store_writer *writer_of(const struct sower_ledger *ledger)
 {
     return atomic_load_explicit(&ledger->store, memory_order_relaxed)->writer;
 }
 
-static void settle(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
+static void complete(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
 {
     wait->well = well;
     if (!well) {
@@ -59,7 +60,7 @@ static void settle(struct sower_ledger_wait *wait, bool well, const struct sower
     wait->done(wait);
 }
 
-/* Says in the log when lines begin to get later times than the clock's, and when the clock has caught up. */
+/* Logs when lines begin to get later times than the clock's, and when the clock has caught up. */
 static void note_clock(struct sower_ledger *ledger)
 {
     const int64_t chain_time = writer_of(ledger)->chain_time, now = sower_clock_wall();
@@ -70,20 +71,20 @@ static void note_clock(struct sower_ledger *ledger)
     ledger->behind = behind;
     if (!behind) {
         sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "clock_caught_up",
-                           "Lines of the ledger get the clock's time again.");
+                           "New lines of the ledger get the clock's time again.");
         return;
     }
-    char sentence[240], time[SOWER_TIME_SIZE];
+    char sentence[280], time[SOWER_TIME_SIZE];
     sower_time_print(chain_time, time);
     snprintf(sentence, sizeof sentence,
-             "The last line of this daemon's chain is of %s, which the clock has not reached: until then "
-             "lines get "
-             "this time. Set the clock right if it is wrong; if it was ahead before, nothing is to be done.",
+             "The clock is behind the last line of this daemon's chain, which has the time %s. Until the "
+             "clock reaches it, new lines get this time. If the clock is wrong, correct it; if it was ahead "
+             "before, do nothing.",
              time);
     sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "clock_behind", sentence);
 }
 
-/* Says in the log when the store begins to fail and when it works again, not every time. */
+/* Notes the outcome of a write. Logs when the store begins to fail and when it works again. */
 static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
 {
     pthread_mutex_lock(&ledger->lock);
@@ -109,7 +110,7 @@ static void note_outcome(struct sower_ledger *ledger, bool well, const struct so
 
 enum answer { YES, NO, UNKNOWN };
 
-/* Whether the ledger can be written, as far as that is known without trying. The lock is held. */
+/* Whether the ledger can be written, if this is known without trying. The lock is held. */
 static enum answer answer_probe(const struct sower_ledger *ledger, struct sower_problem *problem)
 {
     int64_t now = sower_clock_milliseconds();
@@ -124,27 +125,27 @@ static enum answer answer_probe(const struct sower_ledger *ledger, struct sower_
         return UNKNOWN;
     }
     sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                      "The ledger has been at one write for more than %d seconds.",
+                      "One write to the ledger has taken more than %d seconds so far.",
                       WORK_MILLISECONDS / MILLISECONDS_PER_SECOND);
     return now - ledger->working < WORK_MILLISECONDS ? YES : NO;
 }
 
-/* The thread turns to the store. Who asks from here on is answered at once, and so are those who have asked
- * since it last did. */
+/* The thread begins to use the store. Completes the probes that wait; later ones are completed in
+ * sower_ledger_submit. */
 static void begin_work(struct sower_ledger *ledger)
 {
     struct sower_problem problem;
     pthread_mutex_lock(&ledger->lock);
     ledger->working = sower_clock_milliseconds();
-    struct sower_rounds asking = {0};
+    struct sower_rounds probes = {0};
     enum answer answer = answer_probe(ledger, &problem);
     if (answer != UNKNOWN) {
-        asking = ledger->probes;
+        probes = ledger->probes;
         ledger->probes = (struct sower_rounds){0};
     }
     pthread_mutex_unlock(&ledger->lock);
-    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(&asking)) != NULL;) {
-        settle(wait, answer == YES, &problem);
+    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(&probes)) != NULL;) {
+        complete(wait, answer == YES, &problem);
     }
 }
 
@@ -155,19 +156,19 @@ static void end_work(struct sower_ledger *ledger)
     pthread_mutex_unlock(&ledger->lock);
 }
 
-/* Tries whether the ledger can be written, and tells all who ask. */
-static void settle_probes(struct sower_ledger *ledger, struct sower_rounds *asking)
+/* Tries whether the ledger can be written, and completes the probes. */
+static void complete_probes(struct sower_ledger *ledger, struct sower_rounds *probes)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     bool well = writer->methods->probe(writer, sower_clock_wall(), &problem);
     note_outcome(ledger, well, &problem);
-    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(asking)) != NULL;) {
-        settle(wait, well, &problem);
+    for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(probes)) != NULL;) {
+        complete(wait, well, &problem);
     }
 }
 
-static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
@@ -177,10 +178,10 @@ static void settle_model(struct sower_ledger *ledger, struct sower_ledger_wait *
     if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
         note_outcome(ledger, well, &problem);
     }
-    settle(wait, well, &problem);
+    complete(wait, well, &problem);
 }
 
-static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
@@ -189,46 +190,46 @@ static void settle_look(struct sower_ledger *ledger, struct sower_ledger_wait *w
     if (!well && !atomic_load(&ledger->given_up)) {
         note_outcome(ledger, false, &problem);
     }
-    settle(wait, well, &problem);
+    complete(wait, well, &problem);
 }
 
-static void settle_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->pin->time = sower_clock_wall();
     bool well = writer->methods->pin(writer, wait->pin, &problem);
     note_outcome(ledger, well, &problem);
-    settle(wait, well, &problem);
+    complete(wait, well, &problem);
 }
 
-static void settle_failed(struct sower_ledger *ledger, struct sower_ledger_wait *const *waits, size_t count,
-                          const struct sower_problem *problem)
+static void complete_failed(struct sower_ledger *ledger, struct sower_ledger_wait *const *waits, size_t count,
+                            const struct sower_problem *problem)
 {
     note_outcome(ledger, false, problem);
     for (size_t i = 0; i < count; i++) {
-        settle(waits[i], false, problem);
+        complete(waits[i], false, problem);
     }
 }
 
-/* Settles those who have their numbers already, under their key; returns how many are left. */
+/* Completes the requests that have their numbers already, under their key. Returns how many are left. */
 static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        ledger->trials[i] = ledger->asking[i]->trials;
+        ledger->trials[i] = ledger->trial_waits[i]->trials;
     }
     if (!writer->methods->find_trials(writer, ledger->trials, count, &problem)) {
-        settle_failed(ledger, ledger->asking, count, &problem);
+        complete_failed(ledger, ledger->trial_waits, count, &problem);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
         if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE) {
-            ledger->asking[left++] = ledger->asking[i];
+            ledger->trial_waits[left++] = ledger->trial_waits[i];
         } else {
-            settle(ledger->asking[i], true, NULL);
+            complete(ledger->trial_waits[i], true, NULL);
         }
     }
     return left;
@@ -240,31 +241,31 @@ static void give_trials(struct sower_ledger *ledger, size_t count)
     struct sower_problem problem;
     int64_t now = sower_clock_wall();
     for (size_t i = 0; i < count; i++) {
-        ledger->trials[i] = ledger->asking[i]->trials;
+        ledger->trials[i] = ledger->trial_waits[i]->trials;
         ledger->trials[i]->time = now;
     }
     if (!writer->methods->give_trials(writer, ledger->trials, count, &problem)) {
-        settle_failed(ledger, ledger->asking, count, &problem);
+        complete_failed(ledger, ledger->trial_waits, count, &problem);
         return;
     }
     note_outcome(ledger, true, NULL);
     for (size_t i = 0; i < count; i++) {
-        settle(ledger->asking[i], true, NULL);
+        complete(ledger->trial_waits[i], true, NULL);
     }
 }
 
-/* Remembers a draw that is recorded, and settles who waits for it. */
-static void settle_draw(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+/* Remembers a recorded draw, and completes its request. */
+static void complete_draw(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     const struct sower_store_draw *draw = wait->draw;
     if (draw->outcome == SOWER_DRAW_RECORDED && draw->record.drift == 0) {
         sower_known_add(ledger->known, &draw->record.draw, draw->record.ledger);
     }
-    settle(wait, true, NULL);
+    complete(wait, true, NULL);
 }
 
-/* Settles those of the batch who need no writing; returns how many are left. */
-static size_t look_up(struct sower_ledger *ledger, size_t count)
+/* Completes the requests of the batch that need no write. Returns how many are left. */
+static size_t look_up_draws(struct sower_ledger *ledger, size_t count)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
@@ -273,7 +274,7 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
         ledger->draws[i] = ledger->batch[i]->draw;
     }
     if (!writer->methods->find(writer, ledger->draws, count, &problem)) {
-        settle_failed(ledger, ledger->batch, count, &problem);
+        complete_failed(ledger, ledger->batch, count, &problem);
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
@@ -281,7 +282,7 @@ static size_t look_up(struct sower_ledger *ledger, size_t count)
         if (wait->wish == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW) {
             ledger->batch[left++] = wait;
         } else {
-            settle_draw(ledger, wait);
+            complete_draw(ledger, wait);
         }
     }
     return left;
@@ -297,17 +298,17 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
         ledger->draws[i]->record.time = now;
     }
     if (!writer->methods->append(writer, ledger->draws, count, &problem)) {
-        settle_failed(ledger, ledger->batch, count, &problem);
+        complete_failed(ledger, ledger->batch, count, &problem);
         return;
     }
     note_outcome(ledger, true, NULL);
     for (size_t i = 0; i < count; i++) {
-        settle_draw(ledger, ledger->batch[i]);
+        complete_draw(ledger, ledger->batch[i]);
     }
 }
 
-/* Settles one whose draw memory remembers. */
-static bool settle_known(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+/* Completes a request whose draw is in memory; false if it is not. */
+static bool complete_known(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_record *record = &wait->draw->record;
     uint64_t line = sower_known_find(ledger->known, &record->draw);
@@ -317,75 +318,75 @@ static bool settle_known(struct sower_ledger *ledger, struct sower_ledger_wait *
     record->ledger = line;
     record->drift = 0;
     wait->draw->outcome = SOWER_DRAW_RECORDED;
-    settle(wait, true, NULL);
+    complete(wait, true, NULL);
     return true;
 }
 
-/* What the thread has taken out of the queue. */
+/* Requests that the thread has taken out of the queue. */
 struct batch {
     struct sower_rounds together, probes;
     struct sower_ledger_wait *alone;
 };
 
-/* Those whose draw needs no writing are settled first: they do not wait for a disk that may be failing. */
-static void work_off_together(struct sower_ledger *ledger, struct sower_rounds *together)
+/* Completes the requests that need no write first: they must not wait for a disk that may be failing. */
+static void process_together(struct sower_ledger *ledger, struct sower_rounds *together)
 {
-    size_t count = 0, asking = 0;
+    size_t count = 0, trials = 0;
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(together)) != NULL;) {
         if (wait->wish == SOWER_LEDGER_TRIALS) {
-            ledger->asking[asking++] = wait;
-        } else if (!settle_known(ledger, wait)) {
+            ledger->trial_waits[trials++] = wait;
+        } else if (!complete_known(ledger, wait)) {
             ledger->batch[count++] = wait;
         }
     }
     if (count > 0) {
         begin_work(ledger);
-        count = look_up(ledger, count);
+        count = look_up_draws(ledger, count);
     }
     if (count > 0) {
         write_batch(ledger, count);
     }
-    if (asking > 0) {
+    if (trials > 0) {
         begin_work(ledger);
-        asking = look_up_trials(ledger, asking);
+        trials = look_up_trials(ledger, trials);
     }
-    if (asking > 0) {
-        give_trials(ledger, asking);
+    if (trials > 0) {
+        give_trials(ledger, trials);
     }
 }
 
-static void work_off_alone(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+static void process_alone(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     begin_work(ledger);
     switch (wait->wish) {
     case SOWER_LEDGER_MODEL:
-        settle_model(ledger, wait);
+        write_model(ledger, wait);
         break;
     case SOWER_LEDGER_LOOK_MODEL:
-        settle_look(ledger, wait);
+        look_up_model(ledger, wait);
         break;
     default:
-        settle_pin(ledger, wait);
+        write_pin(ledger, wait);
         break;
     }
 }
 
-static void work_off(struct sower_ledger *ledger, struct batch *batch)
+static void process(struct sower_ledger *ledger, struct batch *batch)
 {
     if (batch->probes.first != NULL) {
         begin_work(ledger);
-        settle_probes(ledger, &batch->probes);
+        complete_probes(ledger, &batch->probes);
     }
-    work_off_together(ledger, &batch->together);
+    process_together(ledger, &batch->together);
     if (batch->alone != NULL) {
-        work_off_alone(ledger, batch->alone);
+        process_alone(ledger, batch->alone);
     }
     end_work(ledger);
 }
 
-static struct sower_rounds *queue_of(struct sower_ledger *ledger, enum sower_ledger_wish wish)
+static struct sower_rounds *queue_of(struct sower_ledger *ledger, enum sower_ledger_request request)
 {
-    switch (wish) {
+    switch (request) {
     case SOWER_LEDGER_RECORD:
     case SOWER_LEDGER_LOOK:
     case SOWER_LEDGER_TRIALS:
@@ -397,8 +398,8 @@ static struct sower_rounds *queue_of(struct sower_ledger *ledger, enum sower_led
     }
 }
 
-/* Takes up to BATCH_MAX of those who share a transaction, one who does not, and all who only ask. False when
- * the ledger stops. */
+/* Waits for requests. Takes up to BATCH_MAX that share a transaction, one that needs its own, and all probes.
+ * False when the ledger stops. */
 static bool take_batch(struct sower_ledger *ledger, struct batch *batch)
 {
     struct sower_ledger_wait *wait;
@@ -412,7 +413,7 @@ static bool take_batch(struct sower_ledger *ledger, struct batch *batch)
     ledger->probes = (struct sower_rounds){0};
     batch->alone = sower_rounds_take(&ledger->alone);
     while (count < BATCH_MAX && (wait = sower_rounds_take(&ledger->together)) != NULL) {
-        wait->place.client = 0; /* within a batch the order is that of the queue */
+        wait->place.client = 0; /* one client: keeps the order of the queue */
         sower_rounds_put(&batch->together, wait);
         count++;
     }
@@ -427,12 +428,11 @@ static void *run(void *context)
     struct sower_ledger *ledger = context;
     struct batch batch;
     while (take_batch(ledger, &batch)) {
-        work_off(ledger, &batch);
+        process(ledger, &batch);
     }
     return NULL;
 }
 
-/* Opening a store takes minutes when the ledger is of an older version. */
 static void refuse_early(struct sower_problem *problem)
 {
     sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
@@ -440,7 +440,7 @@ static void refuse_early(struct sower_problem *problem)
                       "older sowerd; ask again in a moment.");
 }
 
-/* Why one who comes is not let into the queue. */
+/* Completes a request that does not enter the queue. */
 static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
 {
     struct sower_problem problem;
@@ -449,27 +449,27 @@ static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
     } else {
         sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
                           stopping ? "The daemon is stopping; ask again when it is back."
-                                   : "Too many wait for the ledger; ask again in a moment.");
+                                   : "Too many requests wait for the ledger; ask again in a moment.");
     }
-    settle(wait, false, &problem);
+    complete(wait, false, &problem);
 }
 
-/* Whether there is a place for one more in the queue. The lock is held. */
-static bool has_place(const struct sower_ledger *ledger, uint64_t client)
+/* Whether the queue has room for one more request of a client. The lock is held. */
+static bool has_room(const struct sower_ledger *ledger, uint64_t client)
 {
     size_t own = sower_rounds_count(&ledger->together, client) + sower_rounds_count(&ledger->alone, client);
     return ledger->waiting < ledger->queue && own < (ledger->queue + 1) / 2;
 }
 
-/* Puts one into the queue, or a probe among the others. The lock is held. */
-static bool put(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
+/* Puts a request into its queue; false if it must be refused. The lock is held. */
+static bool enqueue(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
-    bool probes = wait->wish == SOWER_LEDGER_PROBE;
-    if (!ledger->open || ledger->stopping || (!probes && !has_place(ledger, wait->place.client))) {
+    bool is_probe = wait->wish == SOWER_LEDGER_PROBE;
+    if (!ledger->open || ledger->stopping || (!is_probe && !has_room(ledger, wait->place.client))) {
         return false;
     }
     sower_rounds_put(queue_of(ledger, wait->wish), wait);
-    ledger->waiting += !probes;
+    ledger->waiting += !is_probe;
     pthread_cond_signal(&ledger->wake);
     return true;
 }
@@ -483,10 +483,10 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
     if (wait->wish == SOWER_LEDGER_PROBE && open && !stopping) {
         answer = answer_probe(ledger, &problem);
     }
-    bool taken = answer == UNKNOWN && put(ledger, wait);
+    bool taken = answer == UNKNOWN && enqueue(ledger, wait);
     pthread_mutex_unlock(&ledger->lock);
     if (answer != UNKNOWN) {
-        settle(wait, answer == YES, &problem);
+        complete(wait, answer == YES, &problem);
     } else if (!taken) {
         refuse(wait, open, stopping);
     }
@@ -529,7 +529,7 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
     return ledger;
 }
 
-/* The thread needs no store before somebody is in the queue. */
+/* The thread may start first: it does not use the store before a request is in the queue. */
 bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
 {
     if (pthread_create(&ledger->thread, NULL, run, ledger) != 0) {

@@ -1,20 +1,21 @@
-/* The ledger: every draw written down before its first byte leaves.
+/* The ledger: every draw is recorded before its first byte is sent.
  *
- * One thread owns the store's writing side. Requests put their draws into a bounded queue and wait; the
- * thread takes all that wait at once, looks up which are recorded already, writes the others in one
- * transaction (group commit), and tells every one of them. So draws that arrive together share one flush of
- * the disk, and nobody who serves connections ever waits for it. A set in memory (known.h) remembers recorded
- * draws: those cost no queue either. The draws of a model are one who waits, and one transaction. Trial
- * numbers are given out by the same thread, and those who wait for them share a commit of their own.
+ * One thread owns the writing side of the store. Requests put their draws into a bounded queue and wait. The
+ * thread takes all waiting draws at once, looks up which of them are recorded already, writes the others in one
+ * transaction (group commit), and completes every request. So draws that arrive together share one flush to
+ * disk, and the threads that serve connections never wait for the disk. A set in memory (known.h) has recently
+ * recorded draws; these do not even enter the queue. The draws of a model are one request and one transaction.
+ * The same thread gives out trial numbers; requests for them share a transaction of their own.
  *
- * The queue goes round the clients (rounds.h), and one client has half of it at most. What needs a
- * transaction of its own, a model or a pin, may take a second: of these the thread takes one at a time, and
- * between two of them a batch of all the others. Who only asks whether the ledger can be written waits behind
- * nobody: while the thread is at work the last outcome is the answer, for five seconds at most.
+ * The queue serves the clients in turn (rounds.h), and one client may fill at most half of it. A request that
+ * needs its own transaction (a model or a pin) may take a second; the thread takes one such request at a time,
+ * and between two of them one batch of all others. A probe, which asks whether the ledger can be written, does
+ * not wait for other requests: while the thread is at work, the last outcome is the answer, for at most five
+ * seconds.
  *
- * A draw drifts when an earlier one has the same root, experiment, trial and name, and thus the same seed,
- * but another shape, dtype, initializer or layout. The set in memory never holds a draw that drifts: whether
- * it is refused is for the store to say, each time. */
+ * A draw drifts when an earlier draw has the same root, experiment, trial and name, and thus the same seed, but
+ * another shape, dtype, initializer or layout. The set in memory never has a draw that drifts: the store decides
+ * each time whether to refuse it. */
 #ifndef SOWER_SERVER_LEDGER_LEDGER_H
 #define SOWER_SERVER_LEDGER_LEDGER_H
 
@@ -22,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/record.h"
 #include "server/base/log.h"
@@ -30,60 +32,64 @@
 
 struct sower_ledger;
 
-/* What somebody waits for. */
-enum sower_ledger_wish {
-    SOWER_LEDGER_RECORD,     /* `draw` to be recorded */
-    SOWER_LEDGER_LOOK,       /* `draw` to be looked for: nothing is written */
-    SOWER_LEDGER_MODEL,      /* `model` to be recorded */
-    SOWER_LEDGER_LOOK_MODEL, /* `model` to be looked for: nothing is written */
-    SOWER_LEDGER_TRIALS,     /* `trials` to be given */
-    SOWER_LEDGER_PIN,        /* `pin` to be made so */
-    SOWER_LEDGER_PROBE,      /* an answer whether the ledger can be written */
+/* What a request asks for. */
+enum sower_ledger_request {
+    SOWER_LEDGER_RECORD,     /* record `draw` */
+    SOWER_LEDGER_LOOK,       /* look `draw` up; writes nothing */
+    SOWER_LEDGER_MODEL,      /* record `model` */
+    SOWER_LEDGER_LOOK_MODEL, /* look `model` up; writes nothing */
+    SOWER_LEDGER_TRIALS,     /* give out `trials` */
+    SOWER_LEDGER_PIN,        /* pin or unpin as `pin` says */
+    SOWER_LEDGER_PROBE,      /* can the ledger be written? */
 };
 
-/* One who waits. The owner fills `done`, `wish` and what that names; it must stay until `done` was called. */
+/* A waiting request. The owner sets `done`, `wish`, the member that `wish` names, and `place.client`. The
+ * object must exist until `done` is called. */
 struct sower_ledger_wait {
-    /* Called once, by any thread; what it points to may be gone when it returns. */
+    /* Called once, by any thread. May free the object. */
     void (*done)(struct sower_ledger_wait *wait);
-    enum sower_ledger_wish wish;
+    enum sower_ledger_request wish;
     union {
         struct sower_store_draw *draw;
         struct sower_store_model *model;
         struct sower_store_trials *trials;
         struct sower_store_pin *pin;
     };
-    bool well;                       /* the wish was heard; the outcome stands in what it names */
-    struct sower_problem problem;    /* otherwise */
-    struct sower_rounds_place place; /* `client` is the owner's to fill, too */
+    bool well;                       /* success: the outcome is in the named member */
+    struct sower_problem problem;    /* why, if not `well` */
+    struct sower_rounds_place place; /* in the queue */
 };
 
-/* A ledger whose store is still being opened: requests are refused. `queue` draws may wait,
- * `known_draws` are remembered. NULL when memory runs out. */
-struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const struct sower_log *log);
+/* Creates a ledger without a store: it refuses requests until sower_ledger_open. At most `queue` requests may
+ * wait; memory holds about `known_draws` recorded draws. NULL when memory runs out. */
+SOWER_MUST_USE struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws,
+                                                     const struct sower_log *log);
 
-/* Takes over the store, once; from here on draws are recorded. False, and the store is closed, when threads
- * run out. */
-bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
+/* Takes over the store, once; from now on draws are recorded. When threads run out: closes the store, and false.
+ */
+SOWER_MUST_USE bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
 
-/* Refuses those who wait and who come later, and ends the thread after what it works on. The ledger may still
- * be asked. */
+/* Refuses all waiting and later requests, and ends the thread after its current work. Reading remains possible.
+ */
 void sower_ledger_stop(struct sower_ledger *ledger);
 
 /* Stops, closes the store and releases everything. */
 void sower_ledger_free(struct sower_ledger *ledger);
 
-/* The line of a draw that memory remembers, or 0. Costs no disk access. */
+/* The line of a draw that is in memory, or 0. Does not access the disk. */
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw);
 
-/* Remembers a model whose draws are all recorded and do not drift, under an id of its own that
- * sower_ledger_known finds. */
+/* Remembers a model whose draws are all recorded and do not drift, under the model's own id, so that
+ * sower_ledger_known finds it. */
 void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model);
 
-/* Hands over one who waits. `done` is always called: at once when the queue is full, or the ledger is not
- * open yet, or stopped. */
+/* Submits a request. `done` is always called: at once if the queue is full or the ledger is not open (yet, or
+ * any more). */
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait);
 
-/* The reading side of the store, for any thread. NULL with a problem (UNAVAILABLE) while the store is still being opened. */
-struct sower_store_reader *sower_ledger_reader(struct sower_ledger *ledger, struct sower_problem *problem);
+/* The reading side of the store, for any thread. NULL with a problem (UNAVAILABLE) while the store is still being
+ * opened. */
+SOWER_MUST_USE struct sower_store_reader *sower_ledger_reader(struct sower_ledger *ledger,
+                                                              struct sower_problem *problem);
 
 #endif

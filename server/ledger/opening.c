@@ -13,7 +13,7 @@ static bool has_scheme(const char *url, const char *scheme)
     return strncmp(url, scheme, strlen(scheme)) == 0;
 }
 
-/* The file, and the two that belong to it while a daemon runs or after one was killed. */
+/* The database file, and the two files beside it while a daemon runs or after it was killed. */
 static void make_private(const char *path, const struct sower_log *log)
 {
     static const char *const ends[] = {"", "-wal", "-shm"};
@@ -36,7 +36,7 @@ static struct sower_store *open_sqlite(const char *named, const char *state,
         return NULL;
     }
     struct sower_store *store = sower_ledger_sqlite_open(path, writer, log, problem);
-    if (store != NULL) { /* a file that is no ledger is left as it is */
+    if (store != NULL) { /* not before: a file that is not a ledger stays as it is */
         make_private(path, log);
     }
     return store;
@@ -53,10 +53,10 @@ struct sower_store *sower_store_open(const char *url, const char *state,
     if (has_scheme(url, "postgresql://") || has_scheme(url, "postgres://")) {
         return sower_ledger_postgres_open(url, writer, problem);
     }
-    /* Not more of it is said: a password may stand behind a scheme that is misspelt. */
+    /* Quote only the scheme: the rest may contain a password. */
     sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                      "The ledger's URL begins with \"%.*s\", which this sowerd does not know; it knows "
-                      "sqlite:PATH and postgresql://USER@HOST/DATABASE.",
+                      "The ledger's URL begins with \"%.*s\", which this sowerd does not know; use "
+                      "sqlite:PATH or postgresql://USER@HOST/DATABASE.",
                       (int)strcspn(url, ":/@"), url);
     return NULL;
 }

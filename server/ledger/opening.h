@@ -2,15 +2,18 @@
 #ifndef SOWER_SERVER_LEDGER_OPENING_H
 #define SOWER_SERVER_LEDGER_OPENING_H
 
+#include "core/attributes.h"
 #include "server/base/log.h"
 #include "server/ledger/store.h"
 
-/* Opens a store for the daemon whose key is `writer`. `url` is "sqlite:PATH" (without PATH: ledger.sqlite in the directory `state`) or
- * "postgresql://…", as libpq takes it. An older ledger is upgraded first, which may take minutes: `log`, unless NULL, says so before.
+/* Opens a store for the daemon whose key is `writer`. `url` is "sqlite:PATH" (without PATH: ledger.sqlite in the
+ * directory `state`) or "postgresql://…" as in libpq. Upgrades an older ledger first, which may take minutes, and
+ * logs that before. `log` may be NULL.
  *
  * Returns NULL with a problem, also for an unknown scheme. The caller closes the store with store->close. */
-struct sower_store *sower_store_open(const char *url, const char *state,
-                                     const uint8_t writer[SOWER_WRITER_SIZE], const struct sower_log *log,
-                                     struct sower_problem *problem);
+SOWER_MUST_USE struct sower_store *sower_store_open(const char *url, const char *state,
+                                                    const uint8_t writer[SOWER_WRITER_SIZE],
+                                                    const struct sower_log *log,
+                                                    struct sower_problem *problem);
 
 #endif

@@ -1,8 +1,9 @@
-/* Rounds: a queue of those who wait for the ledger, which goes round the clients.
+/* Rounds: the queue of requests to the ledger, which serves the clients in turn.
  *
- * Each client (client.h) has a queue of its own, in order of arrival. One is taken of the first client in the
- * round, which then goes to its end. So the first of a client that has just come waits for one of each other
- * client, however many of theirs there are. All is kept in those who wait: nothing here can fail. */
+ * Each client (client.h) has a queue in order of arrival. Taking a request takes the first one of the first client
+ * in the round; then that client goes to the end of the round. So the first request of a new client waits for at
+ * most one request of each other client, however many those have. The links are members of the requests
+ * themselves, so nothing here can fail. */
 #ifndef SOWER_SERVER_LEDGER_ROUNDS_H
 #define SOWER_SERVER_LEDGER_ROUNDS_H
 
@@ -11,26 +12,26 @@
 
 struct sower_ledger_wait;
 
-/* Whom one who waits belongs to, and the queue's own. */
+/* A request's client, and its links, which are internal to the queue. */
 struct sower_rounds_place {
     uint64_t client;
-    struct sower_ledger_wait *next; /* of the same client */
-    /* of the first of a client's queue: */
+    struct sower_ledger_wait *next; /* the client's next request */
+    /* only valid in a client's first request: */
     struct sower_ledger_wait *last, *next_client;
-    size_t count; /* of those in it */
+    size_t count; /* requests of the client */
 };
 
-/* An empty one is all 0. */
+/* All zeros: empty. */
 struct sower_rounds {
-    struct sower_ledger_wait *first, *last; /* the first of each client's queue */
+    struct sower_ledger_wait *first, *last; /* each client's first request */
 };
 
 void sower_rounds_put(struct sower_rounds *rounds, struct sower_ledger_wait *wait);
 
-/* NULL when nobody waits. */
+/* NULL if the queue is empty. */
 struct sower_ledger_wait *sower_rounds_take(struct sower_rounds *rounds);
 
-/* How many of a client wait. */
+/* The number of requests of a client. */
 size_t sower_rounds_count(const struct sower_rounds *rounds, uint64_t client);
 
 #endif

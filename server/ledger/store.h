@@ -23,145 +23,145 @@
 struct sower_store_writer;
 struct sower_store_reader;
 
-/* What became of a draw. */
+/* The outcome of a draw. */
 enum sower_draw_outcome {
-    SOWER_DRAW_NEW,      /* it is not recorded; record.drift says whether its seed is */
+    SOWER_DRAW_NEW,      /* not recorded; record.drift says whether it would drift */
     SOWER_DRAW_RECORDED, /* record.ledger and record.drift are set */
-    SOWER_DRAW_REFUSED,  /* it drifts (record.drift is set), where that is not taken */
+    SOWER_DRAW_REFUSED,  /* it drifts (record.drift is set), and drift is not allowed */
 };
 
-/* A draw that is looked for or to be written. */
+/* A draw to look up or to write. */
 struct sower_store_draw {
     struct sower_record record;
-    bool strict; /* refuse it if it drifts; in a pinned experiment it is refused in any case */
+    bool strict; /* refuse drift; a pinned experiment refuses drift in any case */
     enum sower_draw_outcome outcome;
 };
 
-/* The draws of a model, which are made one at a time and written together. */
+/* The draws of a model: created one at a time, written together. */
 struct sower_store_model {
-    size_t count; /* 0: only the manifest is kept */
-    void (*fill)(void *context, size_t n,
-                 struct sower_record *record); /* makes the record of the n-th draw */
+    size_t count; /* 0: only the manifest is stored */
+    /* Sets the record of the n-th draw. */
+    void (*fill)(void *context, size_t n, struct sower_record *record);
     void *context;
-    uint8_t manifest[32]; /* the hash, which goes into every line */
-    const char *text;     /* what is kept under the hash */
+    uint8_t manifest[32]; /* the hash, for every line */
+    const char *text;     /* stored under the hash */
     size_t length;
     int64_t time;
     bool strict;
-    const _Atomic bool *given_up; /* becomes true when nobody waits any more: then it fails; or NULL */
-    /* The outcome. */
-    bool written;    /* false when all of it was there already, or it was refused */
-    bool refused;    /* one of its draws drifts, where that is not taken; nothing was written */
-    size_t drifting; /* the number of the first draw that drifts, while `drift` is not 0 */
-    uint64_t drift;  /* the line that it drifts from; 0: none drifts */
+    const _Atomic bool *given_up; /* once true, the call fails soon; may be NULL */
+    /* The outcome: */
+    bool written;    /* false: everything was recorded already, or it was refused */
+    bool refused;    /* a draw drifts and drift is not allowed; nothing was written */
+    size_t drifting; /* if `drift` is not 0: the first draw that drifts, or the refused one */
+    uint64_t drift;  /* the line that it drifts from; 0: no draw drifts */
 };
 
-/* What became of a request for trial numbers. */
+/* The outcome of a request for trial numbers. */
 enum sower_trials_outcome {
-    SOWER_TRIALS_NONE,      /* nothing is there under its key, or it has none */
-    SOWER_TRIALS_GIVEN,     /* it has its numbers, now or since an earlier request under its key */
-    SOWER_TRIALS_KEY_TAKEN, /* its key stands for another count */
-    SOWER_TRIALS_EXHAUSTED, /* so many numbers are not left */
+    SOWER_TRIALS_NONE,      /* no line has its key, or it has no key */
+    SOWER_TRIALS_GIVEN,     /* it has its numbers, from now or from an earlier request with its key */
+    SOWER_TRIALS_KEY_TAKEN, /* its key was used for another count */
+    SOWER_TRIALS_EXHAUSTED, /* fewer numbers than that are left */
 };
 
 /* A request for trial numbers: first, first + 1, …, `count` of them, under a root and an experiment. */
 struct sower_store_trials {
     struct sower_seed root_id;
     const char *experiment;
-    const char *key; /* empty: none */
+    const char *key; /* empty: no key */
     uint64_t count;  /* 1 to SOWER_TRIALS_COUNT_MAX */
     int64_t time;
     enum sower_trials_outcome outcome;
-    uint64_t first;  /* of numbers that are given */
-    uint64_t ledger; /* the line that says so */
+    uint64_t first;  /* the first number that was given out */
+    uint64_t ledger; /* the line of it */
 };
 
-/* A request to pin an experiment, or to unpin it. */
+/* A request to pin or unpin an experiment. */
 struct sower_store_pin {
     struct sower_seed root_id;
     const char *experiment;
-    bool pinned; /* what it shall be */
+    bool pinned; /* true: pin; false: unpin */
     int64_t time;
-    uint64_t ledger; /* the outcome: the line that made it so; 0: it was not pinned, and no line was needed */
+    uint64_t ledger; /* outcome: the line that did this; 0: it was not pinned and needed no unpinning */
 };
 
-/* Which lines to read; what is NULL does not narrow. A page is found at once, however long the ledger, by a
- * seed and anything else, by an experiment and a trial or a name or a manifest, or by one of these. Beyond
- * that (a trial and a name without their seed, a trial and a manifest) the store may have to look for long.
- */
+/* Which lines to read. A NULL member sets no condition. Finding a page takes the same short time in a ledger of
+ * any length when its conditions are a seed and any others; an experiment and one of trial, name and manifest; or
+ * one condition alone. Other combinations (a trial and a name without their seed, a trial and a manifest) may
+ * search for long. */
 struct sower_page {
     const struct sower_seed *root_id;
     const char *experiment; /* with root_id */
-    const uint64_t *trial;  /* with experiment: draws of this trial, and what was given out from it on */
-    const char *name;       /* with experiment: draws of this tensor */
+    const uint64_t
+        *trial; /* with experiment: draws of this trial, and trial numbers given out that begin with it */
+    const char *name; /* with experiment: draws of this tensor */
     const struct sower_seed *seed;
     const uint8_t *manifest; /* 32 bytes */
     uint64_t after;          /* lines above this one, in rising order */
     uint64_t until;          /* up to and including this one */
-    size_t count;            /* no more than so many */
+    size_t count;            /* at most so many lines */
 };
 
-/* What is kept of an experiment as a whole. */
+/* Totals of an experiment. */
 struct sower_experiment {
-    uint64_t id; /* a number of the store's, from 1, growing as experiments are first used */
+    uint64_t id; /* the store's number for it, from 1, rising in the order of first use */
     struct sower_seed root_id;
     char name[SOWER_EXPERIMENT_MAX + 1];
-    uint64_t draws;      /* lines of draws */
+    uint64_t draws;      /* number of draws */
     uint64_t given;      /* trial numbers given out: 0 to given - 1 */
     int64_t first, last; /* the least and the greatest time of its lines */
-    uint64_t pinned;     /* the line that pinned it; 0: it is not */
+    uint64_t pinned;     /* the line that pinned it; 0: not pinned */
 };
 
-/* What was drawn under one trial of an experiment. */
+/* Totals of one trial of an experiment. */
 struct sower_trial {
     uint64_t trial;
     uint64_t draws;
     int64_t first, last;
 };
 
-/* Take one of what was found; false stops the reading. */
+/* Called once for each result; false stops the reading. */
 typedef bool sower_visit_record(void *context, const struct sower_record *record);
 typedef bool sower_visit_experiment(void *context, const struct sower_experiment *experiment);
 typedef bool sower_visit_trial(void *context, const struct sower_trial *trial);
 typedef bool sower_visit_link(void *context, const struct sower_link *head);
 
-/* The writing side of a store. Only the ledger's own thread uses it. */
+/* The writing side of a store. Only the ledger's thread uses it. */
 struct sower_store_writer {
     const struct sower_store_writer_methods *methods;
-    int64_t
-        chain_time; /* the time of the last line in the daemon's chain, as of the last write or probe that succeeded; 0: none */
+    /* The time of the last line of the daemon's chain after the last successful write or probe; 0: no line. */
+    int64_t chain_time;
 };
 
 struct sower_store_writer_methods {
-    /* Sets the outcome of each draw, and writes nothing. */
+    /* Sets the outcome of each draw; writes nothing. */
     bool (*find)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
                  struct sower_problem *problem);
-    /* Writes those draws that are new and not to be refused, in their order, and makes them durable, all or
-     * none. Sets the outcome of each, of which none is NEW then, and the whole record of those it writes. A
-     * draw that is already there, or twice among them, gets the line that it has. record.time is what the
-     * clock says; the line gets the time of the chain's last line if that is later (append.h). */
+    /* Writes the draws that are new and not refused, in order, and makes them durable, all or none. Sets the
+     * outcome of each draw to RECORDED or REFUSED, and the whole record of those that it writes. A draw that is
+     * recorded already, or twice in the list, gets its existing line. record.time is the clock's time on entry;
+     * the line gets the time of the chain's last line if that is later (append.h). */
     bool (*append)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
-    /* Sets the outcome of a model, `written` aside, as append_model would, and writes nothing. */
+    /* Sets the outcome of a model as append_model would, except for `written`; writes nothing. */
     bool (*find_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                        struct sower_problem *problem);
-    /* Writes those draws of a model that are not there yet, and keeps its manifest, all or nothing, in one
-     * commit; writes nothing when all of it is there, or one is refused. */
+    /* Writes the draws of a model that are not recorded yet, and its manifest, in one commit, all or nothing.
+     * Writes nothing if everything is stored already or a draw is refused. */
     bool (*append_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                          struct sower_problem *problem);
-    /* Sets the outcome of each request whose key is there, and NONE for the others. */
+    /* Sets the outcome of each request whose key has been used, and NONE for the others. */
     bool (*find_trials)(struct sower_store_writer *writer, struct sower_store_trials *const *requests,
                         size_t count, struct sower_problem *problem);
-    /* Gives out numbers to `count` requests, in their order, and makes them durable, all or none, a line for
-     * each. Each number is given once, and without gaps from 0; a key that is there, or twice among them,
-     * gets the numbers that it has. A request that must be refused does not keep the others from theirs. */
+    /* Gives out numbers to `count` requests, in order, writes a line for each, and makes them durable, all or
+     * none. Each number is given out once, from 0 without gaps. A key that has been used, or that is twice in the
+     * list, gets its existing numbers. A refused request does not prevent the others. */
     bool (*give_trials)(struct sower_store_writer *writer, struct sower_store_trials *const *requests,
                         size_t count, struct sower_problem *problem);
-    /* Pins or unpins an experiment and writes a line of it, unless it is so already. */
+    /* Pins or unpins an experiment and writes a line of that, unless it is in that state already. */
     bool (*pin)(struct sower_store_writer *writer, struct sower_store_pin *pin,
                 struct sower_problem *problem);
-    /* Whether append would work at this time: writes a draw to the disk, as append does, and takes it back.
-     */
+    /* Whether append would work at this time. Writes a draw to the disk as append does, and rolls it back. */
     bool (*probe)(struct sower_store_writer *writer, int64_t time, struct sower_problem *problem);
 };
 
@@ -171,7 +171,7 @@ struct sower_store_reader {
 };
 
 struct sower_store_reader_methods {
-    /* The greatest line number, 0 when the ledger is empty. */
+    /* The highest line number; 0 if the ledger is empty. */
     bool (*last)(struct sower_store_reader *reader, uint64_t *line, struct sower_problem *problem);
     /* Visits the lines of a page in order. No lock and no transaction outlive the call. */
     bool (*page)(struct sower_store_reader *reader, const struct sower_page *page, sower_visit_record *visit,
@@ -182,14 +182,14 @@ struct sower_store_reader_methods {
     /* The experiment of that name under a root; its id is 0 when there is none. */
     bool (*experiment)(struct sower_store_reader *reader, const struct sower_seed *root_id, const char *name,
                        struct sower_experiment *experiment, struct sower_problem *problem);
-    /* Visits at most `count` trials of an experiment that have draws, from number `from` on, rising. */
+    /* Visits at most `count` trials of an experiment that have draws, from number `from` on, in rising order. */
     bool (*trials)(struct sower_store_reader *reader, uint64_t experiment, uint64_t from, size_t count,
                    sower_visit_trial *visit, void *context, struct sower_problem *problem);
-    /* The number of lines, and the heads of the chains at that moment: the store's own writer's first, when
-     * it has written, then of at most `count` others, those that wrote last first. */
+    /* The number of lines, and the heads of the chains at the same moment: first this daemon's own, if it has
+     * written, then at most `count` others, the latest writer first. */
     bool (*heads)(struct sower_store_reader *reader, size_t count, uint64_t *lines, sower_visit_link *visit,
                   void *context, struct sower_problem *problem);
-    /* The manifest that is kept under a hash: *text is the caller's (free), NULL when there is none. */
+    /* The manifest with a hash. *text is the caller's to free, NULL if there is no such manifest. */
     bool (*manifest)(struct sower_store_reader *reader, const uint8_t hash[32], char **text, size_t *length,
                      struct sower_problem *problem);
 };
@@ -197,8 +197,8 @@ struct sower_store_reader_methods {
 struct sower_store {
     struct sower_store_writer *writer;
     struct sower_store_reader *reader;
-    /* From now on nothing waits longer than a second for another process, calls in progress included. Any thread may call it. NULL
-     * for a store that never waits so long. */
+    /* From now on no call waits longer than a second for another process; this includes calls in progress. Any
+     * thread may call it. NULL for a store that never waits so long. */
     void (*hurry)(struct sower_store *store);
     void (*close)(struct sower_store *store);
 };

@@ -64,7 +64,7 @@ bool sower_store_record_check(const struct sower_record *record, struct sower_pr
     return sower_record_check(record, &found) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "Line %" PRIu64 " of the ledger is damaged: %s 'sow ledger verify' checks "
-                             "all of them.",
+                             "all lines.",
                              record->ledger, found.sentence);
 }
 

@@ -1,4 +1,4 @@
-/* Records of what a store is asked for: what every kind of store does in the same way. */
+/* Records for the requests to a store: the code that all kinds of stores share. */
 #ifndef SOWER_SERVER_LEDGER_STORE_RECORDS_H
 #define SOWER_SERVER_LEDGER_STORE_RECORDS_H
 
@@ -6,32 +6,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "server/ledger/store.h"
 
-/* Makes the n-th draw of a model. */
+/* Sets *draw to the n-th draw of a model. */
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);
 
-/* Whether somebody still waits for the model; otherwise a problem. To be asked now and then while it is
- * worked on: 100,000 draws take seconds. */
-bool sower_store_model_goes_on(const struct sower_store_model *model, struct sower_problem *problem);
+/* Whether the model is still wanted; false with a problem. Call it now and then while a model is processed, as
+ * 100,000 draws take seconds. */
+SOWER_MUST_USE bool sower_store_model_goes_on(const struct sower_store_model *model,
+                                              struct sower_problem *problem);
 
-/* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused for it. */
+/* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused. */
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw);
 
-/* The record of a request for trials, of an experiment that has given out the numbers below `given` (at most
- * 2^63, which is not given out itself; more than that, in a damaged database, is as good as all). False when
- * so many are not left: the request's outcome says so. */
-bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
-                               struct sower_record *record);
+/* Sets the record of a request for trial numbers. The experiment has given out the numbers below `given`, which
+ * is at most 2^63 (a larger value, from a damaged database, means that no number is left). False if too few
+ * numbers are left; the request's outcome is EXHAUSTED then. */
+SOWER_MUST_USE bool sower_store_trials_record(struct sower_store_trials *request, uint64_t given,
+                                              struct sower_record *record);
 
-/* Sets the outcome of a request for trials by the record, which has its line now. */
+/* Sets the outcome of a request for trial numbers from its record, which has a line now. */
 void sower_store_trials_given(struct sower_store_trials *request, const struct sower_record *record);
 
-/* Whether a line that was read can be one: a database can be damaged, or changed by other hands. Otherwise a
- * problem (UNAVAILABLE) that names the line. */
-bool sower_store_record_check(const struct sower_record *record, struct sower_problem *problem);
+/* Whether a line from the database is valid; the database may be damaged or changed by somebody else. False with
+ * a problem (UNAVAILABLE) that names the line. */
+SOWER_MUST_USE bool sower_store_record_check(const struct sower_record *record,
+                                             struct sower_problem *problem);
 
-/* The record of a draw that nobody asks for, as long as most are: a probe writes it and takes it back. */
+/* The record of a draw that is as long as most and that nobody requests. A probe writes it and rolls back. */
 void sower_store_probe_record(int64_t time, struct sower_record *record);
 
 /* The record of a request to pin or unpin. */

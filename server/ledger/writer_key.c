@@ -21,12 +21,13 @@ _Static_assert((int)SOWER_SIGNATURE_SIZE == (int)crypto_sign_BYTES, "of Ed25519"
 static bool refuse(const char *path, struct sower_problem *problem)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
-                             "The writer's key %s cannot be made: %s.", path, sower_directory_error(errno));
+                             "The writer's key %s cannot be created: %s.", path,
+                             sower_directory_error(errno));
 }
 
-/* Writes a new key to a file of its own and links it to its place, so that nobody sees half a key, and of two
- * daemons that start together one makes it. */
-static bool make_key(const char *path, struct sower_problem *problem)
+/* Writes a new key to a temporary file and links that to `path`. So no reader sees half a key, and if two daemons
+ * start together, one key wins. */
+static bool create_key(const char *path, struct sower_problem *problem)
 {
     char draft[PATH_MAX], hex[SOWER_HEX_SIZE];
     struct sower_seed seed;
@@ -41,16 +42,16 @@ static bool make_key(const char *path, struct sower_problem *problem)
     }
     randombytes_buf(seed.bytes, sizeof seed.bytes);
     sower_hex_print(seed.bytes, hex);
-    bool made = write(file, hex, sizeof hex - 1) == (ssize_t)sizeof hex - 1 && fsync(file) == 0;
-    made = close(file) == 0 && made;
-    made = made && (link(draft, path) == 0 || errno == EEXIST);
-    if (!made) {
+    bool created = write(file, hex, sizeof hex - 1) == (ssize_t)sizeof hex - 1 && fsync(file) == 0;
+    created = close(file) == 0 && created;
+    created = created && (link(draft, path) == 0 || errno == EEXIST);
+    if (!created) {
         refuse(path, problem);
     }
     (void)unlink(draft);
     sodium_memzero(&seed, sizeof seed);
     sodium_memzero(hex, sizeof hex);
-    return made;
+    return created;
 }
 
 bool sower_writer_key_open(const char *state, struct sower_writer_key *writer, struct sower_problem *problem)
@@ -62,10 +63,10 @@ bool sower_writer_key_open(const char *state, struct sower_writer_key *writer, s
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--state",
                                  "The state directory's path is too long.");
     }
-    if (access(path, F_OK) != 0 && !make_key(path, problem)) {
+    if (access(path, F_OK) != 0 && !create_key(path, problem)) {
         return false;
     }
-    if (!sower_directory_sync(state)) { /* also for a key whose maker did not come so far */
+    if (!sower_directory_sync(state)) { /* also for an old key: its creator may have ended before the flush */
         return refuse(path, problem);
     }
     if (!sower_rootkey_read(path, &seed, problem)) {

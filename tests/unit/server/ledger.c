@@ -258,7 +258,7 @@ static void done(struct sower_ledger_wait *wait)
 
 /* Readies a client that wishes for something; what that names is filled by the caller. Nobody has asked
  * before under its number. */
-static void ready(struct client *client, enum sower_ledger_wish wish)
+static void ready(struct client *client, enum sower_ledger_request request)
 {
     static uint64_t number;
     memset(client, 0, sizeof *client);
@@ -266,13 +266,13 @@ static void ready(struct client *client, enum sower_ledger_wish wish)
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
-    client->wait.wish = wish;
+    client->wait.wish = request;
 }
 
-static void submit_draw(struct fixture *fixture, struct client *client, enum sower_ledger_wish wish,
+static void submit_draw(struct fixture *fixture, struct client *client, enum sower_ledger_request request,
                         unsigned draw, bool strict)
 {
-    ready(client, wish);
+    ready(client, request);
     memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
     client->draw.strict = strict;
     client->wait.draw = &client->draw;
@@ -511,15 +511,15 @@ static void a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest(void **st
     assert_false(outcome(&late));
 }
 
-static void submit_for(struct fixture *fixture, struct client *client, enum sower_ledger_wish wish,
+static void submit_for(struct fixture *fixture, struct client *client, enum sower_ledger_request request,
                        uint64_t number)
 {
     static unsigned draw = 100;
-    ready(client, wish);
+    ready(client, request);
     client->wait.place.client = number;
     memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
     draw++;
-    if (wish == SOWER_LEDGER_PIN) {
+    if (request == SOWER_LEDGER_PIN) {
         client->wait.pin = &client->pin;
     } else {
         client->wait.draw = &client->draw;
