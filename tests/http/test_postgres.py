@@ -464,7 +464,7 @@ def pooler(postgres, database):
                                       ("transaction", "min_pool_size = 5"), ("statement",)], ids=str)
 def test_a_pooler_that_hands_out_no_sessions_is_named_at_start(pooler, settings):
     said = refused(pooler(*settings))
-    assert "a pooler between hands out transactions" in said and "pool_mode = session" in said
+    assert "a pooler gives the daemon single transactions" in said and "pool_mode = session" in said
 
 
 def test_a_pooler_that_hands_out_sessions_is_as_good_as_the_database(start, pooler):

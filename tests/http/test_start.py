@@ -118,8 +118,8 @@ def test_variables_of_kubernetes_and_those_of_options_are_not(start):
 
 @pytest.mark.parametrize("content, words", [
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 12345\n", "git lfs pull"),
-    (b'{"ledger":1,"time":"2026-01-31T12:00:00.000Z"}\n', "sow ledger verify"), (b"\x28\xb5\x2f\xfd", "not a database of SQLite"),
-    (b"SQLite format 2", "not a database of SQLite"), (b"\0" * 8192, "not a database of SQLite"), (b"x", "not a database of SQLite")], ids=range(6))
+    (b'{"ledger":1,"time":"2026-01-31T12:00:00.000Z"}\n', "sow ledger verify"), (b"\x28\xb5\x2f\xfd", "not a SQLite database"),
+    (b"SQLite format 2", "not a SQLite database"), (b"\0" * 8192, "not a SQLite database"), (b"x", "not a SQLite database")], ids=range(6))
 def test_a_file_that_is_not_a_ledger_is_left_alone_and_its_kind_named(tmp_path, content, words):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(content)

@@ -1,6 +1,6 @@
 #include "server/ledger/postgres/columns.h"
 
-/* The columns of new lines, as INSERT_LINES takes them. */
+/* The columns of new lines, in the order of INSERT_LINES. */
 enum column {
     LEDGER,
     TIME,

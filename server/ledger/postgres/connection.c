@@ -13,18 +13,17 @@
 #include "server/base/clock.h"
 
 enum {
-    ANSWER_MILLISECONDS = 6000, /* in which an exchange must be answered */
-    HURRY_MILLISECONDS = 1000,  /* the same when the daemon stops */
-    LOOK_MILLISECONDS = 200,    /* between two looks whether it does */
+    ANSWER_MILLISECONDS = 6000, /* time limit of an exchange */
+    HURRY_MILLISECONDS = 1000,  /* the same while the daemon stops */
+    LOOK_MILLISECONDS = 200,    /* interval of checks whether it stops */
     MILLISECONDS_PER_SECOND = 1000,
-    NAME_SIZE = 24, /* of a prepared statement: its number */
-    LEFTOVERS = 8,  /* messages that may have come while nothing was asked */
+    NAME_SIZE = 24, /* name of a prepared statement: its number */
+    LEFTOVERS = 8,  /* messages that may have arrived while the connection was idle */
 };
 
-/* What a session is to be like where nobody set it otherwise: who waits for a lock or a statement gives up
- * before this side does, so that the cause is known; a transaction whose daemon is gone ends soon. Every
- * statement of ours has its index, in whose order it reads, whatever a planner without statistics takes for
- * cheap. */
+/* Settings of a session, unless somebody has changed them. The server's timeouts for locks and statements are
+ * shorter than the time limit here, so that the cause is known. A transaction ends soon after its daemon is gone.
+ * Every statement has an index and reads in its order, whatever a planner without statistics estimates. */
 static const char session[] =
     "SELECT set_config(name, wanted, false) FROM (VALUES ('lock_timeout', '0', '4s'),"
     " ('statement_timeout', '0', '5s'), ('idle_in_transaction_session_timeout', '0', '8s'),"
@@ -40,7 +39,8 @@ static bool fail(struct sower_postgres *postgres, const char *cause)
     return false;
 }
 
-/* What libpq or the server says, its first `count` bytes, on one line and without a full stop at its end. */
+/* Sets the cause: `before` and the first `count` bytes of a message of libpq or the server, on one line and without
+ * a full stop at the end. */
 static bool fail_as(struct sower_postgres *postgres, const char *before, const char *text, size_t count)
 {
     size_t length = (size_t)snprintf(postgres->cause, sizeof postgres->cause, "%s", before);
@@ -64,11 +64,11 @@ static void drop(struct sower_postgres *postgres)
     postgres->queued = 0;
 }
 
-/* Failures that the daemon's owner can do something about, in words of ours. */
+/* Failures that the daemon's owner can do something about, by SQLSTATE. */
 static const struct {
     const char *state, *cause;
 } failures[] = {
-    {"25006", "the database takes no writes"},
+    {"25006", "the database is read-only"},
     {"53100", "the database's disk is full"},
     {"53300", "the database takes no more connections"},
     {"55P03", "another daemon or program holds the ledger's lock"},
@@ -87,7 +87,7 @@ static bool fail_with(struct sower_postgres *postgres, const PGresult *result)
             return fail(postgres, failures[i].cause);
         }
     }
-    if (state == NULL || message == NULL) { /* libpq's own words, for a connection that is lost */
+    if (state == NULL || message == NULL) { /* libpq reports this for a lost connection */
         return fail(postgres, lost);
     }
     return fail_as(postgres, "the database says: ", message, strlen(message));
@@ -98,14 +98,14 @@ void sower_postgres_hurry(struct sower_postgres *postgres)
     atomic_store(&postgres->until, sower_clock_milliseconds() + HURRY_MILLISECONDS);
 }
 
-/* How long may still be waited, for the deadline or for somebody who is in a hurry. */
+/* Milliseconds until the deadline or, if that is earlier, `until`. */
 static int64_t time_left(const struct sower_postgres *postgres, int64_t deadline)
 {
     int64_t until = atomic_load(&postgres->until);
     return (until != 0 && until < deadline ? until : deadline) - sower_clock_milliseconds();
 }
 
-/* The next result, or NULL at the end of a statement's; false when it does not come in time. */
+/* Receives the next result; NULL after the last one of a statement. False if it does not arrive in time. */
 static bool receive(struct sower_postgres *postgres, int64_t deadline, PGresult **result)
 {
     PGconn *connection = postgres->connection;
@@ -138,7 +138,7 @@ static bool is_error(const PGresult *result)
     return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC;
 }
 
-/* Receives one statement's result, and the NULL behind it. */
+/* Receives the result of one statement and the NULL after it. */
 static bool receive_statement(struct sower_postgres *postgres, int64_t deadline,
                               struct sower_postgres_answers *answers, bool *well)
 {
@@ -255,7 +255,7 @@ void sower_postgres_roll_back(struct sower_postgres *postgres)
     if (postgres->connection == NULL || PQtransactionStatus(postgres->connection) == PQTRANS_IDLE) {
         return;
     }
-    memcpy(cause, postgres->cause, sizeof cause); /* of what was wrong before */
+    memcpy(cause, postgres->cause, sizeof cause); /* keep the earlier cause */
     sower_postgres_queue_text(postgres, "ROLLBACK", NULL);
     if (!sower_postgres_run(postgres)) {
         drop(postgres); /* the server rolls back when the connection ends */
@@ -269,7 +269,7 @@ static void ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-/* Puts the statements on the connection, `SOWER_POSTGRES_QUEUE` at a time. */
+/* Prepares the statements on the connection, SOWER_POSTGRES_QUEUE at a time. */
 static bool prepare(struct sower_postgres *postgres)
 {
     char name[NAME_SIZE];
@@ -293,14 +293,13 @@ static bool check_encoding(struct sower_postgres *postgres)
         return true;
     }
     snprintf(postgres->cause, sizeof postgres->cause,
-             "the database's encoding is %s, and the ledger takes one of UTF8",
+             "the database's encoding is %s, but the ledger needs UTF8",
              encoding == NULL ? "unknown" : encoding);
     return false;
 }
 
-/* Why there is no connection, as libpq says it: "connection to server at ADDRESS failed: CAUSE", perhaps with
- * advice on further lines. All of it is for who starts the daemon; what is said later is for clients, and
- * they get the cause. */
+/* Sets the cause from libpq's message: "connection to server at ADDRESS failed: CAUSE", perhaps with advice on
+ * further lines. The person who starts the daemon (`first`) gets the whole message; clients get only CAUSE. */
 static bool fail_to_connect(struct sower_postgres *postgres, const char *message, bool first)
 {
     static const char mark[] = " failed: ";
@@ -317,7 +316,7 @@ static bool fail_to_connect(struct sower_postgres *postgres, const char *message
 
 static bool connect_now(struct sower_postgres *postgres, bool first)
 {
-    /* What stands before dbname is overridden by the URL. */
+    /* The URL (dbname) overrides the settings before it. */
     static const char *const names[] = {"fallback_application_name", "connect_timeout",
                                         "keepalives_idle",           "keepalives_interval",
                                         "keepalives_count",          "tcp_user_timeout",
@@ -340,7 +339,7 @@ static bool connect_now(struct sower_postgres *postgres, bool first)
     return check_encoding(postgres) && prepare(postgres);
 }
 
-/* After a failure that took long, it is not tried again for as long. */
+/* Connects again. After a failed attempt, waits as long as it took before the next one. */
 static bool reconnect(struct sower_postgres *postgres, bool first)
 {
     int64_t begin = sower_clock_milliseconds();
@@ -354,7 +353,7 @@ static bool reconnect(struct sower_postgres *postgres, bool first)
     return false;
 }
 
-/* Whether the other side has not closed the connection since it was last used. */
+/* Whether the server has left the connection open since its last use. */
 static bool is_alive(struct sower_postgres *postgres)
 {
     struct pollfd wanted = {.fd = PQsocket(postgres->connection), .events = POLLIN};
@@ -374,7 +373,7 @@ bool sower_postgres_ready(struct sower_postgres *postgres)
     if (postgres->connection != NULL) {
         drop(postgres);
     } else if (sower_clock_milliseconds() < postgres->refuse_until) {
-        return false; /* the cause is still what it was */
+        return false; /* the cause is still valid */
     }
     if (atomic_load(&postgres->until) != 0) {
         return fail(postgres, "the daemon is stopping");
@@ -390,8 +389,8 @@ static const char *option(const PQconninfoOption *options, const char *name)
     return options->keyword == NULL || options->val == NULL ? "" : options->val;
 }
 
-/* libpq would quote what it does not understand, and that may be a part of a password: one with a slash or a
- * second @ comes to stand in the host or the port. */
+/* Checks the URL without libpq's message, which quotes the part that it does not understand. That may be part of a
+ * password: a slash or a second @ in a password moves its rest into the host or port. */
 static bool check_url(struct sower_postgres *postgres, const char *url)
 {
     PQconninfoOption *options = PQconninfoParse(url, NULL);
@@ -420,7 +419,7 @@ void sower_postgres_close(struct sower_postgres *postgres)
         drop(postgres);
     }
     if (postgres->url != NULL) {
-        sodium_memzero(postgres->url, strlen(postgres->url)); /* a password may stand in it */
+        sodium_memzero(postgres->url, strlen(postgres->url)); /* it may contain a password */
     }
     free(postgres->url);
     postgres->url = NULL;

@@ -1,11 +1,11 @@
-/* A connection to PostgreSQL: statements that travel together, and answers within a bounded time.
+/* A connection to PostgreSQL: statements that are sent together, and results within a bounded time.
  *
- * Statements are queued and leave in one go (libpq's pipeline mode); their answers come back together, so
- * that a transaction of many statements costs a few round trips. An exchange that is not answered in some
- * seconds has failed. A connection that was lost is made anew when it is next needed; when that fails
- * after some time, it is not tried again for as long, so that many who wait are not each made to wait for it.
+ * Statements are queued and sent together (libpq's pipeline mode), and their results arrive together. So a
+ * transaction of many statements costs only a few round trips. An exchange without a result after some seconds has
+ * failed. A lost connection is opened again when it is next needed. If that fails only after some time, the next
+ * attempt is not made before the same time has passed, so that many waiting requests do not each wait that long.
  *
- * After a failure `cause` says why, in words without addresses, paths and passwords. */
+ * After a failure, `cause` has the reason, without addresses, paths and passwords. */
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_CONNECTION_H
 #define SOWER_SERVER_LEDGER_POSTGRES_CONNECTION_H
 
@@ -15,61 +15,62 @@
 
 #include <postgresql/libpq-fe.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "server/ledger/postgres/values.h"
 
 enum { SOWER_POSTGRES_QUEUE = 16, SOWER_POSTGRES_CAUSE_SIZE = 320 };
 
 struct sower_postgres {
-    PGconn *connection; /* NULL: none now */
+    PGconn *connection; /* NULL: not connected */
     char *url;
-    const char *const *statements; /* prepared on every connection, under their numbers */
+    const char *const *statements; /* prepared on every connection; their names are their numbers */
     size_t statement_count;
     size_t queued;
     bool failed;           /* a statement could not be queued */
-    int64_t refuse_until;  /* no new connection is tried before, on the monotonic clock */
-    _Atomic int64_t until; /* no answer is waited for beyond, on the monotonic clock; 0: no such end */
+    int64_t refuse_until;  /* no attempt to connect before this time (sower_clock_milliseconds) */
+    _Atomic int64_t until; /* no waiting for results after this time (same clock); 0: no such limit */
     char cause[SOWER_POSTGRES_CAUSE_SIZE];
 };
 
-/* The answers to what was queued, in its order. */
+/* The results of the queued statements, in the same order. */
 struct sower_postgres_answers {
     size_t count;
     PGresult *results[SOWER_POSTGRES_QUEUE];
 };
 
-/* Connects for the first time; a `cause` may hold the server's address then, as it is for who starts the
- * daemon. Closed with sower_postgres_close, also after a failure. */
-bool sower_postgres_open(struct sower_postgres *postgres, const char *url, const char *const *statements,
-                         size_t count);
+/* Connects for the first time. `cause` may have the server's address in this case, because only the person who
+ * starts the daemon reads it. Call sower_postgres_close also after a failure. */
+SOWER_MUST_USE bool sower_postgres_open(struct sower_postgres *postgres, const char *url,
+                                        const char *const *statements, size_t count);
 void sower_postgres_close(struct sower_postgres *postgres);
 
-/* Before the first statement of a transaction: connects again if need be. */
-bool sower_postgres_ready(struct sower_postgres *postgres);
+/* Call it before the first statement of a transaction. Connects again if the connection was lost. */
+SOWER_MUST_USE bool sower_postgres_ready(struct sower_postgres *postgres);
 
-/* Queues a prepared statement, or one that is given as text. NULL for `values`: there are none. */
+/* Queues a prepared statement, or a statement as text. `values` NULL: no parameters. */
 void sower_postgres_queue(struct sower_postgres *postgres, size_t statement,
                           const struct sower_postgres_values *values);
 void sower_postgres_queue_text(struct sower_postgres *postgres, const char *text,
                                const struct sower_postgres_values *values);
 
-/* Sends what is queued and waits for the answers. False when one of the statements failed (those behind it
- * did nothing then), or no answer came: the connection is gone then. The answers are cleared by the caller
- * when it returned true. */
-bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postgres_answers *answers);
+/* Sends the queued statements and waits for their results. False if a statement failed (the later ones had no
+ * effect then) or no result arrived (the connection is closed then). The caller clears the answers after true. */
+SOWER_MUST_USE bool sower_postgres_exchange(struct sower_postgres *postgres,
+                                            struct sower_postgres_answers *answers);
 void sower_postgres_clear(struct sower_postgres_answers *answers);
 
-/* The same where nobody reads the answers. */
-bool sower_postgres_run(struct sower_postgres *postgres);
+/* The same, without the results. */
+SOWER_MUST_USE bool sower_postgres_run(struct sower_postgres *postgres);
 
-/* Takes back the transaction, if there is one. */
+/* Rolls back the transaction, if there is one. */
 void sower_postgres_roll_back(struct sower_postgres *postgres);
 
-/* No answer is waited for longer than a second from now on, and no connection is made; any thread may say so
- * while another one waits. */
+/* From now on waits at most one more second for results, and does not connect. Any thread may call it while
+ * another one waits. */
 void sower_postgres_hurry(struct sower_postgres *postgres);
 
-/* Says the cause in a sentence for clients; returns false. */
+/* Sets a problem with the cause, for clients. Returns false. */
 bool sower_postgres_fail(const struct sower_postgres *postgres, struct sower_problem *problem);
 
 #endif

@@ -8,7 +8,7 @@
 #include "server/ledger/postgres/statements.h"
 #include "server/ledger/store_records.h"
 
-enum { PAUSE_MILLISECONDS = 1000 }; /* after a wait that was in vain and as long at least */
+enum { PAUSE_MILLISECONDS = 1000 }; /* after a transaction that failed to begin after at least this time */
 
 bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
                                const uint8_t writer[SOWER_WRITER_SIZE])
@@ -19,8 +19,8 @@ bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *u
 
 void sower_postgres_lines_close(struct sower_postgres_lines *lines)
 {
-    for (size_t i = 0; i < SOWER_POSTGRES_SOUGHT; i++) {
-        sower_postgres_array_free(&lines->sought[i]);
+    for (size_t i = 0; i < SOWER_POSTGRES_KEYS; i++) {
+        sower_postgres_array_free(&lines->keys[i]);
     }
     sower_postgres_columns_free(&lines->added);
     sower_postgres_close(&lines->postgres);
@@ -46,7 +46,7 @@ bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower
     return true;
 }
 
-/* Where the ledger stands, as LOCK and FIND_WRITER say. */
+/* Reads the ledger's state from the results of LOCK and FIND_WRITER. */
 static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *lock, const PGresult *writer,
                            struct sower_problem *problem)
 {
@@ -65,9 +65,9 @@ static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *l
     return true;
 }
 
-/* Sends what is queued, and reads the answers to a beginning. After a beginning that failed after a while, as
- * somebody holds the lock, there is a pause: others that wait meanwhile are not each made to wait as long.
- * The last answer is to be cleared by the caller, when it returned true. */
+/* Sends the queued statements, and reads the results of a beginning. If a beginning fails after a while, because
+ * somebody holds the lock, a pause follows, so that the requests that wait do not each wait as long. The caller
+ * clears *last after true. */
 static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct sower_problem *problem)
 {
     struct sower_postgres_answers answers;
@@ -92,8 +92,8 @@ static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct
     return true;
 }
 
-/* Before a look-up. One that stands alone may be the first use of a new connection; one in a transaction must
- * not, as the transaction ended with the old one. */
+/* Call it before a look-up. Outside a transaction it may connect again; within one it must not, because the
+ * transaction ended with the old connection. */
 static bool prepare_to_find(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     return lines->writing || sower_postgres_ready(&lines->postgres) ||
@@ -104,26 +104,26 @@ static void queue_find(struct sower_postgres_lines *lines, struct sower_store_dr
                        size_t count)
 {
     struct sower_postgres_values values = {0};
-    struct sower_postgres_array *sought = lines->sought;
-    sower_postgres_array_begin(&sought[0], SOWER_POSTGRES_BYTES);
-    sower_postgres_array_begin(&sought[1], SOWER_POSTGRES_BYTES);
-    sower_postgres_array_begin(&sought[2], SOWER_POSTGRES_BYTES);
-    sower_postgres_array_begin(&sought[3], SOWER_POSTGRES_TEXT);
+    struct sower_postgres_array *keys = lines->keys;
+    sower_postgres_array_begin(&keys[0], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&keys[1], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&keys[2], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&keys[3], SOWER_POSTGRES_TEXT);
     for (size_t i = 0; i < count; i++) {
         const struct sower_record *record = &draws[i]->record;
-        sower_postgres_array_bytes(&sought[0], record->seed.bytes);
-        sower_postgres_array_bytes(&sought[1], record->draw.bytes);
-        sower_postgres_array_bytes(&sought[2], record->root_id.bytes);
-        sower_postgres_array_text(&sought[3], record->experiment);
+        sower_postgres_array_bytes(&keys[0], record->seed.bytes);
+        sower_postgres_array_bytes(&keys[1], record->draw.bytes);
+        sower_postgres_array_bytes(&keys[2], record->root_id.bytes);
+        sower_postgres_array_text(&keys[3], record->experiment);
     }
     for (size_t i = 0; i < 4; i++) {
-        sower_postgres_add_array(&values, &sought[i]);
+        sower_postgres_add_array(&values, &keys[i]);
     }
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_DRAWS, &values);
 }
 
-/* The outcome of a draw whose line, drift and experiment are known. */
-static void settle(struct sower_store_draw *draw, bool pinned)
+/* Sets the outcome of a draw whose line, drift and experiment are known. */
+static void set_outcome(struct sower_store_draw *draw, bool pinned)
 {
     draw->outcome = draw->record.drift != 0 && (draw->strict || pinned) ? SOWER_DRAW_REFUSED
                     : draw->record.ledger != 0                          ? SOWER_DRAW_RECORDED
@@ -147,14 +147,14 @@ bool sower_postgres_lines_find(struct sower_postgres_lines *lines, struct sower_
             draws[n]->record.ledger = sower_postgres_read_number(found, row, 1);
             draws[n]->record.drift = sower_postgres_read_number(found, row, 2);
             lines->pinned[n] = sower_postgres_read_number(found, row, 3) != 0;
-            settle(draws[n], lines->pinned[n]);
+            set_outcome(draws[n], lines->pinned[n]);
         }
     }
     PQclear(found);
     return true;
 }
 
-/* Queues the lines that were added so far, and the head of the chain behind them. */
+/* Queues the lines that were added so far, and the head of the chain after them. */
 static void queue_added(struct sower_postgres_lines *lines)
 {
     struct sower_postgres_values head = {0}, values = {0};
@@ -186,7 +186,7 @@ bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_r
     return true;
 }
 
-/* The draws of a chunk that were added, by the first bytes of their seeds. */
+/* The draws of a chunk that were added: the first bytes of their seeds. */
 struct added {
     size_t count;
     uint64_t seeds[SOWER_POSTGRES_CHUNK];
@@ -200,8 +200,8 @@ static uint64_t seed_prefix(const struct sower_record *record)
     return prefix;
 }
 
-/* Looks for a new draw, and for its seed, among those that were just added. Going through them all is cheap
- * beside writing one of them. */
+/* Looks for a new draw and its seed among the draws that were just added. Comparing all of them is cheap compared
+ * with writing one. */
 static void look_among_added(const struct added *added, struct sower_record *record)
 {
     uint64_t prefix = seed_prefix(record);
@@ -232,7 +232,7 @@ bool sower_postgres_lines_add_draws(struct sower_postgres_lines *lines, struct s
             continue;
         }
         look_among_added(&added, record);
-        settle(draws[i], lines->pinned[i]);
+        set_outcome(draws[i], lines->pinned[i]);
         if (draws[i]->outcome != SOWER_DRAW_NEW) {
             continue;
         }
@@ -251,21 +251,21 @@ static void queue_find_keys(struct sower_postgres_lines *lines, struct sower_sto
                             size_t count)
 {
     struct sower_postgres_values values = {0};
-    struct sower_postgres_array *sought = lines->sought;
-    sower_postgres_array_begin(&sought[0], SOWER_POSTGRES_BYTES);
-    sower_postgres_array_begin(&sought[1], SOWER_POSTGRES_TEXT);
-    sower_postgres_array_begin(&sought[2], SOWER_POSTGRES_TEXT);
+    struct sower_postgres_array *keys = lines->keys;
+    sower_postgres_array_begin(&keys[0], SOWER_POSTGRES_BYTES);
+    sower_postgres_array_begin(&keys[1], SOWER_POSTGRES_TEXT);
+    sower_postgres_array_begin(&keys[2], SOWER_POSTGRES_TEXT);
     for (size_t i = 0; i < count; i++) {
-        sower_postgres_array_bytes(&sought[0], requests[i]->root_id.bytes);
-        sower_postgres_array_text(&sought[1], requests[i]->experiment);
+        sower_postgres_array_bytes(&keys[0], requests[i]->root_id.bytes);
+        sower_postgres_array_text(&keys[1], requests[i]->experiment);
         if (requests[i]->key[0] != '\0') {
-            sower_postgres_array_text(&sought[2], requests[i]->key);
+            sower_postgres_array_text(&keys[2], requests[i]->key);
         } else {
-            sower_postgres_array_null(&sought[2]);
+            sower_postgres_array_null(&keys[2]);
         }
     }
     for (size_t i = 0; i < 3; i++) {
-        sower_postgres_add_array(&values, &sought[i]);
+        sower_postgres_add_array(&values, &keys[i]);
     }
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_KEYS, &values);
 }
@@ -350,7 +350,7 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_INSERT_MANIFEST, &values);
 }
 
-/* Sends the beginning, where nothing was looked up that would have sent it. */
+/* Sends the beginning if no look-up has sent it. */
 static bool send_beginning(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     PGresult *answer;
@@ -379,10 +379,12 @@ static bool commit(struct sower_postgres_lines *lines, struct sower_problem *pro
     if (!exchange(lines, &answer, problem)) {
         return false;
     }
-    bool done = strcmp(PQcmdStatus(answer), "COMMIT") == 0; /* "ROLLBACK": it had failed before */
+    bool done =
+        strcmp(PQcmdStatus(answer), "COMMIT") == 0; /* "ROLLBACK": the transaction had failed before */
     PQclear(answer);
-    return done || sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                                     "The ledger cannot be used now: the database took the writing back.");
+    return done ||
+           sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                             "The ledger cannot be used now: the database rolled the transaction back.");
 }
 
 bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem)
@@ -396,10 +398,10 @@ bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, str
     return done && !lines->changed;
 }
 
-/* Queues a line and that it is taken back. */
+/* Queues a line and its rollback. */
 static bool queue_probe(struct sower_postgres_lines *lines, int64_t time, struct sower_problem *problem)
 {
-    const struct sower_append stands = lines->append;
+    const struct sower_append before = lines->append;
     struct sower_record record;
     sower_store_probe_record(time, &record);
     sower_postgres_queue_text(&lines->postgres, "SAVEPOINT probe", NULL);
@@ -408,11 +410,11 @@ static bool queue_probe(struct sower_postgres_lines *lines, int64_t time, struct
     }
     queue_added(lines);
     sower_postgres_queue_text(&lines->postgres, "ROLLBACK TO SAVEPOINT probe", NULL);
-    lines->append = stands;
+    lines->append = before;
     return true;
 }
 
-/* Then the last number is set to what it is, which is committed as any change is. */
+/* `changed` writes the last number unchanged; its commit is as durable as any other. */
 bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time,
                                 struct sower_problem *problem)
 {

@@ -4,7 +4,7 @@
 
 static const char process[] = "SELECT pg_backend_pid()::bigint";
 
-/* The number of the process that serves a connection now; behind `first`, a statement, if there is one. */
+/* Reads the id of the process that serves a connection now, after the statement `first` unless that is NULL. */
 static bool ask(struct sower_postgres *postgres, const char *first, uint64_t *number)
 {
     struct sower_postgres_answers answers;
@@ -20,9 +20,9 @@ static bool ask(struct sower_postgres *postgres, const char *first, uint64_t *nu
     return true;
 }
 
-/* While another connection is within a transaction, this one must be served by the process that it had: a
- * pooler of transactions gives that process to the other, or another process to this one. One of single
- * statements takes no transaction. */
+/* Sets *keeps if this connection keeps its process while another connection is in a transaction. A pooler in
+ * transaction mode gives that process to the other connection, or another process to this one. A pooler in
+ * statement mode refuses the transaction. */
 static bool keeps_process(struct sower_postgres *postgres, struct sower_postgres *other, uint64_t own,
                           bool *keeps)
 {
@@ -56,10 +56,10 @@ bool sower_postgres_pooler_check(struct sower_postgres *postgres)
     }
     bool opened = sower_postgres_open(&other, postgres->url, NULL, 0) || fail(postgres, other.cause);
     bool done = opened && keeps_process(postgres, &other, own, &keeps);
-    sower_postgres_close(&other); /* which ends its transaction */
+    sower_postgres_close(&other); /* this ends its transaction */
     return done &&
            (keeps ||
-            fail(postgres, "a pooler between hands out transactions or statements, and the daemon needs "
-                           "sessions: set pool_mode = session for it (pgbouncer), or name the database "
-                           "itself"));
+            fail(postgres, "a pooler gives the daemon single transactions or statements, but the daemon "
+                           "needs sessions: set pool_mode = session (pgbouncer), or use the URL of the "
+                           "database itself"));
 }

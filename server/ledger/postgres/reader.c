@@ -17,7 +17,7 @@ static const char *const statement_text[STATEMENT_COUNT] = {
                    " WHERE name = $1::text AND root = $2::bytea",
     [TRIALS] = "SELECT trial, draws, first, last FROM sower.trial WHERE experiment = $1::bigint"
                " AND trial >= $2::bigint ORDER BY trial LIMIT $3::bigint",
-    /* One statement sees one moment. */
+    /* One statement, because it sees one snapshot. */
     [HEADS] = "SELECT l.last, w.key, w.sequence, w.link FROM sower.ledger l LEFT JOIN"
               " (SELECT * FROM sower.writer WHERE key = $1::bytea UNION ALL"
               " (SELECT * FROM sower.writer WHERE key <> $1::bytea ORDER BY time DESC, id DESC"
@@ -30,8 +30,8 @@ static struct sower_postgres_reader *of(struct sower_store_reader *reader)
     return (struct sower_postgres_reader *)reader;
 }
 
-/* Asks one thing, a prepared statement or, if there is one, a text. The result, which is the caller's, or
- * NULL with a problem. */
+/* Runs `text` or, if that is NULL, a prepared statement. Returns the result, which the caller clears, or NULL with
+ * a problem. */
 static PGresult *ask(struct sower_postgres_reader *reader, enum statement which, const char *text,
                      const struct sower_postgres_values *values, struct sower_problem *problem)
 {
@@ -92,9 +92,9 @@ static void read_record(const PGresult *result, int row, struct sower_record *re
     sower_postgres_read_bytes(result, row, SOWER_LEDGER_LINK, record->place.link);
 }
 
-/* The statement of a page, with only the conditions that it has, so that each kind of page finds its index.
- * The lines of a seed are few and are all taken before anything else is looked at (OFFSET 0 says so): else
- * a planner without statistics might go through all lines in their order. */
+/* The query of a page, with only the conditions that are set, so that each kind of page uses its index. A seed has
+ * few lines; OFFSET 0 makes PostgreSQL fetch them before it applies other conditions. Otherwise a planner without
+ * statistics might scan all lines in order. */
 static void print_page(const struct sower_page *page, char *text, size_t size)
 {
     snprintf(text, size,
@@ -240,7 +240,7 @@ static bool heads(struct sower_store_reader *base, size_t count, uint64_t *lines
     *lines = PQntuples(result) > 0 ? sower_postgres_read_number(result, 0, 0) : 0;
     bool more = true;
     for (int row = 0; row < PQntuples(result) && more; row++) {
-        if (!sower_postgres_is_null(result, row, 1)) { /* somebody has written */
+        if (!sower_postgres_is_null(result, row, 1)) { /* NULL: no writer has written yet */
             sower_postgres_read_bytes(result, row, 1, head.writer);
             head.sequence = sower_postgres_read_number(result, row, 2);
             sower_postgres_read_bytes(result, row, 3, head.link);
@@ -265,7 +265,7 @@ static bool manifest(struct sower_store_reader *base, const uint8_t hash[32], ch
     }
     if (PQntuples(result) == 1) {
         *length = (size_t)PQgetlength(result, 0, 0);
-        *text = malloc(*length + 1); /* an empty one is no lack of memory */
+        *text = malloc(*length + 1); /* + 1: malloc(0) could return NULL */
         copied = *text != NULL;
         if (copied) {
             memcpy(*text, PQgetvalue(result, 0, 0), *length);

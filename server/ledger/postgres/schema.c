@@ -5,10 +5,10 @@
 
 #include "proto/ledger_tables.h"
 
-/* What leads to each version from the one before, a list of statements. A draw is found by eight bytes each
- * of its seed and its id: every draw of one name has the same seed, so the same index tells whether a new
- * draw drifts from an earlier one. Where an index is to be used, its expressions must be written in the same
- * way. Every index that a page is read by ends in the line's number, so that the page needs no sorting. */
+/* The statements that lead to each version from the one before. A draw is found by the first eight bytes of its seed
+ * and of its id. Every draw of one name has the same seed, so the same index shows whether a new draw drifts from
+ * an earlier one. A query must repeat the expressions of an index exactly to use it. Every index for pages ends in
+ * the line's number, so that a page needs no sorting. */
 static const char *const version_1[] = {
     "CREATE TABLE sower.ledger (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
     " version bigint NOT NULL, last bigint NOT NULL)",
@@ -37,16 +37,16 @@ static const char *const version_1[] = {
 
 static const char *const *const steps[SOWER_LEDGER_POSTGRES_VERSION] = {version_1};
 
-/* Two daemons that start together: the second waits here. The number is "Sowr". */
+/* Of daemons that start together, the second waits here. The number is "Sowr" in ASCII. */
 static const char lock[] = "SELECT pg_advisory_xact_lock(1399748466)";
 
-/* Whether the schema is there, and how many tables and the like it has; whether one is the ledger. */
+/* Whether the schema exists, how many relations it has, and whether one of them is `ledger`. */
 static const char look[] =
     "SELECT (to_regnamespace('sower') IS NOT NULL)::int::bigint,"
     " (SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('sower')::oid),"
     " (to_regclass('sower.ledger') IS NOT NULL)::int::bigint";
 
-/* The numbers of a query's one row. */
+/* Reads the numbers of a query that returns one row. */
 static bool ask(struct sower_postgres *postgres, const char *query, int count, uint64_t *numbers)
 {
     struct sower_postgres_answers answers;
@@ -67,8 +67,8 @@ static bool execute(struct sower_postgres *postgres, const char *text)
     return sower_postgres_run(postgres);
 }
 
-/* Goes the steps from a version to the one of today. */
-static bool climb(struct sower_postgres *postgres, uint64_t version)
+/* Upgrades from a version to the current one. */
+static bool upgrade(struct sower_postgres *postgres, uint64_t version)
 {
     char text[96];
     for (uint64_t step = version; step < SOWER_LEDGER_POSTGRES_VERSION; step++) {
@@ -82,14 +82,14 @@ static bool climb(struct sower_postgres *postgres, uint64_t version)
     return version == SOWER_LEDGER_POSTGRES_VERSION || execute(postgres, text);
 }
 
-/* What there is, and what is to be done about it. */
-static bool bring_to_version(struct sower_postgres *postgres)
+/* Creates the schema, upgrades it, or refuses the database. */
+static bool create_or_upgrade(struct sower_postgres *postgres)
 {
     uint64_t found[3], version = 0;
     if (!ask(postgres, look, 3, found)) {
         return false;
     }
-    /* Who may not make a schema may be given an empty one. */
+    /* A user without the right to create a schema can use an empty one that somebody else created. */
     if (found[0] == 0 && !execute(postgres, "CREATE SCHEMA sower")) {
         return false;
     }
@@ -103,17 +103,18 @@ static bool bring_to_version(struct sower_postgres *postgres)
     }
     if (version > SOWER_LEDGER_POSTGRES_VERSION) {
         snprintf(postgres->cause, sizeof postgres->cause,
-                 "it was written by a newer sowerd (schema %" PRIu64 "; this one knows %d); run that one",
+                 "it was written by a newer sowerd (schema %" PRIu64
+                 "; this sowerd knows up to %d); use the newer sowerd",
                  version, SOWER_LEDGER_POSTGRES_VERSION);
         return false;
     }
-    return climb(postgres, version);
+    return upgrade(postgres, version);
 }
 
 bool sower_postgres_schema_check(struct sower_postgres *postgres)
 {
     bool done = execute(postgres, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") &&
-                execute(postgres, lock) && bring_to_version(postgres) && execute(postgres, "COMMIT");
+                execute(postgres, lock) && create_or_upgrade(postgres) && execute(postgres, "COMMIT");
     if (!done) {
         sower_postgres_roll_back(postgres);
     }

@@ -4,11 +4,11 @@
 
 const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     [SOWER_POSTGRES_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-    /* What is read along with a lock that was waited for may be older than the lock: nothing is joined here,
-     * and the statements behind it see what the one who held it wrote. */
+    /* After waiting for the lock, joined rows could come from an older snapshot. So this statement only locks;
+     * later statements see the rows of the previous writer. */
     [SOWER_POSTGRES_LOCK] = "SELECT version, last FROM sower.ledger FOR UPDATE",
     [SOWER_POSTGRES_FIND_WRITER] = "SELECT sequence, link, time FROM sower.writer WHERE key = $1::bytea",
-    /* Of the lines of a seed any will do to tell of drift: it is the first, or says which one is. */
+    /* To detect drift, any line of the seed is enough: it is the first one, or its `drift` is the first one. */
     [SOWER_POSTGRES_FIND_DRAWS] =
         "SELECT d.n, l.ledger, coalesce(l.drift, s.first), e.pinned"
         " FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::text[]) WITH ORDINALITY"
@@ -39,8 +39,9 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " ((SELECT coalesce(max(id), 0) + 1 FROM sower.writer), $1::bytea, $2::bigint, $3::bytea, $4::bigint)"
         " ON CONFLICT (key) DO UPDATE SET sequence = excluded.sequence, link = excluded.link,"
         " time = excluded.time",
-    /* The new lines, and what they add to their experiments and trials. Numbers of experiments have no gaps:
-     * nobody else is writing. `given` is not summed up here, as it may be one more than a bigint holds. */
+    /* The new lines, and their effect on the totals of experiments and trials. Experiment numbers have no gaps,
+     * because no other daemon writes at the same time. `given` is not computed as a sum, because it can be one
+     * more than the largest bigint. */
     [SOWER_POSTGRES_INSERT_LINES] =
         "WITH new AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[],"
         " $5::bytea[], $6::text[], $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[],"
@@ -75,7 +76,7 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " FROM new JOIN touched t ON t.name = new.experiment AND t.root = new.root"
         " CROSS JOIN (SELECT id FROM sower.writer WHERE key = $1::bytea) w",
     [SOWER_POSTGRES_MOVE_LAST] = "UPDATE sower.ledger SET last = $1::bigint",
-    /* A commit that waits for a replica must not be cut short: it would count as done. */
+    /* A commit that waits for a replica must not time out: PostgreSQL would treat it as done. */
     [SOWER_POSTGRES_NO_TIMEOUT] = "SET LOCAL statement_timeout = 0",
     [SOWER_POSTGRES_COMMIT] = "COMMIT",
 };

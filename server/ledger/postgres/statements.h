@@ -1,8 +1,8 @@
-/* The statements that write a ledger on PostgreSQL, and look up what writing needs. */
+/* The prepared statements of the writing side of a PostgreSQL ledger. */
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_STATEMENTS_H
 #define SOWER_SERVER_LEDGER_POSTGRES_STATEMENTS_H
 
-/* The first three are the beginning of a transaction, in this order. */
+/* The first three begin a transaction, in this order. */
 enum sower_postgres_statement {
     SOWER_POSTGRES_BEGIN,
     SOWER_POSTGRES_LOCK,

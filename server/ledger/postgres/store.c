@@ -32,13 +32,13 @@ static void close_store(struct sower_store *base)
 static bool refuse_open(const char *cause, struct sower_problem *problem)
 {
     size_t length = strlen(cause);
-    bool asks = length > 0 && cause[length - 1] == '?'; /* as libpq does, whether the server is running */
+    bool is_question = length > 0 && cause[length - 1] == '?'; /* libpq's advice ends with a question */
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger", "The ledger cannot be opened: %s%s",
-                             cause, asks ? "" : ".");
+                             cause, is_question ? "" : ".");
 }
 
-/* On a connection of its own: the others prepare statements that name what the schema has. */
-static bool make_schema(const char *url, struct sower_problem *problem)
+/* Uses its own connection, because the others prepare statements that need the tables. */
+static bool prepare_schema(const char *url, struct sower_problem *problem)
 {
     struct sower_postgres postgres;
     bool done = (sower_postgres_open(&postgres, url, NULL, 0) && sower_postgres_pooler_check(&postgres) &&
@@ -51,7 +51,7 @@ static bool make_schema(const char *url, struct sower_problem *problem)
 struct sower_store *sower_ledger_postgres_open(const char *url, const uint8_t writer[SOWER_WRITER_SIZE],
                                                struct sower_problem *problem)
 {
-    if (!make_schema(url, problem)) {
+    if (!prepare_schema(url, problem)) {
         return NULL;
     }
     struct postgres_store *store = calloc(1, sizeof *store);

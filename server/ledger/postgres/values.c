@@ -6,8 +6,8 @@
 
 enum { BYTES_SIZE = 32 };
 
-/* An array's head: one dimension, perhaps with NULLs, of elements of a type, so many, counted from 1. */
-struct array_head {
+/* The header of an array: one dimension, whether it has NULLs, the element type, the count, the first index (1). */
+struct array_header {
     uint32_t dimensions, has_null, type, count, first;
 };
 
@@ -53,7 +53,7 @@ void sower_postgres_add_text(struct sower_postgres_values *values, const char *t
 
 void sower_postgres_array_begin(struct sower_postgres_array *array, enum sower_postgres_type type)
 {
-    const struct array_head head = {htobe32(1), htobe32(1), htobe32((uint32_t)type), 0, htobe32(1)};
+    const struct array_header head = {htobe32(1), htobe32(1), htobe32((uint32_t)type), 0, htobe32(1)};
     array->count = 0;
     array->bytes.length = 0;
     sower_buffer_bytes(&array->bytes, (const char *)&head, sizeof head);
@@ -97,7 +97,7 @@ void sower_postgres_add_array(struct sower_postgres_values *values, struct sower
         values->failed = true;
         return;
     }
-    memcpy(array->bytes.text + offsetof(struct array_head, count), &count, sizeof count);
+    memcpy(array->bytes.text + offsetof(struct array_header, count), &count, sizeof count);
     add(values, 0, array->bytes.text, array->bytes.length);
 }
 

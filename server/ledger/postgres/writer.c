@@ -10,7 +10,7 @@ static struct sower_postgres_writer *of(struct sower_store_writer *writer)
     return (struct sower_postgres_writer *)writer;
 }
 
-/* Notes where the chain stands after a write that went well; returns whether it did. */
+/* After a successful write, stores the time of the chain's last line. Returns `well`. */
 static bool note_time(struct sower_store_writer *base, bool well)
 {
     if (well) {
@@ -68,7 +68,7 @@ static struct chunk *new_chunk(const struct sower_store_model *model, struct sow
     return chunk;
 }
 
-/* Makes the draws from number `first` on; false when there are none. */
+/* Fills the chunk with the draws from number `first`; false if there are none. */
 static bool make_chunk(struct chunk *chunk, const struct sower_store_model *model, size_t first)
 {
     chunk->first = first;
@@ -79,7 +79,7 @@ static bool make_chunk(struct chunk *chunk, const struct sower_store_model *mode
     return chunk->count > 0;
 }
 
-/* Notes the outcomes of a chunk; returns whether all of it is there. */
+/* Notes the outcomes of a chunk in the model. Returns whether all its draws are recorded. */
 static bool note_chunk(const struct chunk *chunk, struct sower_store_model *model)
 {
     bool found = true;
@@ -90,8 +90,8 @@ static bool note_chunk(const struct chunk *chunk, struct sower_store_model *mode
     return found;
 }
 
-/* Whether all of a model is there; or one of its draws refused. Unless `all` draws are to be looked at, the
- * first look tells of a new one that it is not. */
+/* Sets *found if the manifest and all draws of a model are recorded. Stops at a refused draw and, unless `all`, at
+ * the first chunk with a new draw. */
 static bool look_for_model(struct sower_postgres_lines *lines, struct sower_store_model *model, bool all,
                            struct chunk *chunk, bool *found, struct sower_problem *problem)
 {
@@ -184,8 +184,8 @@ static bool same_experiment(const struct sower_store_trials *one, const struct s
            memcmp(&one->root_id, &other->root_id, sizeof one->root_id) == 0;
 }
 
-/* What the requests before the n-th change for it: the numbers that its experiment has given out, or its key.
- */
+/* Applies the effects of the earlier requests to the n-th one: the numbers that its experiment has given out, and
+ * its key. */
 static void look_among_given(struct sower_store_trials *const *requests, size_t n, uint64_t *given)
 {
     struct sower_store_trials *request = requests[n];
@@ -204,7 +204,7 @@ static void look_among_given(struct sower_store_trials *const *requests, size_t 
     }
 }
 
-/* Gives numbers to those that have none yet. */
+/* Gives numbers to the requests that have none yet. */
 static bool give_all(struct sower_postgres_lines *lines, struct sower_store_trials *const *requests,
                      size_t count, uint64_t *given, struct sower_problem *problem)
 {

@@ -11,7 +11,7 @@
 
 #include "server/base/directory.h"
 
-enum { BEGINNING = 64 }; /* bytes of a file that tell what it is */
+enum { BEGINNING = 64 }; /* bytes that are enough to recognize the content */
 
 static bool refuse(const char *path, const char *why, struct sower_problem *problem)
 {
@@ -19,16 +19,16 @@ static bool refuse(const char *path, const char *why, struct sower_problem *prob
                              "The ledger %s cannot be opened: %s.", path, why);
 }
 
-/* What a file that does not begin as a database of SQLite does may be. */
+/* What a file may be that does not begin like a SQLite database. */
 static const char *guess(const char *beginning)
 {
     if (strncmp(beginning, "version https://git-lfs", 23) == 0) {
-        return "the file is a pointer of git-lfs, and git lfs pull fetches what it stands for";
+        return "the file is a git-lfs pointer; run git lfs pull to fetch the ledger itself";
     }
     if (beginning[0] == '{') {
-        return "the file is JSON, perhaps an export, which sow ledger verify and sow replay read";
+        return "the file is JSON, perhaps an export; sow ledger verify and sow replay read exports";
     }
-    return "the file is not a database of SQLite";
+    return "the file is not a SQLite database";
 }
 
 static bool check_content(const char *path, struct sower_problem *problem)
@@ -43,7 +43,7 @@ static bool check_content(const char *path, struct sower_problem *problem)
     if (size < 0) {
         return refuse(path, sower_directory_error(error), problem);
     }
-    /* An empty one becomes a ledger. */
+    /* An empty file becomes a ledger. */
     return size == 0 || strcmp(beginning, "SQLite format 3") == 0 || refuse(path, guess(beginning), problem);
 }
 
@@ -70,7 +70,7 @@ static bool check_writable(const char *path, const struct stat *status, struct s
     return refuse(path, why, problem);
 }
 
-/* SQLite makes two more files beside the database. */
+/* SQLite creates two more files beside the database. */
 static bool check_directory(const char *path, struct sower_problem *problem)
 {
     char directory[PATH_MAX], why[PATH_MAX + 128];

@@ -1,16 +1,17 @@
-/* The file of a ledger on SQLite, before SQLite sees it: what it is, and whether it can be written.
+/* Checks on the file of a SQLite ledger before SQLite opens it: what it contains, and whether it is writable.
  *
- * SQLite says of a file on a read-only volume "attempt to write a readonly database", and of a pointer of
- * git-lfs "file is not a database". Whoever starts the daemon needs the cause, and what to do about it. */
+ * SQLite reports "attempt to write a readonly database" for a file on a read-only volume, and "file is not a
+ * database" for a git-lfs pointer. A person who starts the daemon needs the cause and the remedy. */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_FILE_H
 #define SOWER_SERVER_LEDGER_SQLITE_FILE_H
 
 #include <stdbool.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 
-/* False with a problem when there is a file and it is no database, or when it, or one in its directory,
- * cannot be written. */
-bool sower_sqlite_file_check(const char *path, struct sower_problem *problem);
+/* False with a problem if the file exists and is not a database, or if the file or its directory is not
+ * writable. A missing file is fine. */
+SOWER_MUST_USE bool sower_sqlite_file_check(const char *path, struct sower_problem *problem);
 
 #endif

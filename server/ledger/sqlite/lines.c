@@ -26,7 +26,7 @@ _Static_assert((int)STATEMENT_COUNT == (int)SOWER_SQLITE_LINES_STATEMENTS,
 
 static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND_DRAW] = "SELECT ledger, drift FROM line WHERE seed_key = ?1 AND draw_key = ?2 AND draw = ?3",
-    /* Any line of the seed will do: it is the first, or says which one is. */
+    /* Any line of the seed is enough: it is the first one, or its `drift` is the first one. */
     [FIND_SEED] = "SELECT ledger, drift, draw FROM line WHERE seed_key = ?1 AND seed = ?2 LIMIT 1",
     [FIND_KEY] = "SELECT trial, count, ledger FROM line WHERE experiment = ?1 AND key = ?2",
     [FIND_EXPERIMENT] = "SELECT id, draws, given, first, last, pinned FROM experiment"
@@ -69,7 +69,7 @@ void sower_sqlite_lines_forget(struct sower_sqlite_lines *lines)
     lines->experiment_changed = lines->trial_changed = false;
 }
 
-/* Finishes a statement; false with a problem unless all went well. */
+/* Finishes a statement; false with a problem if anything failed. */
 static bool finish(struct sower_sqlite_lines *lines, enum statement which, bool done,
                    struct sower_problem *problem)
 {
@@ -129,7 +129,7 @@ bool sower_sqlite_lines_begin(struct sower_sqlite_lines *lines, struct sower_pro
 {
     sower_sqlite_lines_forget(lines);
     return read_last(lines, problem) && read_writer(lines, problem) &&
-           /* a new writer gets its number before a line names it */
+           /* a new writer needs its number before a line refers to it */
            (lines->writer_id != 0 || write_writer(lines, problem));
 }
 
@@ -243,7 +243,7 @@ static bool bind_key(sqlite3_stmt *statement, int column, const uint8_t bytes[32
     return sqlite3_bind_int64(statement, column, sower_sqlite_lines_key(bytes)) == SQLITE_OK;
 }
 
-/* Finds a draw of a seed that stands on line `first` for another draw. */
+/* Looks up a draw whose seed has a line of another draw; `first` is the first line of the seed. */
 static bool find_drifting(struct sower_sqlite_lines *lines, struct sower_record *record, uint64_t first,
                           struct sower_problem *problem)
 {
@@ -257,7 +257,7 @@ static bool find_drifting(struct sower_sqlite_lines *lines, struct sower_record 
     return finish(lines, FIND_DRAW, done, problem);
 }
 
-/* Looks for the seed first: of most draws there is no line of it, or the only one is the draw's. */
+/* Looks up the seed first. Usually it has no line, or its only line is the draw's. */
 static bool find_draw(struct sower_sqlite_lines *lines, struct sower_record *record,
                       struct sower_problem *problem)
 {
@@ -375,7 +375,7 @@ static void widen(int64_t time, int64_t *first, int64_t *last)
     *last = time > *last ? time : *last;
 }
 
-/* Takes a trial of the experiment at hand to hand. */
+/* Makes a trial of the current experiment the current one. */
 static bool choose_trial(struct sower_sqlite_lines *lines, uint64_t number, struct sower_problem *problem)
 {
     sqlite3_stmt *statement = lines->statements[FIND_TRIAL];
@@ -398,8 +398,8 @@ static bool choose_trial(struct sower_sqlite_lines *lines, uint64_t number, stru
     return finish(lines, FIND_TRIAL, done, problem);
 }
 
-/* Counts a line under its experiment and trial. Lines of an older ledger come by their times, which may have
- * gone back: their trial numbers need not rise. */
+/* Counts a line in its experiment and trial. Trial records of an older ledger are added in the order of their
+ * times. The clock may have gone back then, so their trial numbers need not rise. */
 static bool count(struct sower_sqlite_lines *lines, const struct sower_record *record,
                   struct sower_problem *problem)
 {

@@ -1,14 +1,14 @@
-/* The lines of a ledger on SQLite: the rows that writing looks up and adds.
+/* The lines of a SQLite ledger: the rows that a write looks up and adds.
  *
- * Four tables. `line` has a row for each line. `experiment` and `trial` count what was written under each of
- * them, so that a page of them is not counted from millions of lines. `writer` holds the heads of the chains.
- * A row of a line names its experiment and writer by number.
+ * Four tables. `line` has a row for each line. `experiment` and `trial` have totals, so that a page of experiments
+ * or trials does not have to count millions of lines. `writer` has the heads of the chains. A row of `line` refers
+ * to its experiment and writer by number.
  *
- * A draw is found by its seed and its id, of which eight bytes each make the index: every draw of one name
- * has the same seed, so the same index tells whether a new draw drifts from an earlier one. Other indexes are
- * for pages (reader.c), one for each kind, so that none is slower in a long ledger.
+ * A draw is found by its seed and its id; the index has the first eight bytes of each. Every draw of one name has
+ * the same seed, so the same index shows whether a new draw drifts from an earlier one. The other indexes are for
+ * pages (reader.c): one for each kind of page, so that no kind becomes slower as the ledger grows.
  *
- * Here are no transactions; those are the writer's (writer.c). */
+ * The transactions themselves are in writer.c. */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_LINES_H
 #define SOWER_SERVER_LEDGER_SQLITE_LINES_H
 
@@ -17,6 +17,7 @@
 
 #include <sqlite3.h>
 
+#include "core/attributes.h"
 #include "server/ledger/append.h"
 #include "server/ledger/store.h"
 
@@ -47,47 +48,48 @@
 
 enum { SOWER_SQLITE_LINES_STATEMENTS = 12 };
 
-/* All zeros before it is prepared. What stands behind the statements belongs to one transaction. */
+/* All zeros before sower_sqlite_lines_prepare. `append` and the members after it belong to one transaction. */
 struct sower_sqlite_lines {
     sqlite3 *database;
     sqlite3_stmt *statements[SOWER_SQLITE_LINES_STATEMENTS];
     uint8_t writer[SOWER_WRITER_SIZE];
-    uint64_t writer_id; /* 0: it is not known yet, or has not written */
+    uint64_t writer_id; /* 0: not known yet, or the writer has no row */
     struct sower_append append;
-    struct sower_experiment experiment; /* the one at hand; id 0: none */
-    struct sower_trial trial;           /* of it; draws 0: none */
+    struct sower_experiment experiment; /* the current experiment; id 0: none */
+    struct sower_trial trial;           /* its current trial; draws 0: none */
     bool experiment_changed, trial_changed;
 };
 
-bool sower_sqlite_lines_prepare(struct sower_sqlite_lines *lines, sqlite3 *database,
-                                const uint8_t writer[SOWER_WRITER_SIZE]);
+SOWER_MUST_USE bool sower_sqlite_lines_prepare(struct sower_sqlite_lines *lines, sqlite3 *database,
+                                               const uint8_t writer[SOWER_WRITER_SIZE]);
 void sower_sqlite_lines_close(struct sower_sqlite_lines *lines);
 
-/* At the beginning of a transaction that only looks, before the first look. */
+/* Call it at the beginning of a transaction that only reads. */
 void sower_sqlite_lines_forget(struct sower_sqlite_lines *lines);
 
-/* At the beginning of a transaction that writes, and at its end, before the commit. */
-bool sower_sqlite_lines_begin(struct sower_sqlite_lines *lines, struct sower_problem *problem);
-bool sower_sqlite_lines_end(struct sower_sqlite_lines *lines, struct sower_problem *problem);
+/* Call these at the beginning of a transaction that writes, and at its end before the commit. */
+SOWER_MUST_USE bool sower_sqlite_lines_begin(struct sower_sqlite_lines *lines, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_sqlite_lines_end(struct sower_sqlite_lines *lines, struct sower_problem *problem);
 
-/* The first eight bytes, as the columns seed_key and draw_key hold them: two's complement, the first byte the
- * lowest. */
+/* The first eight bytes as a little-endian two's-complement integer: the value for seed_key and draw_key. */
 int64_t sower_sqlite_lines_key(const uint8_t bytes[32]);
 
 /* Sets the outcome of a draw (store.h). */
-bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,
-                             struct sower_problem *problem);
+SOWER_MUST_USE bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,
+                                            struct sower_problem *problem);
 
-/* Takes the experiment to hand, and makes its row if `make`; its id is 0 when there is none. */
-bool sower_sqlite_lines_experiment(struct sower_sqlite_lines *lines, const struct sower_seed *root_id,
-                                   const char *name, bool make, struct sower_problem *problem);
+/* Makes this experiment the current one. If it has no row: creates the row if `make`, else its id is 0. */
+SOWER_MUST_USE bool sower_sqlite_lines_experiment(struct sower_sqlite_lines *lines,
+                                                  const struct sower_seed *root_id, const char *name,
+                                                  bool make, struct sower_problem *problem);
 
-/* Sets the outcome of a request for trials whose key is there, and NONE for another (store.h). */
-bool sower_sqlite_lines_find_trials(struct sower_sqlite_lines *lines, struct sower_store_trials *request,
-                                    struct sower_problem *problem);
+/* Sets the outcome of a request for trial numbers whose key has been used, else NONE (store.h). */
+SOWER_MUST_USE bool sower_sqlite_lines_find_trials(struct sower_sqlite_lines *lines,
+                                                   struct sower_store_trials *request,
+                                                   struct sower_problem *problem);
 
-/* Adds a line, which gets its number and place, and counts it under its experiment, which stays at hand. */
-bool sower_sqlite_lines_add(struct sower_sqlite_lines *lines, struct sower_record *record,
-                            struct sower_problem *problem);
+/* Adds a line, sets its number and place, and counts it in its experiment, which becomes the current one. */
+SOWER_MUST_USE bool sower_sqlite_lines_add(struct sower_sqlite_lines *lines, struct sower_record *record,
+                                           struct sower_problem *problem);
 
 #endif

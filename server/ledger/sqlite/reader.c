@@ -34,8 +34,7 @@ static struct sower_sqlite_reader *of(struct sower_store_reader *reader)
     return (struct sower_sqlite_reader *)reader;
 }
 
-/* Takes the lock, and ends a transaction that could not be ended before: what is read next must be as it is
- * now. */
+/* Takes the lock. Ends a transaction that an earlier call could not end, because it would show old data. */
 static void begin(struct sower_sqlite_reader *reader)
 {
     pthread_mutex_lock(&reader->lock);
@@ -44,7 +43,7 @@ static void begin(struct sower_sqlite_reader *reader)
     }
 }
 
-/* Finishes a statement and releases the lock; false with a problem unless all went well. */
+/* Finishes a statement and releases the lock; false with a problem if anything failed. */
 static bool finish(struct sower_sqlite_reader *reader, sqlite3_stmt *statement, bool done,
                    struct sower_problem *problem)
 {
@@ -95,8 +94,8 @@ static void read_record(sqlite3_stmt *statement, struct sower_record *record)
     sower_sqlite_read_bytes(statement, SOWER_LEDGER_LINK, record->place.link);
 }
 
-/* How the lines of a page are found. SQLite would choose by what it guesses of the tables; of one seed, for
- * example, there are fewer lines than of any trial. */
+/* The index for a page. SQLite would guess; it does not know, for example, that one seed has fewer lines than one
+ * trial. */
 static const char *page_index(const struct sower_page *page)
 {
     return page->seed != NULL       ? "INDEXED BY line_draw"
@@ -107,7 +106,7 @@ static const char *page_index(const struct sower_page *page)
                                       : "INDEXED BY line_manifest";
 }
 
-/* The statement of a page, with only the conditions that it has. */
+/* Prepares the query of a page, with only the conditions that are set. */
 static bool prepare_page(struct sower_sqlite_reader *reader, const struct sower_page *page,
                          sqlite3_stmt **statement)
 {
@@ -238,7 +237,7 @@ static bool trials(struct sower_store_reader *base, uint64_t experiment, uint64_
     return finish(reader, statement, done, problem);
 }
 
-/* Within a transaction, so that the heads are those of the last line. */
+/* In one transaction, so that the heads belong to the last line. */
 static bool read_heads(struct sower_sqlite_reader *reader, size_t count, uint64_t *lines,
                        sower_visit_link *visit, void *context)
 {
@@ -285,7 +284,7 @@ static char *copy_blob(sqlite3_stmt *statement, size_t *length)
 {
     const void *blob = sqlite3_column_blob(statement, 0);
     *length = (size_t)sqlite3_column_bytes(statement, 0);
-    char *copy = malloc(*length + 1); /* an empty one is no lack of memory */
+    char *copy = malloc(*length + 1); /* + 1: malloc(0) could return NULL */
     if (copy != NULL && blob != NULL) {
         memcpy(copy, blob, *length);
     }

@@ -1,7 +1,7 @@
-/* Pages of a ledger on SQLite: what is asked of it, read page by page.
+/* The reading side of a SQLite ledger.
  *
- * One connection reads for everybody, under a lock that is held for one page. Each function does what the
- * method of the same name does (store.h). */
+ * All threads share one connection, under a lock that a thread holds for one page. The methods are described in
+ * store.h. */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_READER_H
 #define SOWER_SERVER_LEDGER_SQLITE_READER_H
 
@@ -10,6 +10,7 @@
 
 #include <sqlite3.h>
 
+#include "core/attributes.h"
 #include "server/ledger/store.h"
 
 enum { SOWER_SQLITE_READER_STATEMENTS = 8 };
@@ -19,13 +20,13 @@ struct sower_sqlite_reader {
     sqlite3 *database;
     pthread_mutex_t lock; /* guards the connection and its statements */
     sqlite3_stmt *statements[SOWER_SQLITE_READER_STATEMENTS];
-    uint8_t writer[SOWER_WRITER_SIZE]; /* the store's own */
+    uint8_t writer[SOWER_WRITER_SIZE]; /* this daemon's key */
 };
 
-/* Takes over the connection; the rest is all zeros before. Closed with sower_sqlite_reader_close, also after a
- * failure. */
-bool sower_sqlite_reader_prepare(struct sower_sqlite_reader *reader, sqlite3 *database,
-                                 const uint8_t writer[SOWER_WRITER_SIZE]);
+/* Takes over the connection; *reader is all zeros before. False: the connection has the error. Call
+ * sower_sqlite_reader_close in either case. */
+SOWER_MUST_USE bool sower_sqlite_reader_prepare(struct sower_sqlite_reader *reader, sqlite3 *database,
+                                                const uint8_t writer[SOWER_WRITER_SIZE]);
 void sower_sqlite_reader_close(struct sower_sqlite_reader *reader);
 
 #endif

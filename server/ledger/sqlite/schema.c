@@ -19,7 +19,7 @@ static const char rest_of_schema[] =
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;"
     "INSERT INTO probe VALUES (0, 0);";
 
-/* What leads to versions 2 and 3 from the one before. */
+/* The steps to versions 2 and 3 from the version before. */
 static const char *const unlinked_steps[] = {
     "ALTER TABLE draw ADD COLUMN manifest BLOB;"
     "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;",
@@ -33,7 +33,7 @@ static bool execute(sqlite3 *database, const char *text)
     return sqlite3_exec(database, text, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* The first column of a query's one row. */
+/* Reads the first column of a query that returns one row. */
 static bool ask(sqlite3 *database, const char *query, int64_t *answer)
 {
     sqlite3_stmt *statement;
@@ -80,7 +80,7 @@ static void read_trials(sqlite3_stmt *statement, struct sower_record *record)
     sower_sqlite_read_text(statement, 5, record->key, sizeof record->key);
 }
 
-/* Adds an old line as it is: with its number, where it has one, and its time. */
+/* Adds an old line with its time and, for draws, its number. */
 static bool link_line(struct sower_sqlite_lines *lines, struct sower_record *record,
                       struct sower_problem *problem)
 {
@@ -90,11 +90,11 @@ static bool link_line(struct sower_sqlite_lines *lines, struct sower_record *rec
         return sower_sqlite_lines_add(lines, record, problem);
     }
     lines->append.ledger = record->ledger - 1;
-    return sower_sqlite_lines_find(lines, &draw, problem) && /* whether it drifts */
+    return sower_sqlite_lines_find(lines, &draw, problem) && /* sets its drift */
            sower_sqlite_lines_add(lines, &draw.record, problem);
 }
 
-/* Links what a query finds. */
+/* Links the rows of a query. */
 static bool link_rows(struct sower_sqlite_lines *lines, const char *query,
                       void (*read)(sqlite3_stmt *statement, struct sower_record *record),
                       struct sower_problem *problem)
@@ -166,17 +166,17 @@ static void announce(const struct sower_log *log, int64_t version)
 {
     char sentence[160];
     snprintf(sentence, sizeof sentence,
-             "Bringing the ledger from schema %" PRId64 " to %d, some 20 seconds for a million "
-             "lines; a start that is interrupted begins again.",
+             "Upgrading the ledger from schema %" PRId64 " to %d, about 20 seconds per million "
+             "lines. If the upgrade is interrupted, the next start begins it again.",
              version, SOWER_LEDGER_SQLITE_VERSION);
     if (log != NULL) {
         sower_log_sentence(log, SOWER_LOG_WARNING, "ledger_upgrade", sentence);
     }
 }
 
-/* What there is, and what is to be done about it. */
-static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                             const struct sower_log *log, struct sower_problem *problem)
+/* Creates the schema, upgrades it, or refuses the database. */
+static bool create_or_upgrade(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
+                              const struct sower_log *log, struct sower_problem *problem)
 {
     int64_t application, version, tables;
     if (!ask(database, "PRAGMA application_id", &application) ||
@@ -196,7 +196,7 @@ static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t 
     if (version > SOWER_LEDGER_SQLITE_VERSION) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
                                  "The ledger %s was written by a newer sowerd (schema %" PRId64
-                                 "; this one knows %d); run that one.",
+                                 "; this sowerd knows up to %d). Use the newer sowerd.",
                                  path, version, SOWER_LEDGER_SQLITE_VERSION);
     }
     if (version == SOWER_LEDGER_SQLITE_VERSION) {
@@ -206,7 +206,7 @@ static bool bring_to_version(sqlite3 *database, const char *path, const uint8_t 
     return link_old_lines(database, version, path, writer, problem) && set_version(database, path, problem);
 }
 
-/* In one transaction, so that two daemons that start together agree. */
+/* In one transaction, so that daemons that start together do it one after the other. */
 bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
                                const struct sower_log *log, struct sower_problem *problem)
 {
@@ -218,6 +218,6 @@ bool sower_sqlite_schema_check(sqlite3 *database, const char *path, const uint8_
                                  "The ledger %s cannot be opened: its write-ahead log cannot be written.",
                                  path);
     }
-    return bring_to_version(database, path, writer, log, problem) &&
+    return create_or_upgrade(database, path, writer, log, problem) &&
            (execute(database, "COMMIT") || sower_sqlite_refuse(database, path, problem));
 }

@@ -10,11 +10,11 @@
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/writer.h"
 
-enum { BUSY_MILLISECONDS = 1000 }; /* how long a lock of another process is waited for */
+enum { BUSY_MILLISECONDS = 1000 }; /* how long to wait for a lock of another process */
 
-/* The log grows to 16,000 pages (64 MB) before it is written back: pages that every commit writes are written
- * back once and not sixteen times, and of 400 requests one meets a commit that has to. 16 MB of pages are
- * kept in memory: a new draw has its place anywhere in an index. */
+/* The write-ahead log grows to 16,000 pages (64 MB) before a checkpoint; the default is 1000. Pages that every
+ * commit changes are then checkpointed once instead of sixteen times, and only one request in 400 meets a commit
+ * with a checkpoint. The page cache is 16 MB, because new draws go to random places of an index. */
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                      "PRAGMA wal_autocheckpoint = 16000; PRAGMA cache_size = -16384;";
 
@@ -46,8 +46,7 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
     return true;
 }
 
-/* Without a write-ahead log (a database in memory, some network file systems) a reader would stop the writer.
- */
+/* Without a write-ahead log (in-memory databases, some network file systems) a reader would block the writer. */
 static bool check_log(sqlite3 *database, const char *path, struct sower_problem *problem)
 {
     sqlite3_stmt *statement;
@@ -60,8 +59,9 @@ static bool check_log(sqlite3 *database, const char *path, struct sower_problem 
         return false;
     }
     sqlite3_finalize(statement);
-    return logs || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
-                                     "The ledger %s is in a place that takes no write-ahead log.", path);
+    return logs ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--ledger",
+                             "The ledger %s is in a place that does not support a write-ahead log.", path);
 }
 
 static bool open_writer(struct sqlite_store *store, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],

@@ -5,12 +5,15 @@
 #ifndef SOWER_SERVER_LEDGER_SQLITE_STORE_H
 #define SOWER_SERVER_LEDGER_SQLITE_STORE_H
 
+#include "core/attributes.h"
 #include "server/base/log.h"
 #include "server/ledger/store.h"
 
-/* Opens or makes the database at `path`, or brings it to the version of today, as sower_store_open says. NULL
- * with a problem. */
-struct sower_store *sower_ledger_sqlite_open(const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
-                                             const struct sower_log *log, struct sower_problem *problem);
+/* Opens or creates the database at `path`, and upgrades an older one, as in sower_store_open. NULL with a
+ * problem. */
+SOWER_MUST_USE struct sower_store *sower_ledger_sqlite_open(const char *path,
+                                                            const uint8_t writer[SOWER_WRITER_SIZE],
+                                                            const struct sower_log *log,
+                                                            struct sower_problem *problem);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { BLOCK = 1 << 16 }; /* no more than the largest page at once: SQLite never asks its files for more */
+enum { BLOCK = 1 << 16 }; /* the largest page: SQLite never reads or writes more at once */
 
 static bool rewrite_blocks(sqlite3_file *log, sqlite3_int64 size, unsigned char *block)
 {
@@ -16,7 +16,7 @@ static bool rewrite_blocks(sqlite3_file *log, sqlite3_int64 size, unsigned char 
     return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
-/* The file, or NULL. */
+/* The log's file, or NULL. */
 static sqlite3_file *log_of(sqlite3 *database)
 {
     sqlite3_file *log = NULL;

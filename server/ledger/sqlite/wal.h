@@ -1,10 +1,10 @@
-/* The write-ahead log of a ledger on SQLite, at start: what it says must be on the disk.
+/* The write-ahead log of a SQLite ledger: making sure that its content is on the disk.
  *
- * When a flush fails, the kernel may take what it could not write for written: it goes on showing it to all
- * who read, and does not try again. The commit that needed the flush is refused, and the next one writes over
- * it. But if the daemon ends before that, the next one finds the refused commit in the log, whole by all
- * signs, and takes its lines for recorded: a power cut would take them away again, and all that was written
- * behind them. So before a line of it is believed, the log is written once more, and flushed. */
+ * When a flush fails, the kernel may treat the unwritten pages as written: it still shows them to all readers, and
+ * does not try again. The commit that needed the flush fails, and the next commit overwrites it in the log. But if
+ * the daemon ends before that, the next daemon finds the failed commit complete in the log and takes its lines for
+ * recorded. A power cut would then remove those lines and all lines after them. So at start, before the daemon
+ * trusts a line of the log, it writes the log again and flushes it. */
 #ifndef SOWER_SERVER_LEDGER_SQLITE_WAL_H
 #define SOWER_SERVER_LEDGER_SQLITE_WAL_H
 
@@ -12,12 +12,14 @@
 
 #include <sqlite3.h>
 
-/* Writes the log again as it is. Within a transaction that writes, so that nobody else writes to it. False
- * when that fails. */
-bool sower_sqlite_wal_rewrite(sqlite3 *database);
+#include "core/attributes.h"
 
-/* Writes what a transaction has changed so far to the log, and flushes it, without a commit: nobody reads it,
- * and the next transaction writes over it. SQLITE_OK, or SQLite's code of what failed. */
-int sower_sqlite_wal_flush(sqlite3 *database);
+/* Writes the log again, unchanged, and flushes it. Call it in a write transaction, so that no other process writes
+ * to the log. False if that fails. */
+SOWER_MUST_USE bool sower_sqlite_wal_rewrite(sqlite3 *database);
+
+/* Writes the changes of the current transaction to the log and flushes it, without a commit: no reader sees them,
+ * and the next transaction overwrites them. Returns SQLITE_OK or another SQLite result code. */
+SOWER_MUST_USE int sower_sqlite_wal_flush(sqlite3 *database);
 
 #endif

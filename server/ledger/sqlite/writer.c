@@ -35,7 +35,7 @@ static struct sower_sqlite_writer *of(struct sower_store_writer *writer)
     return (struct sower_sqlite_writer *)writer;
 }
 
-/* Runs one of the writer's statements that give no row. */
+/* Runs one of the writer's statements that return no rows. */
 static bool run(struct sower_sqlite_writer *writer, enum statement which, struct sower_problem *problem)
 {
     sqlite3_stmt *statement = writer->statements[which];
@@ -44,8 +44,8 @@ static bool run(struct sower_sqlite_writer *writer, enum statement which, struct
     return done;
 }
 
-/* Ends the transaction, if there is one. One that cannot be ended, for a lack of memory perhaps, is ended
- * before the next one begins. */
+/* Rolls back the transaction, if there is one. If that fails (out of memory, for example), the rollback before the
+ * next transaction does it. */
 static void roll_back(struct sower_sqlite_writer *writer)
 {
     if (!sqlite3_get_autocommit(writer->database)) {
@@ -53,7 +53,7 @@ static void roll_back(struct sower_sqlite_writer *writer)
     }
 }
 
-/* SQLite goes on writing to a file that was deleted or moved away; those lines would be lost with it. */
+/* SQLite would go on writing to a file that was deleted or moved, and the lines would be lost with it. */
 static bool check_in_place(struct sower_sqlite_writer *writer, struct sower_problem *problem)
 {
     int moved = 0;
@@ -65,7 +65,7 @@ static bool check_in_place(struct sower_sqlite_writer *writer, struct sower_prob
                              "The ledger cannot be used now: its file was moved or deleted.");
 }
 
-/* A transaction that looks locks the file once and not for every look. */
+/* In a transaction, several look-ups lock the file once. */
 static bool begin_reading(struct sower_sqlite_writer *writer, struct sower_problem *problem)
 {
     sower_sqlite_lines_forget(&writer->lines);
@@ -80,14 +80,14 @@ static bool begin_writing(struct sower_sqlite_writer *writer, struct sower_probl
            sower_sqlite_lines_begin(&writer->lines, problem);
 }
 
-/* Ends a writing transaction in which all went well (`done`), or takes it back. */
+/* Commits a write transaction if everything succeeded (`done`), else rolls it back. */
 static bool end_writing(struct sower_sqlite_writer *writer, bool done, struct sower_problem *problem)
 {
     if (done && sower_sqlite_lines_end(&writer->lines, problem) && run(writer, COMMIT, problem)) {
         writer->writer.chain_time = writer->lines.append.time;
         return true;
     }
-    roll_back(writer); /* some failures did that by themselves */
+    roll_back(writer); /* SQLite has done that itself after some errors */
     return false;
 }
 
@@ -103,7 +103,7 @@ static bool find(struct sower_store_writer *base, struct sower_store_draw *const
     return done;
 }
 
-/* Adds a draw that is new and not to be refused. */
+/* Adds a draw if it is new and not refused. */
 static bool add(struct sower_sqlite_writer *writer, struct sower_store_draw *draw,
                 struct sower_problem *problem)
 {
@@ -138,8 +138,8 @@ static bool find_manifest(struct sower_sqlite_writer *writer, const uint8_t hash
     return done;
 }
 
-/* Whether all of a model is there; or one of its draws refused. Unless `all` draws are to be looked at, the
- * first look tells of a new one that it is not. */
+/* Sets *found if the manifest and all draws of a model are recorded. Stops at a refused draw and, unless `all`, at
+ * the first draw that is new. */
 static bool look_for_model(struct sower_sqlite_writer *writer, struct sower_store_model *model, bool all,
                            bool *found, struct sower_problem *problem)
 {
@@ -270,8 +270,8 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     return done;
 }
 
-/* Brings all that a commit of one draw would write to the disk. A page more is changed than that needs, as
- * the place of another draw in an index may need one. */
+/* Writes to the disk all that a commit of one draw would write. It changes one page more (PROBE), because another
+ * draw might need a new page of an index. */
 static bool write_probe(struct sower_sqlite_writer *writer, int64_t time, struct sower_problem *problem)
 {
     struct sower_record record;
