@@ -65,9 +65,9 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
     if (server->pool != NULL) {
         server->sources = sower_sources_new(server->pool, options->cache_size, options->wait_seconds);
     }
-    server->answers = sower_responses_new((size_t)options->answer_cache);
+    server->responses = sower_responses_new((size_t)options->answer_cache);
     return (server->ledger != NULL && server->readers != NULL && server->sources != NULL &&
-            server->answers != NULL) ||
+            server->responses != NULL) ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The daemon is out of memory or threads.");
 }
@@ -307,8 +307,8 @@ static void release(struct sower_server *server)
     if (server->sources != NULL) {
         sower_sources_free(server->sources);
     }
-    if (server->answers != NULL) {
-        sower_responses_free(server->answers);
+    if (server->responses != NULL) {
+        sower_responses_free(server->responses);
     }
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);

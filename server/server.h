@@ -33,7 +33,7 @@ struct sower_server {
     struct sower_pool *pool;    /* for long computations */
     struct sower_pool *readers; /* for reading the ledger, which shall not wait behind those */
     struct sower_sources *sources;
-    struct sower_responses *answers;
+    struct sower_responses *responses;
     struct sower_listener listener;
     const struct sower_route *routes; /* the table that sower_http_start was given */
     struct sower_hosts *hosts;        /* made by main, filled by sower_http_start */

@@ -47,14 +47,14 @@ bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory)
     return memory <= list->limit - list->memory;
 }
 
-void sower_prepared_take_away(struct sower_prepared_list *list, struct sower_prepared *entry)
+void sower_prepared_evict(struct sower_prepared_list *list, struct sower_prepared *entry)
 {
     const struct sower_source source = {.plan = entry->source.plan, .seed = entry->source.seed};
     sower_prepared_unlink(list, entry);
     list->memory -= entry->memory;
     sower_source_close(&entry->source);
     entry->source = source;
-    entry->stage = SOWER_STAGE_TAKEN;
+    entry->stage = SOWER_STAGE_EVICTED;
 }
 
 void sower_prepared_destroy(struct sower_prepared *entry)

@@ -17,7 +17,7 @@ enum sower_stage {
     SOWER_STAGE_WAITING,   /* for its turn */
     SOWER_STAGE_PREPARING, /* it has memory, and a thread soon */
     SOWER_STAGE_READY,
-    SOWER_STAGE_TAKEN, /* away: out of the list, kept only for those who still hold it */
+    SOWER_STAGE_EVICTED, /* away: out of the list, kept only for those who still hold it */
 };
 
 struct sower_sources;
@@ -57,7 +57,7 @@ struct sower_prepared *sower_prepared_find(struct sower_prepared_list *list,
 bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory);
 
 /* Closes and takes out of the list what is READY, but keeps it for its users. */
-void sower_prepared_take_away(struct sower_prepared_list *list, struct sower_prepared *entry);
+void sower_prepared_evict(struct sower_prepared_list *list, struct sower_prepared *entry);
 
 /* Releases an entry that is in no list. */
 void sower_prepared_destroy(struct sower_prepared *entry);

@@ -334,17 +334,17 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
     }
 }
 
-const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared)
+const struct sower_source *sower_sources_source(const struct sower_prepared *prepared)
 {
     return &prepared->source;
 }
 
-void sower_prepared_release(struct sower_prepared *prepared)
+void sower_sources_release(struct sower_prepared *prepared)
 {
     struct sower_sources *sources = prepared->sources;
     pthread_mutex_lock(&sources->lock);
     if (--prepared->users == 0) {
-        if (prepared->stage == SOWER_STAGE_TAKEN) {
+        if (prepared->stage == SOWER_STAGE_EVICTED) {
             sower_prepared_destroy(prepared);
         }
         start_turns(sources);
@@ -352,14 +352,14 @@ void sower_prepared_release(struct sower_prepared *prepared)
     pthread_mutex_unlock(&sources->lock);
 }
 
-void sower_prepared_rest(struct sower_prepared *prepared)
+void sower_sources_rest(struct sower_prepared *prepared)
 {
     pthread_mutex_lock(&prepared->sources->lock);
     prepared->resting++;
     pthread_mutex_unlock(&prepared->sources->lock);
 }
 
-bool sower_prepared_wake(struct sower_prepared *prepared)
+bool sower_sources_wake(struct sower_prepared *prepared)
 {
     pthread_mutex_lock(&prepared->sources->lock);
     prepared->resting--;
@@ -369,12 +369,12 @@ bool sower_prepared_wake(struct sower_prepared *prepared)
     return there;
 }
 
-void sower_prepared_again(struct sower_prepared *prepared, struct sower_sources_wait *wait)
+void sower_sources_prepare_again(struct sower_prepared *prepared, struct sower_sources_wait *wait)
 {
     struct sower_sources *sources = prepared->sources;
     const struct sower_draw_id draw = prepared->draw;
     struct sower_source source = prepared->source;
-    sower_prepared_release(prepared);
+    sower_sources_release(prepared);
     sower_sources_prepare(sources, &draw, &source.plan, &source.seed, wait);
     sodium_memzero(&source.seed, sizeof source.seed);
 }
@@ -456,7 +456,7 @@ static void end_rests(struct sower_sources *sources)
     while (entry != NULL && sources->turns > 0) {
         bool over = entry->rested > sources->wait_seconds / 2;
         if (over) {
-            sower_prepared_take_away(&sources->list, entry);
+            sower_prepared_evict(&sources->list, entry);
             start_turns(sources);
         }
         entry = over ? sources->list.oldest : entry->newer;

@@ -88,17 +88,17 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
                            const struct sower_plan *plan, const struct sower_seed *seed,
                            struct sower_sources_wait *wait);
 
-const struct sower_source *sower_prepared_source(const struct sower_prepared *prepared);
-void sower_prepared_release(struct sower_prepared *prepared);
+const struct sower_source *sower_sources_source(const struct sower_prepared *prepared);
+void sower_sources_release(struct sower_prepared *prepared);
 
 /* It is not read for a while: when that takes long and others wait, its factors are taken away. To be woken
  * before it is read, and before it is released. */
-void sower_prepared_rest(struct sower_prepared *prepared);
+void sower_sources_rest(struct sower_prepared *prepared);
 
 /* It is going to be read. False when its factors were taken away: release it, or have it prepared again. */
-bool sower_prepared_wake(struct sower_prepared *prepared);
+bool sower_sources_wake(struct sower_prepared *prepared);
 
 /* Releases what was taken away, and has it prepared again, as sower_sources_prepare does. */
-void sower_prepared_again(struct sower_prepared *prepared, struct sower_sources_wait *wait);
+void sower_sources_prepare_again(struct sower_prepared *prepared, struct sower_sources_wait *wait);
 
 #endif

@@ -63,7 +63,7 @@ static void close_tensor(struct stats *stats)
         sower_source_close(&stats->source);
     }
     if (stats->preparation.prepared != NULL) {
-        sower_prepared_release(stats->preparation.prepared);
+        sower_sources_release(stats->preparation.prepared);
     }
     stats->preparation.prepared = NULL;
     stats->opened = stats->heavy = false;
@@ -201,7 +201,7 @@ static bool count_block(struct stats *stats)
 {
     const enum sower_dtype dtype = stats->request.draw.dtype;
     const struct sower_source *source =
-        stats->heavy ? sower_prepared_source(stats->preparation.prepared) : &stats->source;
+        stats->heavy ? sower_sources_source(stats->preparation.prepared) : &stats->source;
     uint64_t left = stats->elements - stats->at;
     size_t count = left < BLOCK_ELEMENTS ? (size_t)left : BLOCK_ELEMENTS;
     size_t size = count * sower_dtype_size(dtype);

@@ -79,7 +79,7 @@ static void release(void *state)
         sower_source_close(&tensor->source);
     }
     if (tensor->prepared != NULL) {
-        sower_prepared_release(tensor->prepared);
+        sower_sources_release(tensor->prepared);
     }
     free(tensor);
 }
@@ -170,7 +170,7 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     struct sower_problem problem;
     const bool reusable = is_decided_by_target(exchange);
     struct sower_response *kept =
-        reusable ? sower_responses_take(exchange->server->answers, exchange->target) : NULL;
+        reusable ? sower_responses_take(exchange->server->responses, exchange->target) : NULL;
     if (kept != NULL) {
         exchange->state = kept;
         exchange->release = release_kept;
@@ -290,7 +290,7 @@ static bool has_left(const struct sower_sources_wait *wait)
 static enum MHD_Result stream_heavy(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
-    tensor->bytes.source = sower_prepared_source(tensor->prepared);
+    tensor->bytes.source = sower_sources_source(tensor->prepared);
     return reply_stream(exchange);
 }
 
@@ -402,7 +402,7 @@ static enum MHD_Result reply_small(struct sower_exchange *exchange)
     add_headers(tensor, &response);
     /* A response that drifts is not kept: the next request for it may be refused. */
     if (response != NULL && tensor->reusable && tensor->drift == 0 && !sower_exchange_closes(exchange)) {
-        tensor->kept = sower_responses_make(exchange->server->answers, exchange->target,
+        tensor->kept = sower_responses_make(exchange->server->responses, exchange->target,
                                             &tensor->request.draw, response, (size_t)exchange->bytes);
     }
     if (tensor->kept == NULL) {

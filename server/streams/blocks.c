@@ -53,7 +53,7 @@ static void made(struct sower_tasks *pieces)
         fail(blocks);
         return;
     }
-    sower_prepared_rest(*blocks->prepared);
+    sower_sources_rest(*blocks->prepared);
     blocks->rests = true;
     /* From the resume on the stream is the connection's again, and may be gone. */
     sower_exchange_resume(blocks->exchange);
@@ -78,7 +78,7 @@ static void prepared_again(struct sower_sources_wait *wait)
         fail(blocks);
         return;
     }
-    blocks->bytes->source = sower_prepared_source(wait->prepared);
+    blocks->bytes->source = sower_sources_source(wait->prepared);
     make_block(blocks);
 }
 
@@ -94,14 +94,14 @@ static bool wake(struct sower_blocks *blocks)
         return true;
     }
     blocks->rests = false;
-    if (sower_prepared_wake(*blocks->prepared)) {
+    if (sower_sources_wake(*blocks->prepared)) {
         return true;
     }
     struct sower_prepared *taken = *blocks->prepared;
     *blocks->prepared = NULL;
     blocks->preparation = (struct sower_sources_wait){
         .done = prepared_again, .has_left = has_left, .client = blocks->exchange->client};
-    sower_prepared_again(taken, &blocks->preparation);
+    sower_sources_prepare_again(taken, &blocks->preparation);
     return false;
 }
 
@@ -157,7 +157,7 @@ void sower_blocks_of(struct sower_blocks *blocks, struct sower_tensor_bytes *byt
 void sower_blocks_leave(struct sower_blocks *blocks)
 {
     if (blocks->rests) {
-        (void)sower_prepared_wake(*blocks->prepared);
+        (void)sower_sources_wake(*blocks->prepared);
     }
     blocks->rests = false;
 }

@@ -15,7 +15,7 @@ static void close_tensor(struct sower_model_stream *stream)
         sower_source_close(&stream->source);
     } else if (stream->asked && stream->preparation.prepared != NULL) {
         sower_blocks_leave(&stream->blocks);
-        sower_prepared_release(stream->preparation.prepared);
+        sower_sources_release(stream->preparation.prepared);
     }
     stream->opened = stream->heavy = stream->asked = stream->ready = false;
 }
@@ -80,7 +80,7 @@ static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uin
     }
     if (!stream->ready) {
         stream->ready = true;
-        stream->bytes.source = sower_prepared_source(stream->preparation.prepared);
+        stream->bytes.source = sower_sources_source(stream->preparation.prepared);
         sower_blocks_of(&stream->blocks, &stream->bytes, &stream->preparation.prepared);
     }
     return sower_blocks_read(&stream->blocks, start - first, stop - first, buffer, size);

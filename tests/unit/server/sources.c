@@ -187,7 +187,7 @@ static bool is_there(struct fixture *fixture, uint8_t number)
     struct sower_draw_id draw = draw_id(number);
     struct sower_prepared *prepared = sower_sources_find(fixture->sources, &draw);
     if (prepared != NULL) {
-        sower_prepared_release(prepared);
+        sower_sources_release(prepared);
     }
     return prepared != NULL;
 }
@@ -208,10 +208,10 @@ static void all_who_ask_at_the_same_time_share_one_preparation(void **state)
         assert_ptr_equal(outcome(&clients[i]), prepared);
     }
     for (size_t i = 0; i < 10; i++) {
-        sower_prepared_release(prepared);
+        sower_sources_release(prepared);
     }
     assert_int_equal(work.started, 1);
-    assert_int_equal(sower_prepared_source(prepared)->seed.bytes[0], 1);
+    assert_int_equal(sower_sources_source(prepared)->seed.bytes[0], 1);
 }
 
 static void who_asks_later_gets_what_is_kept(void **state)
@@ -221,7 +221,7 @@ static void who_asks_later_gets_what_is_kept(void **state)
     assert_false(is_there(fixture, 1));
     for (int turn = 0; turn < 3; turn++) {
         ask(fixture, &client, 1, 10);
-        sower_prepared_release(outcome(&client));
+        sower_sources_release(outcome(&client));
         assert_true(is_there(fixture, 1));
     }
     assert_int_equal(work.started, 1);
@@ -233,11 +233,11 @@ static void what_was_not_used_for_longest_makes_room(void **state)
     struct client client;
     for (uint8_t number = 1; number <= 3; number++) {
         ask(fixture, &client, number, 33);
-        sower_prepared_release(outcome(&client));
+        sower_sources_release(outcome(&client));
     }
     assert_true(is_there(fixture, 1)); /* used: 2 is the next to go */
     ask(fixture, &client, 4, 33);
-    sower_prepared_release(outcome(&client));
+    sower_sources_release(outcome(&client));
     assert_false(is_there(fixture, 2));
     assert_true(is_there(fixture, 1));
     assert_true(is_there(fixture, 3));
@@ -255,11 +255,11 @@ static void what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn(void *
     assert_int_equal(second.times, 0);
     assert_int_equal(third.times, 0); /* first come, first served */
     assert_int_equal(work.started, 1);
-    sower_prepared_release(held);
+    sower_sources_release(held);
     held = outcome(&second);
     assert_false(is_there(fixture, 1));
-    sower_prepared_release(held);
-    sower_prepared_release(outcome(&third));
+    sower_sources_release(held);
+    sower_sources_release(outcome(&third));
 }
 
 static void a_failure_is_told_to_all_and_not_kept(void **state)
@@ -278,7 +278,7 @@ static void a_failure_is_told_to_all_and_not_kept(void **state)
     }
     set(&work.fails, false);
     ask(fixture, &again, 1, LIMIT);
-    sower_prepared_release(outcome(&again));
+    sower_sources_release(outcome(&again));
 }
 
 static void stopping_refuses_those_who_wait_and_who_come(void **state)
@@ -342,7 +342,7 @@ static void a_preparation_that_all_have_left_is_given_up_between_its_tasks(void 
     ask(fixture, &again, 1, LIMIT); /* waits for the memory, and is prepared from the beginning */
     assert_int_equal(again.times, 0);
     set(&work.held, false);
-    sower_prepared_release(outcome(&again));
+    sower_sources_release(outcome(&again));
     assert_in_range(work.started, 1000 + 1, 1000 + 4); /* of the first as many as the pool has threads */
     assert_int_equal(work.made, work.released + 1);
 }
@@ -359,7 +359,7 @@ static void a_preparation_goes_on_for_those_who_stay(void **state)
     seconds_pass(fixture, 2);
     assert_null(outcome(&leaves));
     set(&work.held, false);
-    sower_prepared_release(outcome(&stays));
+    sower_sources_release(outcome(&stays));
     assert_true(is_there(fixture, 1));
     assert_int_equal(work.started, 1);
 }
@@ -377,7 +377,7 @@ static void who_seems_to_have_left_is_given_a_second(void **state)
     seconds_pass(fixture, 1);
     assert_int_equal(client.times, 0);
     set(&work.held, false);
-    sower_prepared_release(outcome(&client));
+    sower_sources_release(outcome(&client));
 }
 
 static void whose_turn_does_not_come_in_time_is_refused_and_others_move_up(void **state)
@@ -394,8 +394,8 @@ static void whose_turn_does_not_come_in_time_is_refused_and_others_move_up(void 
     assert_null(outcome(&large));
     assert_int_equal(large.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
     assert_non_null(strstr(large.wait.problem.sentence, "--wait-seconds 3"));
-    sower_prepared_release(outcome(&small));
-    sower_prepared_release(held);
+    sower_sources_release(outcome(&small));
+    sower_sources_release(held);
 }
 
 static void who_leaves_before_its_turn_makes_way(void **state)
@@ -409,8 +409,8 @@ static void who_leaves_before_its_turn_makes_way(void **state)
     leaves.left = true;
     seconds_pass(fixture, 2);
     assert_null(outcome(&leaves));
-    sower_prepared_release(outcome(&next));
-    sower_prepared_release(held);
+    sower_sources_release(outcome(&next));
+    sower_sources_release(held);
     assert_int_equal(work.started, 2);
 }
 
@@ -426,10 +426,10 @@ static void scratch_memory_counts_while_a_preparation_lasts(void **state)
     assert_int_equal(work.started, 1);
     set(&work.held, false);
     struct sower_prepared *held = outcome(&first);
-    sower_prepared_release(outcome(&second)); /* beside the first, whose scratch memory is free again */
-    sower_prepared_release(held);
+    sower_sources_release(outcome(&second)); /* beside the first, whose scratch memory is free again */
+    sower_sources_release(held);
     ask_with_scratch(fixture, &third, 3, 1, LIMIT - 1); /* all that is kept makes room for it */
-    sower_prepared_release(outcome(&third));
+    sower_sources_release(outcome(&third));
     assert_false(is_there(fixture, 1));
     assert_false(is_there(fixture, 2));
 }
@@ -450,7 +450,7 @@ static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
     ask(fixture, &slow, 1, LIMIT / 2);
     ask(fixture, &reading, 2, LIMIT / 2);
     struct sower_prepared *rests = outcome(&slow), *read = outcome(&reading);
-    sower_prepared_rest(rests);
+    sower_sources_rest(rests);
     seconds_pass(fixture, 100); /* nobody waits */
     assert_true(is_there(fixture, 1));
     ask(fixture, &second, 3, LIMIT / 2);
@@ -459,20 +459,20 @@ static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
     assert_non_null(held);
     assert_false(is_there(fixture, 1));
     assert_true(is_there(fixture, 2));
-    assert_false(sower_prepared_wake(rests));
+    assert_false(sower_sources_wake(rests));
     /* It is prepared again for who has slept, like anything else: when there is room. */
-    sower_prepared_release(held);
+    sower_sources_release(held);
     memset(&third, 0, sizeof third);
     pthread_mutex_init(&third.lock, NULL);
     pthread_cond_init(&third.told, NULL);
     third.wait.done = done;
-    sower_prepared_again(rests, &third.wait);
+    sower_sources_prepare_again(rests, &third.wait);
     held = outcome(&third);
     assert_non_null(held);
-    assert_int_equal(sower_prepared_source(held)->seed.bytes[0], 1);
+    assert_int_equal(sower_sources_source(held)->seed.bytes[0], 1);
     assert_true(is_there(fixture, 1));
-    sower_prepared_release(held);
-    sower_prepared_release(read);
+    sower_sources_release(held);
+    sower_sources_release(read);
     assert_int_equal(work.made, 4);
 }
 
@@ -484,13 +484,13 @@ static void what_one_of_two_reads_is_not_taken_away(void **state)
     struct sower_prepared *held = outcome(&slow);
     ask(fixture, &reading, 1, LIMIT);
     assert_ptr_equal(outcome(&reading), held);
-    sower_prepared_rest(held);
+    sower_sources_rest(held);
     ask(fixture, &waiting, 2, LIMIT);
     seconds_pass(fixture, PATIENCE + 1);
     assert_null(outcome(&waiting));
-    assert_true(sower_prepared_wake(held));
-    sower_prepared_release(held);
-    sower_prepared_release(held);
+    assert_true(sower_sources_wake(held));
+    sower_sources_release(held);
+    sower_sources_release(held);
 }
 
 static void turns_go_round_the_clients(void **state)
@@ -505,13 +505,13 @@ static void turns_go_round_the_clients(void **state)
     ask_for(fixture->sources, &other, 2, 5, LIMIT, 0);
     struct client *const order[] = {&greedy[0], &other, &greedy[1], &greedy[2]};
     for (size_t i = 0; i < 4; i++) {
-        sower_prepared_release(held);
+        sower_sources_release(held);
         held = outcome(order[i]);
         for (size_t later = i + 1; later < 4; later++) {
             assert_int_equal(order[later]->times, 0);
         }
     }
-    sower_prepared_release(held);
+    sower_sources_release(held);
 }
 
 static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
@@ -530,9 +530,9 @@ static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
     assert_int_equal(third.times, 0); /* it has had it since */
     assert_int_equal(greedy[1].times, 0);
     set(&work.held, false);
-    sower_prepared_release(outcome(&greedy[0]));
-    sower_prepared_release(outcome(&third));
-    sower_prepared_release(outcome(&greedy[1]));
+    sower_sources_release(outcome(&greedy[0]));
+    sower_sources_release(outcome(&third));
+    sower_sources_release(outcome(&greedy[1]));
 }
 
 /* The cache of the fixture is so small that nothing in it is. */
@@ -546,10 +546,10 @@ static void what_is_small_waits_for_nothing_large(void **state)
     struct sower_prepared *held = outcome(&greedy[0]);
     ask_for(sources, &greedy[1], 1, 2, LARGE / 2, 0);
     ask_for(sources, &small, 2, 3, 100, 0);
-    sower_prepared_release(outcome(&small));
+    sower_sources_release(outcome(&small));
     assert_int_equal(greedy[1].times, 0);
-    sower_prepared_release(held);
-    sower_prepared_release(outcome(&greedy[1]));
+    sower_sources_release(held);
+    sower_sources_release(outcome(&greedy[1]));
     sower_sources_stop(sources);
     sower_sources_finish(sources);
     sower_sources_free(sources);
@@ -570,7 +570,7 @@ static void a_client_has_half_of_the_places_in_the_queue(void **state)
     assert_int_equal(other.times, 0); /* it has a place */
     sower_sources_stop(fixture->sources);
     assert_null(outcome(&other));
-    sower_prepared_release(held);
+    sower_sources_release(held);
 }
 
 /* With nobody to call the tick: the cache's own thread does. */
@@ -582,7 +582,7 @@ static void time_passes_by_itself(void **state)
     struct sower_prepared *held = outcome(&holder);
     ask(fixture, &large, 2, LIMIT);
     assert_null(outcome(&large));
-    sower_prepared_release(held);
+    sower_sources_release(held);
 }
 
 int main(void)
