@@ -1,4 +1,4 @@
-"""Questions to the ledger: what experiments there are, what was drawn under one, which weights came from a seed."""
+"""Reads of the ledger: the experiments, the draws of an experiment, the draws of a seed."""
 import http.client
 import json
 import select
@@ -19,7 +19,7 @@ def draw(daemon, experiment, name="w", trial=0, shape="2"):
 
 
 def experiments(daemon, **fields):
-    """All pages, one after the other."""
+    """All pages in order."""
     found, target = [], "/v1/experiments" + ("?" + urllib.parse.urlencode(fields) if fields else "")
     while target:
         answer = daemon.get(target)
@@ -40,7 +40,7 @@ def test_an_empty_ledger_has_no_experiments(start):
     assert daemon.get("/v1/experiments").json() == {"experiments": [], "next": None}
 
 
-def test_an_experiment_says_what_it_has(start):
+def test_an_experiment_has_counts_times_and_trials(start):
     daemon = start()
     draw(daemon, "first", trial=3)
     draw(daemon, "first", trial=3, name="v")
@@ -59,7 +59,7 @@ def test_an_experiment_says_what_it_has(start):
     assert listed == [{key: value for key, value in answer.items() if key not in ("drawn", "next", "ledger")}]
 
 
-def test_numbers_and_pins_alone_make_an_experiment(start):
+def test_trial_numbers_or_a_pin_alone_make_an_experiment(start):
     daemon = start()
     daemon.request("POST", "/v1/experiments/numbers/trials")
     daemon.request("PUT", "/v1/experiments/pinned/pin")
@@ -96,7 +96,7 @@ def test_trials_of_an_experiment_come_in_order_and_page_by_page(start):
     assert daemon.get(f"/v1/experiments/a%2Fb%3F?from={2**63 - 1}").json()["drawn"][0]["trial"] == 2**63 - 1
 
 
-def test_a_page_has_100_unless_it_is_said_otherwise(start):
+def test_a_page_has_100_entries_by_default(start):
     daemon = start()
     for trial in range(102):
         draw(daemon, "many", trial=trial)
@@ -106,7 +106,7 @@ def test_a_page_has_100_unless_it_is_said_otherwise(start):
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_every_name_can_be_asked_for_and_followed(daemon, name):
+def test_every_name_works_in_urls_and_links(daemon, name):
     for trial in range(2):
         draw(daemon, name, trial=trial)
     answer = daemon.get(f"/v1/experiments/{quoted(name)}", limit=1).json()
@@ -117,13 +117,13 @@ def test_every_name_can_be_asked_for_and_followed(daemon, name):
     assert name in [one["experiment"] for one in daemon.get("/v1/experiments").json()["experiments"]]
 
 
-def test_an_experiment_that_is_not_known_is_404(daemon):
+def test_an_unknown_experiment_is_404(daemon):
     answer = daemon.get("/v1/experiments/nobody")
     assert answer.status == 404 and answer.problem()["param"] == "experiment"
     assert daemon.request("HEAD", "/v1/experiments/nobody").status == 404
 
 
-def test_another_root_has_experiments_of_its_own(start, tmp_path):
+def test_another_root_has_its_own_experiments(start, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -146,20 +146,20 @@ WRONG = [("?limit=0", "limit"), ("?limit=1001", "limit"), ("?limit=x", "limit"),
 
 @pytest.mark.parametrize("query, param", WRONG + [("?before=0", "before"), ("?before=x", "before"), ("?from=1", "from"),
                                                   ("?before=9223372036854775808", "before")])
-def test_a_wrong_question_for_experiments_is_refused_by_field(daemon, query, param):
+def test_an_invalid_field_in_a_request_for_experiments_is_named(daemon, query, param):
     answer = daemon.get("/v1/experiments" + query)
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
 @pytest.mark.parametrize("query, param", WRONG + [("?from=-1", "from"), ("?from=x", "from"), ("?before=1", "before"),
                                                   ("?from=9223372036854775808", "from")])
-def test_a_wrong_question_for_an_experiment_is_refused_by_field(daemon, query, param):
+def test_an_invalid_field_in_a_request_for_an_experiment_is_named(daemon, query, param):
     answer = daemon.get("/v1/experiments/e" + query)
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
 @pytest.mark.parametrize("name", ["", "%ff", "x" * 257, "%C3%BC" * 129], ids=lambda name: name[:12] or "empty")
-def test_what_is_no_name_of_an_experiment_is_refused(daemon, name):
+def test_an_invalid_name_of_an_experiment_is_refused(daemon, name):
     answer = daemon.get(f"/v1/experiments/{name}")
     assert answer.status == 400 and answer.problem()["param"] == "experiment"
 
@@ -171,14 +171,14 @@ def test_no_name_of_an_experiment_has_a_nul_byte(daemon):
         assert daemon.request("POST", f"/v1/experiments/a/trials{name}").status == 400
 
 
-def test_experiments_are_for_reading(daemon):
+def test_experiments_accept_only_get(daemon):
     for path in ["/v1/experiments", "/v1/experiments/e", "/v1/experiments/trials"]:
         for method in ["POST", "PUT", "DELETE"]:
             answer = daemon.request(method, path)
             assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD"
 
 
-def test_the_ledger_is_narrowed_by_trial_and_name(start):
+def test_the_ledger_is_filtered_by_trial_and_name(start):
     daemon = start()
     for trial in range(3):
         for name in ["v", "w"]:
@@ -194,7 +194,7 @@ def test_the_ledger_is_narrowed_by_trial_and_name(start):
     assert lines(daemon, experiment="e", trial=0) == [1, 2, 8] and lines(daemon, experiment="e", trial=1) == [3, 4]
 
 
-def test_the_ledger_says_which_weights_came_from_a_seed(start):
+def test_the_ledger_is_filtered_by_seed(start):
     daemon = start()
     draw(daemon, "e", name="v")
     seed = daemon.get("/v1/plan", experiment="e", name="w", shape="2", init="zeros").json()["seed"]
@@ -206,7 +206,7 @@ def test_the_ledger_says_which_weights_came_from_a_seed(start):
     assert lines(daemon, seed=seed, experiment="e", trial=0, name="w") == [2, 4]
 
 
-def test_the_ledger_says_which_draws_came_with_a_manifest(start):
+def test_the_ledger_is_filtered_by_manifest(start):
     daemon = start()
     tensors = [{"name": name, "shape": [2], "init": "zeros"} for name in ["a", "b"]]
     draw(daemon, "e")
@@ -227,12 +227,12 @@ def test_the_ledger_says_which_draws_came_with_a_manifest(start):
     ("manifest=" + "0" * 65, "manifest"), ("experiment=e&name=w&manifest=" + "0" * 64, "manifest"),
     ("experiment=e&trial=1&manifest=" + "0" * 64, "manifest"), ("root=" + "0" * 64, "root"), ("Seed=" + "0" * 64, "Seed")],
     ids=lambda text: text[:30])
-def test_a_wrong_narrowing_of_the_ledger_is_refused(daemon, query, param):
+def test_an_invalid_filter_of_the_ledger_is_refused(daemon, query, param):
     answer = daemon.get("/v1/ledger?" + query)
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
-def test_who_reads_the_ledger_holds_up_nobody(start):
+def test_a_reader_of_the_ledger_does_not_delay_others(start):
     daemon = start("--threads", "1")
     draw(daemon, "e")
     questions = ["/v1/ledger", "/v1/experiments", "/v1/experiments/e", "/v1/experiments/e/pin"]
@@ -241,15 +241,15 @@ def test_who_reads_the_ledger_holds_up_nobody(start):
         for connection, question in zip(connections, questions):
             connection.request("GET", question)
         assert daemon.get("/healthz").status == 200
-        assert daemon.get("/v1/tensor", experiment="e", name="w", shape="2", init="zeros").status == 200, "it is known"
-        assert select.select([connection.sock for connection in connections], [], [], 0)[0] == [], "they wait"
+        assert daemon.get("/v1/tensor", experiment="e", name="w", shape="2", init="zeros").status == 200, "a known draw needs no read"
+        assert select.select([connection.sock for connection in connections], [], [], 0)[0] == [], "the others wait"
     for connection in connections:
         assert connection.getresponse().status == 200
         connection.close()
 
 
 def add_lines(daemon, count):
-    """Lines that are copies of the first, whatever their chain may say; all of them in the file itself."""
+    """Adds copies of the first line to the database file, without the write-ahead log. Their links are not valid."""
     database = sqlite3.connect(daemon.state / "ledger.sqlite", isolation_level=None)
     columns = [name for _, name, *_ in database.execute("PRAGMA table_info(line)") if name != "ledger"]
     database.execute(
@@ -259,7 +259,7 @@ def add_lines(daemon, count):
     database.close()
 
 
-def test_a_ledger_that_fails_in_the_middle_is_cut_off_and_not_ended(start):
+def test_a_ledger_stream_that_fails_is_cut_off_and_has_no_valid_end(start):
     daemon = start()
     draw(daemon, "e")
     add_lines(daemon, 40_000)
@@ -327,7 +327,7 @@ def test_sow_follows_the_pages_up_to_its_limit():
 
 @pytest.mark.parametrize("body", ["[]", "{}", "x", '{"experiments":{}}', '{"experiments":[],"next":"@evil.example/"}',
                                   '{"experiments":[],"next":"//evil.example/"}', "{" * 100_000, " " * 9_000_000], ids=range(8))
-def test_sow_takes_nothing_for_experiments_that_is_none(body):
+def test_sow_refuses_a_malformed_response_for_experiments(body):
     with StandIn(page(200, body, "application/json")) as stand_in:
         done = run(["experiments"], environment(SOW_SERVER=stand_in.address))
     assert done.returncode == 3 and "not a sowerd" in done.stderr and done.stdout == b"" and len(stand_in.requests) == 1
@@ -336,18 +336,18 @@ def test_sow_takes_nothing_for_experiments_that_is_none(body):
 @pytest.mark.parametrize("arguments, status, words", [
     (["--limit", "0"], 2, "--limit"), (["--limit", "x"], 2, "--limit"), ([""], 1, "1 to 256"), (["x" * 257], 1, "257 bytes"),
     (["a", "b"], 2, "'b'")], ids=range(5))
-def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
+def test_sow_refuses_invalid_arguments_without_a_request(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:
         done = run(["experiments", *arguments], environment(SOW_SERVER=stand_in.address))
     assert done.returncode == status and words in done.stderr and stand_in.requests == []
 
 
-def test_sow_tells_that_an_experiment_is_not_known(daemon):
+def test_sow_reports_an_unknown_experiment(daemon):
     done = sow(daemon, "experiments", "nobody")
     assert done.returncode == 1 and "Nothing is recorded" in done.stderr and done.stdout == b""
 
 
-def test_sow_narrows_the_ledger(start):
+def test_sow_filters_the_ledger(start):
     daemon = start()
     for trial in range(2):
         for name in ["v", "w"]:

@@ -1,5 +1,5 @@
-"""A disk that is full, read-only or broken, a ledger that is locked, a clock that goes back: nothing new leaves, what is recorded is served on, and
-when the cause is gone all goes on without a restart."""
+"""A disk that is full, read-only or broken, a locked ledger, a clock that goes back: the daemon serves no new draw, still serves
+recorded draws, and recovers without a restart."""
 import errno
 import json
 import os
@@ -19,7 +19,7 @@ from writing_requests import DRAW, requests_that_write
 
 
 class Injected:
-    """A fault of the library, from here to the end of the block."""
+    """Injects faults until the end of the block."""
 
     def __init__(self, faults, **fields):  # noqa: F811
         self.faults, self.fields = faults, fields
@@ -34,7 +34,7 @@ class Injected:
 
 
 class Full:
-    """No file of the daemon may grow: what a full disk is to it."""
+    """No file of the daemon can grow, as on a full disk."""
 
     def __init__(self, daemon):
         self.daemon = daemon
@@ -47,7 +47,7 @@ class Full:
         resource.prlimit(self.daemon.process.pid, resource.RLIMIT_FSIZE, self.limits)
 
 
-# What is broken, and what the refusal says of it.
+# {name: (function that breaks the ledger, a word of the refusal)}
 BROKEN = {
     "full": (lambda daemon, faults: Full(daemon), "disk"),
     "no space": (lambda daemon, faults: Injected(faults, write_error=errno.ENOSPC), "full"),
@@ -56,7 +56,7 @@ BROKEN = {
     "flush": (lambda daemon, faults: Injected(faults, sync_error=errno.EIO), "I/O error"),
     "locked": (lambda daemon, faults: Locked(daemon), "locked"),
     "moved": (lambda daemon, faults: Moved(daemon), "moved"),
-    "clock": (lambda daemon, faults: Injected(faults, clock=8000 * 365 * 86400_000), "clock"),  # a year of five digits
+    "clock": (lambda daemon, faults: Injected(faults, clock=8000 * 365 * 86400_000), "clock"),  # a year with five digits
 }
 
 
@@ -69,11 +69,11 @@ def start_on(faults, start, state):  # noqa: F811
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp_path, faults, broken):  # noqa: F811
+def test_nothing_new_is_served_during_a_fault_and_the_daemon_recovers(start, tmp_path, faults, broken):  # noqa: F811
     start_on(faults, start, tmp_path / "state").stop()
     daemon = start(state=tmp_path / "state", environment=faults.environment)
     daemon.get("/v1/tensor", **DRAW, name="known")
-    daemon.request("PUT", "/v1/experiments/other/pin")  # the log is there, and its clock is known
+    daemon.request("PUT", "/v1/experiments/other/pin")  # creates the write-ahead log, and the daemon reads the clock
     lines = daemon.ledger()
     make, words = BROKEN[broken]
     with make(daemon, faults):
@@ -96,7 +96,7 @@ def test_while_it_lasts_nothing_new_leaves_and_afterwards_all_goes_on(start, tmp
     lines = daemon.ledger()
     daemon.stop()
     events = [json.loads(line).get("event") for line in daemon.rest_of_log()]
-    assert events.count("ledger_failed") == events.count("ledger_recovered") == 1, "said when it begins and when it ends"
+    assert events.count("ledger_failed") == events.count("ledger_recovered") == 1, "logged once at the begin and once at the end"
     assert start(state=tmp_path / "state").ledger() == lines
 
 
@@ -105,22 +105,22 @@ def clock_events(daemon):
 
 
 @pytest.mark.parametrize("milliseconds", [-1, -4000, -3600_000, -20 * 365 * 86400_000])
-def test_a_clock_that_goes_back_shows_in_no_line(start, tmp_path, faults, milliseconds):  # noqa: F811
-    """Lines get the time of their chain's last until the clock has passed it; the log says so once, and once when it is over."""
+def test_times_of_lines_never_decrease_when_the_clock_goes_back(start, tmp_path, faults, milliseconds):  # noqa: F811
+    """Lines get the time of the last line of their chain until the clock has passed it. Begin and end are logged once each."""
     daemon = start_on(faults, start, tmp_path / "state")
     with Injected(faults, clock=milliseconds):
         assert [ask().status for _, ask in requests_that_write(daemon)] == [200] * 5 and daemon.get("/readyz").status == 200
     lines = daemon.ledger()
     check_chains(lines)
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
-    assert len({line["time"] for line in lines[3:]}) == 1 or milliseconds >= -4000  # four seconds may pass meanwhile
+    assert len({line["time"] for line in lines[3:]}) == 1 or milliseconds >= -4000  # four seconds may pass during the test
     assert daemon.get("/v1/tensor", **DRAW, name="later").status == 200
     daemon.stop()
     daemon.log += [json.loads(line) for line in daemon.rest_of_log()]
     assert clock_events(daemon) == ([] if milliseconds >= -4000 else ["clock_behind", "clock_caught_up"])
 
 
-def test_a_clock_that_was_ahead_keeps_nobody_from_writing(start, tmp_path, faults):  # noqa: F811
+def test_lines_are_written_after_the_clock_was_ahead(start, tmp_path, faults):  # noqa: F811
     faults.clock = 30 * 365 * 86400_000
     daemon = start_on(faults, start, tmp_path / "state")
     latest = daemon.ledger()[-1]["time"]
@@ -139,7 +139,7 @@ def test_a_clock_that_was_ahead_keeps_nobody_from_writing(start, tmp_path, fault
     assert subprocess.run([SOW, "ledger", "verify", tmp_path / "state" / "ledger.sqlite"], capture_output=True).returncode == 0
 
 
-def test_no_head_is_signed_with_a_year_that_has_no_form(start, faults):  # noqa: F811
+def test_no_head_is_signed_with_a_year_of_five_digits(start, faults):  # noqa: F811
     daemon = start(environment=faults.environment)
     with Injected(faults, clock=8000 * 365 * 86400_000):
         assert refused(daemon.get("/v1/ledger/head"))
@@ -147,8 +147,8 @@ def test_no_head_is_signed_with_a_year_that_has_no_form(start, faults):  # noqa:
 
 
 @pytest.mark.parametrize("fault", ["write_error", "sync_error"])
-def test_a_commit_that_failed_once_does_not_come_back_and_none_after_it_is_lost(start, tmp_path, faults, fault):  # noqa: F811
-    """Also not when the daemon is killed at once: the next one makes sure of what the log says before it believes it."""
+def test_a_failed_commit_does_not_reappear_and_later_commits_are_not_lost(start, tmp_path, faults, fault):  # noqa: F811
+    """Also after a kill: the next daemon flushes the write-ahead log before it reads lines from it."""
     daemon = start_on(faults, start, tmp_path / "state")
     for turn in range(3):
         with Injected(faults, **{fault: errno.EIO}):
@@ -167,8 +167,8 @@ def test_a_commit_that_failed_once_does_not_come_back_and_none_after_it_is_lost(
     check_chains(again.ledger())
 
 
-def test_a_log_that_cannot_be_written_is_no_start(start, tmp_path, faults):  # noqa: F811
-    """The lines that wait in the log may be in the kernel's memory only: they must be written again first."""
+def test_the_daemon_does_not_start_when_it_cannot_flush_the_write_ahead_log(start, tmp_path, faults):  # noqa: F811
+    """Lines in the write-ahead log may be only in the kernel's memory. The daemon must write them again first."""
     daemon = start_on(faults, start, tmp_path / "state")
     daemon.process.kill()
     daemon.process.wait(timeout=PATIENCE)
@@ -183,8 +183,8 @@ def test_a_log_that_cannot_be_written_is_no_start(start, tmp_path, faults):  # n
     assert len(start(state=tmp_path / "state").ledger()) == 3
 
 
-def test_a_failed_write_back_loses_nothing(start, tmp_path, faults):  # noqa: F811
-    """The log is written back into the database now and then, and at the end: when that fails, the log stays."""
+def test_a_failed_checkpoint_loses_nothing(start, tmp_path, faults):  # noqa: F811
+    """If the checkpoint at the end fails, the write-ahead log stays."""
     daemon = start_on(faults, start, tmp_path / "state")
     lines = daemon.ledger()
     faults.sync_error = errno.EIO
@@ -201,8 +201,8 @@ def small_disk(tmp_path):
         yield mounted
 
 
-def test_a_daemon_that_says_it_is_ready_can_record_a_draw(start, tmp_path):
-    """Whatever room is left: page by page, around the size where the first draw no longer fits."""
+def test_a_ready_daemon_can_record_a_draw(start, tmp_path):
+    """For disks of increasing size, around the size where the first draw fits."""
     ready, served = [], []
     for pages in range(44, 72, 2):
         with disk_of(tmp_path / f"{pages}", f"{4 * pages}k") as mounted:
@@ -213,7 +213,7 @@ def test_a_daemon_that_says_it_is_ready_can_record_a_draw(start, tmp_path):
             for number in range(3):
                 ready.append(daemon.get("/readyz").status)
                 served.append(daemon.get("/v1/tensor", **DRAW, name=f"w{number}").status)
-                # A draw that was written a moment ago is answer enough to whether the next one would be.
+                # After a recent successful write, /readyz does not test the disk again.
                 assert ready[-1] == 503 or served[-1] == 200 or number > 0, (pages, ready, served)
             if served[-1] == 503:
                 assert daemon.get("/readyz").status == 503 and "full" in daemon.get("/readyz").problem()["detail"]
@@ -222,7 +222,7 @@ def test_a_daemon_that_says_it_is_ready_can_record_a_draw(start, tmp_path):
     assert 503 in ready and 200 in ready
 
 
-def test_a_disk_that_is_really_full_has_room_again(start, small_disk):
+def test_the_daemon_recovers_from_a_really_full_disk(start, small_disk):
     daemon = start(state=small_disk / "state")
     daemon.get("/v1/tensor", **DRAW, name="known")
     fill(small_disk / "filler")
@@ -235,7 +235,7 @@ def test_a_disk_that_is_really_full_has_room_again(start, small_disk):
     assert daemon.stop() == 0
 
 
-def test_a_disk_that_can_only_be_read_is_no_start(start, small_disk):
+def test_the_daemon_does_not_start_on_a_read_only_disk(start, small_disk):
     start(state=small_disk / "state").stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     said = refused_to_start("--state", str(small_disk / "state"))

@@ -1,7 +1,7 @@
-"""No request, whatever its shape, brings a proxy and the daemon out of step: the next client gets its own answer.
+"""No unusual or malformed request makes a proxy mix up responses: the next client gets its own response.
 
-nginx, HAProxy and Varnish keep their connections to the daemon, so what one client's request leaves behind would be
-taken for the next client's.
+nginx, HAProxy and Varnish reuse their connections to the daemon. Bytes that one client's request leaves on a connection would
+become part of the next client's request or response.
 """
 import json
 import os
@@ -32,7 +32,7 @@ http {{ access_log off; {own} upstream sower {{ server 127.0.0.1:{daemon.port}; 
 
 
 class LenientNginx(Nginx):
-    """Hands on what it would hold back, and bodies as they come."""
+    """Forwards invalid headers, and bodies without buffering."""
 
     settings = "ignore_invalid_headers off; underscores_in_headers on; proxy_request_buffering off; proxy_pass_request_headers on;"
 
@@ -43,7 +43,7 @@ class HAProxy(Cache):
 
     def __init__(self, directory, daemon):
         super().__init__(directory, daemon)
-        while True:  # it says that it is up before it listens
+        while True:  # HAProxy prints that it runs before it listens
             try:
                 return socket.create_connection(("127.0.0.1", self.port)).close()
             except ConnectionRefusedError:
@@ -75,11 +75,11 @@ class LenientHAProxy(HAProxy):
 
 
 class PlainVarnish(Varnish):
-    """Its cache is no matter here: what it would keep is never asked for twice."""
+    """The cache has no effect here: no test requests the same target twice."""
 
 
 def send(proxy, request):
-    """Sends the request and waits for what comes of it; some make the proxy wait for more, until we leave."""
+    """Sends the request and waits up to 0.2 s for a response. After some requests the proxy waits for more bytes."""
     with socket.create_connection(("127.0.0.1", proxy.port)) as connection:
         connection.settimeout(0.2)
         try:
@@ -90,7 +90,7 @@ def send(proxy, request):
 
 
 def upstream_ports(daemon):
-    """The far ends of the daemon's connections."""
+    """The remote addresses of the daemon's connections."""
     ports = set()
     for line in open("/proc/net/tcp").readlines()[1:]:
         _, local, remote, state = line.split()[:4]
@@ -99,28 +99,28 @@ def upstream_ports(daemon):
     return ports
 
 
-def assert_innocent(proxy, number, after):
+def assert_own_response(proxy, number, after):
     answer = proxy.get(f"/innocent-{number}")
     assert answer.status == 404 and f"/innocent-{number};" in answer.problem()["detail"], (after, answer.status, answer.body[:200])
 
 
 @pytest.mark.parametrize("kind", [Nginx, LenientNginx, HAProxy, LenientHAProxy, PlainVarnish], ids=lambda kind: kind.__name__)
-def test_no_shape_brings_a_proxy_out_of_step(library, kind, tmp_path):
+def test_no_shape_makes_a_proxy_mix_up_responses(library, kind, tmp_path):
     daemon = Daemon(tmp_path / "state", "--hosts", "any", environment=library)
     proxy = kind(tmp_path, daemon)
     try:
-        assert_innocent(proxy, 0, "nothing")
+        assert_own_response(proxy, 0, "nothing")
         ports = upstream_ports(daemon)
-        assert_innocent(proxy, 1, "nothing")
+        assert_own_response(proxy, 1, "nothing")
         assert ports == upstream_ports(daemon) and len(ports) == 1  # the same connection served both
         shapes = {**SHAPES, **HIDDEN, **CHUNKS, **{name: request for name, (request, _) in VALID.items()}}
         for number, (name, request) in enumerate(shapes.items(), 2):
             send(proxy, request)
-            assert_innocent(proxy, number, name)
+            assert_own_response(proxy, number, name)
     finally:
         proxy.stop()
         assert daemon.stop() == 0
     paths = [line["path"] for line in map(json.loads, daemon.rest_of_log()) if line["event"] == "request"]
     passed = [path for path in paths if not path.startswith("/innocent-")]
-    print(f"{kind.__name__}, libmicrohttpd {daemon.library}: {len(shapes)} shapes, {len(passed)} requests of them came to the daemon")
+    print(f"{kind.__name__}, libmicrohttpd {daemon.library}: {len(shapes)} shapes, {len(passed)} requests of them reached the daemon")
     assert len(passed) >= 40

@@ -1,4 +1,4 @@
-"""Tensors that take long to prepare (orthogonal): on the compute pool, once, while everything else goes on."""
+"""Tensors that take long to prepare (orthogonal): prepared once, on the compute pool, while other requests are served."""
 import concurrent.futures
 import http.client
 import random
@@ -31,7 +31,7 @@ def test_a_heavy_tensor_is_orthogonal_and_always_the_same(start):
     assert start("--compute-threads", "1", "--cache-size", "1M").get("/v1/tensor", **fields).body == body
 
 
-def test_parts_of_a_heavy_tensor_are_parts_of_the_whole(daemon):
+def test_slices_of_a_heavy_tensor_are_slices_of_the_whole(daemon):
     chance = random.Random(1)
     fields = orthogonal(900, 700)
     whole = daemon.get("/v1/tensor", **fields).body
@@ -53,7 +53,7 @@ def test_head_and_plan_prepare_nothing(start):
     assert daemon.figure("VmHWM") - before < 16 * 1024
 
 
-def test_what_has_no_element_of_a_heavy_tensor_prepares_nothing(start):
+def test_an_empty_slice_of_a_heavy_tensor_prepares_nothing(start):
     daemon = start("--max-orthogonal", "100000", "--max-preparation", "1000", "--cache-size", "100G")
     huge = {**orthogonal(30000, 30000), "format": "npy"}
     before = daemon.figure("VmHWM")
@@ -68,7 +68,7 @@ def test_what_has_no_element_of_a_heavy_tensor_prepares_nothing(start):
     assert len(daemon.ledger()) == 1
 
 
-def test_a_plan_is_refused_as_the_tensor_would_be(start):
+def test_a_plan_is_refused_like_the_tensor(start):
     for options in [("--max-orthogonal", "64"), ("--cache-size", "10K")]:
         daemon = start(*options)
         refused = daemon.get("/v1/tensor", **orthogonal(500, 500))
@@ -77,7 +77,7 @@ def test_a_plan_is_refused_as_the_tensor_would_be(start):
         assert daemon.post("/v1/plan", orthogonal(500, 500) | {"shape": [500, 500]}).problem() == refused.problem()
 
 
-def test_what_is_too_large_to_prepare_is_413_and_not_recorded(start):
+def test_a_tensor_too_large_to_prepare_is_413_and_not_recorded(start):
     daemon = start("--max-orthogonal", "64")
     answer = daemon.get("/v1/tensor", **orthogonal(65, 1000))
     assert answer.status == 413 and answer.problem()["param"] == "shape" and "64" in answer.problem()["detail"]
@@ -91,30 +91,30 @@ def sparse(rows, columns, sparsity):
     return dict(experiment="heavy", name="s", shape=f"{rows},{columns}", init=f"sparse(sparsity={sparsity})", format="raw")
 
 
-def test_what_takes_too_long_to_prepare_is_413_and_not_recorded(start):
+def test_a_tensor_that_takes_too_long_to_prepare_is_413_and_not_recorded(start):
     daemon = start("--cache-size", "100G")
     for fields in [sparse(1 << 22, 1 << 13, 0.5), orthogonal(1 << 22, 8192), orthogonal(4096, 1 << 23)]:
         for path in ["/v1/tensor", "/v1/plan", "/v1/stats"]:
             answer = daemon.get(path, **fields, slice="0:1,0:1")
             assert answer.status == 413 and answer.problem()["param"] == "shape", (path, fields)
             assert "seconds" in answer.problem()["detail"] and "--max-preparation" in answer.problem()["detail"]
-    assert daemon.get("/v1/plan", **sparse(1 << 22, 1 << 13, 0)).status == 200, "without zeros there is nothing to do"
+    assert daemon.get("/v1/plan", **sparse(1 << 22, 1 << 13, 0)).status == 200, "without zeros there is nothing to prepare"
     assert daemon.ledger() == []
     strict = start("--max-preparation", "1")
     assert strict.get("/v1/tensor", **sparse(30000, 10000, 0.5), slice="0:1,0:1").status == 413
     assert strict.get("/v1/tensor", **sparse(300, 1000, 0.5)).status == 200
 
 
-def test_the_memory_that_preparing_takes_counts_as_well(start):
+def test_the_memory_of_the_preparation_counts_too(start):
     daemon = start("--cache-size", "30M")
-    assert daemon.get("/v1/plan", **orthogonal(2000, 2000)).status == 413, "24 MB of factors, and some to make them"
+    assert daemon.get("/v1/plan", **orthogonal(2000, 2000)).status == 413, "24 MB of factors, plus memory to compute them"
     answer = daemon.get("/v1/tensor", **orthogonal(50000, 2000))
-    assert answer.status == 413 and "--cache-size" in answer.problem()["detail"], "8 MB of factors, from 16 MB of products"
+    assert answer.status == 413 and "--cache-size" in answer.problem()["detail"], "8 MB of factors, computed from 16 MB of products"
     assert daemon.get("/v1/tensor", **orthogonal(1000, 1000)).status == 200
     assert daemon.ledger()[0]["shape"] == [1000, 1000]
 
 
-def test_all_who_ask_at_once_get_the_same_and_others_are_served_meanwhile(start):
+def test_concurrent_requests_share_a_preparation_and_other_requests_are_served(start):
     daemon = start("--threads", "1")
     fields = orthogonal(1200, 1200)
     connections = [daemon.connect() for _ in range(8)]
@@ -140,7 +140,7 @@ def test_many_heavy_tensors_beyond_the_cache_are_all_served(start):
         assert list(pool.map(fetch, range(40))) == [4 * 250 * 250] * 40
 
 
-def test_clients_that_leave_during_heavy_work_leave_nothing_behind(start):
+def test_clients_that_disconnect_during_heavy_work_leak_nothing(start):
     daemon = start("--cache-size", "16M")
     for number in range(12):
         connection = daemon.connect()
@@ -152,12 +152,12 @@ def test_clients_that_leave_during_heavy_work_leave_nothing_behind(start):
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
-def test_a_preparation_is_given_up_when_its_client_has_left(start, reset):
+def test_a_preparation_stops_when_its_client_has_disconnected(start, reset):
     daemon = start("--compute-threads", "1")
     before = daemon.figure("VmHWM")
     connection = daemon.socket()
     connection.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    while daemon.figure("VmHWM") < before + 16 * 1024:  # until it is being prepared
+    while daemon.figure("VmHWM") < before + 16 * 1024:  # until the preparation runs
         pass
     if reset:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -167,7 +167,7 @@ def test_a_preparation_is_given_up_when_its_client_has_left(start, reset):
     assert daemon.get("/v1/tensor", **{**orthogonal(60, 40), "name": "next"}).status == 200
 
 
-def test_a_client_that_has_only_closed_its_sending_side_gets_what_is_soon_done(daemon):
+def test_a_half_closed_client_gets_a_response_that_is_nearly_ready(daemon):
     with daemon.socket() as connection:
         connection.sendall(f"GET {path_of(daemon, {**orthogonal(300, 300), 'name': 'half'})} HTTP/1.0\r\n\r\n".encode())
         connection.shutdown(socket.SHUT_WR)
@@ -177,7 +177,7 @@ def test_a_client_that_has_only_closed_its_sending_side_gets_what_is_soon_done(d
 
 
 def stuck_reader(daemon, path, fields):
-    """A client that asks for more than the sockets hold, and reads only the head of the answer."""
+    """A client that requests more than the socket buffers hold, and reads only the headers."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     connection.settimeout(PATIENCE)
@@ -188,10 +188,10 @@ def stuck_reader(daemon, path, fields):
     return connection
 
 
-def test_who_waits_too_long_for_memory_gets_503(start):
+def test_a_request_that_waits_too_long_for_memory_gets_503(start):
     daemon = start("--compute-threads", "1", "--cache-size", "200M", "--wait-seconds", "1")
     before = daemon.figure("VmHWM")
-    with daemon.socket() as preparing:  # for long, and with most of the memory
+    with daemon.socket() as preparing:  # takes long, and most of the memory
         preparing.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         while daemon.figure("VmHWM") < before + 16 * 1024:
             pass
@@ -201,12 +201,12 @@ def test_who_waits_too_long_for_memory_gets_503(start):
         assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
 
 
-# Its factors take 16 MB, so that two of it do not fit into 24, and are soon made and read.
+# The factors take 16 MB, so two such tensors do not fit into 24 MB. They are quick to compute and to read.
 WIDE = sparse(6, 1000000, 0.5)
 
 
 @pytest.mark.parametrize("path", ["/v1/tensor", "/v1/model"])
-def test_a_slow_reader_makes_way_and_goes_on_when_it_reads_again(start, path):
+def test_a_slow_reader_releases_its_memory_and_continues_when_it_reads_again(start, path):
     daemon = start("--cache-size", "24M", "--wait-seconds", "6", "--idle-seconds", "3600")
     fields = WIDE
     if path == "/v1/model":
@@ -222,7 +222,7 @@ def test_a_slow_reader_makes_way_and_goes_on_when_it_reads_again(start, path):
     assert body == daemon.get(path, **fields).body
 
 
-def test_a_reader_that_takes_nothing_is_cut_and_its_memory_goes_to_who_waits(start):
+def test_a_client_that_reads_nothing_is_disconnected_and_its_memory_goes_to_a_waiting_request(start):
     daemon = start("--cache-size", "24M", "--idle-seconds", "1")
     connection = stuck_reader(daemon, "/v1/tensor", WIDE)
     answer = daemon.get("/v1/tensor", **{**WIDE, "name": "other"}, slice="0:1,0:10")
@@ -231,7 +231,7 @@ def test_a_reader_that_takes_nothing_is_cut_and_its_memory_goes_to_who_waits(sta
     connection.close()
 
 
-def test_a_stop_during_heavy_work_is_orderly(start):
+def test_the_daemon_stops_cleanly_during_heavy_work(start):
     for options in [(), ("--drain-seconds", "0")]:
         daemon = start(*options)
         connections = [daemon.connect() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""A daemon is asked by its own names, and by no page of another site."""
+"""The daemon accepts requests to its own names, and none from pages of another site."""
 import socket
 import sys
 
@@ -11,7 +11,7 @@ DRAW = dict(experiment="hosts", name="w", shape="4", init="normal")
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory):
-    """One with the default of --hosts."""
+    """A daemon with the default of --hosts."""
     shared = Daemon(tmp_path_factory.mktemp("hosts") / "state", hosts=None)
     yield shared
     assert shared.stop() == 0, shared.rest_of_log()
@@ -29,12 +29,12 @@ FOREIGN = ["evil.example", "evil.example:7697", "localhost.evil.example", "127.0
 
 
 @pytest.mark.parametrize("host", OWN)
-def test_own_names_and_addresses_are_taken(daemon, host):
+def test_own_names_and_addresses_are_accepted(daemon, host):
     assert status(daemon, host) == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_another_host_is_refused_by_a_sentence_that_names_the_option(daemon, host):
+def test_another_host_is_refused_with_a_sentence_that_names_the_option(daemon, host):
     answer = daemon.get("/v1/tensor", headers={"Host": host}, **{**DRAW, "name": "foreign"})
     problem = answer.problem()
     assert answer.status == 421 and problem["param"] == "Host" and "--hosts" in problem["detail"] and host in problem["detail"]
@@ -42,12 +42,12 @@ def test_another_host_is_refused_by_a_sentence_that_names_the_option(daemon, hos
     assert "foreign" not in {line.get("name") for line in daemon.ledger()}
 
 
-def test_probes_come_under_any_name(daemon):
+def test_probes_are_accepted_with_any_host(daemon):
     for path in ["/healthz", "/readyz", "http://sower/healthz", "http://evil.example/readyz"]:
         assert daemon.get(path, headers={"Host": "evil.example", "Sec-Fetch-Site": "cross-site"}).status == 200
 
 
-def test_the_host_of_an_absolute_target_counts_and_not_the_header(daemon):
+def test_the_host_of_an_absolute_target_replaces_the_header(daemon):
     assert daemon.get("http://localhost/v1/tensor", headers={"Host": "evil.example"}, **DRAW).status == 200
     assert daemon.get("http://evil.example/v1/tensor", headers={"Host": "localhost"}, **DRAW).status == 421
 
@@ -58,7 +58,7 @@ def test_http_1_0_needs_no_host(daemon):
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def test_further_names_are_listed(start):
+def test_the_option_lists_more_names(start):
     daemon = start(hosts="sower.example,sower")
     for host in ["sower.example", "Sower.Example:443", "sower", "localhost", "10.0.0.1"]:
         assert status(daemon, host) == 200
@@ -67,29 +67,29 @@ def test_further_names_are_listed(start):
 
 
 @pytest.mark.parametrize("value", ["any", "*"])
-def test_any_host_is_taken_where_that_is_said(start, value):
+def test_any_host_is_accepted_with_the_option_any(start, value):
     daemon = start(hosts=value)
     assert status(daemon, "evil.example") == status(daemon, "localhost", Origin="http://evil.example") == 200
 
 
-def test_the_name_that_is_listened_on_is_taken(start):
+def test_the_name_of_the_listening_address_is_accepted(start):
     daemon = start(hosts=None, listen="ip6-localhost:0") if "ip6-localhost" in open("/etc/hosts").read() else start(hosts=None, listen="localhost:0")
     assert status(daemon, "ip6-localhost" if ":" in daemon.host else "localhost") == 200
 
 
-def test_what_is_no_list_of_names_is_refused_at_the_start(start):
+def test_a_malformed_list_of_names_is_refused_at_start(start):
     for value in ["a b", "sower:80", ",", "a,", "any,a/b", "[::1]", "ü"]:
         with pytest.raises(AssertionError, match="ended before"):
             start(hosts=value)
 
 
-PAGES = [  # what a browser says of a request, and whether it is answered
+PAGES = [  # headers of a browser, and whether the daemon accepts the request
     ({}, True),
     ({"Origin": "http://localhost:7697"}, True),
     ({"Origin": "https://localhost:7697"}, True),
     ({"Origin": "http://LocalHost:7697", "Sec-Fetch-Site": "same-origin"}, True),
     ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, True),
-    ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, True),  # a link that is followed
+    ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, True),  # the user follows a link
     ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, True),
     ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, False),
     ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, False),
@@ -103,31 +103,31 @@ PAGES = [  # what a browser says of a request, and whether it is answered
 ]
 
 
-@pytest.mark.parametrize("headers, answered", PAGES, ids=range(len(PAGES)))
-def test_a_page_of_another_site_writes_no_lines(daemon, headers, answered):
+@pytest.mark.parametrize("headers, accepted", PAGES, ids=range(len(PAGES)))
+def test_a_page_of_another_site_cannot_write_lines(daemon, headers, accepted):
     name = "page-" + "-".join([*headers.values(), "x"])
     answer = daemon.get("/v1/tensor", headers={"Host": "localhost:7697", **headers}, **{**DRAW, "name": name})
-    assert answer.status == (200 if answered else 403)
-    if not answered:
+    assert answer.status == (200 if accepted else 403)
+    if not accepted:
         assert answer.problem()["param"] == "Origin"
-    assert (name in {line.get("name") for line in daemon.ledger()}) == answered
+    assert (name in {line.get("name") for line in daemon.ledger()}) == accepted
     post = daemon.post("/v1/experiments/pages/trials", {}, headers={"Host": "localhost:7697", **headers})
-    assert (post.status != 403) == answered
+    assert (post.status != 403) == accepted
 
 
-def test_behind_a_proxy_pages_of_the_listed_names_may_ask(start):
+def test_pages_of_listed_names_are_accepted_behind_a_proxy(start):
     daemon = start(hosts="sower.example")
     assert status(daemon, "127.0.0.1:7697", Origin="https://sower.example") == 200
     assert status(daemon, "127.0.0.1:7697", Origin="https://evil.example") == 403
 
 
-def test_a_unix_socket_takes_any_host(start, tmp_path):
+def test_a_unix_socket_accepts_any_host(start, tmp_path):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
         listening.listen()
-        hand_over = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+        pass_socket = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
                      "os.execv(sys.argv[2], sys.argv[2:])")
-        daemon = start(hosts=None, listen=None, command=[sys.executable, "-c", hand_over, str(listening.fileno()), SOWERD], pass_fds=(listening.fileno(),))
+        daemon = start(hosts=None, listen=None, command=[sys.executable, "-c", pass_socket, str(listening.fileno()), SOWERD], pass_fds=(listening.fileno(),))
         assert daemon.address.startswith("unix:")
         for header, wanted in [("", b"200"), ("Origin: http://evil.example\r\n", b"403")]:
             with socket.socket(socket.AF_UNIX) as client:

@@ -1,4 +1,4 @@
-"""The record: every draw once, before its bytes; what happens when it cannot be written."""
+"""The ledger: every draw is recorded once, before its bytes are sent; and failures of the ledger."""
 import concurrent.futures
 import pathlib
 import signal
@@ -20,7 +20,7 @@ def disk_state(daemon):
             for path in pathlib.Path(daemon.state).iterdir() if not path.name.endswith("-shm")}
 
 
-def test_lines_hold_what_was_asked_for_in_order(start):
+def test_lines_have_the_fields_of_the_requests_in_order(start):
     daemon = start()
     for number in range(3):
         daemon.get("/v1/tensor", **tensor(number, trial=str(number)))
@@ -34,7 +34,7 @@ def test_lines_hold_what_was_asked_for_in_order(start):
     assert sorted(line["time"] for line in lines) == [line["time"] for line in lines]
 
 
-def test_a_draw_is_recorded_once_however_it_is_asked_for(start):
+def test_a_draw_is_recorded_once_for_all_equivalent_requests(start):
     daemon = start()
     numbers = set()
     for format in ["npy", "raw"]:
@@ -45,7 +45,7 @@ def test_a_draw_is_recorded_once_however_it_is_asked_for(start):
     assert numbers == {"1"} and len(daemon.ledger()) == 1
 
 
-def test_the_ledger_can_be_narrowed(start):
+def test_the_ledger_can_be_filtered(start):
     daemon = start()
     for number in range(10):
         daemon.get("/v1/tensor", **{**tensor(number), "experiment": f"e{number % 2}"})
@@ -64,12 +64,12 @@ def test_the_ledger_can_be_narrowed(start):
      ("trial=1", "trial"), ("Limit=1", "Limit")],
     ids=lambda text: text[:30],
 )
-def test_wrong_questions_to_the_ledger_are_refused(daemon, query, param):
+def test_invalid_filters_of_the_ledger_are_refused(daemon, query, param):
     answer = daemon.get("/v1/ledger?" + query)
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
-def test_a_long_ledger_is_streamed_whole_and_in_order_in_constant_memory(start):
+def test_a_long_ledger_is_streamed_completely_in_order_and_in_constant_memory(start):
     daemon = start()
     rows = 20000
     daemon.get("/v1/tensor", **tensor(0))
@@ -85,7 +85,7 @@ def test_a_long_ledger_is_streamed_whole_and_in_order_in_constant_memory(start):
     before = daemon.figure("VmHWM")
     lines = daemon.ledger()
     assert [line["ledger"] for line in lines] == list(range(1, rows + 1))
-    assert daemon.peak_memory() - before < 4096, "the answer has some 8 MB"
+    assert daemon.peak_memory() - before < 4096, "the response has some 8 MB"
 
 
 def test_head_of_the_ledger_has_no_lines(daemon):
@@ -93,7 +93,7 @@ def test_head_of_the_ledger_has_no_lines(daemon):
     assert head.status == 200 and head.body == b"" and head.headers["Content-Type"] == "application/x-ndjson"
 
 
-def test_a_ledger_that_grows_meanwhile_ends_at_the_line_that_was_last(start):
+def test_a_stream_of_a_growing_ledger_ends_at_the_line_that_was_last_at_its_start(start):
     daemon = start()
     for number in range(200):
         daemon.get("/v1/tensor", **tensor(number))
@@ -118,7 +118,7 @@ def test_a_recorded_draw_is_served_without_touching_the_disk(start):
     assert disk_state(daemon) == before
 
 
-def test_a_recorded_draw_that_memory_forgot_is_found_and_not_written(start, tmp_path):
+def test_a_recorded_draw_that_is_not_in_memory_is_found_and_not_written_again(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     for number in range(5):
         daemon.get("/v1/tensor", **tensor(number))
@@ -131,7 +131,7 @@ def test_a_recorded_draw_that_memory_forgot_is_found_and_not_written(start, tmp_
     assert again.get("/v1/tensor", **tensor(5)).headers["Sower-Ledger"] == "6"
 
 
-def test_a_small_memory_forgets_and_the_ledger_does_not(start):
+def test_a_draw_evicted_from_memory_is_still_in_the_ledger(start):
     daemon = start("--known-draws", "8")
     for turn in range(3):
         for number in range(60):
@@ -156,7 +156,7 @@ def test_draws_that_wait_together_share_a_commit(start):
     assert commits(daemon) - before < clients / 4
 
 
-def test_many_clients_that_ask_for_the_same_new_draw_get_one_line(start):
+def test_concurrent_requests_for_the_same_new_draw_get_one_line(start):
     daemon = start()
     with Locked(daemon):
         connections = [daemon.connect() for _ in range(32)]
@@ -190,7 +190,7 @@ def test_concurrent_new_draws_are_all_recorded_and_numbered_without_gaps(start):
 
 
 def check_failure_and_recovery(daemon, broken):
-    """While the ledger is broken new draws are refused and recorded ones served; after that all is as before."""
+    """While the ledger is broken, new draws are refused and recorded draws are served. Afterwards the daemon works as before."""
     daemon.get("/v1/tensor", **tensor("known"))
     with broken:
         assert refused(daemon.get("/v1/tensor", **tensor("new")))
@@ -219,7 +219,7 @@ def test_a_ledger_that_was_moved_away_refuses_new_draws_until_it_is_back(start):
     check_failure_and_recovery(daemon, Moved(daemon))
 
 
-def test_a_full_queue_refuses_at_once(start):
+def test_a_full_queue_refuses_requests_at_once(start):
     daemon = start("--queue", "1")
     with Locked(daemon):
         connections = [daemon.connect() for _ in range(16)]
@@ -233,7 +233,7 @@ def test_a_full_queue_refuses_at_once(start):
         connection.close()
 
 
-def test_a_line_is_on_disk_before_the_first_byte_leaves(start, tmp_path):
+def test_a_line_is_on_disk_before_the_first_byte_is_sent(start, tmp_path):
     state = tmp_path / "state"
     for number in range(5):
         daemon = start(state=state)
@@ -257,7 +257,7 @@ def test_a_ledger_of_a_newer_version_is_refused_with_a_sentence(start, tmp_path)
     assert path.read_bytes() == content
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path):
     path = tmp_path / "other.sqlite"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE draw (a)")
@@ -274,7 +274,7 @@ def test_a_ledger_of_an_unknown_kind_is_refused_with_a_sentence(url):
     assert f'begins with "{url.split(":")[0]}"' in sentence and "sqlite:PATH and postgresql://" in sentence
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     path = tmp_path / "text"
     path.write_text("not a database, but long enough to be looked at by SQLite as one" * 100)
     assert "not a database" in refused_to_start("--ledger", f"sqlite:{path}")
@@ -282,7 +282,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert "write-ahead log" in refused_to_start("--ledger", "sqlite::memory:")
 
 
-def test_a_ledger_can_be_anywhere_and_leaves_the_writers_key_in_the_state(start, tmp_path):
+def test_a_ledger_can_be_anywhere_and_the_writers_key_stays_in_the_state(start, tmp_path):
     daemon = start("--ledger", f"sqlite:{tmp_path}/mine.db")
     daemon.get("/v1/tensor", **tensor(0))
     assert (tmp_path / "mine.db").exists()
@@ -292,7 +292,7 @@ def test_a_ledger_can_be_anywhere_and_leaves_the_writers_key_in_the_state(start,
 @pytest.mark.parametrize("column, value", [("kind", 0), ("kind", 5), ("kind", 1_000_000_000), ("kind", -1), ("shape", "x,y"), ("shape", "1," * 200 + "1"),
                                            ("name", ""), ("spec", 0), ("time", 1 << 62), ("sequence", 0)],
                          ids=lambda value: str(value)[:12])
-def test_a_damaged_line_is_named_and_the_others_go_on_being_read(start, column, value):
+def test_a_damaged_line_is_named_and_the_other_lines_are_still_read(start, column, value):
     daemon = start()
     for number in range(3):
         daemon.get("/v1/tensor", **tensor(number))
@@ -305,7 +305,7 @@ def test_a_damaged_line_is_named_and_the_others_go_on_being_read(start, column, 
     assert daemon.get("/v1/tensor", **tensor(7)).headers["Sower-Ledger"] == "4"
 
 
-def test_numbers_are_not_given_out_by_a_count_that_no_ledger_has(start):
+def test_an_impossible_count_in_the_ledger_gives_out_no_numbers(start):
     daemon = start()
     assert daemon.request("POST", "/v1/experiments/e/trials").status == 200
     with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:

@@ -1,4 +1,4 @@
-"""libmicrohttpd as three releases of Debian have it, beneath one build of the daemon: its faults reach no client."""
+"""One build of the daemon with libmicrohttpd of three Debian releases: no client is affected by the library's bugs."""
 import contextlib
 import pathlib
 import selectors
@@ -17,28 +17,28 @@ def test_the_log_names_the_version_of_the_library_that_runs(start, library):
 
 
 def without_headers(length):
-    """Requests without any header line, whose query ends in a field without a value."""
+    """Requests without headers. The query ends in a field without a value."""
     for query in ("a" * length, "b=1&" + "a" * length, "a" * length + "&", "=&" * 200 + "a" * length):
         for version in ("1.0", "1.1"):
             yield f"GET /healthz?{query} HTTP/{version}\r\n\r\n".encode()
 
 
 def without_headers_but_long(length):
-    """The same, where what stands before the target fills the library's buffer."""
+    """The same, and the bytes before the target fill the library's buffer."""
     yield b"A" * length + b" /healthz?a HTTP/1.0\r\n\r\n"
     yield b"GET" + b" " * length + b"/healthz?a=b&b HTTP/1.0\r\n\r\n"
 
 
-# The library's buffer is nearly full at about half of the connection's memory, 58 KB, and at all of it.
+# At about half (58 KB) and at all of the memory of a connection, the library's buffer is nearly full.
 LENGTHS = [*range(57_000, 60_000, 150), *range(116_000, 119_000, 300), 600, 1_100, 14_000, 30_000, 100_000]
 
 
 def test_no_request_without_headers_ends_the_daemon(start, library):
-    daemon = start("--header-seconds", "1", environment=library)  # for so long 0.9.75 keeps a request that it has no room for
+    daemon = start("--header-seconds", "1", environment=library)  # 0.9.75 keeps a request that it has no room for until this timeout
     requests = [request for length in LENGTHS for request in without_headers(length)]
     requests += [request for length in (116_900, 117_174, 117_300, 118_000) for request in without_headers_but_long(length)]
     assert len(requests) >= 150
-    connections = [daemon.socket() for _ in requests]  # at once, so that what is kept is kept at the same time
+    connections = [daemon.socket() for _ in requests]  # all at once, so that such requests are kept at the same time
     for connection, request in zip(connections, requests):
         with contextlib.suppress(OSError):  # the daemon may have cut the connection already
             connection.sendall(request)
@@ -48,7 +48,7 @@ def test_no_request_without_headers_ends_the_daemon(start, library):
     assert daemon.get("/healthz").status == 200
 
 
-def test_a_long_query_whose_last_field_has_no_value_is_refused_and_says_so(start, library):
+def test_a_long_query_whose_last_field_has_no_value_is_refused_with_a_sentence(start, library):
     daemon = start(environment=library)
     answer = daemon.get("/healthz?" + "a" * 2000)
     assert answer.status == 400 and "NAME=VALUE" in answer.problem()["detail"] and answer.headers["Connection"] == "close"
@@ -56,7 +56,7 @@ def test_a_long_query_whose_last_field_has_no_value_is_refused_and_says_so(start
 
 
 @pytest.mark.parametrize("bare, named", [("trial", "trial"), ("trial&", "trial"), ("fan_in=2&tri%61l", "trial"), ("x+y", "x y"), ("trial=1&trial", "trial"), ("&", "")])
-def test_a_short_query_whose_last_field_has_no_value_is_read_as_any_other(start, library, draw, bare, named):
+def test_a_short_query_whose_last_field_has_no_value_is_read_normally(start, library, draw, bare, named):
     daemon = start(environment=library)
     answer = daemon.get("/v1/tensor?" + urllib.parse.urlencode(draw) + "&" + bare)
     assert answer.status == 400 and answer.problem().get("param", "") == named, answer.body
@@ -65,11 +65,11 @@ def test_a_short_query_whose_last_field_has_no_value_is_read_as_any_other(start,
 
 
 @pytest.mark.parametrize("clients", [127, 128, 129, 256, 384])
-def test_any_number_of_clients_at_once_is_served_at_once(start, library, clients):
-    """All requests lie ready before the one thread looks: it is busy with nothing else, so all are answered in a moment."""
+def test_any_number_of_simultaneous_clients_is_served_at_once(start, library, clients):
+    """All requests have arrived before the only thread looks. It has no other work, so all responses follow at once."""
     daemon = start("--threads", "1", "--idle-seconds", "60", environment=library)
     connections = [daemon.socket() for _ in range(clients)]
-    for connection in connections:  # each is the library's by now
+    for connection in connections:  # the library has accepted each by now
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     for turn in range(5):

@@ -31,7 +31,7 @@ def test_help_names_every_option_and_its_variable_rule():
     assert "SOWERD_ROOT_KEY_FILE" in done.stdout
 
 
-def test_version_says_program_and_spec():
+def test_version_names_program_and_spec():
     done = run("--version")
     assert done.returncode == 0 and re.fullmatch(r"sowerd \d+\.\d+\.\d+, spec 1\n", done.stdout)
 
@@ -44,7 +44,7 @@ def test_version_says_program_and_spec():
      (["--cache-size", "99999999999999999G"], "--cache-size"), (["--queue", "0"], "--queue"), (["--connections", "1.5"], "--connections"),
      (["--log-level", "loud"], "--log-level"), (["--state="], "--state"), (["--threads", " 1"], "--threads")],
 )
-def test_wrong_options_are_refused_by_name_with_status_2(arguments, names):
+def test_invalid_options_are_named_and_end_with_status_2(arguments, names):
     done = run(*arguments)
     assert done.returncode == 2 and names in done.stderr and done.stderr.count("\n") == 1
 
@@ -54,13 +54,13 @@ def test_wrong_options_are_refused_by_name_with_status_2(arguments, names):
     ["nonsense", "7697", "127.0.0.1", "127.0.0.1:", ":7697", "::1:7697", "127.0.0.1:http", "127.0.0.1:70000", "[::1]", "x" * 300 + ":1"],
     ids=range(10),
 )
-def test_addresses_that_are_none_are_wrong_options(tmp_path, address):
+def test_invalid_addresses_are_invalid_options(tmp_path, address):
     for done in [run("--listen", address, "--state", str(tmp_path)),
                  run("--state", str(tmp_path), environment={"SOWERD_LISTEN": address})]:
         assert done.returncode == 2 and "is not an address to listen on" in done.stderr and done.stderr.endswith(".\n")
 
 
-def test_a_host_that_nobody_knows_is_refused_with_a_sentence(tmp_path):
+def test_an_unknown_host_is_refused_with_a_sentence(tmp_path):
     done = run("--listen", "nowhere.invalid:1", "--state", str(tmp_path))
     assert done.returncode == 1 and done.stderr.startswith("sowerd: ") and done.stderr.endswith(".\n")
 
@@ -70,7 +70,7 @@ def test_an_address_in_use_is_refused_with_a_sentence(start, tmp_path):
     assert done.returncode == 1 and "in use" in done.stderr
 
 
-def test_variables_stand_for_options_and_the_command_line_wins(start, tmp_path):
+def test_variables_set_options_and_the_command_line_overrides_them(start, tmp_path):
     environment = {"SOWERD_LISTEN": "nonsense", "SOWERD_LEDGER": f"sqlite:{tmp_path}/by-variable", "SOWERD_THREADS": "1"}
     daemon = start(environment=environment)
     assert daemon.get("/v1/tensor", **DRAW).status == 200 and (tmp_path / "by-variable").exists()
@@ -92,7 +92,7 @@ def test_the_state_directory_comes_from_the_environment(tmp_path, variable):
     process.stderr.close()
 
 
-def test_a_state_that_is_no_directory_is_refused(tmp_path):
+def test_a_state_that_is_not_a_directory_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("--listen", "127.0.0.1:0", "--state", str(tmp_path / "file"))
     assert done.returncode == 1 and "file" in done.stderr
@@ -106,7 +106,7 @@ def test_ipv6(start):
     assert subprocess.run(["curl", "-sS", "--fail", url], capture_output=True, check=True).stdout == b"ok\n"
 
 
-def test_a_private_root_makes_another_universe_and_is_not_for_shared_caches(start, tmp_path):
+def test_a_private_root_gives_other_bits_and_forbids_shared_caches(start, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -121,7 +121,7 @@ def test_a_private_root_makes_another_universe_and_is_not_for_shared_caches(star
     assert again.get("/v1/tensor", **DRAW).body == got.body
 
 
-def test_a_root_never_shows(start, tmp_path):
+def test_a_root_key_is_never_printed(start, tmp_path):
     secret = bytes(range(7, 39))
     key = tmp_path / "key"
     key.write_bytes(secret)
@@ -174,7 +174,7 @@ def notifications(path):
     return receiver
 
 
-def test_systemd_is_told_of_readiness_life_and_end(start, tmp_path):
+def test_the_daemon_notifies_systemd_of_readiness_watchdog_and_stop(start, tmp_path):
     with notifications(tmp_path / "notify") as receiver:
         shell = ["sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"', SOWERD]
         daemon = start(command=shell, environment={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"})
@@ -188,8 +188,8 @@ def test_systemd_is_told_of_readiness_life_and_end(start, tmp_path):
         assert daemon.process.wait(timeout=PATIENCE) == 0
 
 
-def test_a_daemon_without_standard_files_keeps_their_numbers_free_of_others(tmp_path):
-    """Otherwise its log would be written into whatever has the number 2: a client's connection, or the database's."""
+def test_a_daemon_started_without_standard_files_does_not_reuse_their_descriptors(tmp_path):
+    """Otherwise the log would be written to the file descriptor 2 of a client's connection or of the database."""
     with notifications(tmp_path / "notify") as receiver:
         process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', SOWERD, "--listen", "127.0.0.1:0", "--state", str(tmp_path / "state")],
                                    env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
@@ -201,7 +201,7 @@ def test_a_daemon_without_standard_files_keeps_their_numbers_free_of_others(tmp_
         assert process.wait(timeout=PATIENCE) == 0
 
 
-def test_a_socket_of_systemd_is_served(start):
+def test_a_socket_passed_by_systemd_is_served(start):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         hand_over = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
@@ -211,20 +211,20 @@ def test_a_socket_of_systemd_is_served(start):
         assert daemon.address == f"127.0.0.1:{port}"
         assert daemon.get("/v1/tensor", **DRAW).status == 200
         assert daemon.stop() == 0
-        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()  # it waits for the next daemon
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()  # the socket queues this connection for the next daemon
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_an_idle_daemon_at_once_with_status_0(start, number):
     daemon = start("--drain-seconds", "3600")
-    connection = daemon.connect()  # a connection that is kept alive does not hold it up
+    connection = daemon.connect()  # an open idle connection does not delay the end
     connection.request("GET", "/healthz")
     connection.getresponse().read()
     daemon.signal(number)
     assert daemon.process.wait(timeout=PATIENCE) == 0
     connection.close()
     assert any(b'"stopped"' in line for line in daemon.rest_of_log())
-    assert not (daemon.state / "ledger.sqlite-wal").exists(), "the ledger was closed in order"
+    assert not (daemon.state / "ledger.sqlite-wal").exists(), "the ledger was closed cleanly"
 
 
 def begin_stream(daemon):
@@ -235,7 +235,7 @@ def begin_stream(daemon):
     return connection, response, response.read(1000)
 
 
-def test_after_sigterm_streams_finish_and_nobody_else_gets_in(start):
+def test_after_sigterm_streams_finish_and_no_new_connection_is_accepted(start):
     daemon = start()
     connection, response, head = begin_stream(daemon)
     kept = daemon.connect()
@@ -255,7 +255,7 @@ def test_after_sigterm_streams_finish_and_nobody_else_gets_in(start):
     assert daemon.process.wait(timeout=PATIENCE) == 0
 
 
-def test_draining_ends_when_its_time_is_over(start):
+def test_draining_ends_at_its_time_limit(start):
     daemon = start("--drain-seconds", "0")
     connection, _, _ = begin_stream(daemon)
     daemon.signal(signal.SIGTERM)
@@ -264,7 +264,7 @@ def test_draining_ends_when_its_time_is_over(start):
     assert any(b'"end":"stopped"' in line for line in daemon.rest_of_log())
 
 
-def test_a_second_signal_ends_at_once(start):
+def test_a_second_signal_ends_the_daemon_at_once(start):
     daemon = start("--drain-seconds", "3600")
     connection, _, _ = begin_stream(daemon)
     daemon.signal(signal.SIGTERM)
@@ -274,10 +274,10 @@ def test_a_second_signal_ends_at_once(start):
     connection.close()
 
 
-def test_a_second_signal_ends_the_first_process_of_a_container_too(start):
+def test_a_second_signal_ends_a_daemon_with_process_id_1(start):
     shell = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*shell, "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("no namespaces for this user")
+        pytest.skip("this user cannot create namespaces")
     daemon = start("--drain-seconds", "3600", command=[*shell, SOWERD])
     first = int(pathlib.Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text())
     connection, _, _ = begin_stream(daemon)
@@ -288,7 +288,7 @@ def test_a_second_signal_ends_the_first_process_of_a_container_too(start):
     connection.close()
 
 
-def test_a_daemon_under_nohup_outlives_its_terminal(start):
+def test_a_daemon_under_nohup_survives_sighup(start):
     daemon = start(command=["sh", "-c", 'trap "" HUP; exec "$0" "$@"', SOWERD])
     status = pathlib.Path(f"/proc/{daemon.process.pid}/status").read_text()
     masks = {mask: int(re.search(rf"^{mask}:\s*(\w+)$", status, re.M)[1], 16) for mask in ("SigIgn", "SigBlk", "SigCgt")}
@@ -298,7 +298,7 @@ def test_a_daemon_under_nohup_outlives_its_terminal(start):
     assert daemon.stop() == 0
 
 
-def test_the_ledger_goes_on_after_a_restart(start, tmp_path):
+def test_the_ledger_continues_after_a_restart(start, tmp_path):
     first = start(state=tmp_path / "state")
     first.get("/v1/tensor", **DRAW)
     lines = first.ledger()

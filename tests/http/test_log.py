@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, with what somebody who looks for a draw or a request needs."""
+"""The log: one JSON object per line, with the fields to find a draw or a request."""
 import json
 import re
 
@@ -9,7 +9,7 @@ def last_request(daemon, answer):
     return daemon.wait_for(lambda line: line.get("request") == answer.headers["Sower-Request"])
 
 
-def test_a_tensor_request_is_logged_with_all_that_names_it(start):
+def test_a_tensor_request_is_logged_with_all_fields(start):
     daemon = start()
     answer = daemon.get("/v1/tensor", **DRAW)
     line = last_request(daemon, answer)
@@ -28,7 +28,7 @@ def test_a_refused_request_is_logged_without_a_seed(start):
     assert line["status"] == 400 and "seed" not in line and "ledger" not in line
 
 
-def test_a_stream_that_was_cut_is_logged_with_the_bytes_that_were_made(start):
+def test_a_cut_off_stream_is_logged_with_the_bytes_that_were_generated(start):
     daemon = start()
     connection = daemon.connect()
     connection.request("GET", daemon.url("/v1/tensor", **{**DRAW, "shape": "1000000000"}).split(daemon.address)[1])
@@ -58,9 +58,9 @@ def test_every_line_is_one_json_object(start):
     assert all({"time", "level", "event"} <= line.keys() for line in lines)
 
 
-def test_the_level_says_what_is_written(start):
+def test_the_level_selects_the_lines(start):
     quiet = start("--log-level", "warning")
     quiet.get("/v1/tensor", **DRAW)
-    assert [line["event"] for line in quiet.log] == ["listening", "ready"], "how to reach a daemon on port 0 is always said"
+    assert [line["event"] for line in quiet.log] == ["listening", "ready"], "the address is logged at every level"
     quiet.stop()
     assert quiet.rest_of_log() == []

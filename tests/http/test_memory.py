@@ -1,8 +1,8 @@
-"""Memory that runs out: never another value, never the client's fault, never a crash.
+"""Out of memory: never a wrong value, never a 4xx, never a crash.
 
-Each allocation that a request makes is failed in turn, in whichever thread of the daemon: that one alone, and that
-one with all that follow. The answer is then the right one, byte for byte, or a complete 503; the next request is
-answered right; and nothing wrong stands in the ledger.
+The tests fail each allocation of a request in turn, in any thread of the daemon: only this allocation, or this one and all later
+ones. The response must be the expected one, byte for byte, or a complete 503. The next response must be the expected one, and the
+ledger must have no wrong line.
 """
 import http.client
 import json
@@ -22,12 +22,12 @@ from injected import Memory
 from postgres import Postgres
 import sow_programs
 
-# What jansson does not do safely without memory, or hands over as a block that free() cannot release.
+# Functions of jansson that are unsafe when memory runs out, or that return a block that free() cannot release.
 UNSAFE = re.compile(r"\bjson_(load(s|b|f|fd|_file|_callback)|dump\w*|copy|deep_copy|object_update_(missing|existing|recursive))\s*\(|json_pack\(\"[^\"]*\*")
 
 
 @pytest.mark.parametrize("room", ["core", "proto", "server", "client"])
-def test_jansson_reads_copies_and_prints_only_by_way_of_proto_json(room):
+def test_only_proto_json_calls_unsafe_functions_of_jansson(room):
     found = []
     for path in sorted((ROOT / room).rglob("*.[ch]")):
         if path != ROOT / "proto/json.c":
@@ -36,7 +36,7 @@ def test_jansson_reads_copies_and_prints_only_by_way_of_proto_json(room):
     assert not found
 
 
-def test_no_test_releases_what_jansson_printed():
+def test_no_unit_test_frees_text_from_jansson():
     for path in [*(ROOT / "tests/unit").rglob("*.[ch]"), *(ROOT / "tests/fuzz").glob("*.[ch]")]:
         assert "json_dumps(" not in path.read_text(), f"{path}: use sower_json_text"
 
@@ -44,7 +44,7 @@ def test_no_test_releases_what_jansson_printed():
 FOREVER = 1 << 60
 ALL = os.environ.get("SOWER_MEMORY_ALL")
 
-# Requests. A "{}" stands for a number that is another one each time, always of the same length.
+# Requests. "{}" is replaced by a number that is different each time and always has the same length.
 LAYERS = [{"name": f"blocks.{i}.attention.query.weight", "shape": [16, 16]} for i in range(5)]
 MODEL = {"experiment": "models", "trial": 0, "tensors": LAYERS, "rules": [{"match": "*.weight", "init": "normal(std=0.02)", "dtype": "bf16"}]}
 RECIPE = {"tensors": [{"name": "wte.weight", "shape": [8, 4]}, {"name": "ln.bias", "shape": [4]}], "recipe": "torch_default", "defaults": {"init": "zeros"}}
@@ -52,8 +52,7 @@ TENSOR = "name=w&shape=4,6&init=normal(std=0.02)"
 
 
 class Case:
-    """One kind of request. `cut`: it is answered in pieces, and without memory it may end before its end, which its
-    receiver sees."""
+    """One kind of request. `cut`: the response is streamed, and without memory it may be cut off, which the client can see."""
 
     def __init__(self, name, method, target, body=None, headers=None, status=200, cut=False):
         self.name, self.method, self.target, self.body = name, method, target, body
@@ -122,18 +121,18 @@ CASES = [
 
 
 class Asker:
-    """Asks over one connection, which is there before memory is short."""
+    """Sends requests on a connection that was opened while memory was available."""
 
     def __init__(self, daemon):
         self.connection = daemon.connect()
 
     def ask(self, request):
-        """Status, headers and body; None when nothing at all came, None for a body that was cut."""
+        """(status, headers, body), or None without a response. The body is None if it was cut off."""
         method, target, body, headers = request
         try:
             self.connection.request(method, target, body=body, headers=headers)
             response = self.connection.getresponse()
-            status, kept = response.status, {name: value for name, value in response.getheaders() if name not in PASSING}
+            status, kept = response.status, {name: value for name, value in response.getheaders() if name not in VARYING}
             return status, kept, response.read()
         except http.client.IncompleteRead:
             self.connection.close()
@@ -143,12 +142,12 @@ class Asker:
             return None
 
 
-# Headers that are of one answer; those that say whether the connection goes on.
-PASSING = {"Date", "Sower-Request", "Connection"}
+# Headers that differ between equal responses.
+VARYING = {"Date", "Sower-Request", "Connection"}
 
 
-def settle(answer):
-    """The answer without what is of its moment: a head's time and signature."""
+def without_time(answer):
+    """The response without the time and the signature of a head."""
     status, headers, body = answer
     if body is not None and b'"signature"' in body:
         head = json.loads(body)
@@ -158,7 +157,7 @@ def settle(answer):
 
 
 def check(case, where, answer, right):
-    """The answer, while memory was short, against the right one."""
+    """Compares the response that was sent without memory with the expected one."""
     assert answer is not None, f"{where}: no answer"
     status, headers, body = answer
     if status == 503:
@@ -169,29 +168,29 @@ def check(case, where, answer, right):
         assert case.cut, f"{where}: cut off"
         assert (status, headers) == right[:2], where
         return
-    assert settle(answer) == settle(right), where
+    assert without_time(answer) == without_time(right), where
 
 
-# Blocks that may be held when a case has ended and were not before: those of the last exchange, which is released
-# behind its answer. A leak of one block a request comes to more.
+# Blocks that may still be allocated at the end of a case: the last request is released after its response. A leak of one block
+# per request would be more.
 RELEASED_LATER = 60
 
 
-class Short:
-    """A daemon whose memory runs out on request."""
+class FailingDaemon:
+    """A daemon in which a test can make allocations fail."""
 
     def __init__(self, directory, *options):
         self.memory = Memory(directory)
         self.daemon = Daemon(directory / "state", "--threads", "2", "--compute-threads", "2", *options, environment=self.memory.environment)
         self.number = self.total = 0
-        self.drawn = {("known", 0, "w"), ("strict", 0, "w")}  # that a line of the ledger may be of
+        self.drawn = {("known", 0, "w"), ("strict", 0, "w")}  # draws that may be in the ledger
         for experiment, _, _ in self.drawn:
             assert self.daemon.get(f"/v1/tensor?experiment={experiment}&{TENSOR}").status == 200
         assert self.daemon.request("PUT", "/v1/experiments/strict/pin").status == 200
         self.hash = self.daemon.post("/v1/manifests", RECIPE).json()["manifest"]
 
     def next(self, case):
-        """The next request of the case. What it draws is noted."""
+        """The next request of the case. Adds its draws to `drawn`."""
         self.number += 1
         method, target, body, headers = case.request(self.number)
         path, _, query = target.replace("HASH", self.hash).partition("?")
@@ -202,8 +201,8 @@ class Short:
         return method, target.replace("HASH", self.hash), body, headers
 
     def fail_each(self, case, onward, recovers=False):
-        """Fails each allocation of such a request in turn, or it and all that follow. `recovers`: afterwards the daemon
-        may need some time until it answers right again."""
+        """Fails each allocation of a request in turn, with `onward` also all later ones. `recovers`: the daemon may need some time
+        until it sends the expected response again."""
         asker, allocation, undisturbed = Asker(self.daemon), 1, 0
         assert asker.ask(self.next(case))[0] == case.status
         held = self.memory.held
@@ -227,85 +226,84 @@ class Short:
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory):
-    short = Short(tmp_path_factory.mktemp("short"))
-    yield short
-    assert short.daemon.stop() == 0, short.daemon.rest_of_log()
+def failing_daemon(tmp_path_factory):
+    failing_daemon = FailingDaemon(tmp_path_factory.mktemp("short"))
+    yield failing_daemon
+    assert failing_daemon.daemon.stop() == 0, failing_daemon.daemon.rest_of_log()
 
 
 @pytest.mark.parametrize("onward", [False, True], ids=["one", "onward"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_allocation_of_a_request_may_fail(short, case, onward):
-    short.fail_each(case, onward)
+def test_each_allocation_of_a_request_may_fail(failing_daemon, case, onward):
+    failing_daemon.fail_each(case, onward)
 
 
-def test_a_connection_without_memory_is_closed_or_answered(short):
-    """libmicrohttpd's memory for a connection, and ours: nobody can be answered before it is there."""
+def test_a_connection_without_memory_is_closed_or_gets_a_response(failing_daemon):
+    """Without the memory of a connection, in libmicrohttpd or in the daemon, no response is possible."""
     case = CASES[0]
-    right = Asker(short.daemon).ask(case.request(0))
+    right = Asker(failing_daemon.daemon).ask(case.request(0))
     for onward in (False, True):
         undisturbed = allocation = 0
         while undisturbed < 2:
             allocation += 1
-            short.memory.arm(allocation, FOREVER if onward else allocation)
-            answer = Asker(short.daemon).ask(case.request(0))
-            short.memory.armed = 0
-            assert Asker(short.daemon).ask(case.request(0)) == right
+            failing_daemon.memory.arm(allocation, FOREVER if onward else allocation)
+            answer = Asker(failing_daemon.daemon).ask(case.request(0))
+            failing_daemon.memory.armed = 0
+            assert Asker(failing_daemon.daemon).ask(case.request(0)) == right
             if answer is not None:
                 check(case, f"connection, allocation {allocation}", answer, right)
-            undisturbed = undisturbed + 1 if short.memory.failed == 0 else 0
-            short.total += short.memory.failed > 0
+            undisturbed = undisturbed + 1 if failing_daemon.memory.failed == 0 else 0
+            failing_daemon.total += failing_daemon.memory.failed > 0
 
 
-def check_ledger(short, command):
+def check_ledger(failing_daemon, command):
     verified = sow_programs.run(command)
     assert verified.returncode == 0, verified.stderr
-    lines = [line for line in short.daemon.ledger() if line["kind"] == "draw"]
+    lines = [line for line in failing_daemon.daemon.ledger() if line["kind"] == "draw"]
     drawn = [(line["experiment"], line["trial"], line["name"]) for line in lines]
     assert len(drawn) == len(set(drawn))
-    assert set(drawn) == short.drawn
+    assert set(drawn) == failing_daemon.drawn
 
 
-def test_the_ledger_holds_what_was_asked_for_and_nothing_else(short, capsys):
+def test_the_ledger_has_only_the_requested_draws(failing_daemon, capsys):
     with capsys.disabled():
-        print(f"\n{short.total} times the daemon's memory ran out at another place; {len(short.drawn)} draws", end=" ")
+        print(f"\n{failing_daemon.total} times the daemon's memory ran out at another place; {len(failing_daemon.drawn)} draws", end=" ")
         if not ALL:
             print("(LEFT OUT: a ledger in PostgreSQL; SOWER_MEMORY_ALL=1 takes it too)", end=" ")
-    check_ledger(short, ["ledger", "verify", short.daemon.state / "ledger.sqlite"])
+    check_ledger(failing_daemon, ["ledger", "verify", failing_daemon.daemon.state / "ledger.sqlite"])
 
 
-# What asks the ledger, where that is in PostgreSQL. It takes minutes: libpq may miss an answer that it has no memory for,
-# and some seconds pass until nobody waits for it any more. (A plan whose look into the ledger fails is one without its
-# line.)
-OF_THE_LEDGER = {"trials, by a key", "tensor, drawn for the first time", "model, drawn for the first time", "pin", "manifest, new", "experiment",
+# Requests that read or write the ledger, for a ledger in PostgreSQL. They take minutes: libpq may lose a result for which it has
+# no memory, and the daemon then waits some seconds for it. (A plan that cannot read the ledger has no line.)
+USES_LEDGER = {"trials, by a key", "tensor, drawn for the first time", "model, drawn for the first time", "pin", "manifest, new", "experiment",
                  "ledger, narrowed", "ledger head"}
 needs_minutes = pytest.mark.skipif(not ALL, reason="takes minutes: SOWER_MEMORY_ALL=1 runs it")
 
 
 @pytest.fixture(scope="module")
-def short_of_postgres(tmp_path_factory):
+def failing_daemon_on_postgres(tmp_path_factory):
     server = Postgres()
     server.create("ledger")
-    short = Short(tmp_path_factory.mktemp("short"), "--ledger", server.url("ledger"))
-    yield short
-    assert short.daemon.stop() == 0, short.daemon.rest_of_log()
+    failing_daemon = FailingDaemon(tmp_path_factory.mktemp("short"), "--ledger", server.url("ledger"))
+    yield failing_daemon
+    assert failing_daemon.daemon.stop() == 0, failing_daemon.daemon.rest_of_log()
     server.close()
 
 
 @needs_minutes
-@pytest.mark.parametrize("case", [case for case in CASES if case.name in OF_THE_LEDGER], ids=lambda case: case.name)
-def test_each_allocation_of_a_request_may_fail_with_a_ledger_in_postgres(short_of_postgres, case):
-    short_of_postgres.fail_each(case, onward=False, recovers=True)
+@pytest.mark.parametrize("case", [case for case in CASES if case.name in USES_LEDGER], ids=lambda case: case.name)
+def test_each_allocation_of_a_request_may_fail_with_a_ledger_in_postgres(failing_daemon_on_postgres, case):
+    failing_daemon_on_postgres.fail_each(case, onward=False, recovers=True)
 
 
 @needs_minutes
-def test_the_ledger_in_postgres_holds_what_was_asked_for_and_nothing_else(short_of_postgres, capsys):
+def test_the_ledger_in_postgres_has_only_the_requested_draws(failing_daemon_on_postgres, capsys):
     with capsys.disabled():
-        print(f"\n{short_of_postgres.total} times with a ledger in PostgreSQL", end=" ")
-    check_ledger(short_of_postgres, ["ledger", "verify", "--server", f"http://{short_of_postgres.daemon.address}"])
+        print(f"\n{failing_daemon_on_postgres.total} times with a ledger in PostgreSQL", end=" ")
+    check_ledger(failing_daemon_on_postgres, ["ledger", "verify", "--server", f"http://{failing_daemon_on_postgres.daemon.address}"])
 
 
-# sow. Each command runs in a directory of its own for each allocation; what it writes there is compared too.
+# sow. For each allocation a command runs in a new directory. The files that it writes are compared too.
 DRAW = ["--experiment", "known", "--name", "w", "--shape", "4,6", "--init", "normal(std=0.02)"]
 LONG = ["--experiment", "known", "--name", "w" * 400, "--shape", "4,6", "--init", "normal(mean=0.25,std=0.02)"]
 MANY = ["--experiment", "known", "--manifest", "MANIFEST"]
@@ -339,14 +337,14 @@ COMMANDS = {
     "help": ["get", "--help"],
 }
 
-# Where one allocation of so many is failed, unless SOWER_MEMORY_ALL is set: thousands of a library's own.
+# Commands with thousands of allocations in a library: only every n-th fails, unless SOWER_MEMORY_ALL is set.
 SAMPLED = {"ledger verify, of SQLite": 5}
 SAMPLED_START = 10
 PROCESSES = 2
 
 
 class Sow:
-    """A daemon with something in its ledger, and what commands read."""
+    """A daemon with some lines in its ledger, and the files that commands read."""
 
     def __init__(self, directory):
         self.total, self.sampled, self.ended_by_others = 0, [], 0
@@ -369,11 +367,11 @@ class Sow:
         if arguments[0] not in ("seed", "initializers", "recipes"):
             arguments += ["--retry-seconds", "0"]
         environment = {**self.environment, **memory.environment, "SOWER_MEMORY_RESULTS": str(results)}
-        environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # OpenSSL leaves blocks behind when it cannot start
+        environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # OpenSSL leaks when its initialization fails
         return sow_programs.start(arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
     def fail_each(self, name, directory, point, onward=False, most=FOREVER, sample=1):
-        """Fails each allocation of a command in turn, or one of `sample`, or it and all that follow."""
+        """Fails each allocation of a command in turn, or every `sample`-th. With `onward` all later ones fail too."""
         if sample > 1 and not ALL:
             self.sampled.append(f"one of {sample} of {'the start' if most < FOREVER else name}")
         else:
@@ -400,7 +398,7 @@ class Sow:
                 good = re.fullmatch(rb"(.*\n)*sow\b.+\n(.*\n)*", end["stderr"]) and {*end} <= {*right}
             else:
                 good = {**end, "stderr": b""} == {**right, "stderr": b""}
-            # OpenSSL 3.5 (Debian 13) waits for itself when libcurl starts it without memory; an older one does not.
+            # OpenSSL 3.5 (Debian 13) deadlocks when libcurl initializes it without memory. Older versions do not.
             hangs = starting and ssl.OPENSSL_VERSION_INFO >= (3, 5) and end["status"] == -signal.SIGALRM
             if hangs or (end["status"] != 3 and any(text in end["stderr"] for text in Memory.ENDS_OF_OTHERS)):
                 self.ended_by_others += 1
@@ -411,7 +409,7 @@ class Sow:
 
 
 def read_end(directory, status):
-    """How a command ended: its exit status and what stands in its directory. The head of a ledger has a time."""
+    """The exit status of a command and the files in its directory. Of a ledger's head only the fields without time and signature."""
     files = {path.name: path.read_bytes() for path in directory.iterdir()}
     if b'"signature"' in files["stdout"]:
         head = json.loads(files["stdout"])
@@ -440,7 +438,7 @@ def test_each_allocation_of_the_start_of_sow_may_fail(sow, tmp_path, onward):
     sow.fail_each("recipe", tmp_path, Memory.AT_MAIN, onward, most=memory.started, sample=SAMPLED_START)
 
 
-def test_the_figures_of_sow(sow, capsys):
+def test_print_the_counts_of_sow(sow, capsys):
     with capsys.disabled():
         print(f"\n{sow.total} times sow's memory ran out at another place", end=" ")
         if sow.ended_by_others:

@@ -1,4 +1,4 @@
-"""Ledgers of older versions: brought to this one when the daemon starts, whole, whatever happens meanwhile."""
+"""Migration of a ledger of an older version when the daemon starts: complete, also after a kill."""
 import os
 import signal
 import sqlite3
@@ -16,17 +16,17 @@ from trials import take
 MANIFEST = {"tensors": [{"name": f"layers.{n}.weight", "shape": [3, n + 1]} for n in range(5)], "defaults": {"init": "he_normal"}}
 TENSORS = [
     dict(name="w", shape="4,6", init="normal"),
-    dict(name="w", shape="4,6", init="normal(std=0.5)"),  # drifts from the one above
+    dict(name="w", shape="4,6", init="normal(std=0.5)"),  # drifts from the previous draw
     dict(name="scalar", shape="", init="zeros"),
     dict(name="ü/=\n", shape="2,3,4,5", init="he_normal", dtype="bf16", layout="io", in_axis="-1,0", out_axis="2", batch_axis="1"),
-    dict(name="w", shape="6,4", init="normal"),  # and so does this one
+    dict(name="w", shape="6,4", init="normal"),  # drifts too
     dict(name="w", shape="4,6", init="normal", trial="9223372036854775807"),
 ]
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """What an older daemon would have written: the lines of draws, and the manifests, under two roots."""
+    """Lines of draws and rows of manifests that an older daemon would have written, under two roots."""
     state = tmp_path_factory.mktemp("written") / "state"
     key = state.parent / "key"
     key.write_bytes(bytes(range(32)))
@@ -48,7 +48,7 @@ def written(tmp_path_factory):
 
 
 def check_migrated(daemon, old):
-    """Every old line is there, the draws under their numbers; the chain is whole; new lines follow."""
+    """Every old line is there and draws keep their numbers. The chain is complete. New lines follow."""
     lines = daemon.ledger()
     draws = [line for line in old if line["kind"] == "draw"]
     blocks = [line for line in old if line["kind"] == "trials"]
@@ -58,7 +58,7 @@ def check_migrated(daemon, old):
     order = lambda line: sorted((key, str(value)) for key, value in line.items())
     assert sorted(stripped[len(draws) :], key=order) == sorted(blocks, key=order)
     chains = check_chains(lines)
-    assert list(chains.heads) == [daemon.log[-1]["writer"]], "one chain, of the daemon that took them over"
+    assert list(chains.heads) == [daemon.log[-1]["writer"]], "one chain, of the daemon that migrated the ledger"
     assert {line.get("drift") for line in lines if line["name" if line["kind"] == "draw" else "kind"] == "w" and line["experiment"] == "e"} == {
         None, 1, 32}
     for line in draws[:10]:
@@ -77,12 +77,12 @@ def check_migrated(daemon, old):
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_an_old_ledger_is_taken_over_line_by_line(start, tmp_path, written, version):
+def test_an_old_ledger_is_migrated_line_by_line(start, tmp_path, written, version):
     path = tmp_path / "state" / "ledger.sqlite"
     old = make_old_ledger(path, version, written)
     daemon = start(state=tmp_path / "state")
     events = [line["event"] for line in daemon.log if line["event"] != "file_mode"]
-    assert events == ["listening", "ledger_upgrade", "ready"], "it is said before it is done"
+    assert events == ["listening", "ledger_upgrade", "ready"], "the migration is logged before it is done"
     check_migrated(daemon, old)
     kept = daemon.get("/v1/manifests", manifest=written[1][0][0].hex())
     assert kept.status == (404 if version == 1 else 200)
@@ -93,7 +93,7 @@ def test_an_old_ledger_is_taken_over_line_by_line(start, tmp_path, written, vers
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_an_old_ledger_has_the_tables_and_indexes_of_a_new_one_afterwards(start, tmp_path, written, version):
+def test_a_migrated_ledger_has_the_tables_and_indexes_of_a_new_one(start, tmp_path, written, version):
     make_old_ledger(tmp_path / "old" / "ledger.sqlite", version, written)
     schemas = []
     for state in ["old", "new"]:
@@ -106,21 +106,21 @@ def test_an_old_ledger_has_the_tables_and_indexes_of_a_new_one_afterwards(start,
     assert schemas[0] == schemas[1]
 
 
-def test_an_empty_old_ledger_is_taken_over(start, tmp_path):
+def test_an_empty_old_ledger_is_migrated(start, tmp_path):
     make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
     daemon = start(state=tmp_path / "state")
     assert daemon.ledger() == [] and take(daemon, "e") == [0]
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_times_that_go_back_in_an_old_ledger_are_kept_and_new_lines_follow(start, tmp_path, written, version):
+def test_decreasing_times_in_an_old_ledger_are_kept(start, tmp_path, written, version):
     old = make_old_ledger(tmp_path / "state" / "ledger.sqlite", version, written, times=TIMES[::-1])
     assert old[0]["time"] > old[1]["time"]
     check_migrated(start(state=tmp_path / "state"), old)
 
 
 def kill_at(faults, state, number):
-    """Starts and stops a daemon that dies in the middle of its n-th change of the ledger's files; False when it makes fewer."""
+    """Starts a daemon that is killed at its n-th change of the ledger's files. Returns False if the daemon makes fewer and stops."""
     faults.kill_at, faults.changes = number, 0
     process = subprocess.Popen([SOWERD, "--listen", "127.0.0.1:0", "--state", str(state)], stderr=subprocess.PIPE,
                                env={**os.environ, **faults.environment})
@@ -134,7 +134,7 @@ def kill_at(faults, state, number):
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_killed_in_the_middle_it_starts_again_and_is_right(start, tmp_path, written, faults, version):  # noqa: F811
+def test_repeated_kills_during_a_migration_lose_nothing(start, tmp_path, written, faults, version):  # noqa: F811
     state = tmp_path / "state"
     old = make_old_ledger(state / "ledger.sqlite", version, written)
     kills = 0
@@ -142,12 +142,12 @@ def test_killed_in_the_middle_it_starts_again_and_is_right(start, tmp_path, writ
         if not kill_at(faults, state, number):
             break
         kills += 1
-    assert kills > 20, "it takes some changes"
+    assert kills > 20, "a migration makes many changes"
     check_migrated(start(state=state), old)
 
 
-def test_killed_once_at_every_moment_an_old_ledger_is_whole(start, tmp_path, written, faults):  # noqa: F811
-    """Each time from the old file, so that every moment of the first migration is met."""
+def test_one_kill_at_any_moment_of_a_migration_loses_nothing(start, tmp_path, written, faults):  # noqa: F811
+    """Starts from the old file each time, so that the kills cover the whole first migration."""
     source = tmp_path / "source"
     old = make_old_ledger(source / "ledger.sqlite", 3, written)
     content = (source / "ledger.sqlite").read_bytes()
@@ -161,7 +161,7 @@ def test_killed_once_at_every_moment_an_old_ledger_is_whole(start, tmp_path, wri
     assert number > 20
 
 
-def test_an_old_ledger_of_which_a_line_is_damaged_is_refused_and_left_as_it_was(tmp_path, written):
+def test_an_old_ledger_with_a_damaged_line_is_refused_and_not_changed(tmp_path, written):
     path = tmp_path / "state" / "ledger.sqlite"
     make_old_ledger(path, 2, written)
     database = sqlite3.connect(path)
@@ -177,7 +177,7 @@ def test_an_old_ledger_of_which_a_line_is_damaged_is_refused_and_left_as_it_was(
 
 
 @pytest.mark.parametrize("version", [-1, 0, LATEST + 1, 2**31 - 1])
-def test_another_version_is_refused_with_a_sentence(start, tmp_path, version):
+def test_an_unknown_version_is_refused_with_a_sentence(start, tmp_path, version):
     path = tmp_path / "state" / "ledger.sqlite"
     start(state=tmp_path / "state").stop()
     database = sqlite3.connect(path)
@@ -189,7 +189,7 @@ def test_another_version_is_refused_with_a_sentence(start, tmp_path, version):
 
 
 @pytest.mark.parametrize("size", [100, 4096, 5000, -4096])
-def test_a_file_that_was_cut_off_is_refused_with_a_sentence(start, tmp_path, size):
+def test_a_truncated_file_is_refused_with_a_sentence(start, tmp_path, size):
     daemon = start(state=tmp_path / "state")
     for number in range(50):
         daemon.get("/v1/tensor", experiment="e", name=f"w{number}", shape="2", init="normal")

@@ -33,7 +33,7 @@ def asked(manifest, experiment="model", trial=3):
 
 
 def parse(body):
-    """Header and tensors (name → entry, bytes) of a safetensors file; checks its form."""
+    """Checks a safetensors file; returns its header and its tensors {name: (entry, bytes)}."""
     (length,) = struct.unpack("<Q", body[:8])
     header = json.loads(body[8 : 8 + length])
     assert (8 + length) % 8 == 0
@@ -63,7 +63,7 @@ def canonical(manifest):
     return json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def test_every_tensor_of_a_model_is_what_it_is_when_asked_for_alone(daemon):
+def test_every_tensor_of_a_model_equals_the_single_tensor(daemon):
     answer = daemon.post("/v1/model", asked(MANIFEST))
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Length"] == str(len(answer.body))
@@ -89,7 +89,7 @@ def test_a_manifests_hash_is_that_of_its_canonical_form(daemon):
     assert store(daemon, {**MANIFEST, "layers": 13})["manifest"] != hash
 
 
-def test_what_storing_a_manifest_answers(daemon):
+def test_the_response_to_a_stored_manifest(daemon):
     manifest = {"tensors": [{"name": "h.3.w", "shape": [4, 4]}], "defaults": {"init": "normal"},
                 "rules": [{"match": "nothing", "init": "ones"}]}
     answer = store(daemon, manifest)
@@ -121,7 +121,7 @@ def test_a_stored_manifest_gives_the_same_file_and_every_range_of_it(daemon):
     assert other.headers["ETag"] != etag and len(other.body) == size and other.body != whole.body
 
 
-def test_a_glob_and_a_shard_narrow_the_file(daemon):
+def test_a_glob_and_a_shard_select_tensors(daemon):
     hash = store(daemon, MANIFEST)["manifest"]
     fields = dict(manifest=hash, experiment="model", trial=3)
     _, whole = parse(daemon.get("/v1/model", **fields).body)
@@ -165,7 +165,7 @@ def test_all_draws_of_a_model_are_in_the_ledger_with_the_manifests_hash(start):
     assert "manifest" not in daemon.ledger()[-1]
 
 
-def test_a_manifest_and_its_draws_outlive_the_daemon(start, tmp_path):
+def test_a_manifest_and_its_draws_survive_a_restart(start, tmp_path):
     daemon = start(state=tmp_path / "kept")
     hash = store(daemon, MANIFEST)["manifest"]
     fields = dict(manifest=hash, experiment="model", trial=3)
@@ -215,7 +215,7 @@ def test_a_bad_manifest_is_refused_and_nothing_is_recorded(start, change, param,
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100000, b'{"tensors":' + b"[" * 100000, b'{"rules":' + b"[" * 100000,
                                   b'{"tensors":[{"name":"\xff","shape":[]}]}', b"{}" + b" " * 100 + b"x"])
-def test_a_body_that_is_no_manifest_is_refused(daemon, body):
+def test_a_body_that_is_not_a_manifest_is_refused(daemon, body):
     for path in ("/v1/model", "/v1/manifests"):
         answer = daemon.request("POST", path, body=body)
         assert answer.status == 400 and answer.problem()
@@ -226,7 +226,7 @@ def test_a_post_with_a_query_string_is_refused(daemon):
         assert daemon.post(path + "?shard=0:0/2", asked(MANIFEST)).status == 400
 
 
-def test_what_a_get_cannot_be_asked(daemon):
+def test_invalid_fields_of_a_get_are_refused(daemon):
     hash = store(daemon, MANIFEST)["manifest"]
     good = dict(manifest=hash, experiment="model")
     for change, param in [({"manifest": "x"}, "manifest"), ({"part": "3"}, "part"), ({"part": "8/8"}, "part"),
@@ -240,7 +240,7 @@ def test_what_a_get_cannot_be_asked(daemon):
     assert daemon.get("/v1/model/index", manifest=hash, parts=0).problem()["param"] == "parts"
 
 
-def test_a_connection_that_is_cut_on_the_way_harms_nobody(start):
+def test_a_connection_that_is_cut_off_leaks_nothing(start):
     daemon = start()
     manifest = {"experiment": "e", "tensors": [{"name": "q", "shape": [700, 700], "init": "orthogonal"},
                                                {"name": "w", "shape": [4096, 4096], "init": "normal"}]}
@@ -252,7 +252,7 @@ def test_a_connection_that_is_cut_on_the_way_harms_nobody(start):
     assert daemon.post("/v1/model", manifest).status == 200
 
 
-def test_recipes_are_listed_and_can_be_taken_as_rules(daemon):
+def test_recipes_are_listed_and_work_as_rules(daemon):
     recipes = daemon.get("/v1/recipes").json()
     assert {"torch_default", "keras_default", "gpt2", "llama", "bert", "vit", "resnet"} == {r["name"] for r in recipes}
     assert all(r["source"] and r["summary"] and r["rules"] for r in recipes)
@@ -263,7 +263,7 @@ def test_recipes_are_listed_and_can_be_taken_as_rules(daemon):
     assert daemon.get("/v1/recipes", name="gtp2").problem()["param"] == "name"
 
 
-def test_without_a_ledger_there_is_no_model(start):
+def test_a_new_model_is_refused_without_the_ledger(start):
     daemon = start()
     assert daemon.post("/v1/model", asked(MANIFEST, trial=1)).status == 200
     recorded = daemon.ledger()
@@ -272,14 +272,14 @@ def test_without_a_ledger_there_is_no_model(start):
     refused = daemon.post("/v1/model", asked(MANIFEST, trial=2))
     assert refused.status == 503 and refused.problem()["detail"].startswith("The ledger cannot be used now")
     assert daemon.post("/v1/manifests", {**MANIFEST, "layers": 99}).status == 503
-    # What is recorded already needs no writing.
+    # A recorded model needs no write.
     assert daemon.post("/v1/model", asked(MANIFEST, trial=1)).status == 200
     path.with_suffix(".away").rename(path)
     assert daemon.post("/v1/model", asked(MANIFEST, trial=2)).status == 200
     assert daemon.ledger()[: len(recorded)] == recorded and len(daemon.ledger()) == 2 * len(recorded)
 
 
-def test_only_what_is_sent_is_recorded(start):
+def test_only_the_sent_tensors_are_recorded(start):
     daemon = start()
     hash = store(daemon, MANIFEST)["manifest"]
     assert daemon.ledger() == []
@@ -302,7 +302,7 @@ PRAGMA user_version = 1;
 """
 
 
-def test_a_ledger_from_before_models_is_kept_and_takes_models(start, tmp_path):
+def test_a_ledger_older_than_models_is_migrated_and_accepts_models(start, tmp_path):
     state = tmp_path / "old"
     state.mkdir()
     with sqlite3.connect(state / "ledger.sqlite") as database:
@@ -316,7 +316,7 @@ def test_a_ledger_from_before_models_is_kept_and_takes_models(start, tmp_path):
     assert lines[1]["manifest"] == answer.headers["Sower-Manifest"]
 
 
-def test_a_private_root_makes_other_models_that_no_shared_cache_keeps(start, tmp_path):
+def test_models_of_a_private_root_differ_and_no_shared_cache_keeps_them(start, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -330,7 +330,7 @@ def test_a_private_root_makes_other_models_that_no_shared_cache_keeps(start, tmp
 
 
 def test_many_large_manifests_at_once_do_not_take_all_memory(start):
-    """Bodies that are never finished fill the room there is; who comes then is told to come again."""
+    """Unfinished bodies take all memory for bodies. The next request gets 503 with Retry-After."""
     daemon = start()
     head = b"POST /v1/manifests HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 << 20)
     small = {"tensors": [{"name": "w", "shape": [2], "init": "zeros"}]}
@@ -344,13 +344,13 @@ def test_many_large_manifests_at_once_do_not_take_all_memory(start):
     for connection in connections:
         connection.close()
     while daemon.request("POST", "/v1/manifests", body=large).status != 200:
-        pass  # the daemon sees that they have gone one by one
+        pass  # the daemon notices the closed connections one by one
     assert daemon.peak_memory() < 700 * 1024
 
 
 @pytest.mark.parametrize("change", [{}, {"slice": "1:7,2:"}, {"shape": ""}, {"shape": "0,3"}, {"dtype": "bf16"},
                                     {"name": "\x01" * 512, "experiment": "\x02" * 256}])
-def test_one_tensor_is_had_as_safetensors_too(daemon, change):
+def test_a_single_tensor_is_available_as_safetensors(daemon, change):
     fields = {**dict(experiment="one", trial=2, name="w", shape="9,11", init="normal"), **change}
     answer = daemon.get("/v1/tensor", format="safetensors", **fields)
     assert answer.status == 200, answer.body
@@ -362,13 +362,13 @@ def test_one_tensor_is_had_as_safetensors_too(daemon, change):
     assert daemon.get("/v1/plan", format="safetensors", **fields).json()["bytes"] == len(answer.body)
 
 
-def test_a_name_that_the_format_keeps_is_refused(daemon):
+def test_a_name_reserved_by_the_format_is_refused(daemon):
     answer = daemon.get("/v1/tensor", experiment="one", name="__metadata__", shape="2", init="ones", format="safetensors")
     assert answer.status == 400 and answer.problem()["param"] == "name"
 
 
 @pytest.mark.parametrize("damage", ["replace(text, 'zeros', 'ones')", "x''", "x'ff'", "text || x'20'"])
-def test_a_kept_manifest_that_has_another_hash_now_is_served_nowhere(start, damage):
+def test_a_stored_manifest_with_a_wrong_hash_is_not_served(start, damage):
     daemon = start()
     hash = store(daemon, {"tensors": [{"name": "t", "shape": [4], "init": "zeros"}]})["manifest"]
     with sqlite3.connect(daemon.state / "ledger.sqlite") as database:

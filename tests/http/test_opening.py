@@ -1,5 +1,5 @@
-"""HTTP is served while the ledger is being opened, which takes minutes for one of an older version: the daemon says that it lives and is not ready,
-so that nobody kills it, and nothing that needs the ledger gets through."""
+"""HTTP while the ledger is being opened. The migration of an older ledger takes minutes: /healthz succeeds, so that a supervisor does
+not kill the daemon, /readyz fails, and requests that need the ledger are refused."""
 import contextlib
 import errno
 import os
@@ -22,7 +22,7 @@ FIELDS = dict(experiment="opening", name="w", shape="8", init="normal")
 
 @pytest.fixture
 def opening(start, tmp_path, faults):  # noqa: F811
-    """A daemon that is held up in the middle of an upgrade."""
+    """A daemon that is stopped in the middle of a migration until `release` is called."""
     make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
     faults.hold = 1
     daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening")
@@ -32,7 +32,7 @@ def opening(start, tmp_path, faults):  # noqa: F811
     daemon.release()
 
 
-def test_it_lives_and_is_not_ready_until_the_ledger_is_open(opening):
+def test_the_daemon_is_healthy_and_not_ready_until_the_ledger_is_open(opening):
     assert opening.get("/healthz").status == 200
     answer = opening.get("/readyz")
     assert refused(answer) and "being opened" in answer.problem()["detail"]
@@ -41,7 +41,7 @@ def test_it_lives_and_is_not_ready_until_the_ledger_is_open(opening):
     assert opening.get("/readyz").status == 200
 
 
-def test_systemd_is_told_that_it_is_ready_when_it_is(start, tmp_path, faults):  # noqa: F811
+def test_systemd_is_notified_when_the_ledger_is_open(start, tmp_path, faults):  # noqa: F811
     make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
     faults.hold = 1
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
@@ -56,7 +56,7 @@ def test_systemd_is_told_that_it_is_ready_when_it_is(start, tmp_path, faults):  
         daemon.wait_for(lambda line: line.get("event") == "ready")
 
 
-def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(opening):
+def test_requests_that_need_the_ledger_are_refused_and_others_are_served(opening):
     for what, ask in requests_that_write(opening):
         assert refused(ask()), what
     for path in ["/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/opening", "/v1/experiments/opening/pin",
@@ -67,12 +67,12 @@ def test_what_needs_the_ledger_is_refused_meanwhile_and_the_rest_is_answered(ope
     assert opening.get("/v1/stats", **FIELDS).status == 200 and opening.get("/v1/initializers").status == 200
     opening.release()
     opening.wait_for(lambda line: line.get("event") == "ready")
-    assert opening.ledger() == [], "nothing was recorded for what was refused"
+    assert opening.ledger() == [], "refused requests recorded nothing"
     assert [ask().status for _, ask in requests_that_write(opening)] == [200] * 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_at_once_and_the_next_start_upgrades(opening, start, tmp_path, number):
+def test_a_signal_ends_the_daemon_at_once_and_the_next_start_migrates(opening, start, tmp_path, number):
     with contextlib.closing(opening.connect()) as connection:
         connection.request("GET", "/healthz")
         connection.getresponse().read()
@@ -83,10 +83,10 @@ def test_a_signal_ends_it_at_once_and_the_next_start_upgrades(opening, start, tm
         assert database.execute("PRAGMA user_version").fetchone() == (LATEST,)
 
 
-def test_a_signal_ends_the_first_process_of_a_container_too(start, tmp_path, faults):  # noqa: F811
+def test_a_signal_ends_a_daemon_with_process_id_1(start, tmp_path, faults):  # noqa: F811
     shell = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
     if subprocess.run([*shell, "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        pytest.skip("no namespaces for this user")
+        pytest.skip("this user cannot create namespaces")
     make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
     faults.hold = 1
     daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening", command=[*shell, SOWERD])
@@ -95,7 +95,7 @@ def test_a_signal_ends_the_first_process_of_a_container_too(start, tmp_path, fau
     assert daemon.process.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
 
 
-def test_a_ledger_that_cannot_be_opened_ends_it_with_a_sentence_while_others_are_connected(start, tmp_path, faults):  # noqa: F811
+def test_a_ledger_that_cannot_be_opened_ends_the_daemon_with_a_sentence(start, tmp_path, faults):  # noqa: F811
     make_old_ledger(tmp_path / "state" / "ledger.sqlite", 2, ([], []))
     faults.hold = 1
     daemon = start(state=tmp_path / "state", environment=faults.environment, until="listening")

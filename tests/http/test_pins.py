@@ -1,4 +1,4 @@
-"""Pins: an experiment whose tensors stay what they are. What drifts in it is refused, whenever it was first drawn."""
+"""Pins: in a pinned experiment a drifting tensor is refused, whenever it was first drawn."""
 import json
 import signal
 
@@ -35,7 +35,7 @@ def conflict(answer, word="pinned"):
     return True
 
 
-def test_a_pin_is_a_line_and_the_same_again_is_none(start):
+def test_a_pin_writes_a_line_and_a_repeated_pin_writes_none(start):
     daemon = start()
     assert pin(daemon, "e", "GET") == (False, None) and pin(daemon, "e", "DELETE") == (False, None)
     assert [pin(daemon, "e") for _ in range(3)] == [(True, 1)] * 3 and pin(daemon, "e", "GET") == (True, 1)
@@ -54,7 +54,7 @@ def test_every_name_can_be_pinned(daemon, name):
     assert pin(daemon, name, "DELETE")[0] is False and daemon.get(f"/v1/experiments/{quoted(name)}").json()["pinned"] is False
 
 
-def test_a_pin_outlives_a_kill(start, tmp_path):
+def test_a_pin_survives_a_kill(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     assert ask(daemon, "e").status == 200 and pin(daemon, "e") == (True, 2)
     daemon.signal(signal.SIGKILL)
@@ -63,7 +63,7 @@ def test_a_pin_outlives_a_kill(start, tmp_path):
     assert pin(daemon, "e", "GET") == (True, 2) and conflict(ask(daemon, "e", shape="3"))
 
 
-def test_a_drifting_tensor_is_refused_once_it_is_pinned(start):
+def test_a_drifting_tensor_is_refused_in_a_pinned_experiment(start):
     daemon = start()
     assert ask(daemon, "e").status == 200
     pin(daemon, "e")
@@ -79,7 +79,7 @@ def test_a_drifting_tensor_is_refused_once_it_is_pinned(start):
 def test_a_tensor_that_drifted_before_the_pin_is_refused_after_it(start, fields):
     daemon = start()
     assert ask(daemon, "e").status == 200
-    for _ in range(3):  # so often that whoever keeps answers has kept it
+    for _ in range(3):  # until the response is in the cache
         assert ask(daemon, "e", shape="3", **fields).headers["Sower-Drift"] == "1"
     pin(daemon, "e")
     assert conflict(ask(daemon, "e", shape="3", **fields))
@@ -88,7 +88,7 @@ def test_a_tensor_that_drifted_before_the_pin_is_refused_after_it(start, fields)
     assert ask(daemon, "e", shape="3", **fields).headers["Sower-Drift"] == "1"
 
 
-def test_what_does_not_drift_goes_on_in_a_pinned_experiment(start):
+def test_tensors_without_drift_are_served_in_a_pinned_experiment(start):
     daemon = start()
     first = ask(daemon, "e")
     ask(daemon, "e", shape="3")
@@ -97,7 +97,7 @@ def test_what_does_not_drift_goes_on_in_a_pinned_experiment(start):
     assert again.status == 200 and again.headers["Sower-Ledger"] == first.headers["Sower-Ledger"] == "1" and again.body == first.body
     assert ask(daemon, "e", slice="0:1", format="raw").status == 200
     assert ask(daemon, "e", name="new").status == ask(daemon, "e", trial=1, shape="3").status == 200
-    assert ask(daemon, "f", shape="3").status == ask(daemon, "f").status == 200, "another experiment is none of its business"
+    assert ask(daemon, "f", shape="3").status == ask(daemon, "f").status == 200, "another experiment is not affected"
     assert daemon.request("POST", "/v1/experiments/e/trials").status == 200
 
 
@@ -107,7 +107,7 @@ def test_a_pin_may_come_before_the_first_draw(start):
     assert ask(daemon, "e").status == 200 and conflict(ask(daemon, "e", shape="3"))
 
 
-def test_a_model_of_which_one_tensor_drifts_is_refused_as_a_whole(start):
+def test_a_model_with_one_drifting_tensor_is_refused_as_a_whole(start):
     daemon = start()
     assert ask(daemon, "e", name="b").status == 200
     pin(daemon, "e")
@@ -134,9 +134,9 @@ def test_a_model_that_drifted_before_the_pin_is_refused_after_it(start):
 
 
 def test_a_strict_daemon_refuses_drift_in_every_experiment(start, tmp_path):
-    lax = start(state=tmp_path / "state")
-    assert ask(lax, "e").status == ask(lax, "e", shape="3").status == model(lax, "e", ("w", [4])).status == 200
-    lax.stop()
+    usual = start(state=tmp_path / "state")
+    assert ask(usual, "e").status == ask(usual, "e", shape="3").status == model(usual, "e", ("w", [4])).status == 200
+    usual.stop()
     strict = start("--strict", state=tmp_path / "state")
     assert ask(strict, "e").status == 200
     for answer in [ask(strict, "e", shape="3"), ask(strict, "e", shape="5"), ask(strict, "e", path="/v1/plan", shape="3"),
@@ -157,7 +157,7 @@ def test_a_pin_of_another_root_is_another_pin(start, tmp_path):
     assert ask(private, "e").status == ask(private, "e", shape="3").status == 200
 
 
-def test_a_pin_of_one_daemon_binds_the_other_on_the_same_ledger(start, tmp_path):
+def test_a_pin_applies_to_all_daemons_on_the_ledger(start, tmp_path):
     one, other = [start("--ledger", f"sqlite:{tmp_path}/shared") for _ in range(2)]
     assert ask(other, "e").status == ask(other, "e", shape="3").status == ask(other, "e", shape="3").status == 200
     pin(one, "e")
@@ -174,7 +174,7 @@ def test_while_the_ledger_fails_nothing_is_pinned(start, broken):
     assert pin(daemon, "e", "GET") == (False, None) and pin(daemon, "e") == (True, 2)
 
 
-def test_who_waits_for_a_pin_holds_up_nobody(start):
+def test_a_request_that_waits_for_a_pin_does_not_delay_others(start):
     daemon = start("--threads", "1")
     ask(daemon, "e")
     connection = daemon.connect()
@@ -186,7 +186,7 @@ def test_who_waits_for_a_pin_holds_up_nobody(start):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
-def test_a_pin_takes_no_fields_and_no_body(daemon, method):
+def test_a_pin_accepts_no_fields_and_no_body(daemon, method):
     assert daemon.request(method, "/v1/experiments/wrong/pin?pinned=1").problem()["status"] == 400
     assert daemon.request(method, "/v1/experiments/wrong/pin", body="{}").problem()["status"] == 400
     assert daemon.request(method, "/v1/experiments//pin").problem()["param"] == "experiment"
@@ -218,7 +218,7 @@ def test_sow_pins_and_unpins(daemon, name):
     assert pin(daemon, name, "GET") == (False, None)
 
 
-def test_sow_tells_what_a_pin_refuses(daemon, tmp_path):
+def test_sow_reports_a_refusal_by_a_pin(daemon, tmp_path):
     tensor = ["get", "-e", "sow", "-n", "w", "-i", "zeros", "-o", tmp_path / "w.npy"]
     assert sow(daemon, *tensor, "-s", "2").returncode == sow(daemon, "pin", "sow").returncode == 0
     content = (tmp_path / "w.npy").read_bytes()
@@ -232,7 +232,7 @@ def test_sow_tells_what_a_pin_refuses(daemon, tmp_path):
 
 @pytest.mark.parametrize("arguments, status, words", [
     ([], 2, "EXPERIMENT is missing"), ([""], 1, "1 to 256"), (["x" * 257], 1, "257 bytes"), (["a", "b"], 2, "'b'")], ids=range(4))
-def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
+def test_sow_refuses_invalid_arguments_without_a_request(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:
         done = run(["pin", *arguments], environment(SOW_SERVER=stand_in.address))
     assert done.returncode == status and words in done.stderr and stand_in.requests == []

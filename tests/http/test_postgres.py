@@ -1,4 +1,4 @@
-"""The ledger on PostgreSQL: several daemons on one database, and what becomes of them when it fails."""
+"""The ledger in PostgreSQL: several daemons on one database, and failures of the database."""
 import concurrent.futures
 import itertools
 import os
@@ -47,7 +47,7 @@ def get(daemon, name):
 
 
 def whole_ledger(daemon):
-    """All lines, which must be in their places and linked."""
+    """All lines. Checks their numbers and chains."""
     lines = daemon.ledger()
     check_chains(lines)
     return lines
@@ -59,13 +59,13 @@ def together(count, work):
 
 
 class Load:
-    """Clients that ask for one new tensor after the other, from daemons in turn, until they have each. Counts the answers."""
+    """Clients that request new tensors from the daemons in turn, each until it succeeds. Counts the responses."""
 
     def __init__(self, daemons, clients=6):
         self.daemons = daemons
         self.changed = threading.Condition()
         self.counts = {}
-        self.lines = {}  # of each name that was answered
+        self.lines = {}  # {name: line} of the successful responses
         self.stopped = False
         self.threads = [threading.Thread(target=self._work, args=(n,)) for n in range(clients)]
         self.failures = []
@@ -89,13 +89,13 @@ class Load:
                     pass
                 if self.stopped:
                     return
-        except Exception as problem:  # is shown by the test
+        except Exception as problem:  # the test shows it
             self.failures.append(problem)
 
     def _ask(self, daemon, name):
         try:
             answer = get(daemon, name)
-        except OSError:  # it was killed
+        except OSError:  # the daemon was killed
             self._count("gone")
             return True
         if answer.status == 503:
@@ -118,19 +118,19 @@ class Load:
             assert self.failures == []
 
     def check(self, lines):
-        """What was answered is there, under the number that was answered."""
+        """Each successful response has its line, with the number in the response."""
         numbers = {line["name"]: line["ledger"] for line in lines}
         assert self.lines and all(numbers[name] == number for name, number in self.lines.items())
 
 
 class Proxy:
-    """Stands between a daemon and the server; can cut the line when the server says that it has committed."""
+    """A proxy between a daemon and the server. It can close the connection when the server reports a commit."""
 
     def __init__(self, server, directory):
         self.directory = directory
         self.target = str(server.directory / ".s.PGSQL.5432")
         self.cuts = 0
-        self.questions = 0  # how often an answer was waited for: Sync messages of the protocol
+        self.round_trips = 0  # number of round trips: Sync messages of the protocol
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(directory / ".s.PGSQL.5432"))
         self.listener.listen()
@@ -150,7 +150,7 @@ class Proxy:
     def _pump(self, source, target, watched):
         try:
             while data := source.recv(65536):
-                self.questions += 0 if watched else data.count(b"S\0\0\0\4")
+                self.round_trips += 0 if watched else data.count(b"S\0\0\0\4")
                 if watched and self.cuts > 0 and b"COMMIT\0" in data:
                     self.cuts -= 1
                     break
@@ -175,7 +175,7 @@ def proxy(postgres, tmp_path_factory):
 
 
 def refused(url, *options, environment=None):
-    """What sowerd says when it does not start."""
+    """The error sentence of a daemon that cannot start."""
     done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", "--ledger", url, *options], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})})
     assert done.returncode == 1 and done.stdout == "", done
@@ -194,7 +194,7 @@ def test_a_line_of_one_daemon_is_known_to_the_other(pair):
 
 
 def test_lines_are_the_same_as_on_sqlite(start, database):
-    """All but what says when and who."""
+    """All fields except time, writer and link."""
     on_each = []
     for options in ([], ["--ledger", database]):
         daemon = start(*options)
@@ -209,7 +209,7 @@ def test_lines_are_the_same_as_on_sqlite(start, database):
     assert on_each[0] == on_each[1]
 
 
-def test_trials_of_two_daemons_are_each_given_once_and_without_gaps(pair):
+def test_two_daemons_give_each_trial_number_once_and_without_gaps(pair):
     def work(client):
         taken = []
         for number in range(15):
@@ -223,7 +223,7 @@ def test_trials_of_two_daemons_are_each_given_once_and_without_gaps(pair):
     whole_ledger(pair[0])
 
 
-def test_one_key_asked_at_two_daemons_at_once_stands_for_one_number(pair):
+def test_a_key_at_two_daemons_gets_one_number(pair):
     def work(client):
         headers = {"Idempotency-Key": f"job-{client // 4}"}
         return client // 4, pair[client % 2].post("/v1/experiments/e/trials", {}, headers=headers).json()["trial"]
@@ -231,7 +231,7 @@ def test_one_key_asked_at_two_daemons_at_once_stands_for_one_number(pair):
     assert len(set(together(16, work))) == 4 and len(pair[0].ledger()) == 4
 
 
-def test_a_model_asked_at_both_daemons_at_once_is_written_once(pair):
+def test_a_model_requested_at_two_daemons_is_written_once(pair):
     tensors = [{"name": f"t{number}", "shape": [number % 3 + 1], "init": "normal"} for number in range(200)]
 
     def work(client):
@@ -242,7 +242,7 @@ def test_a_model_asked_at_both_daemons_at_once_is_written_once(pair):
     assert len(whole_ledger(pair[0])) == 200
 
 
-def test_a_pin_set_at_one_daemon_holds_at_the_other(pair):
+def test_a_pin_of_one_daemon_applies_to_the_other(pair):
     get(pair[0], "w")
     assert pair[0].request("PUT", "/v1/experiments/shared/pin").status == 200
     other = {**tensor("w"), "shape": "9"}
@@ -252,7 +252,7 @@ def test_a_pin_set_at_one_daemon_holds_at_the_other(pair):
     assert [line["kind"] for line in whole_ledger(pair[1])] == ["draw", "pin", "unpin", "draw"]
 
 
-def test_the_same_new_names_asked_at_both_daemons_get_one_line_each(pair):
+def test_the_same_new_names_at_two_daemons_get_one_line_each(pair):
     def work(client):
         return [get(pair[client % 2], f"w{number}").headers["Sower-Ledger"] for number in range(30)]
 
@@ -261,7 +261,7 @@ def test_the_same_new_names_asked_at_both_daemons_get_one_line_each(pair):
     assert sorted(map(int, answers[0])) == list(range(1, 31)) and len(whole_ledger(pair[0])) == 30
 
 
-def test_who_reads_while_two_daemons_write_misses_no_line(pair):
+def test_a_reader_misses_no_line_while_two_daemons_write(pair):
     seen = []
     with Load(pair) as load:
         while len(seen) < 300:
@@ -273,7 +273,7 @@ def test_who_reads_while_two_daemons_write_misses_no_line(pair):
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGINT], ids=["crash", "restart"])
-def test_a_server_that_stops_and_starts_under_load_loses_nothing_that_was_answered(postgres, pair, number):
+def test_a_server_that_restarts_under_load_loses_no_recorded_draw(postgres, pair, number):
     known = [get(daemon, "known") for daemon in pair]
     with Load(pair) as load:
         load.wait_for_more(200, 40)
@@ -282,7 +282,7 @@ def test_a_server_that_stops_and_starts_under_load_loses_nothing_that_was_answer
             load.wait_for_more(503, 20)
             for daemon, before in zip(pair, known):
                 assert get(daemon, "known").body == before.body
-                while daemon.get("/readyz").status == 200:  # a write that went well a moment ago is answer enough
+                while daemon.get("/readyz").status == 200:  # after a recent successful write, /readyz does not test the database
                     pass
                 assert daemon.get("/readyz").status == 503 and daemon.get("/healthz").status == 200
                 refusal = daemon.get("/v1/ledger")
@@ -297,7 +297,7 @@ def test_a_server_that_stops_and_starts_under_load_loses_nothing_that_was_answer
     assert lines == whole_ledger(pair[1])
 
 
-def test_a_server_that_only_restarted_while_nobody_asked_is_found_again_at_once(postgres, pair):
+def test_a_server_that_restarted_without_load_is_used_again_at_once(postgres, pair):
     get(pair[0], "w")
     pair[1].ledger()
     postgres.stop(signal.SIGINT)
@@ -306,13 +306,13 @@ def test_a_server_that_only_restarted_while_nobody_asked_is_found_again_at_once(
     assert len(whole_ledger(pair[1])) == 2
 
 
-def test_a_server_that_hangs_is_not_waited_for_for_ever(postgres, pair):
+def test_a_request_does_not_wait_forever_for_a_server_that_hangs(postgres, pair):
     known = get(pair[0], "known")
     postgres.freeze()
     try:
         assert get(pair[0], "known").body == known.body
-        questions = [lambda: get(pair[0], "w"), lambda: pair[1].get("/v1/ledger"), lambda: pair[1].post("/v1/experiments/e/trials", {})]
-        for answer in together(3, lambda n: questions[n]()):
+        round_trips = [lambda: get(pair[0], "w"), lambda: pair[1].get("/v1/ledger"), lambda: pair[1].post("/v1/experiments/e/trials", {})]
+        for answer in together(3, lambda n: round_trips[n]()):
             assert answer.status == 503 and "does not answer" in answer.problem()["detail"]
             assert int(answer.headers["Retry-After"]) > 0
     finally:
@@ -341,7 +341,7 @@ def test_a_stop_does_not_wait_for_a_server_that_hangs(postgres, start, database)
         connection.close()
 
 
-def test_a_commit_whose_answer_is_lost_is_found_by_the_next_try(postgres, start, database, proxy):
+def test_a_commit_whose_response_is_lost_is_found_by_the_next_request(postgres, start, database, proxy):
     daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)))
     get(daemon, "before")
     proxy.cuts = 1
@@ -356,21 +356,21 @@ def test_a_commit_whose_answer_is_lost_is_found_by_the_next_try(postgres, start,
     assert len(whole_ledger(daemon)) == 4
 
 
-def test_what_is_new_costs_three_round_trips_however_much_it_is(postgres, start, database, proxy):
+def test_a_write_of_any_size_takes_three_round_trips(postgres, start, database, proxy):
     daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)))
     for count in (1, 700):
-        before = proxy.questions
+        before = proxy.round_trips
         tensors = [{"name": f"{count}-{number}", "shape": [1], "init": "zeros"} for number in range(count)]
         assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}).status == 200
-        assert proxy.questions - before == 3
-    before = proxy.questions
+        assert proxy.round_trips - before == 3
+    before = proxy.round_trips
     get(daemon, "w")
-    assert proxy.questions - before == 3
+    assert proxy.round_trips - before == 3
     get(daemon, "w")
-    assert proxy.questions - before == 3, "memory has it"
+    assert proxy.round_trips - before == 3, "known draws are in memory"
 
 
-def test_a_daemon_that_is_killed_in_its_commits_leaves_no_gap(start, database, tmp_path):
+def test_a_kill_during_commits_leaves_no_gap(start, database, tmp_path):
     other = start("--ledger", database)
     answered = {}
     for turn in range(4):
@@ -389,7 +389,7 @@ def test_a_daemon_that_is_killed_in_its_commits_leaves_no_gap(start, database, t
     assert len({line["writer"] for line in lines}) == 2
 
 
-def test_a_backup_that_is_restored_goes_on_where_it_was(postgres, start, database, tmp_path):
+def test_a_restored_backup_continues_where_it_ended(postgres, start, database, tmp_path):
     daemon = start("--ledger", database, state=tmp_path / "state")
     tensors = [{"name": name, "shape": [4], "init": "normal"} for name in "ab"]
     assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}).status == 200
@@ -409,7 +409,7 @@ def test_a_backup_that_is_restored_goes_on_where_it_was(postgres, start, databas
 
 
 @pytest.mark.parametrize("change", ["kind = 30000", "kind = 0", "shape = 'x,y'"])
-def test_a_damaged_line_is_named_and_the_others_go_on_being_read(postgres, start, database, change):
+def test_a_damaged_line_is_named_and_the_other_lines_are_still_read(postgres, start, database, change):
     daemon = start("--ledger", database)
     for name in range(3):
         get(daemon, name)
@@ -419,7 +419,7 @@ def test_a_damaged_line_is_named_and_the_others_go_on_being_read(postgres, start
     assert [line["ledger"] for line in daemon.ledger(after="2")] == [3]
 
 
-def test_a_user_with_a_password_and_a_schema_of_its_own_is_enough(postgres, start, database):
+def test_a_user_with_a_password_and_its_own_schema_is_enough(postgres, start, database):
     postgres.query("ledger", "CREATE ROLE guarded LOGIN PASSWORD 'right'; CREATE SCHEMA sower AUTHORIZATION guarded")
     assert "password authentication failed" in refused(postgres.url("ledger", "guarded", "secret"))
     assert "no password supplied" in refused(postgres.url("ledger", "guarded"))
@@ -462,20 +462,20 @@ def pooler(postgres, database):
 
 @pytest.mark.parametrize("settings", [("transaction",), ("transaction", "server_round_robin = 1"), ("transaction", "default_pool_size = 1"),
                                       ("transaction", "min_pool_size = 5"), ("statement",)], ids=str)
-def test_a_pooler_that_hands_out_no_sessions_is_named_at_start(pooler, settings):
+def test_a_pooler_without_sessions_is_refused_at_start(pooler, settings):
     said = refused(pooler(*settings))
     assert "a pooler gives the daemon single transactions" in said and "pool_mode = session" in said
 
 
-def test_a_pooler_that_hands_out_sessions_is_as_good_as_the_database(start, pooler):
+def test_a_pooler_with_sessions_works_like_the_database(start, pooler):
     url = pooler("session")
     pair = [start("--ledger", url), start("--ledger", url)]
     assert [get(daemon, "w").headers["Sower-Ledger"] for daemon in pair] == ["1", "1"]
     assert all(daemon.get("/readyz").status == 200 for daemon in pair) and len(whole_ledger(pair[0])) == 1
 
 
-def test_a_daemon_whose_database_has_no_room_for_a_line_is_not_ready(postgres, start):
-    """The tables stand on a small disk of their own; there a commit that changes what is there still works when no line fits any more."""
+def test_a_daemon_whose_database_is_full_is_not_ready(postgres, start):
+    """The tables are on a small disk. A commit that changes a row still works there when no new line fits."""
     with disk_of(postgres.directory / "small", "16M") as mounted:
         shutil.chown(mounted, *(["postgres", "postgres"] if os.geteuid() == 0 else []))
         mounted.chmod(0o700)

@@ -1,4 +1,4 @@
-"""HTTP caches in front of the daemon just work: bits that never change are kept, and nothing else ever is."""
+"""HTTP caches in front of the daemon: they keep bits that never change, and nothing else."""
 import errno
 import json
 
@@ -19,7 +19,7 @@ def cache(request, daemon, tmp_path_factory):
 
 @pytest.fixture(params=CACHES, ids=lambda kind: kind.__name__)
 def cache_of(request, tmp_path):
-    """Puts a cache in front of a daemon of the test's own."""
+    """Starts a cache in front of a daemon that the test started."""
     started = []
 
     def start_cache(daemon):
@@ -33,7 +33,7 @@ def cache_of(request, tmp_path):
 
 @pytest.fixture
 def own(request):
-    """An experiment that no other test uses."""
+    """The name of an experiment that no other test uses."""
     return request.node.name
 
 
@@ -54,7 +54,7 @@ def test_a_model_is_kept_too(daemon, cache, own):
     assert cache.was_kept(second) and first.body == second.body == daemon.get("/v1/model", **fields).body
 
 
-def test_ranges_and_conditions_are_answered_from_the_cache(cache):
+def test_ranges_and_conditions_are_served_from_the_cache(cache):
     whole = cache.get(**FIELDS)
     part = cache.get(headers={"Range": "bytes=1000-4999"}, **FIELDS)
     assert (part.status, part.body) == (206, whole.body[1000:5000]) and cache.was_kept(part)
@@ -69,7 +69,7 @@ def test_ranges_and_conditions_are_answered_from_the_cache(cache):
     assert beyond.status == 416
 
 
-def test_a_range_or_a_head_that_comes_first_spoils_nothing(daemon, cache, own):
+def test_a_first_request_with_range_or_head_fills_the_cache_correctly(daemon, cache, own):
     for headers, method in [({"Range": "bytes=1000-4999"}, "GET"), ({}, "HEAD"), ({"If-None-Match": '"other"'}, "GET")]:
         fields = {**FIELDS, "experiment": f"{own} {method} {sorted(headers)}"}
         target = daemon.url("/v1/tensor", **fields).split(daemon.address)[1]
@@ -77,14 +77,14 @@ def test_a_range_or_a_head_that_comes_first_spoils_nothing(daemon, cache, own):
         assert cache.get(**fields).body == cache.get(**fields).body == daemon.get("/v1/tensor", **fields).body
 
 
-def test_a_plan_tells_what_is_recorded_now(cache, own):
+def test_a_plan_is_never_stale(cache, own):
     fields = {**FIELDS, "experiment": own}
     assert cache.get("/v1/plan", **fields).json()["ledger"] is None
     line = int(cache.get(**fields).headers["Sower-Ledger"])
     assert cache.get("/v1/plan", **fields).json()["ledger"] == line
 
 
-def test_the_ledger_and_its_head_are_never_old(cache, own):
+def test_the_ledger_and_its_head_are_never_stale(cache, own):
     for number in range(3):
         cache.get(**{**FIELDS, "experiment": own, "trial": number})
         lines = [json.loads(line) for line in cache.get("/v1/ledger").body.splitlines()]
@@ -94,7 +94,7 @@ def test_the_ledger_and_its_head_are_never_old(cache, own):
         assert cache.get("/v1/experiments").json()["experiments"][0]["draws"] == number + 1
 
 
-def test_what_was_not_there_is_there_as_soon_as_it_is(cache, own):
+def test_a_404_is_not_kept(cache, own):
     path = f"/v1/experiments/{own}".replace("[", "%5B").replace("]", "%5D")
     assert [cache.get(path).status for _ in range(2)] == [404, 404]
     cache.get(**{**FIELDS, "experiment": own})
@@ -111,7 +111,7 @@ def test_a_refusal_is_not_kept(cache):
         assert answers[0].status == answers[1].status >= 400 and not any(cache.was_kept(answer) for answer in answers)
 
 
-def test_a_draw_that_drifts_is_not_kept_as_it_may_be_refused_soon(daemon, cache, own):
+def test_a_drifting_draw_is_not_kept(daemon, cache, own):
     fields = {**FIELDS, "experiment": own}
     cache.get(**fields)
     drifting = {**fields, "shape": "5"}
@@ -129,7 +129,7 @@ def test_a_dead_daemon_is_not_ready(start, cache_of):
     assert all(cache.get(path).status in (502, 503) for path in ["/readyz", "/healthz"])
 
 
-def test_a_failure_is_forgotten_when_it_is_over(start, cache_of, faults):  # noqa: F811
+def test_a_503_is_not_kept(start, cache_of, faults):  # noqa: F811
     daemon = start(environment=faults.environment)
     cache = cache_of(daemon)
     faults.write_error = errno.EIO
@@ -148,8 +148,8 @@ def test_draws_of_a_private_root_are_in_no_shared_cache(start, cache_of, tmp_pat
     assert answers[0].body == answers[2].body and not any(cache.was_kept(answer) for answer in answers)
 
 
-def every_answer(daemon):
-    """One answer of each status that each path can be made to give, and whether it may be kept."""
+def responses_of_every_path(daemon):
+    """(status, whether a cache may keep it, response) for each status of each path."""
     model = {"tensors": [{"name": "t", "shape": [3]}], "defaults": {"init": "normal"}}
     manifest = daemon.post("/v1/manifests", model).json()["manifest"]
     yield 200, True, daemon.get("/v1/tensor", **FIELDS)
@@ -171,7 +171,7 @@ def every_answer(daemon):
     yield 413, False, daemon.request("POST", "/v1/tensor", body=b" " * (2 << 20))
     yield 422, False, daemon.request("POST", "/v1/experiments/proxy/trials?count=9", headers={"Idempotency-Key": "k"}) and daemon.request(
         "POST", "/v1/experiments/proxy/trials?count=8", headers={"Idempotency-Key": "k"})
-    yield 200, False, daemon.get("/v1/tensor", **{**FIELDS, "shape": "7"})  # it drifts
+    yield 200, False, daemon.get("/v1/tensor", **{**FIELDS, "shape": "7"})  # drifts
     yield 409, False, daemon.request("PUT", "/v1/experiments/proxy/pin") and daemon.get("/v1/tensor", **{**FIELDS, "shape": "7"})
     daemon.request("DELETE", "/v1/experiments/proxy/pin")
     for path in ["/v1/plan", "/v1/stats"]:
@@ -184,13 +184,13 @@ def every_answer(daemon):
     yield 200, False, daemon.request("POST", "/v1/experiments/proxy/trials")
 
 
-def test_every_answer_says_whether_it_may_be_kept(daemon):
-    for status, kept, answer in every_answer(daemon):
+def test_every_response_has_a_cache_control_header(daemon):
+    for status, kept, answer in responses_of_every_path(daemon):
         assert answer.status == status, answer.body
         assert answer.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if kept else "no-store"), (status, answer.body)
 
 
-def test_a_daemon_that_fails_says_so_to_caches(start, faults):  # noqa: F811
+def test_a_503_forbids_caching(start, faults):  # noqa: F811
     daemon = start(environment=faults.environment)
     faults.write_error = errno.EIO
     for answer in [daemon.get("/v1/tensor", **FIELDS), daemon.get("/readyz")]:

@@ -1,7 +1,7 @@
-"""Twelve thousand random requests, and some manifests, get the same answer from the daemon as from the second implementation.
+"""Twelve thousand random requests and some manifests: the daemon and the second implementation agree.
 
-Each worker is a process of random_requests.py or random_manifests.py with a fixed seed, so that the requests are the same
-every time; a request that disagrees is printed as a command of curl. More of them: see there.
+Each worker runs random_requests.py or random_manifests.py with a fixed seed, so the requests are the same every time.
+A request that disagrees is printed as a curl command.
 """
 import collections
 import json
@@ -14,7 +14,7 @@ from second_implementation.floats import DTYPES
 
 HERE = pathlib.Path(__file__).resolve().parent
 WORKERS, EACH, MANIFESTS = 4, 3000, 800
-# What a request may be refused for, as (status, param).
+# All refusals that must occur: "status param".
 REFUSED = {f"400 {field}" for field in requests.FIELDS} | {"413 shape", "400 "}
 
 
@@ -23,7 +23,7 @@ def ask(daemon, program, seed, count):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_random_requests_agree_and_reach_everything(daemon):
+def test_random_requests_agree_and_cover_all_cases(daemon):
     outputs = [worker.communicate()[0] for worker in [ask(daemon, "random_requests.py", number, EACH) for number in range(WORKERS)]]
     sums = collections.defaultdict(collections.Counter)
     for output in outputs:
@@ -37,7 +37,7 @@ def test_random_requests_agree_and_reach_everything(daemon):
     assert set(sums["refused"]) >= REFUSED
 
 
-def test_random_manifests_come_to_the_same_tensors(daemon):
+def test_random_manifests_agree(daemon):
     output = ask(daemon, "random_manifests.py", 0, MANIFESTS).communicate()[0]
     last = output.splitlines()[-1]
     assert last.startswith("{"), output[-3000:]

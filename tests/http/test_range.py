@@ -37,7 +37,7 @@ def ranged(daemon, fields, header, **more):
         ("bytes= 3-9 ", 3, 10),
     ],
 )
-def test_a_single_range_gives_that_part(daemon, tensor, header, start, stop):
+def test_a_single_range_gives_its_bytes(daemon, tensor, header, start, stop):
     fields, whole, etag = tensor
     answer = ranged(daemon, fields, header)
     first, last = range(len(whole))[start:stop][0], range(len(whole))[start:stop][-1]
@@ -60,7 +60,7 @@ def test_several_ranges_and_malformed_ones_give_the_whole(daemon, tensor, header
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 10**30])
-def test_a_range_behind_the_end_is_416_with_the_size(daemon, tensor, beyond):
+def test_a_range_after_the_end_is_416_with_the_size(daemon, tensor, beyond):
     fields, whole, _ = tensor
     answer = ranged(daemon, fields, f"bytes={len(whole) + beyond}-")
     assert answer.status == 416
@@ -75,7 +75,7 @@ def test_an_unsatisfiable_range_of_a_new_draw_records_nothing(daemon):
     assert daemon.ledger(experiment="unsatisfiable") == []
 
 
-def test_an_empty_answer_has_no_satisfiable_range(daemon):
+def test_an_empty_body_has_no_satisfiable_range(daemon):
     fields = dict(experiment="range", name="empty", shape="0", init="normal", format="raw")
     assert ranged(daemon, fields, "bytes=0-").status == 416
     assert ranged(daemon, fields, "bytes=-5").status == 200
@@ -102,7 +102,7 @@ def test_range_is_for_get_only(daemon, tensor):
 
 
 @pytest.mark.parametrize("tag", ["{etag}", 'W/{etag}', '"other", {etag}', '"a,b",W/"c" , {etag}', "*", " {etag} "])
-def test_if_none_match_of_the_same_answer_is_304(daemon, tensor, tag):
+def test_if_none_match_with_the_same_etag_is_304(daemon, tensor, tag):
     fields, _, etag = tensor
     answer = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag)}, **fields)
     assert answer.status == 304 and answer.body == b""
@@ -110,7 +110,7 @@ def test_if_none_match_of_the_same_answer_is_304(daemon, tensor, tag):
 
 
 @pytest.mark.parametrize("tag", ['"other"', "{bare}", '"{bare}', "", ",,", '"x" {etag}', "W/*"])
-def test_if_none_match_of_another_answer_is_200(daemon, tensor, tag):
+def test_if_none_match_with_another_etag_is_200(daemon, tensor, tag):
     fields, whole, etag = tensor
     answer = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag, bare=etag.strip('"'))}, **fields)
     assert answer.status == 200 and answer.body == whole
@@ -124,7 +124,7 @@ def test_a_304_for_an_unknown_draw_records_nothing(daemon, start):
     assert fresh.ledger() == []
 
 
-def test_if_match_of_another_answer_is_412(daemon, tensor):
+def test_if_match_with_another_etag_is_412(daemon, tensor):
     fields, whole, etag = tensor
     assert daemon.get("/v1/tensor", headers={"If-Match": '"other"'}, **fields).status == 412
     assert daemon.get("/v1/tensor", headers={"If-Match": f"W/{etag}"}, **fields).status == 412
@@ -132,7 +132,7 @@ def test_if_match_of_another_answer_is_412(daemon, tensor):
     assert daemon.get("/v1/tensor", headers={"If-Match": "*"}, **fields).body == whole
 
 
-def test_if_range_lets_a_range_stand_only_for_the_same_answer(daemon, tensor):
+def test_if_range_allows_a_range_only_with_the_same_etag(daemon, tensor):
     fields, whole, etag = tensor
     assert ranged(daemon, fields, "bytes=7-9", **{"If-Range": etag}).body == whole[7:10]
     for other in ['"other"', f"W/{etag}", "Sat, 01 Jan 2033 00:00:00 GMT"]:

@@ -1,4 +1,4 @@
-"""HEAD is GET without the body, and safe (RFC 9110, 9.2.1): whoever checks a link or warms a cache writes no line."""
+"""HEAD is GET without the body, and safe (RFC 9110, 9.2.1): it writes no line."""
 import errno
 
 import pytest
@@ -8,7 +8,7 @@ from conftest import with_query
 from injected import faults  # noqa: F401
 
 MODEL = {"tensors": [{"name": "a", "shape": [3]}, {"name": "b", "shape": [2]}], "defaults": {"init": "normal"}}
-OWN = ("Date", "Sower-Request")  # of one answer
+PER_REQUEST = ("Date", "Sower-Request")  # differ in each response
 
 
 def ask(daemon, method, path, headers=None, **fields):
@@ -16,15 +16,15 @@ def ask(daemon, method, path, headers=None, **fields):
 
 
 def compare(head, got, without=()):
-    """A HEAD's answer has the headers of the GET's, without some."""
+    """Asserts that the response to a HEAD has the headers of that to a GET, except those in `without`."""
     assert head.status == got.status == 200 and head.body == b""
-    expected = {name: value for name, value in got.headers.items() if name not in OWN + without}
-    assert {name: value for name, value in head.headers.items() if name not in OWN} == expected
+    expected = {name: value for name, value in got.headers.items() if name not in PER_REQUEST + without}
+    assert {name: value for name, value in head.headers.items() if name not in PER_REQUEST} == expected
 
 
 @pytest.mark.parametrize("more", [dict(), dict(format="raw", slice="1:2"), dict(format="safetensors"), dict(init="orthogonal"), dict(shape="0"),
                                   dict(shape="1000,1000")], ids=str)
-def test_head_of_a_tensor_is_what_get_will_be_and_records_nothing(daemon, draw, more):
+def test_head_of_a_tensor_has_the_headers_of_get_and_records_nothing(daemon, draw, more):
     fields = {**draw, **more}
     before = ask(daemon, "HEAD", "/v1/tensor", **fields)
     assert daemon.ledger(experiment=draw["experiment"]) == [] and "Sower-Ledger" not in before.headers
@@ -35,21 +35,21 @@ def test_head_of_a_tensor_is_what_get_will_be_and_records_nothing(daemon, draw, 
     assert [str(line["ledger"]) for line in daemon.ledger(experiment=draw["experiment"])] == [after.headers["Sower-Ledger"]]
 
 
-def test_head_of_a_draw_that_memory_forgot_finds_its_line(start, tmp_path, draw):
+def test_head_of_a_draw_that_is_not_in_memory_finds_its_line(start, tmp_path, draw):
     daemon = start(state=tmp_path / "state")
     got = daemon.get("/v1/tensor", **draw)
     daemon.stop()
     compare(ask(start(state=tmp_path / "state"), "HEAD", "/v1/tensor", **draw), got)
 
 
-def test_head_of_a_draw_that_would_drift_says_so(daemon, draw):
+def test_head_of_a_drifting_draw_reports_the_drift(daemon, draw):
     daemon.get("/v1/tensor", **draw)
     head = ask(daemon, "HEAD", "/v1/tensor", **{**draw, "shape": "5"})
     assert "Sower-Ledger" not in head.headers and head.headers["Cache-Control"] == "no-store"
     compare(head, daemon.get("/v1/tensor", **{**draw, "shape": "5"}), without=("Sower-Ledger",))
 
 
-def test_head_of_a_model_is_what_get_will_be_and_records_nothing(daemon, draw):
+def test_head_of_a_model_has_the_headers_of_get_and_records_nothing(daemon, draw):
     fields = dict(manifest=daemon.post("/v1/manifests", MODEL).json()["manifest"], experiment=draw["experiment"])
     before = ask(daemon, "HEAD", "/v1/model", **fields)
     assert daemon.ledger(experiment=draw["experiment"]) == []
@@ -59,7 +59,7 @@ def test_head_of_a_model_is_what_get_will_be_and_records_nothing(daemon, draw):
     assert len(daemon.ledger(experiment=draw["experiment"])) == 2
 
 
-def test_head_of_a_model_that_would_drift_says_so_or_is_refused(daemon, draw):
+def test_head_of_a_drifting_model_reports_the_drift_or_is_refused(daemon, draw):
     experiment = draw["experiment"]
     fields = dict(manifest=daemon.post("/v1/manifests", MODEL).json()["manifest"], experiment=experiment)
     line = daemon.get("/v1/tensor", experiment=experiment, name="b", shape="7", init="normal").headers["Sower-Ledger"]
@@ -86,7 +86,7 @@ def test_no_head_of_any_route_writes(start):
     assert daemon.ledger() == []
 
 
-def test_head_needs_a_ledger_that_can_be_read_and_not_one_that_can_be_written(start, faults, draw):  # noqa: F811
+def test_head_needs_a_readable_ledger_but_not_a_writable_one(start, faults, draw):  # noqa: F811
     daemon = start(environment=faults.environment)
     faults.write_error = errno.EIO
     assert refused(daemon.get("/v1/tensor", **draw))

@@ -1,4 +1,4 @@
-"""The second implementation (tests/second_implementation/) gives the answers that proto/vectors/ publishes."""
+"""The second implementation (tests/second_implementation/) gives the values of proto/vectors/."""
 import json
 import pathlib
 

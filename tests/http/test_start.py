@@ -1,4 +1,4 @@
-"""A start that cannot work says so and ends; what looks like a mistake is warned of; what the daemon keeps is its own."""
+"""A daemon that cannot work ends with a sentence at start, warns of likely mistakes, and keeps its files private."""
 import os
 import pathlib
 import re
@@ -15,25 +15,25 @@ DRAW = dict(experiment="start", name="w", shape="3", init="normal")
 
 
 def shell(script):
-    """A command that runs the daemon behind a few words of shell."""
+    """A command that runs a shell script and then the daemon."""
     return ["sh", "-c", f'{script}; exec "$0" "$@"', SOWERD]
 
 
-def refused_behind(script, *options):
+def refused_after(script, *options):
     done = subprocess.run([*shell(script), "--listen", "127.0.0.1:0", *options], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1, done
     return why_it_ended(done.stderr)
 
 
 @pytest.mark.parametrize("connections", [1024, 200])
-def test_too_few_files_for_the_connections_are_no_start(start, tmp_path, connections):
+def test_too_few_file_descriptors_for_the_connections_are_refused(start, tmp_path, connections):
     options = ["--connections", str(connections), "--threads", "2"]
-    said = refused_behind("ulimit -n 100", "--state", str(tmp_path / "state"), *options)
+    said = refused_after("ulimit -n 100", "--state", str(tmp_path / "state"), *options)
     needed = int(re.search(r"--connections (\d+) needs (\d+) open files, and the limit is 100\.", said)[2])
     assert needed > connections and f"ulimit -n {needed}" in said and f"LimitNOFILE={needed}" in said
-    assert f"the limit is {needed - 1}." in refused_behind(f"ulimit -n {needed - 1}", "--state", str(tmp_path / "state"), *options)
+    assert f"the limit is {needed - 1}." in refused_after(f"ulimit -n {needed - 1}", "--state", str(tmp_path / "state"), *options)
     daemon = start(*options, state=tmp_path / "state", command=shell(f"ulimit -n {needed}"))
-    sockets = [daemon.connect() for _ in range(connections // 2)]  # a client's share
+    sockets = [daemon.connect() for _ in range(connections // 2)]  # limit of connections for one client
     for connection in sockets:
         connection.request("GET", "/healthz")
     assert all(connection.getresponse().read() == b"ok\n" for connection in sockets)
@@ -46,23 +46,23 @@ def test_a_soft_limit_is_raised(start):
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o720, 0o775, 0o707, 0o777, 0o1777], ids=oct)
-def test_a_state_directory_that_others_may_write_is_no_start(tmp_path, mode):
+def test_a_state_directory_writable_by_others_is_refused(tmp_path, mode):
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(mode)
-    said = refused_behind(":", "--state", str(state))
+    said = refused_after(":", "--state", str(state))
     assert f"mode {mode:04o}" in said and "chmod go-w" in said
     assert list(state.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o755, 0o711], ids=oct)
-def test_a_state_directory_that_others_may_only_read_is_well(start, tmp_path, mode):
+def test_a_state_directory_only_readable_by_others_is_accepted(start, tmp_path, mode):
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(mode)
     assert start(state=tmp_path / "state").get("/readyz").status == 200
 
 
-def test_a_directory_below_one_that_others_may_write_is_made_for_the_daemon_alone(start, tmp_path):
+def test_a_directory_created_in_a_world_writable_one_is_private(start, tmp_path):
     tmp_path.chmod(0o777)
     assert start(state=tmp_path / "own").get("/readyz").status == 200
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
@@ -73,13 +73,13 @@ def modes(directory):
 
 
 @pytest.mark.parametrize("umask", ["000", "022"])
-def test_files_of_the_state_are_their_owners_alone(start, umask):
+def test_files_of_the_state_are_private(start, umask):
     daemon = start(command=shell(f"umask {umask}"))
     daemon.get("/v1/tensor", **DRAW)
     assert modes(daemon.state) == dict.fromkeys(["ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "writer.key"], 0o600)
 
 
-def test_files_that_were_open_to_others_are_so_no_more(start, tmp_path):
+def test_files_open_to_others_become_private(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     daemon.get("/v1/tensor", **DRAW)
     daemon.signal(signal.SIGKILL)
@@ -101,13 +101,13 @@ def warnings(daemon):
 @pytest.mark.parametrize("variable, nearest", [("SOWERD_LISTNE", "SOWERD_LISTEN"), ("SOWERD_ROOTKEY_FILE", "SOWERD_ROOT_KEY_FILE"),
                                                ("SOWERD_LOGLEVEL", "SOWERD_LOG_LEVEL"), ("SOWERD_PORT", None), ("SOWERD_XYZZY", None), ("SOWERD_", None),
                                                ("SOWERD_" + "X" * 5000, None)], ids=lambda name: str(name)[:20])
-def test_a_variable_that_stands_for_no_option_is_warned_of(start, variable, nearest):
+def test_a_warning_names_a_variable_without_an_option(start, variable, nearest):
     daemon = start(environment={variable: "8080"})
     [said] = warnings(daemon)
     assert variable[:80] in said and said.endswith(f"; did you mean {nearest}?" if nearest else "has no effect.")
 
 
-def test_variables_of_kubernetes_and_those_of_options_are_not(start):
+def test_no_warning_names_variables_of_kubernetes_or_of_options(start):
     daemon = start(environment={
         "SOWERD_SERVICE_HOST": "10.0.0.1", "SOWERD_SERVICE_PORT": "7697", "SOWERD_SERVICE_PORT_HTTP": "7697", "SOWERD_PORT": "tcp://10.0.0.1:7697",
         "SOWERD_PORT_7697_TCP": "tcp://10.0.0.1:7697", "SOWERD_PORT_7697_TCP_PROTO": "tcp", "SOWERD_PORT_7697_TCP_PORT": "7697",
@@ -120,11 +120,11 @@ def test_variables_of_kubernetes_and_those_of_options_are_not(start):
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 12345\n", "git lfs pull"),
     (b'{"ledger":1,"time":"2026-01-31T12:00:00.000Z"}\n', "sow ledger verify"), (b"\x28\xb5\x2f\xfd", "not a SQLite database"),
     (b"SQLite format 2", "not a SQLite database"), (b"\0" * 8192, "not a SQLite database"), (b"x", "not a SQLite database")], ids=range(6))
-def test_a_file_that_is_not_a_ledger_is_left_alone_and_its_kind_named(tmp_path, content, words):
+def test_a_file_that_is_not_a_ledger_is_not_changed_and_its_kind_is_named(tmp_path, content, words):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(content)
     mode = path.stat().st_mode & 0o777
-    said = refused_behind(":", "--state", str(tmp_path))
+    said = refused_after(":", "--state", str(tmp_path))
     assert said.startswith(f"sowerd: The ledger {path} cannot be opened: ") and words in said
     assert path.read_bytes() == content and path.stat().st_mode & 0o777 == mode and not (tmp_path / "ledger.sqlite-wal").exists()
 
@@ -135,51 +135,51 @@ def test_an_empty_file_becomes_a_ledger(start, tmp_path):
     assert start(state=tmp_path / "state").get("/readyz").status == 200
 
 
-def test_what_is_not_a_file_is_no_ledger(tmp_path):
+def test_a_ledger_that_is_not_a_regular_file_is_refused(tmp_path):
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    assert "is a directory" in refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/directory")
-    assert "is not a file" in refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/pipe")
-    said = refused_behind(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/none/ledger")
+    assert "is a directory" in refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/directory")
+    assert "is not a file" in refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/pipe")
+    said = refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/none/ledger")
     assert f"no file can be made in {tmp_path}/none: No such file or directory." in said
 
 
 @pytest.mark.parametrize("kept", [["writer.key", "ledger.sqlite"], ["writer.key"], []], ids=str)
-def test_a_read_only_volume_is_named_as_what_it_is(start, tmp_path, kept):
+def test_a_read_only_volume_is_named(start, tmp_path, kept):
     with disk_of(tmp_path / "volume", "1M") as mounted:
         start(state=mounted / "state").stop()
         for path in (mounted / "state").iterdir():
             if path.name not in kept:
                 path.unlink()
         subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
-        said = refused_behind(":", "--state", str(mounted / "state"))
+        said = refused_after(":", "--state", str(mounted / "state"))
         assert "mounted read-only; mount it for writing." in said
-        assert "mounted read-only" in refused_behind(":", "--state", str(mounted / "new"))
+        assert "mounted read-only" in refused_after(":", "--state", str(mounted / "new"))
         subprocess.run(["mount", "-o", "remount,rw", mounted], check=True)
         assert start(state=mounted / "state").get("/readyz").status == 200
 
 
-def test_a_ledger_that_is_mounted_read_only_by_itself_is_named_too(start, tmp_path):
-    """As docker does with -v FILE:FILE:ro."""
+def test_a_ledger_file_that_is_mounted_read_only_is_named(start, tmp_path):
+    """Like docker with -v FILE:FILE:ro."""
     state = tmp_path / "state"
     start(state=state).stop()
     ledger = str(state / "ledger.sqlite")
     if os.geteuid() != 0 or subprocess.run(["mount", "--bind", ledger, ledger], capture_output=True).returncode != 0:
-        pytest.skip("only root can mount, and not everywhere")
+        pytest.skip("mounting a file system needs root and is not allowed everywhere")
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", ledger], check=True)
-        assert f"The ledger {ledger} cannot be opened: its volume is mounted read-only" in refused_behind(":", "--state", str(state))
+        assert f"The ledger {ledger} cannot be opened: its volume is mounted read-only" in refused_after(":", "--state", str(state))
     finally:
         subprocess.run(["umount", ledger], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become others")
-def test_a_ledger_of_another_user_is_named_with_both(start):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")
+def test_a_ledger_of_another_user_is_refused_with_both_users_named(start):
     with tempfile.TemporaryDirectory(prefix="sower-user-", dir="/tmp") as directory:
         pathlib.Path(directory).chmod(0o755)
         state = pathlib.Path(directory) / "state"
         start(state=state).stop()
         for path in [state, state / "writer.key"]:
             os.chown(path, 65534, 65534)
-        said = refused_behind('exec setpriv --reuid=65534 --clear-groups "$0" "$@"', "--state", str(state))
+        said = refused_after('exec setpriv --reuid=65534 --clear-groups "$0" "$@"', "--state", str(state))
     assert "the file belongs to user 0 (mode 0600), and sowerd, as user 65534, may not" in said

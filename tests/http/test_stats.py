@@ -1,4 +1,4 @@
-"""/v1/stats: moments, extremes, a histogram and digests, without a byte of the tensors."""
+"""/v1/stats: moments, extremes, a histogram and digests, without the bytes of the tensors."""
 import hashlib
 import json
 import math
@@ -46,7 +46,7 @@ def test_expectations_are_those_of_the_plan(daemon):
     assert abs(stats["std"] / stats["std_expected"] - 1) < 0.05
 
 
-def test_a_model_has_a_digest_for_each_tensor_and_one_over_all(daemon):
+def test_a_model_has_a_digest_for_each_tensor_and_one_for_all(daemon):
     manifest = {"tensors": [{"name": "a", "shape": [70, 30]}, {"name": "q", "shape": [20, 20], "init": "orthogonal"},
                             {"name": "b", "shape": [0]}, {"name": "c", "shape": [9], "dtype": "f16"}], "defaults": {"init": "normal"}}
     hash = daemon.post("/v1/manifests", manifest).json()["manifest"]
@@ -77,7 +77,7 @@ def test_statistics_record_nothing(start):
 @pytest.mark.parametrize("change, status, param", [({"init": "he_norm"}, 400, "init"), ({"colour": "x"}, 400, "colour"),
                                                    ({"shape": "131072,524288", "dtype": "f32"}, 413, "shape"),
                                                    ({"init": "orthogonal", "shape": "20000,20000"}, 413, "shape")])
-def test_what_cannot_be_counted_is_refused(daemon, change, status, param):
+def test_invalid_requests_are_refused(daemon, change, status, param):
     answer = daemon.get("/v1/stats", **{**TENSOR, **change})
     assert answer.status == status and answer.problem()["param"] == param
 
@@ -90,12 +90,12 @@ def test_a_daemon_that_stops_does_not_wait_for_statistics(start):
     assert daemon.stop() == 0
 
 
-def test_statistics_that_nobody_waits_for_are_given_up(start):
+def test_statistics_stop_when_the_client_has_disconnected(start):
     daemon = start("--compute-threads", "1")
     connection = daemon.socket()
     target = daemon.url("/v1/stats", experiment="stats", name="huge", shape="17179869184", init="normal").split(daemon.address)[1]
     connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    while int(open(f"/proc/{daemon.process.pid}/stat").read().rsplit(") ", 1)[1].split()[11]) < 20:  # until it works on them
+    while int(open(f"/proc/{daemon.process.pid}/stat").read().rsplit(") ", 1)[1].split()[11]) < 20:  # until the daemon has computed for 20 clock ticks
         pass
     connection.close()
     assert daemon.wait_for(lambda line: line.get("path") == "/v1/stats")["status"] == 503

@@ -1,4 +1,4 @@
-"""/v1/tensor and /v1/plan: what an answer holds."""
+"""/v1/tensor and /v1/plan: headers and bodies of responses."""
 import ast
 import json
 import struct
@@ -15,7 +15,7 @@ def npy(body):
     return ast.literal_eval(body[10 : 10 + length].decode()), body[10 + length :]
 
 
-def test_npy_has_the_header_that_numpy_reads(daemon, draw):
+def test_npy_has_the_header_of_numpy(daemon, draw):
     answer = daemon.get("/v1/tensor", **draw)
     assert answer.status == 200
     header, data = npy(answer.body)
@@ -29,7 +29,7 @@ def test_raw_is_the_data_of_npy(daemon, draw):
     assert raw.headers["Content-Type"] == "application/octet-stream"
 
 
-def test_headers_say_what_the_answer_is(daemon, draw):
+def test_headers_describe_the_body(daemon, draw):
     plan = daemon.get("/v1/plan", **draw).json()
     answer = daemon.get("/v1/tensor", **draw)
     assert answer.headers["Content-Type"] == "application/x-npy"
@@ -47,13 +47,13 @@ def test_headers_say_what_the_answer_is(daemon, draw):
     assert len(answer.headers["Sower-Request"]) == 16
 
 
-def test_every_answer_has_a_request_id_of_its_own(daemon, draw):
+def test_every_response_has_its_own_request_id(daemon, draw):
     paths = ["/healthz", "/readyz", "/v1/initializers", "/v1/ledger", "/nothing", "/v1/tensor"]
     ids = [daemon.get(path).headers["Sower-Request"] for path in paths]
     assert len(set(ids)) == len(paths) and all(ids)
 
 
-def test_the_same_request_gives_the_same_bytes_in_every_way_to_ask(daemon, draw):
+def test_equivalent_requests_give_the_same_bytes(daemon, draw):
     got = daemon.get("/v1/tensor", **draw).body
     assert daemon.post("/v1/tensor", {**draw, "shape": [4, 6]}).body == got
     by_object = {**draw, "shape": [4, 6], "init": {"type": "normal", "std": 0.02}, "trial": 0, "dtype": "float32"}
@@ -61,7 +61,7 @@ def test_the_same_request_gives_the_same_bytes_in_every_way_to_ask(daemon, draw)
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded", None])
-def test_post_takes_json_whatever_its_media_type_says(daemon, draw, media_type):
+def test_post_reads_json_with_any_media_type(daemon, draw, media_type):
     headers = {"Content-Type": media_type} if media_type else {}
     assert daemon.post("/v1/tensor", {**draw, "shape": [4, 6]}, headers).status == 200
 
@@ -93,7 +93,7 @@ FANS = [
 
 
 @pytest.mark.parametrize("fields, fan", FANS)
-def test_layout_and_axes_decide_the_fans_of_a_get_and_of_a_post(daemon, draw, fields, fan):
+def test_layout_and_axes_determine_the_fans_of_get_and_post(daemon, draw, fields, fan):
     draw.update(fields, shape="8,3,4,5", init="xavier_uniform")
     answer = daemon.get("/v1/tensor", **draw)
     assert answer.status == 200, answer.body
@@ -111,7 +111,7 @@ DTYPES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "f8_e4m3": 1, "f8_e5m2": 1}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_initializer_comes_in_every_dtype_by_get_and_by_post(daemon, draw, dtype):
+def test_every_initializer_works_in_every_dtype_with_get_and_post(daemon, draw, dtype):
     for entry in daemon.get("/v1/initializers").json():
         shape = [8, 4, 4][: max(entry["rank"][0], 1)]
         draw.update(name=entry["name"], shape=",".join(map(str, shape)), init=entry["example"], dtype=dtype, format="raw")
@@ -125,7 +125,7 @@ def test_every_initializer_comes_in_every_dtype_by_get_and_by_post(daemon, draw,
 
 
 @pytest.mark.parametrize("shape, size", [("0", 0), ("3,0,5", 0), ("", 4), ("1", 4), ("1,1,1,1,1,1,1,1", 4)])
-def test_empty_tensors_and_scalars_are_tensors(daemon, draw, shape, size):
+def test_empty_tensors_and_scalars_are_served(daemon, draw, shape, size):
     draw["shape"] = shape
     answer = daemon.get("/v1/tensor", **draw)
     assert answer.status == 200, answer.body
@@ -138,8 +138,8 @@ def test_empty_tensors_and_scalars_are_tensors(daemon, draw, shape, size):
 
 @pytest.mark.parametrize("dtype, size", [("f64", 8), ("f32", 4), ("f16", 2), ("bf16", 2), ("f8_e4m3", 1), ("f8_e5m2", 1)])
 @pytest.mark.parametrize("elements", [1, 7, 16351, 16384, 16385, 300001])
-def test_small_and_streamed_answers_hold_the_same_elements(daemon, draw, dtype, size, elements):
-    """Elements do not depend on the tensor's size, so a long answer begins like a short one of the same name."""
+def test_small_and_streamed_bodies_have_the_same_elements(daemon, draw, dtype, size, elements):
+    """Elements do not depend on the tensor's size, so a long body begins like a short one of the same name."""
     draw.update(shape=str(elements), dtype=dtype, format="raw", init="normal")
     body = daemon.get("/v1/tensor", **draw).body
     assert len(body) == elements * size
@@ -147,7 +147,7 @@ def test_small_and_streamed_answers_hold_the_same_elements(daemon, draw, dtype, 
     assert daemon.get("/v1/tensor", **draw).body.startswith(body)
 
 
-def test_shards_of_a_tensor_make_the_whole(daemon, draw):
+def test_joined_shards_equal_the_whole(daemon, draw):
     draw.update(shape="700,33", format="raw")
     whole = daemon.get("/v1/tensor", **draw).body
     rows = [daemon.get("/v1/tensor", **draw, shard=f"0:{rank}/8") for rank in range(8)]
@@ -193,7 +193,7 @@ def test_unknown_paths_are_404_problems(daemon, path):
         ("/readyz", ["PUT"], "GET, HEAD"),
     ],
 )
-def test_wrong_methods_are_405_problems_that_say_what_is_allowed(daemon, path, methods, allow):
+def test_other_methods_are_405_problems_with_the_allowed_methods(daemon, path, methods, allow):
     for method in methods:
         answer = daemon.request(method, path)
         assert answer.status == 405 and answer.headers["Allow"] == allow

@@ -1,4 +1,4 @@
-"""Trial numbers: each given once, whatever happens to clients, the daemon and its disk."""
+"""Trial numbers: each is given out once, also after failures of clients, the daemon or the disk."""
 import collections
 import concurrent.futures
 import http.client
@@ -15,13 +15,13 @@ from trials import path, take
 from write_ahead_log import commits
 
 
-def test_numbers_begin_at_0_and_follow_each_other_in_every_experiment(daemon):
+def test_numbers_of_each_experiment_begin_at_0_without_gaps(daemon):
     assert [take(daemon, "first") for _ in range(3)] == [[0], [1], [2]]
     assert take(daemon, "second", count=5) == [0, 1, 2, 3, 4]
     assert take(daemon, "second") == [5] and take(daemon, "first") == [3]
 
 
-def test_an_answer_has_the_seed_of_the_first_trial(daemon):
+def test_a_response_has_the_seed_of_the_first_trial(daemon):
     for experiment, count in [("seeded", 1), ("seeded", 3), ("se/ed", 2)]:
         answer = daemon.request("POST", path(experiment, count=count))
         assert answer.headers["Content-Type"] == "application/json"
@@ -32,7 +32,7 @@ def test_an_answer_has_the_seed_of_the_first_trial(daemon):
         assert offline.stdout.decode().strip() == given["seed"]
 
 
-def test_a_count_comes_in_the_query_or_in_json(daemon):
+def test_a_count_is_given_in_the_query_or_in_json(daemon):
     assert take(daemon, "counted", count=4) == [0, 1, 2, 3]
     assert daemon.post(path("counted"), {"count": 2}).json()["trial"] == 4
     assert daemon.post(path("counted"), {}).json()["trial"] == 6
@@ -45,18 +45,18 @@ NAMES = ["a/b", "a b", "ü", "..", ".", "/", "a/trials", "{experiment}", "100%",
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_every_name_of_an_experiment_has_numbers_of_its_own(daemon, name):
+def test_every_name_of_an_experiment_has_its_own_numbers(daemon, name):
     assert take(daemon, name) == [0] and take(daemon, name, count=2) == [1, 2]
 
 
-def test_draws_under_trials_that_the_client_chose_have_no_part_in_it(daemon):
+def test_draws_with_other_trial_numbers_do_not_affect_the_numbers(daemon):
     fields = dict(experiment="chosen", name="w", shape="4", init="normal")
     assert daemon.get("/v1/tensor", **fields, trial=0).status == 200
     assert daemon.get("/v1/tensor", **fields, trial=7).status == 200
     assert take(daemon, "chosen", count=3) == [0, 1, 2]
 
 
-def test_a_line_says_which_numbers_were_given_out_and_under_which_key(start):
+def test_a_line_has_the_numbers_and_the_key(start):
     daemon = start()
     take(daemon, "e", count=3)
     take(daemon, "e", key="k")
@@ -66,7 +66,7 @@ def test_a_line_says_which_numbers_were_given_out_and_under_which_key(start):
         ("trials", "e", 0, 3, None), ("trials", "e", 3, 1, "k")]
 
 
-def test_a_private_root_has_numbers_of_its_own(start, tmp_path):
+def test_a_private_root_has_its_own_numbers(start, tmp_path):
     state, key = tmp_path / "state", tmp_path / "key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
@@ -79,7 +79,7 @@ def test_a_private_root_has_numbers_of_its_own(start, tmp_path):
     assert answer["trial"] == 0 and answer["seed"] != seed
 
 
-def test_many_clients_at_once_get_every_number_once(start):
+def test_concurrent_clients_get_every_number_once(start):
     daemon = start()
 
     def work(client):
@@ -109,7 +109,7 @@ def test_two_daemons_on_one_ledger_give_every_number_once(start, tmp_path):
     assert sorted(numbers) == list(range(160))
 
 
-def test_those_who_wait_together_share_a_commit(start):
+def test_requests_that_wait_together_share_a_commit(start):
     daemon = start()
     take(daemon, "together")
     before = commits(daemon)
@@ -124,7 +124,7 @@ def test_those_who_wait_together_share_a_commit(start):
         connection.close()
 
 
-def test_a_key_gives_the_same_numbers_again_also_after_a_restart(start, tmp_path):
+def test_a_key_gives_the_same_numbers_also_after_a_restart(start, tmp_path):
     daemon = start(state=tmp_path / "state")
     first = daemon.request("POST", path("e", count=3), headers={"Idempotency-Key": "a key"})
     assert take(daemon, "e") == [3]
@@ -138,8 +138,8 @@ def test_a_key_gives_the_same_numbers_again_also_after_a_restart(start, tmp_path
     assert take(daemon, "e") == [7]
 
 
-def test_blanks_around_a_key_are_none_of_it(daemon):
-    """As RFC 9110, 5.5 has it of every header."""
+def test_whitespace_around_a_key_is_not_part_of_it(daemon):
+    """RFC 9110, 5.5, for every header."""
     for value in [b"a key", b"a key ", b" a key", b"a key\t", b"\t a key \t "]:
         with daemon.socket() as connection:
             connection.sendall(b"POST /v1/experiments/blanks/trials HTTP/1.1\r\nHost: x\r\nIdempotency-Key:" + value +
@@ -149,7 +149,7 @@ def test_blanks_around_a_key_are_none_of_it(daemon):
     assert daemon.ledger(experiment="blanks")[0]["key"] == "a key"
 
 
-def test_many_who_ask_under_one_key_get_the_same_number(start):
+def test_concurrent_requests_with_one_key_get_the_same_number(start):
     daemon = start()
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         assert {tuple(numbers) for numbers in pool.map(lambda _: take(daemon, "e", key="k"), range(64))} == {(0,)}
@@ -163,8 +163,8 @@ def test_a_key_with_another_count_is_refused_and_takes_nothing(daemon):
     assert take(daemon, "key") == [2] and take(daemon, "key", key="k", count=2) == [0, 1]
 
 
-def test_a_number_that_a_client_saw_is_never_given_again_after_a_kill(start, tmp_path):
-    """SIGKILL in the middle of requests: what was answered stays given; a key finds out what became of its request."""
+def test_a_number_that_a_client_received_is_not_given_again_after_a_kill(start, tmp_path):
+    """SIGKILL during requests: a number in a response stays given, and a repeated key returns the number of the first request."""
     state = tmp_path / "state"
     seen, unsure = [], {}
 
@@ -197,7 +197,7 @@ def test_a_number_that_a_client_saw_is_never_given_again_after_a_kill(start, tmp
     for key, number in unsure.items():
         again = take(daemon, "killed", key=key)
         assert number is None or again == [number]
-    assert take(daemon, "killed") == [len(unsure)], "no number is lost, and none stands for two keys"
+    assert take(daemon, "killed") == [len(unsure)], "no number is lost, and no number belongs to two keys"
 
 
 @pytest.mark.parametrize("broken", [Locked, Full, Moved])
@@ -224,7 +224,7 @@ def test_numbers_end_at_the_greatest_trial(start):
     assert take(daemon, "e", count=3) == [2**63 - 3, 2**63 - 2, 2**63 - 1]
     assert daemon.request("POST", path("e")).status == 409
     shown = daemon.get("/v1/experiments/e").json(), daemon.get("/v1/experiments").json()["experiments"][0]
-    assert [experiment["trials"] for experiment in shown] == [2**63 - 1] * 2, "a count of them ends there too"
+    assert [experiment["trials"] for experiment in shown] == [2**63 - 1] * 2, "the count of trials has the same maximum"
     assert daemon.get("/v1/plan", experiment="e", trial=2**63 - 1, name="w", shape="1", init="zeros").status == 200
 
 
@@ -234,14 +234,14 @@ WRONG = [("?count=0", "count"), ("?count=-1", "count"), ("?count=1000001", "coun
 
 
 @pytest.mark.parametrize("query, param", WRONG)
-def test_a_wrong_query_is_refused_by_field(daemon, query, param):
+def test_an_invalid_field_in_the_query_is_named(daemon, query, param):
     answer = daemon.request("POST", "/v1/experiments/wrong/trials" + query)
     assert answer.status == 400 and answer.problem()["param"] == param
 
 
 @pytest.mark.parametrize("body", ['{"count":0}', '{"count":-1}', '{"count":1000001}', '{"count":1e3}', '{"count":"1"}', '{"count":null}',
                                   '{"count":[1]}', '{"count":true}', '{"count":1,"count":1}', '{"trial":1}', "[]", "1", "count=1", "{", "\0"])
-def test_a_wrong_body_is_refused(daemon, body):
+def test_an_invalid_body_is_refused(daemon, body):
     answer = daemon.request("POST", "/v1/experiments/wrong/trials", body=body)
     assert answer.status == 400 and answer.problem()
     assert answer.problem().get("param") in ({"count"} if "count\"" in body else {"trial", None})
@@ -253,13 +253,13 @@ def test_a_query_and_a_body_together_are_refused(daemon):
 
 @pytest.mark.parametrize("name", ["", "%ff", "%c3", "%c0%af", "%ed%a0%80", "x" * 257, "%C3%BC" * 129, "x" * 50_000],
                          ids=lambda name: name[:12] or "empty")
-def test_what_is_no_name_of_an_experiment_is_refused(daemon, name):
+def test_an_invalid_name_of_an_experiment_is_refused(daemon, name):
     answer = daemon.request("POST", f"/v1/experiments/{name}/trials")
     assert answer.status == 400 and answer.problem()["param"] == "experiment"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb", "\x7f", " ", " \t "], ids=range(7))
-def test_what_is_no_key_is_refused(daemon, key):
+def test_an_invalid_key_is_refused(daemon, key):
     answer = daemon.request("POST", "/v1/experiments/wrong/trials", headers={"Idempotency-Key": key.encode()})
     assert answer.status == 400 and answer.problem()["param"] == "Idempotency-Key"
 
@@ -272,7 +272,7 @@ def test_two_keys_are_refused(daemon):
     assert b" 400 " in answer.splitlines()[0] and b'"param": "Idempotency-Key"' in answer
 
 
-def test_nothing_was_given_out_to_wrong_requests(daemon):
+def test_invalid_requests_took_no_number(daemon):
     for query, _ in WRONG:
         daemon.request("POST", "/v1/experiments/untouched/trials" + query)
     assert take(daemon, "untouched") == [0]
@@ -292,7 +292,7 @@ def test_other_methods_are_405_and_give_out_nothing(daemon):
     assert take(daemon, "a/b methods") == [0]
 
 
-def test_a_request_line_whose_headers_never_come_is_forgotten(start):
+def test_a_request_whose_headers_never_end_takes_no_number(start):
     daemon = start()
     for text in [b"POST /v1/experiments/cut/trials HTTP/1.1\r\n", b"POST /v1/experiments/cut/trials HTTP/1.1\r\nHost: x\r\n",
                  b"GET /v1/tensor HTTP/1.1\r\nno header\r\n\r\n"]:
@@ -316,7 +316,7 @@ def test_sow_prints_the_numbers(daemon):
 
 
 @pytest.mark.parametrize("name", ["../sow/..", "...", "a  b", "ü/%2F", "-?#+&"])
-def test_sow_names_every_experiment(daemon, name):
+def test_sow_accepts_every_name(daemon, name):
     assert sow(daemon, "new", f"--experiment={name}").stdout == b"0\n" and take(daemon, name) == [1]
 
 
@@ -327,7 +327,7 @@ def test_sow_names_every_experiment(daemon, name):
     (["new", "-e", "x", "-k", "a\r\nX: y"], 1, "printable"), (["new", "-e", "x", "-k", " "], 1, "no blank"),
     (["new", "-e", "x", "-k", " job"], 1, "no blank"), (["new", "-e", "x", "-k", "job "], 1, "no blank"),
     (["new", "-e", "x", "y"], 2, "'y'")], ids=range(14))
-def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
+def test_sow_refuses_invalid_arguments_without_a_request(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:
         done = run(["trial", *arguments], environment(SOW_SERVER=stand_in.address))
     assert done.returncode == status and words in done.stderr and done.stdout == b"" and stand_in.requests == []
@@ -335,13 +335,13 @@ def test_sow_refuses_what_is_wrong_without_asking(arguments, status, words):
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"trial":1}', '{"trial":1,"count":2}', '{"trial":"1","count":1}', '{"trial":-1,"count":1}',
                                   "x" * 100_000], ids=range(8))
-def test_sow_takes_nothing_for_numbers_that_is_none(text):
+def test_sow_refuses_a_malformed_response_for_numbers(text):
     with StandIn(page(200, text, "application/json")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))
     assert done.returncode == 3 and stand_in.address + " responded, but " in done.stderr and done.stdout == b""
 
 
-def test_sow_tells_a_refusal_of_the_daemon(daemon):
+def test_sow_reports_a_refusal_of_the_daemon(daemon):
     assert sow(daemon, "new", "-e", "told", "-k", "k").stdout == b"0\n"
     done = sow(daemon, "new", "-e", "told", "-k", "k", "-c", "2")
     assert done.returncode == 1 and "another count" in done.stderr and done.stdout == b""
@@ -350,7 +350,7 @@ def test_sow_tells_a_refusal_of_the_daemon(daemon):
     assert done.returncode == 3 and "Try again later" in done.stderr and done.stdout == b""
 
 
-def test_the_number_is_what_sow_get_takes(daemon, tmp_path):
+def test_sow_get_accepts_the_number(daemon, tmp_path):
     number = sow(daemon, "new", "-e", "used").stdout.decode().strip()
     done = run(["get", "-e", "used", "-t", number, "-n", "w", "-s", "4", "-i", "normal", "-o", tmp_path / "w.npy"],
                environment(SOW_SERVER=daemon.url("")))

@@ -1,4 +1,4 @@
-"""The published vectors (proto/vectors/), asked of the daemon: every answer is the one that the second implementation gave."""
+"""The published vectors (proto/vectors/): every response of the daemon equals that of the second implementation."""
 import hashlib
 import json
 import pathlib
@@ -9,7 +9,7 @@ import pytest
 import sow_programs as sow
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors"
-# Larger answers are left to tests/unit/core/vectors.c, which makes every element of every vector.
+# tests/unit/core/vectors.c checks larger ones: it generates every element of every vector.
 LARGEST = 1 << 20
 
 
@@ -51,7 +51,7 @@ def test_plans(daemon):
 
 
 def test_files(daemon):
-    """Of an answer, which may have terabytes, only the bytes before the elements are fetched."""
+    """Fetches only the bytes before the elements: a body may have terabytes."""
     for vector in load("files.json", "files"):
         header = bytes.fromhex(vector["header"])
         fields = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in vector["request"].items()}
@@ -88,7 +88,7 @@ def test_indexes(daemon):
 
 @pytest.fixture
 def exported(tmp_path):
-    """The published lines, as an export has them."""
+    """A file with the published lines, like an export of a ledger."""
     path = tmp_path / "ledger.ndjson"
     path.write_text("".join(json.dumps(vector["line"], ensure_ascii=False) + "\n" for vector in load("ledger.json", "lines")))
     return path
