@@ -1,8 +1,7 @@
-/* Bare flushes: how long it takes to write 4 KiB to the end of a file and flush it. Usage: flushers DIRECTORY
- * THREADS COUNT
+/* Measures appending 4 KiB to a file and flushing it. Usage: flushers DIRECTORY THREADS COUNT
  *
- * Each thread has a file of its own in the directory, and flushes it COUNT times without a pause. Prints how
- * many flushes that were, and the median and the 99th percentile of their seconds. */
+ * Each thread flushes its own file in the directory COUNT times without a pause. Prints the number of flushes, and
+ * the median and the 99th percentile of their seconds. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -17,7 +16,7 @@ enum { THREADS_MAX = 64, SIZE = 4096 };
 static const char *directory;
 static size_t count;
 
-/* Fills the thread's part of the times. */
+/* A thread: fills `context`, an array of `count` times. */
 static void *flush(void *context)
 {
     static const char bytes[SIZE];

@@ -1,8 +1,7 @@
-/* Times every kernel that this CPU can run, beside libsodium's raw bytes, and prints one JSON object.
+/* Measures every kernel that this CPU supports, relative to libsodium's raw bytes, and prints one JSON object.
  *
- * All cases take turns in every round, so that a change of the machine's speed touches all of them; what
- * counts is the median over the rounds of a case's ratio to libsodium in the same round. Rates are bytes of
- * elements per second. */
+ * Every round runs all cases, so that a change of the machine's speed affects all of them. The result of a case is
+ * the median over the rounds of its ratio to libsodium in the same round. Rates are bytes of elements per second. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +40,7 @@ static double rate(const struct bench *bench, void *piece)
 
 enum {
     THREADS_MAX = 2,
-    REPEATS = 20, /* long enough for the scheduler to have spread the threads */
+    REPEATS = 20, /* long enough for the scheduler to distribute the threads */
 };
 
 struct worker {
@@ -59,7 +58,7 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Bytes a second that so many threads make together, each a stream of its own. */
+/* Bytes per second of all threads together. Each thread generates its own stream. */
 static double rate_of_threads(const struct bench *bench, size_t threads, char *piece)
 {
     struct worker workers[THREADS_MAX];
@@ -76,8 +75,7 @@ static double rate_of_threads(const struct bench *bench, size_t threads, char *p
     return (double)threads * REPEATS * PIECE * PIECES / (seconds() - start);
 }
 
-/* How much more two threads make than one in the same time; the one runs as long as the two, before and after
- * them. */
+/* Throughput of two threads divided by that of one. Measures one thread before and after the two. */
 static double two_over_one(const struct bench *bench, char *piece)
 {
     double before = rate_of_threads(bench, 1, piece), two = rate_of_threads(bench, 2, piece);

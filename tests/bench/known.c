@@ -1,5 +1,5 @@
-/* What it costs a request that its draw is recorded, and memory knows: the time of one look, in nanoseconds,
- * first by one thread, then by two at once. */
+/* Measures the lookup of a recorded draw in memory: nanoseconds per lookup, first with one thread, then with two at
+ * once. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "server/ledger/known.h"
 #include "tests/bench/times.h"
 
-enum { DRAWS = 65536, ASKED = 1024, LOOKS = 4000000 };
+enum { DRAWS = 65536, ASKED = 1024, LOOKUPS = 4000000 };
 
 static struct sower_draw_id id_of(uint64_t number)
 {
@@ -21,14 +21,14 @@ static struct sower_draw_id id_of(uint64_t number)
     return draw;
 }
 
-static void *look(void *context)
+static void *find_draws(void *context)
 {
     struct sower_draw_id draws[ASKED];
     uintptr_t missed = 0;
     for (uint64_t i = 0; i < ASKED; i++) {
         draws[i] = id_of(DRAWS / ASKED * i);
     }
-    for (uint64_t i = 0; i < LOOKS; i++) {
+    for (uint64_t i = 0; i < LOOKUPS; i++) {
         missed += sower_known_find(context, &draws[i % ASKED]) == 0;
     }
     return (void *)missed;
@@ -45,16 +45,16 @@ int main(void)
         sower_known_add(known, &draw, i + 1);
     }
     double begun = seconds();
-    look(known);
+    find_draws(known);
     double alone = seconds() - begun;
     pthread_t other;
     begun = seconds();
-    if (pthread_create(&other, NULL, look, known) != 0) {
+    if (pthread_create(&other, NULL, find_draws, known) != 0) {
         return EXIT_FAILURE;
     }
-    look(known);
+    find_draws(known);
     pthread_join(other, NULL);
-    printf("%.1f %.1f\n", 1e9 * alone / LOOKS, 1e9 * (seconds() - begun) / LOOKS);
+    printf("%.1f %.1f\n", 1e9 * alone / LOOKUPS, 1e9 * (seconds() - begun) / LOOKUPS);
     sower_known_free(known);
     return EXIT_SUCCESS;
 }

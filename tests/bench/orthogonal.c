@@ -1,8 +1,8 @@
-/* An orthogonal matrix of f32 into memory, preparation included. Usage: orthogonal SIDE THREADS
+/* Generates an orthogonal f32 matrix in memory, preparation included. Usage: orthogonal SIDE THREADS
  *
- * Prints one JSON object: seconds of the whole; error, max |QᵀQ − I| over some columns; shard, the time of
- * the dearest of eight row shards, each prepared anew, over that of the whole; beyond, the peak of resident
- * memory less the factors and the answer. */
+ * Prints one JSON object. seconds: the time of the whole matrix. error: max |QᵀQ − I| over some columns. shard: the
+ * time of the slowest of eight row shards, each with its own preparation, divided by the time of the whole. beyond:
+ * the peak resident memory minus the factors and the matrix. */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -63,9 +63,9 @@ static void read_rows(const struct sower_orthogonal *factors, const struct sower
     }
 }
 
-/* Prepares, and reads `count` rows from `first` on; returns the time it took. */
-static double make(const struct sower_parallel *parallel, uint64_t side, uint64_t first, uint64_t count,
-                   double *block, float *values)
+/* Prepares the factors and reads `count` rows from `first` on; returns the seconds. */
+static double generate(const struct sower_parallel *parallel, uint64_t side, uint64_t first, uint64_t count,
+                       double *block, float *values)
 {
     static const struct sower_seed seed = {.bytes = {42}};
     double start = seconds();
@@ -78,7 +78,7 @@ static double make(const struct sower_parallel *parallel, uint64_t side, uint64_
     return seconds() - start;
 }
 
-/* Over pairs of the first columns and all: enough to see what rounding does, in a fraction of a second. */
+/* Checks pairs of the first columns with some others: enough to show rounding errors, in a fraction of a second. */
 static double largest_error(const float *values, uint64_t side)
 {
     double largest = 0;
@@ -110,16 +110,17 @@ int main(int argc, char **argv)
     if (block == NULL || values == NULL) {
         return 1;
     }
-    double whole = make(&parallel, side, 0, side, block, values);
+    double whole = generate(&parallel, side, 0, side, block, values);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     uint64_t known = sower_orthogonal_memory(side, side, SOWER_F32) + side * side * sizeof *values;
-    double error = largest_error(values, side), dearest = 0;
+    double error = largest_error(values, side), slowest = 0;
     for (uint64_t shard = 0; shard < SHARDS; shard++) {
-        dearest = fmax(dearest, make(&parallel, side, shard * (side / SHARDS), side / SHARDS, block, values));
+        slowest =
+            fmax(slowest, generate(&parallel, side, shard * (side / SHARDS), side / SHARDS, block, values));
     }
     printf("{\"seconds\": %.4f, \"error\": %.3g, \"shard\": %.3f, \"beyond\": %lld}\n", whole, error,
-           dearest / whole, (long long)usage.ru_maxrss * 1024 - (long long)known);
+           slowest / whole, (long long)usage.ru_maxrss * 1024 - (long long)known);
     free(block);
     free(values);
     return 0;

@@ -1,8 +1,8 @@
-/* The plainest reader of HTTP bodies: sends one GET, reads the answer into one buffer until the server
- * closes, and prints bytes and seconds. Usage: reader PORT TARGET [CONNECTIONS]
+/* A minimal HTTP client. Usage: reader PORT TARGET [CONNECTIONS [REQUESTS]]
  *
- * reader PORT TARGET 1 REQUESTS sends so many, one after the other on one connection, and counts bodies and
- * the time from the first request on. */
+ * Sends one GET on each connection, reads the response until the server closes, and prints the bytes and the
+ * seconds. With CONNECTIONS 1 and REQUESTS, it sends that many requests one after the other on one connection, and
+ * prints the bytes of the bodies and the seconds from the first request. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -50,15 +50,15 @@ static size_t read_some(int socket_fd, char *buffer, size_t size)
     return (size_t)got;
 }
 
-/* Reads one answer of a connection that stays open; returns the bytes of its body. */
-static uint64_t read_answer(int socket_fd, char *buffer)
+/* Reads one response from a connection that stays open; returns the length of the body. */
+static uint64_t read_response(int socket_fd, char *buffer)
 {
     static const char field[] = "\r\nContent-Length: ";
     char *end = NULL;
     size_t got = 0;
     while (end == NULL) {
         got += read_some(socket_fd, buffer + got, BUFFER - 1 - got);
-        buffer[got] = '\0'; /* the head has no NUL */
+        buffer[got] = '\0'; /* headers have no NUL */
         end = strstr(buffer, "\r\n\r\n");
     }
     char *length = strstr(buffer, field);
@@ -80,7 +80,7 @@ static int read_in_turn(uint16_t port, const char *target, long requests, char *
     double start = seconds();
     for (long i = 0; i < requests; i++) {
         send_request(socket_fd, target, "keep-alive");
-        total += read_answer(socket_fd, buffer);
+        total += read_response(socket_fd, buffer);
     }
     printf("%llu %.6f\n", (unsigned long long)total, seconds() - start);
     close(socket_fd);

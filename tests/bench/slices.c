@@ -1,6 +1,5 @@
-/* What a column shard costs beside its share of the whole: an 8192 × 8192 f32 normal, cut in n column shards.
- * Prints one JSON object: shards → cost of one shard / (cost of the whole / n), the median over the rounds.
- */
+/* Compares the time of a column shard with its share of the whole tensor, an 8192 × 8192 f32 normal in n column
+ * shards. Prints one JSON object: {n: time of one shard / (time of the whole / n)}, medians over the rounds. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Times that are measured: the clock, in seconds, and what is said of many of them. */
+/* A clock in seconds, and the summary of many measured times. */
 #ifndef SOWER_TESTS_BENCH_TIMES_H
 #define SOWER_TESTS_BENCH_TIMES_H
 
@@ -19,7 +19,7 @@ static inline int ascending(const void *a, const void *b)
     return (one > other) - (one < other);
 }
 
-/* Sorts the times; prints how many they are, the median and the 99th percentile. */
+/* Sorts the times. Prints their number, the median and the 99th percentile. */
 static inline void print_times(double *times, size_t count)
 {
     qsort(times, count, sizeof *times, ascending);

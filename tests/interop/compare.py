@@ -1,15 +1,15 @@
-"""How two tensors that chance made are compared. All experiments are fixed by their seeds: a test that passes once
-passes always, on the same versions of the frameworks."""
+"""Comparisons of two random tensors. All seeds are fixed: with the same versions of the frameworks, a test that passes once always
+passes."""
 import math
 
 import numpy
 
-# A layer of every kind that people train: 512 inputs and 256 outputs, 3 x 3 from 64 to 128 channels, 5000 words.
+# Shapes of usual layers: 512 inputs and 256 outputs; 3 x 3 from 64 to 128 channels; 5000 words.
 OI = {"dense": (256, 512), "conv": (128, 64, 3, 3), "embedding": (5000, 128)}  # PyTorch's order of axes
 IO = {"dense": (512, 256), "conv": (3, 3, 64, 128), "embedding": (5000, 128)}  # Keras' and JAX's
 KINDS = list(OI)
 
-# How seldom two samples of one distribution lie as far apart as to fail a comparison.
+# Probability that two samples of the same distribution fail a comparison.
 SIGNIFICANCE = 1e-6
 
 
@@ -23,7 +23,7 @@ def ks_distance(x, y):
 
 
 def ks_bound(x, y):
-    """What the distance exceeds with probability SIGNIFICANCE if both are of one distribution (asymptotic)."""
+    """The bound that the distance exceeds with probability SIGNIFICANCE if both have the same distribution (asymptotic)."""
     return math.sqrt(-math.log(SIGNIFICANCE / 2) / 2 * (x.size + y.size) / (x.size * y.size))
 
 
@@ -34,13 +34,13 @@ def assert_same_distribution(ours, theirs):
 
 
 def assert_as_planned(plan, values):
-    """The mean, the deviation and the support of a sample (the framework's as well as ours) are those of the plan."""
+    """Asserts that the mean, the deviation and the range of a sample, of Sower or of a framework, are those of the plan."""
     values = numpy.asarray(values, dtype=numpy.float64)
     mean, std = plan["mean_expected"], plan["std_expected"]
-    # Six standard errors; the fourth moment of none of these laws is beyond a normal's, 3 std^4.
+    # Six standard errors. The fourth moment of each of these laws is at most that of a normal, 3 std^4.
     assert abs(values.mean() - mean) <= 6 * std / math.sqrt(values.size)
     assert abs(values.var() - std * std) <= 6 * std * std * math.sqrt(2 / values.size)
-    # Frameworks draw in f32: a value may sit one rounding beyond a bound that f32 does not have.
+    # Frameworks compute in f32: a value may be one rounding outside of a bound that f32 cannot represent.
     slack = 1e-6 * max(abs(plan["low"] or 0), abs(plan["high"] or 0))
     assert plan["low"] is None or values.min() >= plan["low"] - slack
     assert plan["high"] is None or values.max() <= plan["high"] + slack

@@ -1,4 +1,4 @@
-"""One daemon for all comparisons, and a client that hands out NumPy arrays."""
+"""One daemon for all comparisons, and a client that returns NumPy arrays."""
 import http.client
 import io
 import json
@@ -17,7 +17,7 @@ EXPERIMENT = "interop"
 
 
 class Sower:
-    """A running sowerd. Fields are those of a request; `name` is the initializer unless a test gives another."""
+    """A running sowerd. Keyword arguments are fields of a request. The default of `name` is the initializer."""
 
     def __init__(self, state):
         command = [SOWERD, "--listen", "127.0.0.1:0", "--state", state]

@@ -1,5 +1,5 @@
-"""Which initializer of a framework is which of Sower's. Names mean what they mean where they come from: `xavier_*` and
-`kaiming_*` are PyTorch's (not truncated), `glorot_*` and `he_*` are Keras' and JAX's (truncated)."""
+"""Maps each initializer of a framework to that of Sower. A name in Sower has the meaning of its origin: `xavier_*` and `kaiming_*`
+are PyTorch's (not truncated), `glorot_*` and `he_*` are Keras' and JAX's (truncated)."""
 
 TORCH = {
     "uniform_": "uniform",
@@ -19,7 +19,7 @@ TORCH = {
     "Linear.bias": "fan_uniform",
 }
 
-# JAX has PyTorch's names too, for what Keras calls glorot and he: truncated, unlike PyTorch's and ours.
+# JAX also uses PyTorch's names xavier and kaiming, but for the truncated laws that Keras calls glorot and he.
 JAX = {
     "zeros": "zeros",
     "ones": "ones",
@@ -61,8 +61,8 @@ KERAS = {
     "LSTM.bias": "lstm_bias",
 }
 
-# In no framework: the unit tests hold these against their definitions.
-OURS_ALONE = {"kwon_uniform", "kwon_normal", "siren_uniform", "small_normal", "wang_normal", "bilinear"}
+# In no framework. The unit tests compare these with their definitions.
+ONLY_SOWER = {"kwon_uniform", "kwon_normal", "siren_uniform", "small_normal", "wang_normal", "bilinear"}
 
 
 def initializer(expression):

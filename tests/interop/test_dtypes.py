@@ -1,4 +1,4 @@
-"""Every dtype, as the readers of its bytes see it: NumPy, ml_dtypes (JAX's), PyTorch, safetensors."""
+"""Every dtype, read by NumPy, ml_dtypes (of JAX), PyTorch and safetensors."""
 import json
 import struct
 
@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 SHAPE = (300, 500)
-# Narrow dtypes with a normal that reaches their denormals, and one that comes near their largest number, or beyond it in f8.
+# Narrow dtypes with a normal that reaches their denormals, and a normal near their largest number, for f8 above it.
 NARROW = {
     "f16": ["normal(std=0.02)", "normal(std=1e-6)", "normal(std=10000)"],
     "bf16": ["normal(std=0.02)", "normal(std=1e-38)", "uniform(low=-1e30,high=1e30)"],
@@ -23,7 +23,7 @@ def ml_dtype(name):
 
 
 def rounded(values, dtype):
-    """f32 values rounded by ml_dtypes, which does not saturate: they are clipped to the largest f8 first."""
+    """f32 values rounded by ml_dtypes. ml_dtypes does not saturate, so they are clipped to the largest f8 first."""
     if dtype.itemsize == 1:
         largest = {"float8_e4m3fn": 448, "float8_e5m2": 57344}[dtype.name]
         values = numpy.clip(values, -largest, largest)
@@ -31,7 +31,7 @@ def rounded(values, dtype):
 
 
 @pytest.mark.parametrize(("dtype", "theirs"), [("f64", "<f8"), ("f32", "<f4"), ("f16", "<f2")])
-def test_numpy_reads_it(sower, dtype, theirs):
+def test_numpy_reads_a_dtype(sower, dtype, theirs):
     array = sower.array("normal", SHAPE, dtype=dtype)
     assert array.dtype == numpy.dtype(theirs) and array.shape == SHAPE and array.flags.c_contiguous
     assert array.std() == pytest.approx(0.05, rel=0.02)
@@ -44,11 +44,11 @@ def test_numpy_reads_every_rank(sower, shape):
 
 
 @pytest.mark.parametrize(("dtype", "init"), CASES)
-def test_it_is_the_f32_value_rounded_once(sower, dtype, init):
+def test_values_are_f32_values_rounded_once(sower, dtype, init):
     expected = rounded(sower.array(init, SHAPE), ml_dtype(dtype))
     array = sower.array(init, SHAPE, dtype=dtype)
     assert array.shape == SHAPE
-    if array.dtype.kind == "V":  # NumPy has no such type by itself
+    if array.dtype.kind == "V":  # NumPy has no such type
         array = array.view(ml_dtype(dtype))
     assert array.dtype == expected.dtype
     assert array.tobytes() == expected.tobytes()
@@ -60,13 +60,13 @@ def test_the_cases_reach_denormals_and_the_largest_numbers(sower):
         limits = ml_dtypes.finfo(ml_dtype(dtype))
         values = numpy.abs(sower.array(small, SHAPE))
         assert (values < float(limits.smallest_normal)).any()
-        if dtype != "bf16":  # an f8 saturates; what an f16 cannot hold is refused
+        if dtype != "bf16":  # f8 saturates; a value too large for f16 is refused
             reached = float(limits.max) if dtype.startswith("f8") else float(limits.max) / 2
             assert (numpy.abs(sower.array(large, SHAPE)) > reached).any()
 
 
 @pytest.mark.parametrize("dtype", ["f64", "f32", "f16"])
-def test_torch_takes_the_array(sower, dtype):
+def test_torch_accepts_the_array(sower, dtype):
     torch = pytest.importorskip("torch")
     array = sower.array("normal", SHAPE, dtype=dtype)
     tensor = torch.from_numpy(array)
@@ -74,7 +74,7 @@ def test_torch_takes_the_array(sower, dtype):
     assert tensor.shape == SHAPE and numpy.array_equal(tensor.numpy(), array)
 
 
-def test_jax_takes_the_array(sower):
+def test_jax_accepts_the_array(sower):
     jax = pytest.importorskip("jax")
     array = sower.array("normal", SHAPE, dtype="bf16").view(ml_dtype("bf16"))
     assert jax.numpy.asarray(array).dtype == jax.numpy.bfloat16
@@ -82,7 +82,7 @@ def test_jax_takes_the_array(sower):
 
 
 @pytest.mark.parametrize("dtype", NARROW)
-def test_raw_bytes_are_what_torch_and_safetensors_mean_by_the_dtype(sower, dtype):
+def test_torch_and_safetensors_read_raw_bytes(sower, dtype):
     torch = pytest.importorskip("torch")
     load = pytest.importorskip("safetensors.torch").load
     theirs, name = {

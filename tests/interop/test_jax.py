@@ -1,4 +1,4 @@
-"""JAX: jax.nn.initializers, in layout io and with axes of the caller's choice."""
+"""JAX: jax.nn.initializers, in layout io and with given axes."""
 import types
 
 import numpy
@@ -12,11 +12,11 @@ from compare import IO, KINDS, assert_as_planned, assert_same_distribution, orth
 
 J = jax.nn.initializers
 KEY = jax.random.key(20240229)
-# JAX's name of each of our distributions.
+# {name of a distribution in Sower: name in JAX}
 DISTRIBUTIONS = {"truncated_normal": "truncated_normal", "untruncated_normal": "normal", "uniform": "uniform"}
-# JAX has one more mode, fan_geo_avg. Nothing in the catalogue stands for it.
+# JAX also has the mode fan_geo_avg, which Sower does not have.
 MODES = ["fan_in", "fan_out", "fan_avg"]
-# Our words, the same said to JAX. Its defaults for the plain laws (scale and std 0.01) are not ours, which are Keras'.
+# {expression of Sower: the same in JAX}. JAX's defaults of uniform and normal (scale and std 0.01) differ from those of Sower and Keras.
 RANDOM = {
     "uniform(low=0,high=0.01)": J.uniform(),
     "uniform(low=0,high=3)": J.uniform(3.0),
@@ -54,7 +54,7 @@ AXES = [
 ]
 
 
-def made_by(initializer, shape):
+def initialized(initializer, shape):
     return numpy.asarray(initializer(KEY, shape, "float32"))
 
 
@@ -64,7 +64,7 @@ def axes_fields(in_axis, out_axis, batch_axis):
 
 
 def scale_of(initializer, shape, monkeypatch):
-    """What an initializer multiplies its random numbers with, in f32: what it makes of ones."""
+    """The factor of an initializer's random numbers, in f32: its result when all random numbers are 1."""
     one = lambda *_, **__: jax.numpy.float32(1)  # noqa: E731
     ones = types.SimpleNamespace(uniform=one, normal=one, truncated_normal=one)
     with monkeypatch.context() as patch:
@@ -86,7 +86,7 @@ def test_every_name_in_the_map_is_compared():
 
 
 def test_every_name_of_the_catalogue_that_jax_has_too_is_compared(sower):
-    """Four names are PyTorch's here, and JAX has them for something else."""
+    """Except four names that have PyTorch's meaning in Sower and another meaning in JAX."""
     torchs = {"xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"}
     for entry in sower.catalogue():
         for name in [entry["name"], *entry["aliases"]]:
@@ -94,7 +94,7 @@ def test_every_name_of_the_catalogue_that_jax_has_too_is_compared(sower):
                 assert names.JAX[name] == entry["name"]
 
 
-def test_jax_means_glorot_by_xavier_and_he_by_kaiming():
+def test_xavier_in_jax_is_glorot_and_kaiming_is_he():
     for name in ["xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"]:
         assert getattr(J, name) is getattr(J, names.JAX[name])
 
@@ -116,14 +116,14 @@ def test_axes(sower, shape, in_axis, out_axis, batch_axis, monkeypatch):
         assert plan["std"] == pytest.approx(scale_of(initializer, shape, monkeypatch), rel=1e-6)
     for name in ["glorot_normal", "he_normal", "lecun_normal"]:
         initializer = getattr(J, name)(in_axis=in_axis, out_axis=out_axis, batch_axis=batch_axis)
-        assert_same_distribution(sower.array(name, shape, **fields), made_by(initializer, shape))
+        assert_same_distribution(sower.array(name, shape, **fields), initialized(initializer, shape))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("expression", RANDOM)
 def test_distribution(sower, expression, kind):
     plan, ours = sower.plan(expression, IO[kind], layout="io"), sower.array(expression, IO[kind], layout="io")
-    theirs = made_by(RANDOM[expression], IO[kind])
+    theirs = initialized(RANDOM[expression], IO[kind])
     assert_same_distribution(ours, theirs)
     assert_as_planned(plan, ours)
     assert_as_planned(plan, theirs)
@@ -140,14 +140,14 @@ def test_std_or_limit(sower, expression, kind, monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("expression", EXACT)
 def test_same_values(sower, expression, kind):
-    assert numpy.array_equal(sower.array(expression, IO[kind], layout="io"), made_by(EXACT[expression], IO[kind]))
+    assert numpy.array_equal(sower.array(expression, IO[kind], layout="io"), initialized(EXACT[expression], IO[kind]))
 
 
 @pytest.mark.parametrize("gain", [1, 2])
 @pytest.mark.parametrize("shape", [*IO.values(), (300, 300), (3, 4, 5), (2, 2, 5)], ids=str)
 def test_orthogonal(sower, shape, gain):
     ours = sower.array(f"orthogonal(gain={gain})", shape, layout="io")
-    theirs = made_by(J.orthogonal(gain), shape)
+    theirs = initialized(J.orthogonal(gain), shape)
     assert orthogonality_error(theirs.reshape(-1, shape[-1]), gain) <= 5e-6 * gain
     assert orthogonality_error(ours.reshape(-1, shape[-1]), gain) <= 2e-6 * gain
     if ours.size > 1000:
@@ -160,8 +160,8 @@ def test_orthogonal(sower, shape, gain):
 )
 def test_delta_orthogonal(sower, shape, gain):
     ours = sower.array(f"delta_orthogonal(gain={gain})", shape, layout="io")
-    theirs = made_by(J.delta_orthogonal(gain), shape)
-    # The centre of an axis of k steps is (k - 1) / 2 rounded down, as it is JAX's.
+    theirs = initialized(J.delta_orthogonal(gain), shape)
+    # The centre of an axis of size k is (k - 1) / 2 rounded down, as in JAX.
     centre = tuple((size - 1) // 2 for size in shape[:-2])
     for values in (ours, theirs):
         assert numpy.count_nonzero(values[centre]) == shape[-2] * shape[-1] == numpy.count_nonzero(values)
@@ -173,7 +173,7 @@ def test_delta_orthogonal(sower, shape, gain):
 def test_delta_orthogonal_in_pytorchs_order(sower):
     shape = (16, 8, 3, 4)  # out, in, and the axes of the kernel
     values = sower.array("delta_orthogonal", shape, layout="oi")
-    theirs = made_by(J.delta_orthogonal(), (3, 4, 8, 16)).transpose(3, 2, 0, 1)
+    theirs = initialized(J.delta_orthogonal(), (3, 4, 8, 16)).transpose(3, 2, 0, 1)
     assert numpy.array_equal(values != 0, theirs != 0)
     assert orthogonality_error(values[:, :, 1, 1]) <= 2e-6
     assert sower.ask("/v1/plan", init="delta_orthogonal", shape=(8, 16, 3, 4), layout="oi")[0] == 400
@@ -182,5 +182,5 @@ def test_delta_orthogonal_in_pytorchs_order(sower):
 @pytest.mark.parametrize("shape", [(3, 3, 8, 4), (8, 8), (1, 1, 1, 1, 4, 4)], ids=str)
 def test_delta_orthogonal_refuses_what_jax_refuses(sower, shape):
     with pytest.raises(ValueError):
-        made_by(J.delta_orthogonal(), shape)
+        initialized(J.delta_orthogonal(), shape)
     assert sower.ask("/v1/plan", init="delta_orthogonal", shape=shape, layout="io")[0] == 400

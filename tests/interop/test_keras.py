@@ -15,7 +15,7 @@ K = keras.initializers
 SEED = 20240229
 MODES = ["fan_in", "fan_out", "fan_avg"]
 DISTRIBUTIONS = ["truncated_normal", "untruncated_normal", "uniform"]
-# Our words, the same said to Keras.
+# {expression of Sower: the same in Keras}
 RANDOM = {
     "uniform": K.RandomUniform(seed=SEED),
     "uniform(low=0,high=2)": K.RandomUniform(0.0, 2.0, seed=SEED),
@@ -42,12 +42,12 @@ EXACT = {
     "constant": K.Constant(),
     "constant(value=-0.1)": K.Constant(-0.1),
 }
-# Keras' table of the discrete Fourier transform: nothing that a network starts to learn from.
-NOT_OURS = {"Initializer", "STFT"}
+# STFT is a table of the discrete Fourier transform, not an initializer of weights.
+NOT_INITIALIZERS = {"Initializer", "STFT"}
 
 
 class Recorder(types.SimpleNamespace):
-    """Stands in for keras.random: takes down the range or the deviation that an initializer asks for, as a double."""
+    """Replaces keras.random. Records the range or the deviation that an initializer requests, as a double."""
 
     def uniform(self, shape, minval, maxval, **_):
         self.plan = {"low": minval, "high": maxval}
@@ -60,14 +60,14 @@ class Recorder(types.SimpleNamespace):
     truncated_normal = normal
 
 
-def made_by(initializer, shape):
+def initialized(initializer, shape):
     return numpy.asarray(initializer(shape, dtype="float32"))
 
 
 def test_every_initializer_of_keras_is_in_the_map():
     classes = {name for name in dir(K) if isinstance(getattr(K, name), type)}
     distinct = {getattr(K, name).__name__ for name in classes}
-    assert distinct - NOT_OURS == {name for name in names.KERAS if "." not in name}
+    assert distinct - NOT_INITIALIZERS == {name for name in names.KERAS if "." not in name}
 
 
 def test_every_name_in_the_map_is_compared():
@@ -83,7 +83,7 @@ def test_every_name_in_the_map_is_compared():
 def test_every_name_of_the_catalogue_that_keras_has_too_is_compared(sower):
     for entry in sower.catalogue():
         for name in [entry["name"], *entry["aliases"]]:
-            if name in ALL_OBJECTS_DICT:  # what Keras takes for a layer's kernel_initializer
+            if name in ALL_OBJECTS_DICT:  # a name that Keras accepts as kernel_initializer
                 assert names.KERAS[ALL_OBJECTS_DICT[name].__name__] == entry["name"]
 
 
@@ -105,7 +105,7 @@ def test_fans(sower, shape):
 @pytest.mark.parametrize("expression", RANDOM)
 def test_distribution(sower, expression, kind):
     plan, ours = sower.plan(expression, IO[kind], layout="io"), sower.array(expression, IO[kind], layout="io")
-    theirs = made_by(RANDOM[expression], IO[kind])
+    theirs = initialized(RANDOM[expression], IO[kind])
     assert_same_distribution(ours, theirs)
     assert_as_planned(plan, ours)
     assert_as_planned(plan, theirs)
@@ -120,21 +120,21 @@ def test_std_or_limit(sower, expression, shape, monkeypatch):
     plan = sower.plan(expression, shape, layout="io")
     for key, value in recorder.plan.items():
         if key == "mean_expected" and "truncated" in expression:
-            continue  # of a truncated normal the plan gives the mean after the cut, which symmetric bounds leave alone
+            continue  # the plan has the mean after truncation; symmetric bounds do not change the mean
         if key == "limit" and names.initializer(expression) == "uniform":
-            continue  # a range that was asked for is no limit that follows from fans
+            continue  # a range in the request is not a limit computed from fans
         assert plan[key] == pytest.approx(value, rel=1e-15, abs=0), key
 
 
 def test_a_distribution_called_normal_is_refused(sower):
-    """Keras takes it for the truncated normal and JAX for the whole one; here each has its own name."""
+    """In Keras it means the truncated normal, in JAX the untruncated one. Sower has a name for each."""
     assert K.VarianceScaling(distribution="normal").distribution == "truncated_normal"
     assert sower.ask("/v1/plan", init="variance_scaling(distribution=normal)", shape=(4, 4))[0] == 400
 
 
 def test_axes_keep_the_receptive_field(sower):
-    """Keras' input_axes and output_axes are the fans, and nothing else is counted; ours have the meaning of JAX's,
-    whose fans include all remaining axes. They agree where no axis remains, as in attention."""
+    """In Keras only input_axes and output_axes determine the fans. In Sower, as in JAX, the fans include all remaining axes. Both
+    agree where no axis remains, as in attention."""
     shape = (64, 8, 16)
     plan = sower.plan("glorot_uniform", shape, in_axis="0", out_axis="1,2")
     assert (plan["fan_in"], plan["fan_out"]) == random_initializers.compute_fans(shape, (0,), (1, 2))
@@ -146,22 +146,22 @@ def test_axes_keep_the_receptive_field(sower):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("expression", EXACT)
 def test_same_values(sower, expression, kind):
-    assert numpy.array_equal(sower.array(expression, IO[kind], layout="io"), made_by(EXACT[expression], IO[kind]))
+    assert numpy.array_equal(sower.array(expression, IO[kind], layout="io"), initialized(EXACT[expression], IO[kind]))
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3)], ids=str)
 @pytest.mark.parametrize("gain", [1, -0.3])
 def test_identity(sower, gain, shape):
     ours = sower.array(f"identity(gain={gain})", shape, layout="io")
-    assert numpy.array_equal(ours, made_by(K.Identity(gain), shape))
+    assert numpy.array_equal(ours, initialized(K.Identity(gain), shape))
 
 
 @pytest.mark.parametrize("gain", [1, 2])
 @pytest.mark.parametrize("shape", [*IO.values(), (300, 300), (3, 4, 5), (2, 2, 5)], ids=str)
 def test_orthogonal(sower, shape, gain):
     ours = sower.array(f"orthogonal(gain={gain})", shape, layout="io")
-    theirs = made_by(K.Orthogonal(gain, seed=SEED), shape)
-    # Keras flattens all axes but the last; so do we in layout io.
+    theirs = initialized(K.Orthogonal(gain, seed=SEED), shape)
+    # Keras flattens all axes except the last, like Sower in layout io.
     assert orthogonality_error(theirs.reshape(-1, shape[-1]), gain) <= 5e-6 * gain
     assert orthogonality_error(ours.reshape(-1, shape[-1]), gain) <= 2e-6 * gain
     if ours.size > 1000:

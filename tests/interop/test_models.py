@@ -1,4 +1,4 @@
-"""Whole models: fetched as one safetensors file, loaded by PyTorch and run forward; moments as the recipes say."""
+"""Whole models: fetched as one safetensors file, loaded by PyTorch and run forward. Moments must be those of the recipes."""
 import json
 import math
 import http.client
@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16"}
-DEVIATIONS = 6  # how far a mean or a spread may be off, in its own standard deviations
+DEVIATIONS = 6  # allowed error of a mean or a standard deviation, in standard errors
 
 
 class Attention(nn.Module):
@@ -48,7 +48,7 @@ class Gpt2Block(nn.Module):
 
 
 class Gpt2(nn.Module):
-    """GPT-2 124M under Hugging Face's names; the head is the embedding's own matrix."""
+    """GPT-2 124M with the names of Hugging Face. The head is the matrix of the embedding."""
 
     def __init__(self, layers=12, width=768, heads=12, words=50257, places=1024):
         super().__init__()
@@ -87,7 +87,7 @@ class LlamaBlock(nn.Module):
 
 
 class Llama(nn.Module):
-    """The shapes of Llama 3.2 1B under Hugging Face's names, the head tied to the embedding."""
+    """The shapes of Llama 3.2 1B with the names of Hugging Face. The head is the matrix of the embedding."""
 
     def __init__(self, layers=16, width=2048, inner=8192, heads=32, groups=8, words=128256):
         super().__init__()
@@ -119,7 +119,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """ResNet-50 under torchvision's names."""
+    """ResNet-50 with the names of torchvision."""
 
     def __init__(self):
         super().__init__()
@@ -140,7 +140,7 @@ class ResNet50(nn.Module):
 
 
 def make(model, dtype=torch.float32):
-    """The module without weights, and its tensors as a manifest has them."""
+    """(the module without weights, its tensors in the form of a manifest)"""
     with torch.device("meta"):
         module = model().to(dtype)
     tensors = [{"name": name, "shape": list(tensor.shape), "dtype": DTYPES[tensor.dtype]}
@@ -149,7 +149,7 @@ def make(model, dtype=torch.float32):
 
 
 def fetch(sower, manifest, path):
-    """POSTs the manifest and writes the answer to a file, block by block."""
+    """POSTs the manifest and writes the response to a file, block by block."""
     connection = http.client.HTTPConnection("127.0.0.1", sower.port)
     connection.request("POST", "/v1/model", json.dumps({"experiment": "interop", "trial": 1, **manifest}))
     answer = connection.getresponse()
@@ -166,13 +166,13 @@ def assert_moments(name, tensor, mean, std):
     if std == 0:
         assert bool((values == mean).all()), name
         return
-    # bf16 rounds by 2^-9 of a value at the most, which adds nothing that is seen here.
+    # bf16 rounds by at most 2^-9 of a value, which is negligible here.
     assert abs(values.mean().item() - mean) < DEVIATIONS * std / math.sqrt(count), name
     assert abs(values.std(unbiased=False).item() / std - 1) < DEVIATIONS / math.sqrt(count) + 1e-3, name
 
 
-def assert_same_alone(sower, manifest, loaded, name):
-    """The tensor as it is when it is asked for alone."""
+def assert_equals_single_tensor(sower, manifest, loaded, name):
+    """Asserts that a tensor of the model equals the single tensor."""
     stored = json.loads(sower.post("/v1/manifests", manifest))["manifest"]
     _, _, body = sower.exchange("GET", f"/v1/manifests?manifest={stored}")
     (tensor,) = [tensor for tensor in json.loads(body)["tensors"] if tensor["name"] == name]
@@ -190,14 +190,14 @@ def test_gpt2_124m_loads_strictly_and_has_its_recipes_moments(sower, tmp_path):
     with torch.no_grad():
         logits = module(torch.arange(32)[None])
     assert logits.shape == (1, 32, 50257) and bool(logits.isfinite().all())
-    # At the start every word is about as likely as any other.
+    # Before training all words have about the same probability.
     loss = functional.cross_entropy(logits[0, :-1], torch.arange(1, 32)).item()
     assert abs(loss - math.log(50257)) < 0.5
     for name, tensor in loaded.items():
         std = 0.02 / math.sqrt(2 * 12) if name.endswith("c_proj.weight") else 0.02
         is_one, is_zero = ".ln_" in "." + name and name.endswith("weight"), name.endswith("bias")
         assert_moments(name, tensor, 1 if is_one else 0, 0 if is_one or is_zero else std)
-    assert_same_alone(sower, manifest, loaded, "h.7.mlp.c_proj.weight")
+    assert_equals_single_tensor(sower, manifest, loaded, "h.7.mlp.c_proj.weight")
 
 
 def test_llama_1b_in_bf16_loads_strictly_and_runs(sower, tmp_path):
@@ -213,10 +213,10 @@ def test_llama_1b_in_bf16_loads_strictly_and_runs(sower, tmp_path):
     for name, tensor in loaded.items():
         is_norm = "norm" in name
         assert_moments(name, tensor, 1 if is_norm else 0, 0 if is_norm else 0.02)
-    assert_same_alone(sower, manifest, loaded, "layers.3.self_attn.k_proj.weight")
+    assert_equals_single_tensor(sower, manifest, loaded, "layers.3.self_attn.k_proj.weight")
 
 
-def test_resnet50_lacks_only_its_counters_and_runs(sower, tmp_path):
+def test_resnet50_loads_except_its_counters_and_runs(sower, tmp_path):
     module, tensors = make(ResNet50)
     fetch(sower, {"tensors": tensors, "recipe": "resnet"}, tmp_path / "resnet.safetensors")
     loaded = load_file(tmp_path / "resnet.safetensors")
@@ -256,7 +256,7 @@ def test_torch_default_has_the_range_of_torchs_own_defaults(sower, tmp_path, lay
         if theirs.min() == theirs.max():
             assert torch.equal(ours, theirs), name
             continue
-        # Both are uniform in the same range, whose ends the largest element comes close to.
+        # Both are uniform in the same range, and the largest element is near the bound.
         count = min(ours.numel(), theirs.numel())
         assert abs(ours.abs().max() / theirs.abs().max() - 1) < 12 / count, name
         assert abs(ours.std() / theirs.std() - 1) < 2 * DEVIATIONS / math.sqrt(count), name

@@ -18,10 +18,10 @@ def test_the_first_script_gives_a_model_its_weights(sower):
     state = names["model"].state_dict()
     assert [(name, tuple(tensor.shape), tensor.device.type) for name, tensor in state.items()] == [
         ("0.weight", (512, 784), "cpu"), ("0.bias", (512,), "cpu"), ("2.weight", (10, 512), "cpu"), ("2.bias", (10,), "cpu")]
-    # torch_default: Linear's own law, uniform within 1/sqrt(fan_in), for weight and bias.
+    # torch_default: the default of Linear, uniform within 1/sqrt(fan_in), for weight and bias.
     for name, fan_in in [("0.weight", 784), ("0.bias", 784), ("2.weight", 512), ("2.bias", 512)]:
         assert 0.8 * fan_in**-0.5 < state[name].abs().max().item() <= fan_in**-0.5, name
-    # Each tensor has the bits that it has when it is asked for alone.
+    # A tensor of the model has the same bits as the single tensor.
     lines = sower.get(f"/v1/ledger?experiment={EXPERIMENT}&name=2.weight")[1]
     line = json.loads(lines.splitlines()[-1])
     alone = sower.raw(line["init"], line["shape"], name="2.weight")

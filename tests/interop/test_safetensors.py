@@ -1,4 +1,4 @@
-"""A model as one file: safetensors' own readers find the tensors that are had one by one."""
+"""A model as one file: the safetensors library reads the same tensors as single requests give."""
 import numpy
 import pytest
 import safetensors
@@ -31,7 +31,7 @@ def file(model, tmp_path):
 def test_numpy_reads_a_model(sower, file):
     assert set(file.keys()) == TENSORS.keys()
     for name, (shape, dtype, init) in TENSORS.items():
-        if dtype in ("f64", "f32", "f16"):  # the reader for NumPy knows no others
+        if dtype in ("f64", "f32", "f16"):  # the reader for NumPy supports only these
             expected = sower.array(init, shape, dtype=dtype, name=name, trial=3)
             array = file.get_tensor(name)
             assert array.dtype == expected.dtype and numpy.array_equal(array, expected)
@@ -47,6 +47,6 @@ def test_torch_reads_a_model(sower, model):
         assert bytes(loaded[name].reshape(-1).view(torch.uint8).numpy()) == raw
 
 
-def test_the_file_says_what_it_is(file):
+def test_the_file_has_its_metadata(file):
     metadata = file.metadata()
     assert metadata["sower.experiment"] == "interop" and metadata["sower.trial"] == "3"

@@ -1,4 +1,4 @@
-"""Seeds and streams with other people's BLAKE2b, ChaCha20 and inverse normal distribution."""
+"""Seeds and streams compared with other implementations of BLAKE2b, ChaCha20 and the inverse normal distribution."""
 import hashlib
 
 import numpy
@@ -18,7 +18,7 @@ def seed_of(experiment, trial, name):
 
 
 def words(headers, dtype):
-    """The stream of the answer's seed, by libsodium itself."""
+    """The stream of the seed in the response's headers, computed by libsodium."""
     deterministic = pytest.importorskip("nacl.utils").randombytes_deterministic
     count = SHAPE[0] * SHAPE[1]
     stream = deterministic(count * numpy.dtype(dtype).itemsize, bytes.fromhex(headers["Sower-Seed"]))
@@ -42,7 +42,7 @@ def test_hashlib_derives_the_seed(sower, experiment, trial, name):
 
 @pytest.mark.parametrize(("dtype", "word", "bits"), [("f32", "<i4", 24), ("f64", "<i8", 53)])
 def test_a_uniform_tensor_is_libsodiums_stream(sower, dtype, word, bits):
-    """Between -1 and 1 the law is only a shift and a scale: (2s + 1) / 2^bits, s the upper bits of a signed word."""
+    """Between -1 and 1 the law is (2s + 1) / 2^bits, where s has the upper bits of a signed word."""
     fields = {"init": "uniform(low=-1,high=1)", "shape": SHAPE, "dtype": dtype}
     headers, _ = sower.get("/v1/tensor", **fields)
     signed = words(headers, word) >> (8 if dtype == "f32" else 11)
@@ -51,13 +51,13 @@ def test_a_uniform_tensor_is_libsodiums_stream(sower, dtype, word, bits):
 
 
 @pytest.mark.parametrize(("dtype", "word", "tolerance"), [("f32", "<u4", 2.5e-7), ("f64", "<u8", 2e-15)])
-def test_a_normal_tensor_is_the_inverse_distribution_of_libsodiums_stream(sower, dtype, word, tolerance):
+def test_a_normal_tensor_is_the_inverse_normal_of_libsodiums_stream(sower, dtype, word, tolerance):
     ndtri = pytest.importorskip("scipy.special").ndtri
     fields = {"init": "normal(mean=0,std=1)", "shape": SHAPE, "dtype": dtype}
     headers, _ = sower.get("/v1/tensor", **fields)
     w = words(headers, word)
     bits = 8 * w.itemsize
-    # From the nearer end, where a double keeps all digits of the probability.
+    # From the nearer tail, where a double has all digits of the probability.
     from_end = numpy.minimum(w, ~w)
     exact = ndtri((from_end.astype(numpy.float64) + 0.5) * 2.0**-bits)
     exact = numpy.where(w < 2 ** (bits - 1), exact, -exact)

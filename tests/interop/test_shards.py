@@ -1,4 +1,4 @@
-"""Shards are cut as torch.chunk cuts, slices as NumPy does; both hold the bits of the whole."""
+"""Shards are the chunks of torch.chunk, and slices are those of NumPy, with the bits of the whole tensor."""
 import numpy
 import pytest
 
@@ -8,7 +8,7 @@ INITS = ["normal", "glorot_uniform", "sparse(sparsity=0.5)", "orthogonal", "iden
 def as_torch_chunks(array, count, axis):
     torch = pytest.importorskip("torch")
     chunks = [chunk.numpy() for chunk in torch.chunk(torch.from_numpy(array), count, axis)]
-    empty = numpy.take(array, [], axis)  # torch.chunk leaves these out, a rank has one all the same
+    empty = numpy.take(array, [], axis)  # torch.chunk omits empty chunks; in Sower each rank has a shard
     return chunks + [empty] * (count - len(chunks))
 
 

@@ -20,14 +20,14 @@ from compare import (  # noqa: E402
 )
 
 SEED = 20240229
-# Our words, the same said to PyTorch.
+# {expression of Sower: the same in PyTorch}
 RANDOM = {
     "uniform(low=0,high=1)": lambda w: init.uniform_(w),
     "uniform(low=-0.3,high=0.1)": lambda w: init.uniform_(w, -0.3, 0.1),
     "normal(mean=0,std=1)": lambda w: init.normal_(w),
     "normal(mean=0.5,std=0.02)": lambda w: init.normal_(w, 0.5, 0.02),
     "trunc_normal": lambda w: init.trunc_normal_(w),
-    "trunc_normal(std=0.02)": lambda w: init.trunc_normal_(w, std=0.02),  # bounds are values: nothing is cut
+    "trunc_normal(std=0.02)": lambda w: init.trunc_normal_(w, std=0.02),  # the bounds are values, far outside: no truncation
     "trunc_normal(mean=1,std=2,a=-1,b=0.5)": lambda w: init.trunc_normal_(w, 1.0, 2.0, -1.0, 0.5),
     "xavier_uniform": lambda w: init.xavier_uniform_(w),
     "xavier_uniform(gain=1.6666666666666667)": lambda w: init.xavier_uniform_(w, init.calculate_gain("tanh")),
@@ -56,7 +56,7 @@ NONLINEARITIES = [
 
 
 class Recorder:
-    """Stands in for a weight: takes down the range or the deviation that an initializer asks for, as a double."""
+    """Replaces a weight. Records the range or the deviation that an initializer requests, as a double."""
 
     def __init__(self, shape):
         self.shape = shape
@@ -75,7 +75,7 @@ class Recorder:
         self.plan = {"mean_expected": mean, "std": std}
 
 
-def made_by(initialize, shape, seed=SEED):
+def initialized(initialize, shape, seed=SEED):
     torch.manual_seed(seed)
     return initialize(torch.empty(shape)).numpy()
 
@@ -132,7 +132,7 @@ def test_fans(sower, shape):
 @pytest.mark.parametrize("expression", RANDOM)
 def test_distribution(sower, expression, kind):
     plan, ours = sower.plan(expression, OI[kind]), sower.array(expression, OI[kind])
-    theirs = made_by(RANDOM[expression], OI[kind])
+    theirs = initialized(RANDOM[expression], OI[kind])
     assert_same_distribution(ours, theirs)
     assert_as_planned(plan, ours)
     assert_as_planned(plan, theirs)
@@ -166,13 +166,13 @@ def test_the_nonlinearities_are_torchs(sower):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("expression", EXACT)
 def test_same_values(sower, expression, kind):
-    assert numpy.array_equal(sower.array(expression, OI[kind]), made_by(EXACT[expression], OI[kind]))
+    assert numpy.array_equal(sower.array(expression, OI[kind]), initialized(EXACT[expression], OI[kind]))
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3), (1, 5)], ids=str)
 @pytest.mark.parametrize("name", ["identity", "eye"])
 def test_identity(sower, name, shape):
-    assert numpy.array_equal(sower.array(name, shape), made_by(init.eye_, shape))
+    assert numpy.array_equal(sower.array(name, shape), initialized(init.eye_, shape))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
@@ -180,7 +180,7 @@ def test_identity(sower, name, shape):
     "shape", [(8, 4, 3), (8, 2, 4), (8, 8, 3, 3), (8, 2, 4, 5), (4, 9, 1, 2), (8, 3, 3, 2, 4), OI["conv"]], ids=str
 )
 def test_dirac(sower, shape, groups):
-    theirs = made_by(lambda w: init.dirac_(w, groups), shape)
+    theirs = initialized(lambda w: init.dirac_(w, groups), shape)
     assert numpy.array_equal(sower.array(f"dirac(groups={groups})", shape), theirs)
 
 
@@ -194,8 +194,8 @@ def test_dirac_refuses_groups_that_torch_refuses(sower):
 @pytest.mark.parametrize("shape", [*OI.values(), (300, 300), (3, 4, 5), (5, 2, 2)], ids=str)
 def test_orthogonal(sower, shape, gain):
     ours = sower.array(f"orthogonal(gain={gain})", shape)
-    theirs = made_by(lambda w: init.orthogonal_(w, gain), shape)
-    # PyTorch flattens all axes but the first; so do we in layout oi.
+    theirs = initialized(lambda w: init.orthogonal_(w, gain), shape)
+    # PyTorch flattens all axes except the first, like Sower in layout oi.
     assert orthogonality_error(theirs.reshape(shape[0], -1), gain) <= 2e-6
     assert orthogonality_error(ours.reshape(shape[0], -1), gain) <= 2e-6
     if ours.size > 1000:
@@ -207,7 +207,7 @@ def test_orthogonal(sower, shape, gain):
 )
 def test_sparse(sower, shape, sparsity):
     ours = sower.array(f"sparse(sparsity={sparsity})", shape)
-    theirs = made_by(lambda w: init.sparse_(w, sparsity), shape)
+    theirs = initialized(lambda w: init.sparse_(w, sparsity), shape)
     zeros = (theirs == 0).sum(axis=0)
     assert (zeros == zeros[0]).all()
     assert numpy.array_equal((ours == 0).sum(axis=0), zeros)
@@ -215,7 +215,7 @@ def test_sparse(sower, shape, sparsity):
         values = [w[w != 0] for w in (ours, theirs)]
         assert_same_distribution(*values)
     if sparsity == 0.9:
-        # Which row of a column is zero is chance as well: all rows are equally likely.
+        # The zero rows of a column are random too: all rows have the same probability.
         assert_same_distribution(*[numpy.nonzero(w)[0].astype(numpy.float32) for w in (ours, theirs)])
 
 
@@ -249,8 +249,8 @@ def test_default_weights_of_the_layers(sower, kind, layer, expression):
     assert_same_distribution(sower.array(expression, OI[kind]), layer().weight.detach().numpy())
 
 
-def test_the_comparison_tells_a_truncated_normal_from_a_whole_one(sower):
-    """he_normal is Keras' and truncated, kaiming_normal is PyTorch's and is not: same deviation, other values."""
+def test_the_comparison_distinguishes_a_truncated_normal(sower):
+    """he_normal (Keras) is truncated, kaiming_normal (PyTorch) is not: the deviation is the same, the values differ."""
     he, kaiming = sower.array("he_normal", OI["dense"]), sower.array("kaiming_normal", OI["dense"])
     assert he.std() == pytest.approx(kaiming.std(), rel=0.02)
     assert ks_distance(he, kaiming) > ks_bound(he, kaiming)

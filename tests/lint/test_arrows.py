@@ -1,4 +1,4 @@
-"""tests/lint/arrows finds an include that goes against the arrows: each kind of fault is made in a copy of the tree."""
+"""tests/lint/arrows finds a forbidden include. Each test adds a fault to a copy of the tree."""
 import pathlib
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_the_tree_is_free_of_faults(tree):
+def test_the_tree_has_no_faults(tree):
     assert check(tree)[0] == 0
 
 
@@ -35,7 +35,7 @@ def test_the_tree_is_free_of_faults(tree):
     ("client/sow/daemon/report.c", "client/sow/tensors/tensor.h", "client/sow/daemon must not include client/sow/tensors/tensor.h"),
     ("core/draw.c", "draw.h", "draw.h is not a path from the top of the tree"),
 ])
-def test_an_include_against_the_arrows_is_named(tree, path, include, fault):
+def test_a_forbidden_include_is_named(tree, path, include, fault):
     source = tree / path
     source.write_text(source.read_text() + f'#include "{include}"\n')
     code, printed = check(tree)
