@@ -1,20 +1,20 @@
 # make            build/sowerd and build/sow
-# make demo       from nothing to a compared tensor, in one command
+# make demo       build, start a daemon, fetch a tensor and compare it
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
 # make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
-# make fuzz       every parser on made-up input, SECONDS=60 each
+# make fuzz       every parser with generated input, SECONDS=60 each
 # make fuzz-http  the same over HTTP, with each libmicrohttpd of make library-versions
-# make bench      the figures, as ratios against peers in the same run
-# make deps       install what the above need (apt)
-# make library-versions  libmicrohttpd of three releases of Debian, for the tests that meet each of them
-# make install    into PREFIX (/usr/local), below DESTDIR
+# make bench      performance, as ratios to peers measured in the same run
+# make deps       install the packages that building and make check need (apt)
+# make library-versions  libmicrohttpd of three Debian releases, for the tests that run with each
+# make install    into $(DESTDIR)$(PREFIX), where PREFIX is /usr/local by default
 
 BUILD ?= build
 CC ?= cc
-# Constants are enumerators here, and may stand beside doubles: Debian 13's clang would warn of that.
+# Constants are enumerators, also in expressions with doubles, of which clang of Debian 13 would warn.
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-enum-float-conversion
 # -ffp-contract=off is part of the bit contract: a * b + c is rounded twice unless the code says fma.
 override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARNINGS) -iquote . -ffp-contract=off -fno-math-errno -MMD -MP
@@ -49,7 +49,7 @@ CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
-# Members are named by the same words as their sources; an archive is made anew, so that none outlives its source.
+# An archive is always created from scratch, so that it has no object of a deleted source.
 $(BUILD)/core.a: $(CORE)
 $(BUILD)/proto.a: $(PROTO)
 $(BUILD)/server.a: $(filter-out $(BUILD)/server/main.o,$(SERVER))
@@ -63,7 +63,7 @@ $(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUI
 $(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-# Tests that look inside the daemon are linked with it; the others build where its libraries are missing.
+# Only unit tests of the server link with the server and its libraries. The others build without these libraries.
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/server/*.c)): $(BUILD)/server.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) -lcmocka -lpthread \
@@ -75,17 +75,17 @@ $(BUILD)/%.o: %.c
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-# Debian's packages, the same names in 12 and 13.
+# Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
 PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
-# nginx, Varnish and pgbouncer, which their packages start on ports 80, 6081 and 6432, and HAProxy are only for CI and bench; their
-# tests are skipped without them.
+# The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
+# HAProxy. Without them their tests are skipped.
 PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light varnish haproxy pgbouncer
 
-# Installs what is missing of $(1), as root or through sudo; otherwise says what to type.
+# Installs the missing packages of $(1) as root or with sudo. Without both, prints the command to run as root.
 define install_packages
 @missing=; for package in $(1); do \
     dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
@@ -133,13 +133,13 @@ check: deps
 	@$(MAKE) --no-print-directory all unit-tests
 	@tests/run $(BUILD)
 
-# The tests find them below build/, whatever BUILD is; without them they are skipped.
+# Always in build/libmicrohttpd, also with another BUILD. Without them their tests are skipped.
 library-versions:
 	@tests/library_versions build/libmicrohttpd
 
 unit-tests: $(UNIT) $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/faults/*.c))
 
-# Preloaded into programs whose disk, clock, memory or environment is to fail.
+# Libraries that tests preload into a program to inject faults of the disk, the clock, memory or the floating-point environment.
 $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl
@@ -149,7 +149,7 @@ $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
-# What a reader would find: arrows between rooms, comments that name missing files, headers that need another header first, format, scripts, manual pages.
+# Checks includes between rooms, imports of tests, names of files in comments, headers, format, scripts and manual pages.
 .PHONY: lint
 lint:
 	tests/lint/arrows
@@ -165,12 +165,12 @@ bench: deps-bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	@tests/bench/run $(BUILD) $(PARTS)
 
-# What pip cannot install is left out, with a word.
+# Skips, with a message, comparisons with packages that pip cannot install.
 interop: deps-interop
 	@$(MAKE) --no-print-directory all
 	@tests/interop/run $(BUILD)
 
-# The vectors on other machines, emulated: big-endian s390x, and aarch64 with its own kernel.
+# The vectors on emulated machines: s390x, which is big-endian, and aarch64, which has its own kernel.
 ARCH = arm64 s390x
 PACKAGES_ARCH = clang gcc-aarch64-linux-gnu gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross qemu-user \
     $(foreach arch,$(ARCH),$(addsuffix :$(arch),libsodium-dev libjansson-dev libcmocka-dev))
@@ -183,7 +183,7 @@ deps-arch:
 check-arch: deps-arch
 	@tests/arch $(BUILD)
 
-# All 2^32 words through every kernel of this machine, against a reference of higher precision; some minutes.
+# All 2^32 words through every kernel of this machine, compared with a reference of higher precision. Takes some minutes.
 CFLAGS_exhaustive = -march=native
 $(BUILD)/tests/exhaustive: $(BUILD)/tests/exhaustive.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
@@ -192,8 +192,8 @@ check-exhaustive: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/tests/exhaustive
 	$(BUILD)/tests/exhaustive
 
-# libFuzzer, which comes with clang: each target of tests/fuzz runs SECONDS, several at once. With TARGETS="record
-# glob" only these; the inputs that were found are kept in build/fuzz/grown and go on from there.
+# libFuzzer, a part of clang: each target of tests/fuzz runs SECONDS, several at the same time. TARGETS="record glob" runs only
+# these. The next run starts from the inputs found so far, in build/fuzz/grown.
 SECONDS ?= 60
 FUZZ_TARGETS = $(notdir $(basename $(wildcard tests/fuzz/*.c)))
 TARGETS = $(FUZZ_TARGETS)
@@ -213,7 +213,7 @@ fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/fuzz CC=clang FUZZ=1 OPTIMIZE='-O1 -g' fuzz-targets
 	@tests/fuzz/run $(BUILD)/fuzz $(SECONDS) $(TARGETS)
 
-# libmicrohttpd's parser of HTTP through the daemon, SECONDS on each version that make library-versions has fetched.
+# The daemon with libmicrohttpd's parser of HTTP, SECONDS with each version that make library-versions has installed.
 .PHONY: fuzz-http
 $(BUILD)/tests/fuzz/http/driver: $(BUILD)/tests/fuzz/http/driver.o $(BUILD)/tests/fuzz/http/script.o
 	$(CC) $(LDFLAGS) -o $@ $^
