@@ -4,12 +4,17 @@
 
 #include "core/stream.h"
 
+bool sower_shape_check_rank(size_t rank, struct sower_problem *problem)
+{
+    return rank <= SOWER_RANK_MAX ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
+                             "A tensor has at most %d dimensions; this one has %zu.", SOWER_RANK_MAX, rank);
+}
+
 bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype, struct sower_problem *problem)
 {
-    if (shape->rank > SOWER_RANK_MAX) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                                 "A tensor has at most %d dimensions; this one has %zu.", SOWER_RANK_MAX,
-                                 shape->rank);
+    if (!sower_shape_check_rank(shape->rank, problem)) {
+        return false;
     }
     bool empty = false;
     for (size_t axis = 0; axis < shape->rank; axis++) {

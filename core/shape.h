@@ -39,6 +39,9 @@ struct sower_runs {
     uint64_t count;  /* the number of runs */
 };
 
+/* Refuses a rank above SOWER_RANK_MAX. The field is "shape". */
+SOWER_MUST_USE bool sower_shape_check_rank(size_t rank, struct sower_problem *problem);
+
 /* Refuses a rank above SOWER_RANK_MAX, a size above SOWER_SIZE_MAX, and more elements than one stream
  * has words for `dtype` (2^36; f64: 2^35). The field is "shape". */
 SOWER_MUST_USE bool sower_shape_check(const struct sower_shape *shape, enum sower_dtype dtype,

@@ -63,7 +63,7 @@ void sower_buffer_real(struct sower_buffer *buffer, double number)
     sower_buffer_text(buffer, digits);
 }
 
-/* The escape of a byte that cannot stand in a JSON string as it is; NULL for one that can. */
+/* The escape of a byte in a JSON string; NULL if the byte needs none. */
 static const char *escape(unsigned char byte, char hex[8])
 {
     static const char *const short_forms[0x20] = {

@@ -1,8 +1,8 @@
-/* Buffers: text that grows, and the pieces of JSON that are written to it.
+/* Buffers: text that grows, and functions that append JSON to it.
  *
- * A model's texts (its manifest, the header of its file) are longer than what one would like to hold twice,
- * so they are not made by way of JSON values. Once memory has run out `failed` is set and everything that
- * follows is left out: a writer looks at it once, at the end. */
+ * A model's texts (its manifest, the header of its file) are too long to hold twice, so they are written
+ * directly and not built as JSON values first. When memory runs out, `failed` is set and later calls append
+ * nothing: a writer checks it once, at the end. */
 #ifndef SOWER_PROTO_BUFFER_H
 #define SOWER_PROTO_BUFFER_H
 
@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/shape.h"
 
-/* All zeros is an empty buffer. */
+/* A buffer with all members zero is empty. */
 struct sower_buffer {
-    char *text; /* not ended by a NUL */
+    char *text; /* without a NUL at the end */
     size_t length, capacity;
     bool failed;
 };
@@ -23,19 +24,19 @@ void sower_buffer_bytes(struct sower_buffer *buffer, const char *bytes, size_t c
 void sower_buffer_text(struct sower_buffer *buffer, const char *text);
 void sower_buffer_number(struct sower_buffer *buffer, uint64_t number);
 
-/* The shortest decimal that reads back; null for what JSON has no number for. */
+/* The decimal of sower_text_print_real; null for NaN and infinities, which JSON does not have. */
 void sower_buffer_real(struct sower_buffer *buffer, double number);
 
 /* A JSON string. Quote, backslash and control characters are escaped (\b \t \n \f \r by their letters, others
- * as \u and four lower-case hex digits); everything else stays as it is. */
+ * as \u and four lower-case hex digits); everything else stays unchanged. */
 void sower_buffer_string(struct sower_buffer *buffer, const char *text);
 
 /* [32,16] */
 void sower_buffer_shape(struct sower_buffer *buffer, const struct sower_shape *shape);
 
-/* Appends what is left of an open file, up to `most` bytes. False with errno when it cannot be read; memory
- * that runs out is the buffer's matter. */
-bool sower_buffer_read(struct sower_buffer *buffer, int file, size_t most);
+/* Appends the rest of an open file, up to `most` bytes. False with errno when the file cannot be read. When
+ * memory runs out, the result is true and the buffer has failed. */
+SOWER_MUST_USE bool sower_buffer_read(struct sower_buffer *buffer, int file, size_t most);
 
 void sower_buffer_free(struct sower_buffer *buffer);
 

@@ -9,14 +9,14 @@
 #include "proto/record.h"
 #include "proto/time.h"
 
-/* The canonical form of the longest record, and some more. */
+/* More than the canonical form of the longest record. */
 enum { FORM_SIZE = 8192 };
 
 _Static_assert(sizeof(struct sower_record) + 1024 < FORM_SIZE,
-               "32 bytes of a record become 64 digits, a number 20, and each has its key before it");
+               "32 bytes of a record become 64 digits, a number 20, and each has its key in front");
 
-/* A canonical form on its way: it is put together first and hashed in one go, which is quicker than by
- * pieces; every line that is written pays for this. */
+/* A canonical form that is being built. It is hashed in one call, which is faster than in pieces; this runs
+ * for every line that is written. */
 struct form {
     size_t length;
     char text[FORM_SIZE];
@@ -50,7 +50,7 @@ static void put_hex(struct form *form, const char *key, const uint8_t bytes[32])
     put_text(form, key, hex);
 }
 
-/* A text that may hold any byte: its length goes before it. */
+/* A text that may contain any byte: its length comes first. */
 static void put_counted(struct form *form, const char *key, const char *text)
 {
     put(form, key, strlen(key));
@@ -88,7 +88,7 @@ void sower_chain_link(const struct sower_record *record, const uint8_t previous[
                       uint8_t link[SOWER_LINK_SIZE])
 {
     struct form form;
-    form.length = 0; /* the text is not cleared: that would cost as much as the hash */
+    form.length = 0; /* form.text is not cleared: that would take as long as the hash */
     char time[SOWER_TIME_SIZE];
     sower_time_print(record->time, time);
     put_text(&form, "sower ledger line", "");

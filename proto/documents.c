@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/environment.h"
 #include "proto/format.h"
 #include "proto/json.h"
 
@@ -91,7 +92,7 @@ static json_t *shape_json(const struct sower_shape *shape)
     return sizes;
 }
 
-/* The part of a plan that a ledger line does not have. */
+/* The members of a plan that a ledger line does not have. */
 static json_t *resolved_json(const struct sower_request *request)
 {
     const struct sower_plan *plan = &request->plan;
@@ -113,17 +114,19 @@ json_t *sower_document_plan(const struct sower_request *request)
     struct sower_record record;
     sower_record_of(request, &record);
     json_t *plan = sower_record_json(&record);
+    const struct sower_environment found = sower_environment_enter();
     json_t *resolved = resolved_json(request);
+    sower_environment_leave(&found);
     if (resolved == NULL) {
         json_decref(plan);
         return NULL;
     }
-    sower_json_set_missing(&plan, resolved); /* it has none of them */
+    sower_json_set_missing(&plan, resolved); /* the two have no member in common */
     json_decref(resolved);
     return plan;
 }
 
-/* A list of texts that NULL ends. */
+/* A list of texts, ended by NULL. */
 static json_t *texts_json(const char *const *texts)
 {
     json_t *list = json_array();
@@ -190,13 +193,21 @@ static json_t *parameters_json(const struct sower_entry *entry)
     return list;
 }
 
-json_t *sower_document_entry(const struct sower_entry *entry)
+static json_t *entry_json(const struct sower_entry *entry)
 {
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:[I, I], s:o}", "name", entry->name, "aliases",
                      texts_json(entry->aliases), "summary", entry->summary, "formula", entry->formula,
                      "source", entry->source, "example", entry->example, "rank",
                      (json_int_t)entry->rank_minimum, (json_int_t)entry->rank_maximum, "parameters",
                      parameters_json(entry));
+}
+
+json_t *sower_document_entry(const struct sower_entry *entry)
+{
+    const struct sower_environment found = sower_environment_enter();
+    json_t *json = entry_json(entry);
+    sower_environment_leave(&found);
+    return json;
 }
 
 json_t *sower_document_catalogue(void)

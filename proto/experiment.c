@@ -13,7 +13,7 @@ bool sower_experiment_read(const char *bytes, size_t length, char name[SOWER_EXP
     json_t *checked;
     if (length == 0 || length > SOWER_EXPERIMENT_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                                 "The experiment's name has %zu bytes; it takes 1 to %d.", length,
+                                 "The experiment's name has %zu bytes; it must have 1 to %d.", length,
                                  SOWER_EXPERIMENT_MAX);
     }
     if (!sower_request_fields_from_pairs(&pair, 1, &checked, problem)) {

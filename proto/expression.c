@@ -20,7 +20,7 @@ static bool refuse(struct sower_problem *problem, const char *sentence)
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s", sentence);
 }
 
-/* Begins with the entry of that name. */
+/* Sets the entry of that name. */
 static bool begin(struct building *building, const char *name, size_t length)
 {
     char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
@@ -50,7 +50,7 @@ static void list_parameters(const struct sower_entry *entry, char *text, size_t 
     }
 }
 
-/* The index of the parameter of that name, which has not been set yet; -1 after a problem. */
+/* The index of the parameter of that name; -1 with a problem if there is none, or if it is set already. */
 static int find_parameter(struct building *building, const char *name, size_t length)
 {
     const struct sower_entry *entry = building->initializer->entry;
@@ -75,7 +75,7 @@ static int find_parameter(struct building *building, const char *name, size_t le
     return index;
 }
 
-/* Refuses what was given for a parameter, quoting it and naming the domain. */
+/* Refuses the value of a parameter: quotes it and names the domain. */
 static bool refuse_value(const struct building *building, int index, const char *given)
 {
     const struct sower_entry *entry = building->initializer->entry;
@@ -98,14 +98,14 @@ static bool set_value(struct building *building, int index, double value)
     return true;
 }
 
-/* A whole number as the double of the same value; NaN where a double cannot tell it from its neighbours. */
+/* A whole number as the double of the same value; NaN above 2^53, where doubles do not have every whole number. */
 static double exactly(int64_t whole)
 {
     static const int64_t most = INT64_C(1) << 53;
     return whole >= -most && whole <= most ? (double)whole : NAN;
 }
 
-/* The value of a text as this parameter reads it; NaN when it is no such value. */
+/* The value of a text for this parameter; NaN if the text is not one of its values. */
 static double read_value(const struct sower_parameter *parameter, const char *text, size_t length)
 {
     int64_t whole;
@@ -148,7 +148,7 @@ static bool set_text(struct building *building, int index, const char *text, siz
     return set_value(building, index, value);
 }
 
-/* Gives the parameters that were left out their defaults. */
+/* Sets the defaults of the parameters that are not given. */
 static bool finish(struct building *building)
 {
     const struct sower_entry *entry = building->initializer->entry;
@@ -182,7 +182,7 @@ static void skip_spaces(struct cursor *cursor)
     }
 }
 
-/* Takes that character, if it comes next after spaces. */
+/* Takes the character if it is next, after spaces. */
 static bool take(struct cursor *cursor, char character)
 {
     skip_spaces(cursor);
@@ -199,8 +199,8 @@ static bool is_letter(char character)
            character == '_';
 }
 
-/* A name or number: everything up to the next space, parenthesis, comma or equals sign. What it means is
- * judged by whoever needs it. */
+/* Takes a name or number: everything up to the next space, parenthesis, comma or equals sign. The caller
+ * checks its meaning. */
 static size_t take_word(struct cursor *cursor, const char **word)
 {
     skip_spaces(cursor);
@@ -213,17 +213,17 @@ static size_t take_word(struct cursor *cursor, const char **word)
     return length;
 }
 
-/* Refuses what comes next, saying what belongs there. */
+/* Refuses the next text and says what is expected there. */
 static bool refuse_here(const struct cursor *cursor, const char *expected, struct sower_problem *problem)
 {
     char quote[SOWER_QUOTE_SIZE] = "the end";
     if (cursor->at < cursor->length) {
         sower_text_quote(cursor->text + cursor->at, cursor->length - cursor->at, quote);
     }
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                             "At byte %zu of the expression stands %s, but %s belongs there, as in "
-                             "normal(mean=0,std=0.02).",
-                             cursor->at, quote, expected);
+    return sower_problem_set(
+        problem, SOWER_PROBLEM_INVALID, "init",
+        "At byte %zu of the expression is %s; expected %s, as in normal(mean=0,std=0.02).", cursor->at, quote,
+        expected);
 }
 
 /* One argument; `position` is the index that it fills if it has no name, or negative after a named one. */
@@ -249,7 +249,7 @@ static bool parse_argument(struct building *building, struct cursor *cursor, int
     sower_text_quote(word, length, quote);
     if (*position < 0) {
         return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                                 "The value %s stands after a named parameter, so it needs a name as well.",
+                                 "The value %s comes after a named parameter, so it needs a name as well.",
                                  quote);
     }
     if (entry->parameters[*position].name == NULL) {
@@ -282,11 +282,11 @@ static bool parse(const char *text, size_t length, struct sower_initializer *ini
     *initializer = (struct sower_initializer){0};
     if (length > SOWER_EXPRESSION_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "The expression has %zu bytes; at most %d are read.", length,
+                                 "The expression has %zu bytes; at most %d are allowed.", length,
                                  SOWER_EXPRESSION_MAX);
     }
     if (memchr(text, '\0', length) != NULL) {
-        return refuse(problem, "The expression holds a NUL byte; it is plain text.");
+        return refuse(problem, "The expression contains a NUL byte; it must be plain text.");
     }
     const char *name;
     size_t name_length = take_word(&cursor, &name);

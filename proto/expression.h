@@ -5,9 +5,9 @@
  *     name, parameter = letter or "_", then letters, digits, "_"
  *     value      = number | name                  (true and false are names)
  *
- * Spaces may stand between any two of these. Positional arguments come first and fill the parameters in
+ * Spaces are allowed between any two of these. Positional arguments come first and set the parameters in
  * catalogue order. Numbers are decimal as in JSON, with a leading "+" or "." allowed as well, and "inf",
- * "-inf" where the parameter takes them. In JSON an initializer may also be an object:
+ * "-inf" if the parameter accepts them. In JSON an initializer may also be an object:
  * {"type":"normal","std":0.02}. */
 #ifndef SOWER_PROTO_EXPRESSION_H
 #define SOWER_PROTO_EXPRESSION_H
@@ -20,20 +20,20 @@
 #include "core/catalogue.h"
 #include "core/problem.h"
 
-/* The longest expression that is read, in bytes. */
+/* The longest expression, in bytes. */
 enum { SOWER_EXPRESSION_MAX = 1024 };
 
-/* From text; problems carry the field "init". */
+/* Reads an expression; problems have the field "init". */
 bool sower_expression_parse(const char *text, size_t length, struct sower_initializer *initializer,
                             struct sower_problem *problem);
 
-/* From the JSON object form. */
+/* Reads the JSON object form. */
 bool sower_expression_from_json(const json_t *object, struct sower_initializer *initializer,
                                 struct sower_problem *problem);
 
 /* The canonical expression, every parameter named and in catalogue order, reals as sower_text_print_real
- * writes them: `normal(mean=0,std=0.02)`. Writes at most `size` bytes with the NUL; false when it does not
- * fit. */
+ * writes them: `normal(mean=0,std=0.02)`. Writes at most `size` bytes including the NUL; false when the text
+ * does not fit. */
 bool sower_expression_print(const struct sower_initializer *initializer, char *text, size_t size);
 
 #endif

@@ -12,11 +12,10 @@ static json_t *make_string(const char *field, const char *text, size_t length, s
 {
     if (memchr(text, '\0', length) != NULL) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                          "A NUL byte stands in the request; names "
-                          "and values are plain text.");
+                          "The request contains a NUL byte; names and values are plain text.");
         return NULL;
     }
-    /* jansson's own check of the encoding could not be told from a lack of memory. */
+    /* jansson checks the encoding too, but reports a fault in the same way as a lack of memory. */
     if (!sower_utf8_check(text, length)) {
         char quote[SOWER_QUOTE_SIZE];
         sower_text_quote(text, length, quote);
@@ -78,7 +77,7 @@ struct span {
     size_t length;
 };
 
-/* Where the string ends whose opening quote stands at `at`: the index of its closing quote, or `length`. */
+/* The index of the closing quote of the string whose opening quote is at `at`, or `length` without one. */
 static size_t string_end(const char *text, size_t length, size_t at)
 {
     for (at++; at < length && text[at] != '"'; at++) {
@@ -87,8 +86,8 @@ static size_t string_end(const char *text, size_t length, size_t at)
     return at < length ? at : length;
 }
 
-/* The field in which the first `length` bytes of a JSON text end: the last key of the outermost object. When
- * they end right behind a string of that object, `key_at_end` says that this string is the key. */
+/* The field in which the first `length` bytes of a JSON text end: the last key of the outermost object. If the
+ * bytes end directly after a string of that object, `key_at_end` says that this string is the key. */
 static struct span field_at(const char *text, size_t length, bool key_at_end)
 {
     struct span last = {"", 0};
@@ -110,8 +109,8 @@ static struct span field_at(const char *text, size_t length, bool key_at_end)
     return key_at_end && depth == 1 ? last : key;
 }
 
-/* The name that a key stands for: its escapes are decoded, as the parser would. A key that is itself
- * malformed is shown as it came. False when memory runs out. */
+/* Writes the name of a key, with its escapes decoded as the parser decodes them. A malformed key is copied
+ * unchanged. False when memory runs out. */
 static bool decode_key(struct span key, const char *end, char *name, size_t size)
 {
     json_error_t error = {.text = ""};
@@ -130,7 +129,7 @@ static bool decode_key(struct span key, const char *end, char *name, size_t size
     return true;
 }
 
-/* Turns the parser's complaint into ours. */
+/* Turns the parser's error into a problem. */
 static bool refuse_json(const char *text, size_t length, const json_error_t *error,
                         struct sower_problem *problem)
 {
@@ -151,9 +150,9 @@ static bool refuse_json(const char *text, size_t length, const json_error_t *err
     const char *advice = code == json_error_duplicate_key      ? "Give each key once."
                          : code == json_error_numeric_overflow ? "Whole numbers go up to 2^63 - 1, reals up "
                                                                  "to about 1.8e308."
-                         : code == json_error_stack_overflow   ? "A request is nested no deeper than two."
-                         : code == json_error_invalid_utf8     ? "JSON is written in UTF-8."
-                                                               : "The body must be one JSON object.";
+                         : code == json_error_stack_overflow ? "A request has at most two levels of nesting."
+                         : code == json_error_invalid_utf8   ? "JSON is written in UTF-8."
+                                                             : "The body must be one JSON object.";
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field, "Line %d, column %d of the body: %s. %s",
                              error->line, error->column, error->text, advice);
 }
@@ -166,8 +165,8 @@ bool sower_request_fields_from_json(const char *text, size_t length, json_t **fi
     *fields = NULL;
     if (room > SOWER_FIELDS_ROOM_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
-                                 "The body has so many values that reading it takes %" PRIu64
-                                 " MiB of memory; %" PRIu64 " MiB are the most.",
+                                 "The body has so many values that reading it needs %" PRIu64
+                                 " MiB of memory; at most %" PRIu64 " MiB are allowed.",
                                  room >> 20, SOWER_FIELDS_ROOM_MAX >> 20);
     }
     *fields = sower_json_load_within(room, text, length, JSON_REJECT_DUPLICATES, &error);

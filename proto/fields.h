@@ -1,8 +1,7 @@
-/* Fields: the raw material of a request, whichever way it came.
+/* Fields: the names and values of a request, from a query string or from a JSON body.
  *
- * A query string and a JSON body become the same thing: a JSON object of named values. What can be judged
- * without knowing the fields is judged here: doubled fields, text that is not UTF-8 or holds a NUL, a body
- * that is no JSON object. */
+ * Both become a JSON object of named values. This file checks only what does not depend on the names: doubled
+ * fields, text that is not UTF-8 or contains a NUL, a body that is not a JSON object. */
 #ifndef SOWER_PROTO_FIELDS_H
 #define SOWER_PROTO_FIELDS_H
 
@@ -15,7 +14,7 @@
 #include "core/problem.h"
 
 /* One field of a query string, percent-decoded. `value` is NULL for a field without "=". Lengths in bytes;
- * both may hold any byte. */
+ * both may contain any byte. */
 struct sower_pair {
     const char *key;
     size_t key_length;
@@ -29,7 +28,7 @@ bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t coun
                                      struct sower_problem *problem);
 
 /* The memory that reading a body may take, in bytes. 16 MiB of "{}," would take 1.4 GiB; a manifest of
- * 100,000 tensors with long names and initializers of their own takes about half of this. */
+ * 100,000 tensors that have long names and their own initializers takes about half of this. */
 #define SOWER_FIELDS_ROOM_MAX (UINT64_C(256) << 20)
 
 /* The same from a JSON text (RFC 8259), which must be one object without doubled keys, nested at most 2048

@@ -27,7 +27,7 @@ static const char *npy_descr(enum sower_dtype dtype)
     return descr[dtype];
 }
 
-/* Appends to the prefix; a shape of eight axes of nineteen digits takes less than half of it. */
+/* Appends to the prefix. It always fits: a shape of eight axes of nineteen digits takes less than half of it. */
 static void append(struct sower_body *body, const char *text)
 {
     size_t length = strlen(text);
@@ -41,7 +41,7 @@ static void append_spaces(struct sower_body *body, size_t count)
     body->prefix_size += count;
 }
 
-/* A shape as Python prints a tuple: (), (3,), (3, 4). Returns the digits of its first axis. */
+/* A shape as Python prints a tuple: (), (3,), (3, 4). Returns the number of digits of the first size. */
 static size_t append_tuple(struct sower_body *body, const struct sower_shape *shape)
 {
     size_t first_digits = 0;
@@ -78,7 +78,7 @@ static void write_npy_header(const struct sower_request *request, struct sower_b
     memcpy(body->prefix, preamble, PREAMBLE);
 }
 
-/* The longest names, every byte of them escaped, take some 5,300 bytes: the buffer never grows. */
+/* The longest names, with every byte escaped, take about 5,300 bytes: so the buffer never grows. */
 static void write_safetensors_header(const struct sower_request *request, struct sower_body *body)
 {
     struct sower_buffer header = {.text = (char *)body->prefix, .capacity = sizeof body->prefix};

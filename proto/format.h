@@ -1,14 +1,14 @@
-/* Formats: the bytes around the numbers. An answer's body is a prefix, then the elements of the region, in C
+/* Formats: the bytes before the elements. A response body is a prefix, then the elements of the region, in C
  * order, little-endian.
  *
  *   raw  no prefix
  *   npy  the header of NumPy's .npy version 1.0 (numpy.lib.format), byte for byte as NumPy writes it; the
  *        data starts at a multiple of 64 bytes
  *   safetensors  the header of a file with this one tensor (safetensors.h), a multiple of 8 bytes; its
- *        metadata say where it comes from
+ *        metadata say which draw it is
  *
- * bf16 and f8 have no NumPy dtype of their own: they are written as '<V2' and '|V1', to be viewed as the type
- * that the answer's Sower-Dtype names. */
+ * bf16 and f8 have no NumPy dtype of their own: they are written as '<V2' and '|V1', and a reader views them as the
+ * type in the response's Sower-Dtype. */
 #ifndef SOWER_PROTO_FORMAT_H
 #define SOWER_PROTO_FORMAT_H
 
@@ -17,7 +17,7 @@
 
 #include "proto/request.h"
 
-/* Of a safetensors header, whose names may need six bytes for one. */
+/* For a safetensors header, in which one byte of a name may become six. */
 enum { SOWER_PREFIX_MAX = 8192 };
 
 struct sower_body {
@@ -31,7 +31,7 @@ const char *sower_format_name(enum sower_format format); /* "npy", "raw", "safet
 /* "application/x-npy", "application/octet-stream". */
 const char *sower_format_media_type(enum sower_format format);
 
-/* The body of a request's answer. */
+/* The prefix and the sizes of the response body. */
 void sower_format_body(const struct sower_request *request, struct sower_body *body);
 
 #endif

@@ -25,10 +25,10 @@ static bool refuse(const struct reading *reading, const char *expected)
 {
     char quote[SOWER_QUOTE_SIZE];
     sower_text_quote(reading->text, reading->length, quote);
-    return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "init",
-                             "In the formula %s %s belongs at byte %zu, as in 0.02/sqrt(2*layers) or "
-                             "weight.fan_in.",
-                             quote, expected, reading->at);
+    return sower_problem_set(
+        reading->problem, SOWER_PROBLEM_INVALID, "init",
+        "The formula %s needs %s at byte %zu, as in 0.02/sqrt(2*layers) or weight.fan_in.", quote, expected,
+        reading->at);
 }
 
 static void skip_spaces(struct reading *reading)
@@ -48,8 +48,8 @@ static bool take(struct reading *reading, char wanted)
     return true;
 }
 
-/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. A sign behind the e
- * of an exponent belongs to it. */
+/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. This includes the
+ * sign of an exponent. */
 static size_t word_length(const struct reading *reading)
 {
     size_t end = reading->at;
@@ -81,9 +81,10 @@ static bool read_layers(const struct reading *reading, double *value)
 {
     *value = (double)reading->terms->layers;
     return reading->terms->layers > 0 ||
-           sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "layers",
-                             "The formula needs the number of layers, and no tensor's name tells it; give "
-                             "it, for example \"layers\":12.");
+           sower_problem_set(
+               reading->problem, SOWER_PROBLEM_INVALID, "layers",
+               "The formula needs the number of layers, and no tensor's name has a block number; "
+               "give it, for example \"layers\":12.");
 }
 
 static bool read_product(struct reading *reading, double *value);
@@ -143,7 +144,7 @@ static bool read_product(struct reading *reading, double *value)
     }
 }
 
-/* A value that is more than one number or word. */
+/* Whether a value is a formula, and not a single number or word. */
 static bool is_formula(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -173,7 +174,7 @@ static bool add(struct writing *writing, const char *text, size_t length, struct
     return true;
 }
 
-/* Whole numbers in plain digits as far as doubles hold all of them: a whole parameter reads no exponent. */
+/* Whole numbers up to 2^53 are printed as plain digits, because a whole parameter must not have an exponent. */
 static void print_result(double value, char text[SOWER_REAL_SIZE])
 {
     if (value >= 0 && value <= 0x1p53 && value == floor(value)) {
@@ -203,7 +204,7 @@ static bool add_value(struct writing *writing, const char *text, size_t length,
         return refuse(&reading, "the end or an operator");
     }
     if (!isfinite(value)) {
-        return refuse(&reading, "something that gives a finite number");
+        return refuse(&reading, "a finite result");
     }
     print_result(value, number);
     return add(writing, number, strlen(number), problem);

@@ -26,7 +26,7 @@ static uint32_t character(const char *text)
     return number;
 }
 
-/* Reads one character of a set; *at moves behind it. */
+/* Reads one character of a set and moves *at past it. */
 static uint32_t set_character(const char **at)
 {
     *at += **at == '\\';
@@ -35,7 +35,7 @@ static uint32_t set_character(const char **at)
     return number;
 }
 
-/* Whether `wanted` is in the set behind "["; *end is set behind its "]", or to NULL when that is missing. */
+/* Whether `wanted` is in the set that begins at `at`, after "[". Sets *end past the "]", or to NULL if there is none. */
 static bool match_set(const char *at, uint32_t wanted, const char **end)
 {
     bool negated = *at == '!', found = false;
@@ -69,7 +69,7 @@ bool sower_glob_check(const char *pattern)
     return true;
 }
 
-/* Matches one element of the pattern, not a star, with one character; returns what is behind it or NULL. */
+/* Matches one element of the pattern (not a star) with one character. Returns the rest of the pattern, or NULL. */
 static const char *match_one(const char *pattern, const char *name)
 {
     const char *end;
@@ -92,11 +92,11 @@ static const char *match_one(const char *pattern, const char *name)
 
 bool sower_glob_match(const char *pattern, const char *name)
 {
-    /* Where to go on when what follows the last star does not fit: the star takes one character more. */
-    const char *behind_star = NULL, *taken = NULL;
+    /* Where to continue when the text after the last star does not match: the star takes one character more. */
+    const char *after_star = NULL, *taken = NULL;
     while (*name != '\0' || *pattern != '\0') {
         if (*pattern == '*') {
-            behind_star = ++pattern;
+            after_star = ++pattern;
             taken = name;
             continue;
         }
@@ -104,10 +104,10 @@ bool sower_glob_match(const char *pattern, const char *name)
         if (next != NULL) {
             pattern = next;
             name += character_size(name);
-        } else if (behind_star != NULL && *taken != '\0') {
+        } else if (after_star != NULL && *taken != '\0') {
             taken += character_size(taken);
             name = taken;
-            pattern = behind_star;
+            pattern = after_star;
         } else {
             return false;
         }

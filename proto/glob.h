@@ -1,21 +1,23 @@
 /* Globs: patterns for the names of tensors.
  *
- *   *       any text, also none; the dots of a name are nothing special
+ *   *       any text, also empty; a dot in a name is like any character
  *   ?       one character
- *   [abc]   one of these; [a-z] one of this range; [!…] none of them
+ *   [abc]   one of these; [a-z] one of this range; [!…] a character that is not among these
  *   \x      the character x itself
  *
- * Characters are those of UTF-8. A pattern takes time in proportion to its length times the name's at most.
+ * Characters are those of UTF-8. Matching takes time proportional to at most the product of the two lengths.
  */
 #ifndef SOWER_PROTO_GLOB_H
 #define SOWER_PROTO_GLOB_H
 
 #include <stdbool.h>
 
-/* Whether the pattern can be read: every "[" is closed, and no "\" stands at the end. */
-bool sower_glob_check(const char *pattern);
+#include "core/attributes.h"
 
-/* Whether a name matches a pattern that can be read, as a whole. */
+/* Whether the pattern is valid: every "[" is closed, and the pattern does not end in "\". */
+SOWER_MUST_USE bool sower_glob_check(const char *pattern);
+
+/* Whether the whole name matches a valid pattern. */
 bool sower_glob_match(const char *pattern, const char *name);
 
 #endif

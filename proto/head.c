@@ -97,7 +97,8 @@ static bool read_chains(const struct sower_member *member, const json_t *value, 
             return false;
         }
         if (sower_head_find(head, link.writer) != NULL) {
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, member->name, "A chain is there twice.");
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, member->name,
+                                     "A chain is listed twice.");
         }
         head->chains[head->count++] = link;
     }
@@ -113,7 +114,7 @@ static const struct sower_member head_members[] = {
     {0},
 };
 
-/* The lines of the head that are in none of its chains; UINT64_MAX when there are too many in them. */
+/* How many lines are in none of the head's chains; UINT64_MAX if the chains have more lines than the ledger. */
 static uint64_t count_rest(const struct sower_head *head)
 {
     uint64_t rest = head->ledger;
@@ -153,12 +154,12 @@ bool sower_head_check_signature(const struct sower_head *head, struct sower_prob
 {
     struct sower_buffer text = {0};
     sower_head_text(head, &text);
-    bool is_signed = text.failed
-                         ? sower_problem_memory(problem)
-                         : crypto_sign_verify_detached(head->signature, (const unsigned char *)text.text,
-                                                       text.length, head->writer) == 0 ||
-                               sower_problem_set(problem, SOWER_PROBLEM_INVALID, "signature",
-                                                 "It is not signed by its writer: it was changed.");
+    bool is_signed =
+        text.failed ? sower_problem_memory(problem)
+                    : crypto_sign_verify_detached(head->signature, (const unsigned char *)text.text,
+                                                  text.length, head->writer) == 0 ||
+                          sower_problem_set(problem, SOWER_PROBLEM_INVALID, "signature",
+                                            "The signature is not that of its writer: the head was changed.");
     sower_buffer_free(&text);
     return is_signed;
 }

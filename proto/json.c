@@ -16,9 +16,9 @@ struct arena {
     alignas(max_align_t) char memory[];
 };
 
-/* Stands before each block that jansson gets. */
+/* The header of each block that jansson gets. */
 struct block {
-    alignas(max_align_t) struct arena *arena; /* NULL: by malloc */
+    alignas(max_align_t) struct arena *arena; /* NULL: the block is from malloc */
 };
 
 /* A parse, on the stack of its thread. */
@@ -27,10 +27,10 @@ struct parse {
     jmp_buf exceeded;
 };
 
-/* The parse of this thread; NULL: none. */
+/* The current parse of this thread, or NULL. */
 static _Thread_local struct parse *current;
 
-/* What a block of `size` bytes takes of an arena. */
+/* The bytes of an arena that a block of `size` bytes uses. */
 static uint64_t block_size(uint64_t size)
 {
     return sizeof(struct block) +
@@ -44,8 +44,8 @@ static void leave(struct arena *arena)
     }
 }
 
-/* During a parse jansson must not see NULL: should the arena be too small for all that, the parse is given up
- * as a whole. Its frames hold nothing that lies outside of the arena. */
+/* During a parse jansson must never get NULL. If the arena is too small after all, the whole parse is abandoned
+ * with longjmp. This leaks nothing: jansson's stack frames refer only to memory of the arena. */
 static void *take(struct parse *parse, size_t size)
 {
     struct arena *arena = parse->arena;
@@ -82,30 +82,31 @@ static void release(void *memory)
     }
 }
 
-/* jansson's functions may be called from the first line of main on, and what they allocated by malloc itself
- * could not be released any more. */
+/* Before main: blocks that jansson allocated earlier with its default functions could not be released with
+ * release(). */
 __attribute__((constructor)) static void take_over(void)
 {
     json_set_alloc_funcs(allocate, release);
 }
 
-/* The room that a text needs.
+/* The memory that a text needs.
  *
  * jansson (2.14 and 2.15: load.c, strbuffer.c, hashtable.c, value.c) allocates, in the order of the text:
  *
- *   at the beginning  the lexer's buffer: 16 bytes, doubled whenever the longest token so far does not fit
- *   "text"            its bytes with both quotes and a NUL, whether it is a key or a value
- *   a value           its node: of a string (a header and two words), of a number (a header and 8 bytes), of
- * an object (a header, seven words and 8 buckets of two words), or of an array (a header, three words and a
- * table of 8 words) a member          a pair (seven words, the key and a NUL)
+ *   at the start  the lexer's buffer: 16 bytes, doubled whenever the longest token so far does not fit
+ *   a string      its bytes with both quotes and a NUL, whether it is a key or a value
+ *   a value       its node: of a string (a header and two words), of a number (a header and 8 bytes), of an
+ *                 object (a header, seven words and 8 buckets of two words), or of an array (a header, three
+ *                 words and a table of 8 words)
+ *   a member      a pair (seven words, the key and a NUL)
  *
- * An object's buckets are doubled when its members outnumber them, an array's table when it is full; the old
- * ones stay in the arena. All tables up to the one for n entries have less than 4 n entries together, and
- * their number grows as log n, so that 8 more bytes an entry are more than enough for their block headers.
+ * An object's buckets are doubled when it has more members than buckets, an array's table when it is full. The
+ * old ones stay in the arena. All tables up to the one for n entries have fewer than 4 n entries together. The
+ * number of tables grows as log n, so 8 more bytes for each entry are more than enough for their block headers.
  *
- * A value begins at the beginning of the text, behind "[" or "," of an array or ":" of an object: nowhere
- * else does the parser take one. Where a text is malformed jansson stops, and the scan may stop or go on:
- * more room than needed does no harm. tests/unit/proto/json.c holds this against the library that is linked. */
+ * The parser begins a value only at the start of the text, after "[" or "," of an array, and after ":" of an
+ * object. In a malformed text jansson stops at the fault; the scan may stop or continue, because too much memory
+ * does no harm. tests/unit/proto/json.c compares this with the linked library. */
 enum {
     WORD = sizeof(void *),
     BUCKET = 2 * WORD,
@@ -118,18 +119,18 @@ enum {
     LEXER_FIRST = 16,
 };
 
-_Static_assert(sizeof(json_int_t) == 8 && sizeof(double) == 8, "of a number's node");
+_Static_assert(sizeof(json_int_t) == 8 && sizeof(double) == 8, "the size of a number's node");
 
 struct scan {
     const char *text;
     size_t length, at;
     size_t depth;
-    bool in_object[JSON_PARSER_MAX_DEPTH + 1]; /* what is open at each depth, from 1 on */
+    bool in_object[JSON_PARSER_MAX_DEPTH + 1]; /* whether an object is open at each depth, from 1 on */
     uint64_t key, longest;                     /* bytes of the last string, and of the longest token */
     uint64_t room;
 };
 
-/* What ends a number or a word. */
+/* Whether the character ends a number or a word. */
 static bool is_special(char c)
 {
     static const bool special[UCHAR_MAX + 1] = {
@@ -165,7 +166,7 @@ static void scan_string(struct scan *scan)
     add_block(scan, scan->key + 1);
 }
 
-/* Numbers and words, and the byte behind them, which the lexer reads too. */
+/* Numbers and words, and the byte after them, which the lexer reads too. */
 static void scan_word(struct scan *scan)
 {
     size_t begin = scan->at;
@@ -175,7 +176,7 @@ static void scan_word(struct scan *scan)
     note_token(scan, scan->at - begin + 1);
 }
 
-/* False when jansson goes no deeper. */
+/* False at the depth that jansson does not exceed. */
 static bool open(struct scan *scan, bool object)
 {
     if (scan->depth == JSON_PARSER_MAX_DEPTH) {
@@ -193,7 +194,7 @@ static bool open(struct scan *scan, bool object)
     return true;
 }
 
-/* A colon or comma; false where it cannot stand. */
+/* A colon or comma; false where it is not allowed. */
 static bool separate(struct scan *scan, bool colon)
 {
     if (scan->depth == 0 || (colon && !scan->in_object[scan->depth])) {
@@ -210,7 +211,7 @@ static bool separate(struct scan *scan, bool colon)
     return true;
 }
 
-/* Passes over a token; false where jansson stops at the latest. */
+/* Skips a token; false if jansson has stopped by here. */
 static bool scan_token(struct scan *scan)
 {
     char c = scan->text[scan->at];
@@ -258,14 +259,14 @@ uint64_t sower_json_room(const char *text, size_t length, size_t flags)
     return scan.room;
 }
 
-/* jansson itself leaves it open whether memory ran out: it sets no error then, or one of the text. */
+/* When memory runs out, jansson itself sets no error, or reports a fault of the text. */
 static void say_out_of_memory(json_error_t *error)
 {
     *error = (json_error_t){.line = -1, .column = -1, .text = "memory has run out"};
     error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
 }
 
-/* In a function of its own: setjmp makes no promise for variables that change after it. */
+/* A separate function, because local variables that change after setjmp are undefined after longjmp. */
 static json_t *load(struct parse *parse, const char *text, size_t length, size_t flags, json_error_t *error)
 {
     if (setjmp(parse->exceeded) != 0) {

@@ -11,7 +11,7 @@ void sower_judge_begin(struct sower_judge *judge, const struct sower_seed *root)
     judge->root_id = sower_seed_root_id(root);
 }
 
-/* FNV-1a, over what differs most. */
+/* FNV-1a over the texts that differ most between tensors. */
 static size_t place_of(const struct sower_record *record)
 {
     const char *const texts[] = {record->shape, record->initializer, record->dtype};
@@ -42,7 +42,7 @@ static void remember(struct sower_judge_kind *kind, const struct sower_record *r
     kind->draw = request->draw;
 }
 
-/* Other texts may be no UTF-8, which is for the parser of requests to see. */
+/* Printable ASCII. Any other text may be invalid UTF-8, so the parser of requests must check it. */
 static bool is_plain(const char *text)
 {
     while (*text >= ' ' && *text <= '~') {
@@ -51,7 +51,7 @@ static bool is_plain(const char *text)
     return *text == '\0';
 }
 
-/* Whether the record of a kind that is known is true. */
+/* Whether a record of this kind is true. */
 static bool is_true(const struct sower_judge *judge, const struct sower_judge_kind *kind,
                     const struct sower_record *record, bool known)
 {

@@ -41,7 +41,7 @@ static void print_tensor(const struct sower_manifest_tensor *tensor, struct sowe
     const struct sower_layout *layout = &tensor->layout;
     char expression[SOWER_EXPRESSION_MAX + 1];
     (void)sower_expression_print(&tensor->initializer, expression,
-                                 sizeof expression); /* fits, as in records */
+                                 sizeof expression); /* always fits, see record.c */
     sower_buffer_text(buffer, "{");
     if (layout->batch_axes != 0) {
         print_axes(buffer, "\"batch_axis\":", layout->batch_axes);
@@ -69,7 +69,7 @@ static void print_tensor(const struct sower_manifest_tensor *tensor, struct sowe
     sower_buffer_text(buffer, "}");
 }
 
-/* Prints tensor by tensor; after each one `flush`, if there is one, takes what is in the buffer. */
+/* Prints one tensor after another. After each, `flush` (unless it is NULL) may consume the buffer. */
 static void print(const struct sower_manifest *manifest, struct sower_buffer *buffer,
                   void (*flush)(void *context, struct sower_buffer *buffer), void *context)
 {
@@ -89,7 +89,7 @@ void sower_manifest_print(const struct sower_manifest *manifest, struct sower_bu
     print(manifest, buffer, NULL, NULL);
 }
 
-/* A hash under way, and of how many bytes. */
+/* The state of a hash, and the number of bytes so far. */
 struct hashing {
     crypto_generichash_state state;
     uint64_t length;
@@ -120,7 +120,7 @@ bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *
     }
     return hashing.length <= SOWER_MANIFEST_TEXT_MAX ||
            sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
-                             "Written out, the manifest has more than %d bytes; shorter names would help.",
+                             "The canonical form of the manifest has more than %d bytes; use shorter names.",
                              SOWER_MANIFEST_TEXT_MAX);
 }
 

@@ -1,9 +1,9 @@
 /* Manifests: the tensors of a model, and how each is initialized.
  *
- * A manifest is resolved: nothing is left to a rule (manifest_read.h reads what people write). Its canonical
- * form is a manifest as well, with nothing but tensors and everything said of each, and its BLAKE2b-256 is
- * the manifest's hash: it depends on the tensors, not on how they were described, nor on experiment and
- * trial. */
+ * This is the resolved form: every tensor has all its fields, and no rules are left (manifest_read.h reads the
+ * form that people write). Its canonical form is a manifest too, with only tensors and all fields of each. The
+ * BLAKE2b-256 of that text is the manifest's hash: it depends on the tensors, but not on how they were
+ * described, nor on experiment and trial. */
 #ifndef SOWER_PROTO_MANIFEST_H
 #define SOWER_PROTO_MANIFEST_H
 
@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/catalogue.h"
 #include "core/dtype.h"
 #include "core/layout.h"
@@ -26,15 +27,15 @@ enum {
     SOWER_MANIFEST_HASH_SIZE = 32,
 };
 
-/* The greatest sum of all tensors: 16 TiB. */
+/* The largest size of all tensors together: 16 TiB. */
 #define SOWER_MODEL_SIZE_MAX (UINT64_C(1) << 44)
 
-/* Some 200 bytes: what a request needs to know, without its plan. */
+/* The fields of a request that describe a tensor, without the plan: about 200 bytes. */
 struct sower_manifest_tensor {
     const char *name;
     struct sower_shape shape;
     enum sower_dtype dtype;
-    bool structured; /* its plan has a structure, and so perhaps a cost (core/source.h) */
+    bool structured; /* its plan has a structure, and so may have a cost (core/source.h) */
     struct sower_initializer initializer;
     struct sower_layout layout;
 };
@@ -44,17 +45,17 @@ struct sower_manifest {
     struct sower_manifest_tensor *tensors; /* in the manifest's order */
     char *names;
     uint64_t size;   /* bytes of all tensors */
-    uint64_t layers; /* as given or as the names tell; 0: neither */
+    uint64_t layers; /* as given, else from the names; 0: unknown */
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
-    json_t *asked;    /* what it says of the draw: an object with experiment, trial and spec where given */
-    json_t *warnings; /* an array of sentences: rules that match nothing */
+    json_t *asked;    /* an object with experiment, trial and spec, each if the manifest gives it */
+    json_t *warnings; /* an array of sentences about rules that match nothing */
 };
 
-/* The canonical form. SPEC.md defines it, byte by byte. */
+/* Appends the canonical form, which SPEC.md defines byte by byte. */
 void sower_manifest_print(const struct sower_manifest *manifest, struct sower_buffer *buffer);
 
 /* Sets the hash from the tensors; refuses a canonical form of more than SOWER_MANIFEST_TEXT_MAX bytes. */
-bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *problem);
 
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor); /* in bytes */
 

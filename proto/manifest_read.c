@@ -11,36 +11,35 @@
 #include "proto/request.h"
 #include "proto/rules.h"
 #include "proto/safetensors.h"
+#include "proto/tensor_names.h"
 
-enum { NAME_SHOWN = 200 }; /* bytes of a tensor's name in a sentence */
-
-/* What is known of a tensor before it is resolved. */
+/* What is known about a tensor before it is resolved. */
 struct note {
-    uint32_t place;         /* of its JSON in the text */
-    enum sower_dtype dtype; /* that rules see */
+    uint32_t place;         /* where its JSON begins in the text */
+    enum sower_dtype dtype; /* the dtype for the rules' conditions */
 };
 
-/* A manifest while it is being read. The JSON of a tensor is not kept: it is loaded again from its place in
- * the text, one at a time. */
+/* The state of reading a manifest. The JSON of a tensor is not kept: it is loaded again from its place in the
+ * text, one tensor at a time. */
 struct reading {
     const char *text;
     size_t length;
     struct sower_manifest *manifest;
     struct sower_rules *rules;
-    size_t own_rules; /* those of the manifest itself; the recipe's come behind */
-    json_t *top;      /* the outermost fields but for tensors */
-    json_t *defaults; /* an object, perhaps empty */
+    size_t own_rules; /* how many are the manifest's own; the recipe's come after them */
+    json_t *top;      /* the outermost fields except tensors */
+    json_t *defaults; /* an object, may be empty */
     enum sower_dtype default_dtype;
     size_t tensors_at;
     bool has_tensors;
     struct note *notes; /* one for each tensor */
-    uint32_t *by_name;  /* the tensors' numbers, sorted by their names */
+    uint32_t *by_name;  /* the tensors' indices, sorted by their names */
     size_t capacity, names_length;
     struct sower_problem *problem;
 };
 
-/* The tensor at hand, for rules and formulas. */
-struct asking {
+/* The current tensor, for the callbacks of rules and formulas. */
+struct current {
     struct reading *reading;
     size_t tensor;
 };
@@ -50,17 +49,17 @@ static bool refuse(struct reading *reading, const char *field, const char *sente
     return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, field, "%s", sentence);
 }
 
-/* Puts the tensor's name before what is wrong with it. */
-static bool blame(struct reading *reading, const char *name)
+/* Puts the tensor's name before the sentence of the problem. */
+static bool name_tensor(struct reading *reading, const char *name)
 {
     struct sower_problem inner = *reading->problem;
     return inner.code == SOWER_PROBLEM_UNAVAILABLE || inner.code == SOWER_PROBLEM_MEMORY
                ? false
-               : sower_problem_set(reading->problem, inner.code, "tensors", "\"%.*s\": %s", NAME_SHOWN, name,
-                                   inner.sentence);
+               : sower_problem_set(reading->problem, inner.code, "tensors", "\"%.*s\": %s",
+                                   SOWER_TENSOR_NAME_SHOWN, name, inner.sentence);
 }
 
-static bool read_member(struct reading *reading, struct sower_json_walker *parts, json_t *key)
+static bool read_member(struct reading *reading, struct sower_json_walker *walker, json_t *key)
 {
     static const char *const known[] = {"experiment", "trial", "spec",    "recipe",
                                         "layers",     "rules", "defaults"};
@@ -71,8 +70,8 @@ static bool read_member(struct reading *reading, struct sower_json_walker *parts
             return refuse(reading, "tensors", "tensors is given twice; give it once.");
         }
         reading->has_tensors = true;
-        reading->tensors_at = parts->at;
-        sower_json_walker_skip(parts);
+        reading->tensors_at = walker->at;
+        sower_json_walker_skip(walker);
         return true;
     }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -87,29 +86,29 @@ static bool read_member(struct reading *reading, struct sower_json_walker *parts
     if (json_object_get(reading->top, name) != NULL) {
         return refuse(reading, name, "A field is given twice; give it once.");
     }
-    json_t *value = sower_json_walker_load(parts, reading->problem);
+    json_t *value = sower_json_walker_load(walker, reading->problem);
     return value != NULL &&
            (json_object_set_new(reading->top, name, value) == 0 || sower_problem_memory(reading->problem));
 }
 
 static bool read_top(struct reading *reading)
 {
-    struct sower_json_walker parts;
+    struct sower_json_walker walker;
     bool more = true, read = true;
-    if (!sower_json_walker_open(&parts, reading->text, reading->length, 0, '{', reading->problem)) {
+    if (!sower_json_walker_open(&walker, reading->text, reading->length, 0, '{', reading->problem)) {
         return false;
     }
     while (read && more) {
         json_t *key = NULL;
-        read = sower_json_walker_next(&parts, &more, &key, reading->problem) &&
-               (!more || read_member(reading, &parts, key));
+        read = sower_json_walker_next(&walker, &more, &key, reading->problem) &&
+               (!more || read_member(reading, &walker, key));
         json_decref(key);
     }
     if (!read) {
         return false;
     }
-    if (!sower_json_walker_at_end(&parts)) {
-        return refuse(reading, "", "Something follows the JSON object of the manifest.");
+    if (!sower_json_walker_at_end(&walker)) {
+        return refuse(reading, "", "There is text after the JSON object of the manifest.");
     }
     return reading->has_tensors ||
            refuse(reading, "tensors",
@@ -155,14 +154,14 @@ static bool read_defaults(struct reading *reading)
         return refuse(reading, "defaults",
                       "The default dtype must be one of f64, f32, f16, bf16, f8_e4m3, f8_e5m2.");
     }
-    return sower_rules_check_gives(reading->defaults, "defaults", reading->problem);
+    return sower_rules_check_fields(reading->defaults, "defaults", reading->problem);
 }
 
 static bool read_layers(struct reading *reading)
 {
     const json_t *value = json_object_get(reading->top, "layers");
     json_int_t layers = json_integer_value(value);
-    /* Formulas are worked out in double, which holds every whole number up to 2^53. */
+    /* Formulas are evaluated in double, which can represent every whole number up to 2^53. */
     if (value != NULL && (!json_is_integer(value) || layers < 1 || layers > INT64_C(1) << 53)) {
         return refuse(reading, "layers",
                       "layers must be a whole number from 1 to 9007199254740992, for example \"layers\":12.");
@@ -202,7 +201,7 @@ static bool grow(struct reading *reading)
     }
     if (manifest->count == SOWER_MANIFEST_TENSORS_MAX) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
-                                 "There are more than %d tensors; a manifest may have so many.",
+                                 "There are more than %d tensors, the most that a manifest may have.",
                                  SOWER_MANIFEST_TENSORS_MAX);
     }
     size_t capacity = reading->capacity == 0 ? 64 : reading->capacity + reading->capacity / 2;
@@ -218,7 +217,7 @@ static bool grow(struct reading *reading)
     return true;
 }
 
-/* Notes name, rank and dtype of one tensor; everything else is judged when it is resolved. */
+/* Stores name, rank and dtype of one tensor. The other fields are checked when the tensor is resolved. */
 static bool note_tensor(struct reading *reading, const json_t *json, size_t place)
 {
     struct sower_manifest *manifest = reading->manifest;
@@ -232,9 +231,9 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
                                  manifest->count + 1, SOWER_NAME_MAX);
     }
     if (strcmp(json_string_value(name), SOWER_SAFETENSORS_METADATA) == 0) {
-        return refuse(reading, "tensors",
-                      "No tensor can be called \"__metadata__\": safetensors files keep that name for "
-                      "themselves.");
+        return refuse(
+            reading, "tensors",
+            "A tensor cannot be called \"__metadata__\": the safetensors format reserves that name.");
     }
     if (!grow(reading)) {
         return false;
@@ -256,164 +255,90 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
 
 static bool note_tensors(struct reading *reading)
 {
-    struct sower_json_walker parts;
+    struct sower_json_walker walker;
     bool more = true;
-    /* A name takes at least two bytes less than its JSON, so all of them fit. */
+    /* A name has at least two bytes less than its JSON, so all names fit. */
     reading->manifest->names = malloc(reading->length + 1);
     if (reading->manifest->names == NULL) {
         return sower_problem_memory(reading->problem);
     }
-    if (!sower_json_walker_open(&parts, reading->text, reading->length, reading->tensors_at, '[',
+    if (!sower_json_walker_open(&walker, reading->text, reading->length, reading->tensors_at, '[',
                                 reading->problem)) {
         return refuse(reading, "tensors", "tensors must be an array of objects, each with name and shape.");
     }
-    while (sower_json_walker_next(&parts, &more, NULL, reading->problem) && more) {
-        size_t place = parts.at;
-        json_t *json = sower_json_walker_load(&parts, reading->problem);
+    while (sower_json_walker_next(&walker, &more, NULL, reading->problem) && more) {
+        size_t place = walker.at;
+        json_t *json = sower_json_walker_load(&walker, reading->problem);
         bool noted = json != NULL && note_tensor(reading, json, place);
         json_decref(json);
         if (!noted) {
             return false;
         }
     }
-    return !more && (reading->manifest->count > 0 || refuse(reading, "tensors", "There are no tensors."));
+    return !more && (reading->manifest->count > 0 ||
+                     refuse(reading, "tensors", "tensors is empty; a manifest needs at least one tensor."));
 }
 
-static int compare_names(const void *left, const void *right, void *context)
+static bool find_beside(const struct current *current, const char *last, size_t length, size_t *found)
 {
-    const struct sower_manifest_tensor *tensors = context;
-    return strcmp(tensors[*(const uint32_t *)left].name, tensors[*(const uint32_t *)right].name);
-}
-
-static bool sort_names(struct reading *reading)
-{
-    const struct sower_manifest *manifest = reading->manifest;
-    reading->by_name = malloc(manifest->count * sizeof *reading->by_name);
-    if (reading->by_name == NULL) {
-        return sower_problem_memory(reading->problem);
-    }
-    for (size_t i = 0; i < manifest->count; i++) {
-        reading->by_name[i] = (uint32_t)i;
-    }
-    qsort_r(reading->by_name, manifest->count, sizeof *reading->by_name, compare_names, manifest->tensors);
-    for (size_t i = 1; i < manifest->count; i++) {
-        const char *name = manifest->tensors[reading->by_name[i]].name;
-        if (strcmp(name, manifest->tensors[reading->by_name[i - 1]].name) == 0) {
-            return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "tensors",
-                                     "There are two tensors \"%.*s\"; names are given once.", NAME_SHOWN,
-                                     name);
-        }
-    }
-    return true;
-}
-
-/* The first part of a name that is all digits, or -1. */
-static int64_t block_number(const char *name)
-{
-    while (*name != '\0') {
-        size_t digits = strspn(name, "0123456789"), length = strcspn(name, "./");
-        if (digits > 0 && digits == length && digits <= 9) {
-            return strtol(name, NULL, 10);
-        }
-        name += length + (name[length] != '\0');
-    }
-    return -1;
-}
-
-static void count_layers(struct sower_manifest *manifest)
-{
-    for (size_t i = 0; i < manifest->count; i++) {
-        int64_t number = block_number(manifest->tensors[i].name);
-        if (number >= 0 && (uint64_t)number + 1 > manifest->layers) {
-            manifest->layers = (uint64_t)number + 1;
-        }
-    }
-}
-
-/* The number of the tensor, perhaps this one, whose name has `part` in place of this one's last part; false
- * when there is none. */
-static bool find_beside(const struct asking *asking, const char *part, size_t length, size_t *found)
-{
-    const struct reading *reading = asking->reading;
-    const struct sower_manifest_tensor *tensors = reading->manifest->tensors;
-    char wanted[2 * SOWER_NAME_MAX + 1];
-    const char *name = tensors[asking->tensor].name;
-    size_t head = strlen(name);
-    while (head > 0 && name[head - 1] != '.' && name[head - 1] != '/') {
-        head--;
-    }
-    if (length > SOWER_NAME_MAX) {
-        return false;
-    }
-    memcpy(wanted, name, head);
-    memcpy(wanted + head, part, length);
-    wanted[head + length] = '\0';
-    for (size_t low = 0, high = reading->manifest->count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(wanted, tensors[reading->by_name[middle]].name);
-        if (order == 0) {
-            *found = reading->by_name[middle];
-            return true;
-        }
-        *(order < 0 ? &high : &low) = order < 0 ? middle : middle + 1;
-    }
-    return false;
+    return sower_tensor_names_beside(current->reading->manifest, current->reading->by_name, current->tensor,
+                                     last, length, found);
 }
 
 static bool beside(void *context, const char *name, size_t *rank)
 {
-    const struct asking *asking = context;
+    const struct current *current = context;
     size_t found;
-    if (!find_beside(asking, name, strlen(name), &found) || found == asking->tensor) {
+    if (!find_beside(current, name, strlen(name), &found) || found == current->tensor) {
         return false;
     }
-    *rank = asking->reading->manifest->tensors[found].shape.rank;
+    *rank = current->reading->manifest->tensors[found].shape.rank;
     return true;
 }
 
-/* Everything that is said of a tensor, by itself and for it: the fields of a request. NULL with a problem. */
+/* All fields of a tensor, from itself, the rules and the defaults, as the fields of a request. NULL with a problem. */
 static json_t *gather(struct reading *reading, size_t number)
 {
     const struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
-    struct asking asking = {reading, number};
+    struct current current = {reading, number};
     const struct note *note = &reading->notes[number];
-    const struct sower_rule_tensor view = {tensor->name, tensor->shape.rank, note->dtype, beside, &asking};
-    struct sower_json_walker parts = {.text = reading->text, .length = reading->length, .at = note->place};
-    json_t *own = sower_json_walker_load(&parts, reading->problem);
-    if (own == NULL) {
+    const struct sower_rule_tensor view = {tensor->name, tensor->shape.rank, note->dtype, beside, &current};
+    struct sower_json_walker walker = {.text = reading->text, .length = reading->length, .at = note->place};
+    json_t *all = sower_json_walker_load(&walker, reading->problem);
+    if (all == NULL) {
         return NULL;
     }
-    json_t *gives = sower_json_copy(own);
-    if (gives == NULL) {
+    json_t *own_fields = sower_json_copy(all);
+    if (own_fields == NULL) {
         sower_problem_memory(reading->problem);
         goto failed;
     }
-    json_object_del(gives, "name");
-    json_object_del(gives, "shape");
-    if (!sower_rules_check_gives(gives, "tensors", reading->problem)) {
+    json_object_del(own_fields, "name");
+    json_object_del(own_fields, "shape");
+    if (!sower_rules_check_fields(own_fields, "tensors", reading->problem)) {
         goto failed;
     }
     for (size_t i = 0; i < reading->rules->count; i++) {
         struct sower_rule *rule = &reading->rules->list[i];
         if (sower_rule_matches(rule, &view)) {
             rule->matched = true;
-            sower_json_set_missing(&own, rule->gives);
+            sower_json_set_missing(&all, rule->fields);
         }
     }
-    sower_json_set_missing(&own, reading->defaults);
-    json_decref(gives);
-    if (own == NULL) {
+    sower_json_set_missing(&all, reading->defaults);
+    json_decref(own_fields);
+    if (all == NULL) {
         sower_problem_memory(reading->problem);
     }
-    return own;
+    return all;
 failed:
-    json_decref(gives);
-    json_decref(own);
+    json_decref(own_fields);
+    json_decref(all);
     return NULL;
 }
 
-/* Reads the fields as those of a request for this tensor. Experiment and trial are not known here; they
- * decide nothing of what a manifest holds. */
+/* Reads the fields as those of a request for this tensor. The experiment is not known here; a manifest does not
+ * depend on it. */
 static bool parse(struct reading *reading, json_t *fields, struct sower_request *request)
 {
     struct sower_seed root = {0};
@@ -423,23 +348,23 @@ static bool parse(struct reading *reading, json_t *fields, struct sower_request 
     return sower_request_parse(fields, false, &root, request, reading->problem);
 }
 
-/* The fans of the tensor beside the one at hand: its shape and layout decide, not its initializer. */
+/* The fans of the tensor beside the current one. They depend on its shape and layout, not on its initializer. */
 static bool fan_beside(void *context, const char *name, size_t length, bool out, uint64_t *fan,
                        struct sower_problem *problem)
 {
-    const struct asking *asking = context;
+    const struct current *current = context;
     struct sower_request request;
     size_t found;
-    if (!find_beside(asking, name, length, &found)) {
+    if (!find_beside(current, name, length, &found)) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "its initializer needs the fan of \"%.*s\" beside it, and there is none.",
+                                 "its initializer needs the fan of \"%.*s\" beside it, which does not exist.",
                                  (int)(length < 80 ? length : 80), name);
     }
-    json_t *fields = gather(asking->reading, found);
+    json_t *fields = gather(current->reading, found);
     bool parsed = fields != NULL &&
                   (json_object_set_new(fields, "init", json_string("zeros")) == 0 ||
-                   sower_problem_memory(asking->reading->problem)) &&
-                  parse(asking->reading, fields, &request);
+                   sower_problem_memory(current->reading->problem)) &&
+                  parse(current->reading, fields, &request);
     json_decref(fields);
     if (parsed) {
         *fan = out ? request.plan.fans.out : request.plan.fans.in;
@@ -448,17 +373,16 @@ static bool fan_beside(void *context, const char *name, size_t length, bool out,
     return parsed;
 }
 
-/* Puts the plain expression in place of one with formulas. */
+/* Replaces an expression with formulas by the plain expression. */
 static bool expand_init(struct reading *reading, size_t number, json_t *fields)
 {
     const json_t *init = json_object_get(fields, "init");
-    struct asking asking = {reading, number};
-    const struct sower_formula_terms terms = {reading->manifest->layers, fan_beside, &asking};
+    struct current current = {reading, number};
+    const struct sower_formula_terms terms = {reading->manifest->layers, fan_beside, &current};
     char plain[SOWER_EXPRESSION_MAX + 1];
     if (init == NULL) {
         return refuse(reading, "init",
-                      "nothing says how it is initialized; give it an init, a rule that matches it, or a "
-                      "default.");
+                      "it has no init; give it one, or a rule that matches it, or a default.");
     }
     if (!json_is_string(init)) {
         return true;
@@ -478,7 +402,7 @@ static bool resolve(struct reading *reading, size_t number)
     bool parsed = fields != NULL && expand_init(reading, number, fields) && parse(reading, fields, &request);
     json_decref(fields);
     if (!parsed) {
-        return blame(reading, tensor->name);
+        return name_tensor(reading, tensor->name);
     }
     tensor->shape = request.draw.shape;
     tensor->dtype = request.draw.dtype;
@@ -487,9 +411,10 @@ static bool resolve(struct reading *reading, size_t number)
     tensor->structured = request.plan.structure != NULL;
     manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
     return manifest->size <= SOWER_MODEL_SIZE_MAX ||
-           sower_problem_set(reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
-                             "Up to \"%.*s\" the tensors take more than 16 TiB; a model may not.", NAME_SHOWN,
-                             tensor->name);
+           sower_problem_set(
+               reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
+               "With \"%.*s\" the tensors have more than 16 TiB, the most that a model may have.",
+               SOWER_TENSOR_NAME_SHOWN, tensor->name);
 }
 
 static bool warn(struct reading *reading)
@@ -514,19 +439,18 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
     struct reading reading = {.text = text, .length = length, .manifest = manifest, .problem = problem};
     *manifest = (struct sower_manifest){0};
     if (length > SOWER_MANIFEST_TEXT_MAX) {
-        return sower_problem_set(
-            problem, SOWER_PROBLEM_TOO_LARGE, "",
-            "The manifest has more than %d bytes; what its tensors have in common can be "
-            "said in rules and defaults.",
-            SOWER_MANIFEST_TEXT_MAX);
+        return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
+                                 "The manifest has more than %d bytes; put what its tensors have in common "
+                                 "into rules and defaults.",
+                                 SOWER_MANIFEST_TEXT_MAX);
     }
     reading.rules = calloc(1, sizeof *reading.rules);
     reading.top = json_object();
     bool read = reading.rules != NULL && reading.top != NULL ? read_top(&reading) && read_rules(&reading)
                                                              : sower_problem_memory(problem);
-    if (read && note_tensors(&reading) && sort_names(&reading)) {
+    if (read && note_tensors(&reading) && sower_tensor_names_sort(manifest, &reading.by_name, problem)) {
         if (manifest->layers == 0) {
-            count_layers(manifest);
+            manifest->layers = sower_tensor_names_layers(manifest);
         }
         for (size_t i = 0; i < manifest->count && read; i++) {
             read = resolve(&reading, i);

@@ -1,4 +1,4 @@
-/* Manifests as people write them: tensors by name and shape, and what is said of many of them at once.
+/* Reads manifests as people write them: tensors by name and shape, and fields for many tensors at once.
  *
  *   {"experiment":"e", "trial":3,
  *    "tensors":[{"name":"a.weight","shape":[32,16]}, {"name":"a.bias","shape":[32],"init":"zeros"}],
@@ -6,26 +6,26 @@
  *    "rules":[{"match":"*.bias","init":"zeros"}],
  *    "defaults":{"init":"normal(std=0.02)","dtype":"f32"}}
  *
- * For each field of each tensor (init, dtype, layout …), what the tensor says itself wins; then the first
- * rule that matches and gives the field (rules.h); then the recipe's rules (recipes.h); then the defaults.
- * Expressions may hold formulas (formula.h). Only `tensors` is required, and every tensor needs an init from
- * somewhere. `layers`, for formulas, is otherwise the greatest block number of any name (the first part of it
- * that is all digits) plus one.
+ * Each field of each tensor (init, dtype, layout …) comes from the first of these that gives it: the tensor
+ * itself; the rules that match, in their order (rules.h); the recipe's rules (recipes.h); the defaults.
+ * Expressions may contain formulas (formula.h). Only `tensors` is required, and every tensor must get an init.
+ * `layers` is for formulas; without it, the names give the number (tensor_names.h).
  *
- * Reading takes some ten microseconds a tensor, and memory for the tensors that come out, no more than once:
- * the JSON of one tensor is looked at at a time. */
+ * Reading takes about ten microseconds for each tensor. It needs memory for the resulting tensors once, because
+ * only the JSON of one tensor is loaded at a time. */
 #ifndef SOWER_PROTO_MANIFEST_READ_H
 #define SOWER_PROTO_MANIFEST_READ_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/manifest.h"
 
-/* Reads a manifest's text; the manifest is released with sower_manifest_free, also after a problem. A problem
- * of one tensor carries the field "tensors" and names it. */
-bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
-                         struct sower_problem *problem);
+/* Reads a manifest's text. The caller releases the manifest with sower_manifest_free, also after a problem. A
+ * problem of one tensor has the field "tensors" and names the tensor. */
+SOWER_MUST_USE bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
+                                        struct sower_problem *problem);
 
 #endif

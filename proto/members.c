@@ -79,7 +79,7 @@ static bool refuse_unknown(const json_t *object, const struct sower_member *memb
         if (member->name == NULL) {
             char quote[SOWER_QUOTE_SIZE];
             sower_text_quote(name, strlen(name), quote);
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, name, "There is no member %s here.",
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, name, "%s is not one of the members.",
                                      quote);
         }
     }

@@ -15,12 +15,12 @@
 #include "proto/slice.h"
 #include "proto/text.h"
 
-/* Walks over the tensors that a choice takes, in order. */
+/* Goes through the tensors that a choice selects, in order. */
 struct walk {
     const struct sower_manifest *manifest;
     const struct sower_model_choice *choice;
-    uint64_t size; /* of all that the glob takes */
-    uint64_t at;   /* of those before the next one */
+    uint64_t size; /* of all tensors that the glob matches */
+    uint64_t at;   /* of the matching tensors before the next one */
     size_t next;
 };
 
@@ -39,15 +39,15 @@ static struct walk begin_walk(const struct sower_manifest *manifest, const struc
     return walk;
 }
 
-/* A tensor belongs to the part in which its first byte lies, when all bytes are split evenly. Parts and sizes
- * are below 2^17 and 2^45: nothing overflows. */
+/* The part in which the tensor's first byte lies when all bytes are split evenly. Parts and sizes are below 2^17
+ * and 2^45, so the product does not overflow. */
 static uint64_t part_of(const struct walk *walk, uint64_t parts)
 {
     uint64_t part = walk->size == 0 ? 0 : walk->at * parts / walk->size;
     return part < parts ? part : parts - 1;
 }
 
-/* The next tensor that the glob takes, and its part (0 when there are none); false at the end. */
+/* The next tensor that the glob matches, and its part (0 without parts); false at the end. */
 static bool step(struct walk *walk, size_t *number, uint64_t *part)
 {
     while (walk->next < walk->manifest->count) {
@@ -71,8 +71,7 @@ bool sower_model_part_parse(const char *text, uint64_t *part, uint64_t *parts, s
         !sower_text_integer(slash + 1, strlen(slash + 1), &numbers[1]) || numbers[0] < 0 ||
         numbers[0] >= numbers[1] || numbers[1] > SOWER_PARTS_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "part",
-                                 "part is a number and how many there are, as in 3/8: the number from 0 to "
-                                 "count - 1, the count at most %d.",
+                                 "part must be k/n, as in 3/8: k is from 0 to n - 1, and n is at most %d.",
                                  SOWER_PARTS_MAX);
     }
     *part = (uint64_t)numbers[0];
@@ -82,7 +81,7 @@ bool sower_model_part_parse(const char *text, uint64_t *part, uint64_t *parts, s
 
 static bool check_choice(const struct sower_model_choice *choice, struct sower_problem *problem)
 {
-    /* Of eight axes, so that every axis that may be named is there. */
+    /* Eight axes, so that every axis that a shard may name exists. */
     const struct sower_shape any = {SOWER_RANK_MAX, {1, 1, 1, 1, 1, 1, 1, 1}};
     struct sower_region region;
     if (choice->tensors != NULL && !sower_glob_check(choice->tensors)) {
@@ -97,7 +96,7 @@ static bool check_choice(const struct sower_model_choice *choice, struct sower_p
            sower_shard_parse(choice->shard, strlen(choice->shard), &any, &region, problem);
 }
 
-/* Reads experiment, trial and spec with the parser of requests, by way of a tensor that needs nothing. */
+/* Reads experiment, trial and spec with the parser of requests, as fields of a request for a scalar. */
 static bool read_asked(struct sower_model *model, const json_t *asked, bool from_pairs,
                        const struct sower_seed *root, struct sower_problem *problem)
 {
@@ -120,7 +119,7 @@ static bool read_asked(struct sower_model *model, const json_t *asked, bool from
     return true;
 }
 
-/* The shard of a tensor, or all of it where it has not the axes that the shard names. */
+/* The shard of a tensor, or the whole tensor if it lacks an axis that the shard names. */
 static struct sower_region region_of(const struct sower_model *model, const struct sower_shape *shape)
 {
     struct sower_region region;
@@ -137,7 +136,7 @@ static bool refuse_pattern(struct sower_problem *problem)
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
 }
 
-/* Fills tensors, their starts counted from the first. */
+/* Sets the model's tensors, with starts relative to the first tensor. */
 static bool choose(struct sower_model *model, const struct sower_model_choice *choice,
                    struct sower_problem *problem)
 {
@@ -249,7 +248,7 @@ void sower_model_request(const struct sower_model *model, size_t n, struct sower
     const struct sower_manifest_tensor *tensor = tensor_of(model, n);
     struct sower_problem unused;
     sower_model_draw(model, n, request);
-    /* Cannot fail: reading the manifest has made the same plan. */
+    /* Cannot fail: reading the manifest made the same plan. */
     const bool made = sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
                                       &request->plan, &unused);
     (void)made;
@@ -269,7 +268,7 @@ bool sower_model_is_structured(const struct sower_model *model, size_t n)
 
 size_t sower_model_find(const struct sower_model *model, uint64_t position)
 {
-    /* The last tensor that begins at or before the position: those before it at the same place are empty. */
+    /* The last tensor that begins at or before the position. Earlier ones with the same start are empty. */
     size_t low = 0, high = model->count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;

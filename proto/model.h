@@ -1,13 +1,13 @@
 /* Models: the tensors of a manifest under an experiment and a trial, as one safetensors file.
  *
- * The file is never made as a whole. What is kept is its header, and where in it each tensor begins; any of
- * its bytes can be read by looking up the tensor there and making that. Every tensor is the draw that it is
- * when it is asked for alone.
+ * The whole file never exists in memory. A model has only the file's header and the position of each tensor. To
+ * read a byte of the file, find the tensor at that position and generate it. Every tensor is the same draw as
+ * when it is requested alone.
  *
- * A file may hold less than the manifest: the tensors that a glob matches; one of several parts, whole
- * tensors split by bytes for the stages of a pipeline; and of each tensor one shard, for the ranks of tensor
- * parallelism. They are cut in this order, and parts by the sizes of whole tensors, so that all ranks agree
- * which part a tensor is in. */
+ * A file may have less than the whole manifest: only the tensors that a glob matches; one of several parts,
+ * which are groups of whole tensors split by bytes, for the stages of a pipeline; and one shard of each tensor,
+ * for the ranks of tensor parallelism. They are applied in this order. Parts depend on the sizes of whole
+ * tensors, so all ranks agree on the part of a tensor. */
 #ifndef SOWER_PROTO_MODEL_H
 #define SOWER_PROTO_MODEL_H
 
@@ -17,6 +17,7 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/draw.h"
 #include "core/problem.h"
 #include "core/seed.h"
@@ -25,16 +26,16 @@
 
 enum { SOWER_SHARD_TEXT_MAX = 256, SOWER_PARTS_MAX = 100000 };
 
-/* Which tensors of the manifest, and what of each. */
+/* Which tensors of the manifest, and which region of each. */
 struct sower_model_choice {
     const char *tensors;  /* a glob; NULL: all */
-    const char *shard;    /* slice.h; NULL: whole tensors. Tensors without the axes named stay whole */
+    const char *shard;    /* slice.h; NULL: whole tensors. Tensors that lack a named axis stay whole */
     uint64_t part, parts; /* part < parts; parts 0: not split */
 };
 
 struct sower_model_tensor {
-    uint64_t start;  /* byte of the file where it begins */
-    uint32_t number; /* in the manifest */
+    uint64_t start;  /* its first byte in the file */
+    uint32_t number; /* its index in the manifest */
 };
 
 struct sower_model {
@@ -43,41 +44,44 @@ struct sower_model {
     struct sower_seed trial_seed; /* secret under a private root */
     size_t count;
     struct sower_model_tensor
-        *tensors; /* in the file's order; one more behind the last, where the file ends */
+        *tensors; /* in the file's order; one more after the last, whose start is the end of the file */
     char shard[SOWER_SHARD_TEXT_MAX + 1]; /* empty: whole tensors */
     struct sower_buffer header;           /* length and padding included */
     uint64_t size;                        /* of the file */
 };
 
-/* Takes over the manifest (also when it fails) and makes the model. `asked` holds experiment, trial and spec
- * as fields of a request. Released with sower_model_free, also after a problem. */
-bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
-                      bool from_pairs, const struct sower_seed *root, const struct sower_model_choice *choice,
-                      struct sower_problem *problem);
+/* Makes the model and takes over the manifest, also when it fails. `asked` has experiment, trial and spec as
+ * fields of a request; from_pairs as in request.h. The caller releases the model with sower_model_free, also
+ * after a problem. */
+SOWER_MUST_USE bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest,
+                                     const json_t *asked, bool from_pairs, const struct sower_seed *root,
+                                     const struct sower_model_choice *choice, struct sower_problem *problem);
 
-/* Fills draw and seed of the n-th tensor of the file and leaves the rest of the request as it is: all that a
- * ledger line needs, at a fraction of the cost. */
+/* Sets only draw and seed of a request for the n-th tensor of the file; n < count. A ledger line needs no more,
+ * and this is much faster than sower_model_request. */
 void sower_model_draw(const struct sower_model *model, size_t n, struct sower_request *request);
 
-/* Whether the n-th tensor may take preparing. */
+/* Whether the n-th tensor may need preparation (core/source.h). */
 bool sower_model_is_structured(const struct sower_model *model, size_t n);
 
-/* The request for the n-th tensor of the file, its region being the shard; n < count. */
+/* The request for the n-th tensor of the file; n < count. Its region is the shard. */
 void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request);
 
 const char *sower_model_name(const struct sower_model *model, size_t n);
 
-/* The tensor that holds this byte of the file, which lies behind the header. */
+/* The tensor that contains this byte of the file; the byte must be after the header. */
 size_t sower_model_find(const struct sower_model *model, uint64_t position);
 
-/* The index of a manifest's parts, as frameworks read it beside files called
+/* Writes the index of a manifest's parts, which frameworks read together with files called
  * model-00001-of-00008.safetensors:
  * {"metadata":{"total_size":…},"weight_map":{name: file …}}. */
-bool sower_model_index(const struct sower_manifest *manifest, const char *tensors, uint64_t parts,
-                       struct sower_buffer *buffer, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_model_index(const struct sower_manifest *manifest, const char *tensors,
+                                      uint64_t parts, struct sower_buffer *buffer,
+                                      struct sower_problem *problem);
 
-/* "3/8"; refuses what is none, with the field "part". */
-bool sower_model_part_parse(const char *text, uint64_t *part, uint64_t *parts, struct sower_problem *problem);
+/* Reads "3/8"; a problem has the field "part". */
+SOWER_MUST_USE bool sower_model_part_parse(const char *text, uint64_t *part, uint64_t *parts,
+                                           struct sower_problem *problem);
 
 void sower_model_free(struct sower_model *model);
 

@@ -6,7 +6,7 @@
 #include "core/edit_distance.h"
 #include "proto/json.h"
 
-/* torch.nn: each module's reset_parameters. kaiming_uniform(a=√5) comes to U(±1/√fan_in). */
+/* torch.nn: each module's reset_parameters. kaiming_uniform(a=√5) is U(±1/√fan_in). */
 static const struct sower_recipe_rule TORCH_DEFAULT[] = {
     {.name = "*running_mean", .init = "zeros"},
     {.name = "*running_var", .init = "ones"},
@@ -134,7 +134,7 @@ const char *sower_recipe_nearest(const char *name)
     return nearest.found;
 }
 
-/* Adds a number, or [least, greatest], unless there is no such condition. */
+/* Adds a number, or [least, greatest], if the rule has this condition. */
 static void add_rank(json_t **match, const char *key, const unsigned rank[2])
 {
     if (rank[1] != 0) {
@@ -144,7 +144,7 @@ static void add_rank(json_t **match, const char *key, const unsigned rank[2])
     }
 }
 
-/* "*.bias" alone, or an object of conditions. */
+/* A glob such as "*.bias", or an object of conditions. */
 static json_t *match_json(const struct sower_recipe_rule *rule)
 {
     if (rule->rank[1] == 0 && rule->beside == NULL) {

@@ -1,8 +1,8 @@
-/* Recipes: what well-known code does when it initializes a model, as named lists of rules.
+/* Recipes: named lists of rules that do what well-known code does when it initializes a model.
  *
- * A recipe is data (the table in recipes.c): rules as a manifest has them (rules.h), under the names that its
- * code gives to tensors. A manifest names a recipe and may put rules of its own before it; or it takes the
- * recipe's rules as they are printed here, and edits them. */
+ * A recipe is data (the table in recipes.c): rules as in a manifest (rules.h), for the tensor names of that code.
+ * A manifest may name a recipe; its own rules then come first. Or it may contain an edited copy of the recipe's
+ * rules, which are printed here for that purpose. */
 #ifndef SOWER_PROTO_RECIPES_H
 #define SOWER_PROTO_RECIPES_H
 
@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-/* A rule of a recipe. A rank of {0, 0} is any rank; NULL: not part of the rule. */
+/* A rule of a recipe. A rank of {0, 0} means any rank; NULL: not part of the rule. */
 struct sower_recipe_rule {
     const char *name; /* NULL ends a list */
     unsigned rank[2];
@@ -27,16 +27,16 @@ struct sower_recipe {
 
 extern const struct sower_recipe sower_recipes[];
 
-/* NULL when there is none of that name. */
+/* NULL if there is no recipe of that name. */
 const struct sower_recipe *sower_recipe_find(const char *name);
 
-/* The recipe whose name is nearest to a mistyped one; NULL when none is near. */
+/* The name of the recipe that is nearest to a mistyped one; NULL if none is near. */
 const char *sower_recipe_nearest(const char *name);
 
-/* The rules as the JSON array that a manifest takes; NULL when memory runs out. The caller's. */
+/* The rules as the JSON array that a manifest takes; a new reference, NULL when memory runs out. */
 json_t *sower_recipe_rules(const struct sower_recipe *recipe);
 
-/* {"name":…, "summary":…, "source":…, "rules":[…]}, and all of them as an array. */
+/* {"name":…, "summary":…, "source":…, "rules":[…]}, and all recipes as an array; new references, NULL when memory runs out. */
 json_t *sower_recipe_json(const struct sower_recipe *recipe);
 json_t *sower_recipes_json(void);
 

@@ -94,12 +94,12 @@ void sower_record_of(const struct sower_request *request, struct sower_record *r
     memcpy(record->name, draw->name, sizeof record->name);
     print_shape(&draw->shape, record->shape);
     snprintf(record->dtype, sizeof record->dtype, "%s", sower_dtype_name(draw->dtype));
-    /* six named parameters of at most 24 digits each fit by far */
+    /* always fits: at most six named parameters of at most 24 digits */
     (void)sower_expression_print(&draw->initializer, record->initializer, sizeof record->initializer);
     print_layout(&draw->layout, record->layout);
 }
 
-/* "3,4" as [3,4]; NULL when memory runs out or the text is no shape. */
+/* "3,4" as [3,4]; NULL when memory runs out or the text is not a shape. */
 static json_t *shape_json(const char *text)
 {
     json_t *shape = json_array();
@@ -116,7 +116,7 @@ static json_t *shape_json(const char *text)
     return shape;
 }
 
-/* Adds the members of `more`, which it takes over, to `line`; false when memory ran out for either. */
+/* Adds the members of `more`, which it takes over, to `line`; false when memory ran out for one of them. */
 static bool add(json_t *line, json_t *more)
 {
     bool added = line != NULL && more != NULL && json_object_update(line, more) == 0;

@@ -1,8 +1,8 @@
-/* Ledger records: what is written down, line by line.
+/* Ledger records: the content of the ledger's lines.
  *
  * A line says one of three things: that a tensor was drawn, that trial numbers were given out, or that an
- * experiment was pinned or unpinned. A record is a row of plain text and numbers, so that a store needs to
- * know nothing of tensors. Its printed form is one JSON object on a line (NDJSON), with its keys in this
+ * experiment was pinned or unpinned. A record has only plain texts and numbers, so a store does not need to know
+ * what a tensor is. Its printed form is one JSON object on a line (NDJSON), with its keys in this
  * order:
  *
  *   {"ledger":1,"time":"2026-01-31T12:00:00.000Z","kind":"draw",
@@ -16,10 +16,10 @@
  *
  *   {"ledger":3,"time":"…","kind":"pin","root":"…","experiment":"exp-42","writer":"…","sequence":3,"link":"…"}
  *
- * `manifest`, `drift` and `key` are there only where they apply. The last three place the line in the chain
- * of its writer (chain.h).
+ * `manifest`, `drift` and `key` are there only if they apply. The last three members are the line's place in
+ * the chain of its writer (chain.h).
  *
- * A draw's line holds all that is needed to make the draw again: a request with these fields, under the same
+ * A draw's line has everything that is needed to generate the tensor again: a request with these fields, under the same
  * root, has this id and this seed. `root` is the root's id, not the root. */
 #ifndef SOWER_PROTO_RECORD_H
 #define SOWER_PROTO_RECORD_H
@@ -42,18 +42,18 @@ enum {
 enum sower_record_kind { SOWER_RECORD_DRAW = 1, SOWER_RECORD_TRIALS, SOWER_RECORD_PIN, SOWER_RECORD_UNPIN };
 
 struct sower_record {
-    uint64_t ledger; /* the line's number, from 1; 0: not yet written */
+    uint64_t ledger; /* the line's number, from 1; 0: not written yet */
     int64_t time;    /* milliseconds since 1970-01-01 UTC */
     enum sower_record_kind kind;
     struct sower_seed root_id;
     char experiment[SOWER_EXPERIMENT_MAX + 1];
-    uint64_t trial; /* of the draw; or the first of those given out */
+    uint64_t trial; /* of the draw; or the first number given out */
 
-    /* Of trial numbers that were given out. */
+    /* Only for trial numbers. */
     uint64_t count;
     char key[SOWER_TRIALS_KEY_MAX + 1]; /* the request's Idempotency-Key; empty: none */
 
-    /* Of a draw. */
+    /* Only for a draw. */
     struct sower_draw_id draw;
     struct sower_seed seed;
     unsigned spec;
@@ -63,10 +63,10 @@ struct sower_record {
     char initializer[SOWER_EXPRESSION_MAX]; /* the canonical expression */
     char layout[SOWER_RECORD_LAYOUT_MAX]; /* "oi"; with overrides: "oi,in_axis=0+1,fan_in=3", the set ones in
                                              this order: in_axis, out_axis, batch_axis, fan_in, fan_out */
-    bool has_manifest;                    /* the draw was first asked for as a part of a model */
+    bool has_manifest;                    /* the draw was first asked for as part of a model */
     uint8_t manifest[32];
-    uint64_t drift; /* the first line with this seed, of another draw: its shape, dtype, initializer or layout
-                       were others; 0: there is none before this */
+    uint64_t drift; /* the first line with this seed, if its shape, dtype, initializer or layout is different;
+                       0: the draw does not drift */
 
     struct sower_link place; /* in its writer's chain */
 };
@@ -77,8 +77,8 @@ void sower_record_of(const struct sower_request *request, struct sower_record *r
 /* "draw", "trials", "pin", "unpin". */
 const char *sower_record_kind_name(enum sower_record_kind kind);
 
-/* The line as a JSON object; only what says the draw while `ledger` is 0. A new reference; NULL when memory
- * runs out or the record's shape is none. */
+/* The line as a JSON object; while `ledger` is 0, only the members that describe the draw. A new reference; NULL
+ * when memory runs out or the record's shape is not valid. */
 json_t *sower_record_json(const struct sower_record *record);
 
 #endif

@@ -81,7 +81,7 @@ static bool read_manifest(const struct sower_member *member, const json_t *value
         name, sower_member_number, PLACE(member), least, false                                               \
     }
 
-/* What every line has. */
+/* The members of every line. */
 #define LINE                                                                                                 \
     NUMBER("ledger", ledger, 1), {"time", sower_member_time, PLACE(time), 0, false},                         \
         {"kind", read_kind, PLACE(kind), 0, false}, BYTES("root", root_id), TEXT("experiment", experiment),  \
@@ -286,25 +286,25 @@ static bool parse(const struct sower_record *record, const struct sower_seed *ro
     return parsed;
 }
 
-/* Refuses a record of which a member is not what its request comes to. */
-static bool compare(const struct sower_record *record, const struct sower_record *true_one,
+/* Refuses a record if a member differs from that of its request's own record. */
+static bool compare(const struct sower_record *record, const struct sower_record *expected,
                     struct sower_problem *problem)
 {
     const struct {
         const char *member;
         bool same;
     } members[] = {
-        {"dtype", strcmp(record->dtype, true_one->dtype) == 0},
-        {"init", strcmp(record->initializer, true_one->initializer) == 0},
-        {"layout", strcmp(record->layout, true_one->layout) == 0},
-        {"seed", memcmp(&record->seed, &true_one->seed, sizeof record->seed) == 0},
-        {"draw", memcmp(&record->draw, &true_one->draw, sizeof record->draw) == 0},
+        {"dtype", strcmp(record->dtype, expected->dtype) == 0},
+        {"init", strcmp(record->initializer, expected->initializer) == 0},
+        {"layout", strcmp(record->layout, expected->layout) == 0},
+        {"seed", memcmp(&record->seed, &expected->seed, sizeof record->seed) == 0},
+        {"draw", memcmp(&record->draw, &expected->draw, sizeof record->draw) == 0},
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (!members[i].same) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, members[i].member,
                                      i < 3 ? "%s is not in its canonical form."
-                                           : "%s is not what the other members come to.",
+                                           : "%s does not follow from the other members.",
                                      members[i].member);
         }
     }
@@ -314,7 +314,7 @@ static bool compare(const struct sower_record *record, const struct sower_record
 bool sower_record_request(const struct sower_record *record, const struct sower_seed *root,
                           struct sower_request *request, bool *known, struct sower_problem *problem)
 {
-    struct sower_record true_one;
+    struct sower_record expected;
     if (!parse(record, root, request, problem)) {
         return false;
     }
@@ -323,6 +323,6 @@ bool sower_record_request(const struct sower_record *record, const struct sower_
         request->draw.root_id = record->root_id;
         request->seed = record->seed;
     }
-    sower_record_of(request, &true_one);
-    return compare(record, &true_one, problem);
+    sower_record_of(request, &expected);
+    return compare(record, &expected, problem);
 }

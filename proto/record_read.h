@@ -1,7 +1,7 @@
-/* Records read back: from a line of the ledger to the record, and from a record to the request that it is of.
+/* Reads records: a line of the ledger gives a record, and a record gives its request.
  *
- * Whoever checks a ledger takes nothing on trust, so reading is strict: sower_record_json of what was read is
- * the same object again, and two different lines never read as one. */
+ * A check of a ledger must not trust the lines, so reading is strict: sower_record_json of the result gives the
+ * same object again, and two different lines never give the same record. */
 #ifndef SOWER_PROTO_RECORD_READ_H
 #define SOWER_PROTO_RECORD_READ_H
 
@@ -10,23 +10,25 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/record.h"
 #include "proto/request.h"
 
-/* Reads a line; a problem carries the name of the member at fault. */
-bool sower_record_read(const json_t *line, struct sower_record *record, struct sower_problem *problem);
+/* Reads a line; a problem has the name of the wrong member as its field. */
+SOWER_MUST_USE bool sower_record_read(const json_t *line, struct sower_record *record,
+                                      struct sower_problem *problem);
 
 /* The same from its text, one JSON object without doubled members. */
-bool sower_record_read_text(const char *text, size_t length, struct sower_record *record,
-                            struct sower_problem *problem);
+SOWER_MUST_USE bool sower_record_read_text(const char *text, size_t length, struct sower_record *record,
+                                           struct sower_problem *problem);
 
-/* Whether a record that came another way (a row of a database) is one that a line can say: its time has four
- * digits of a year, its shape is one, and its single words hold nothing that would end them in the canonical
- * form of a link. */
-bool sower_record_check(const struct sower_record *record, struct sower_problem *problem);
+/* Whether a line can express a record that has another source (a row of a database): the year of its time has
+ * four digits, its shape is valid, and its single words contain no character that would end them in the
+ * canonical form of a link. */
+SOWER_MUST_USE bool sower_record_check(const struct sower_record *record, struct sower_problem *problem);
 
-/* A draw's record as the fields of a request, to be read or to be asked for; most of them point into the
+/* A draw's record as the fields of a request, for the parser or for a query. Most of them point into the
  * record. */
 enum { SOWER_RECORD_FIELDS_MAX = 16 };
 struct sower_record_fields {
@@ -36,10 +38,11 @@ struct sower_record_fields {
 };
 void sower_record_fields(const struct sower_record *record, struct sower_record_fields *fields);
 
-/* The request that a draw's record is of, read from its texts by the parser of requests. Refuses a record
- * that is not true in itself, naming the member: the request's own record differs from it. The seed is only
- * judged when the record is of `root`, which *known tells; otherwise the request has the record's seed. */
-bool sower_record_request(const struct sower_record *record, const struct sower_seed *root,
-                          struct sower_request *request, bool *known, struct sower_problem *problem);
+/* The request of a draw's record, which the parser of requests reads from its texts. Refuses a record that
+ * differs from the request's own record, and names the member. The seed is compared only if the record is of
+ * `root`; *known says whether it is. Otherwise the request gets the record's seed. */
+SOWER_MUST_USE bool sower_record_request(const struct sower_record *record, const struct sower_seed *root,
+                                         struct sower_request *request, bool *known,
+                                         struct sower_problem *problem);
 
 #endif

@@ -5,12 +5,12 @@
 #include "proto/hex.h"
 #include "proto/time.h"
 
-/* What is left of a text. */
+/* The rest of a text. */
 struct scan {
     const char *at, *end;
 };
 
-/* Each of these goes past what it takes, or returns false. */
+/* Each take function moves past the text that it takes, or returns false. */
 static bool take(struct scan *scan, const char *text, size_t length)
 {
     if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, text, length) != 0) {
@@ -24,7 +24,7 @@ static bool take(struct scan *scan, const char *text, size_t length)
 
 static bool take_number(struct scan *scan, uint64_t *number)
 {
-    enum { DIGITS_MAX = 19 }; /* which fit in 64 bits */
+    enum { DIGITS_MAX = 19 }; /* 19 digits fit in 64 bits */
     const char *begin = scan->at;
     *number = 0;
     while (scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9' && scan->at - begin < DIGITS_MAX) {
@@ -60,7 +60,7 @@ static bool take_text(struct scan *scan, char *text, size_t size)
     return true;
 }
 
-/* "4096,4096", in brackets that are not taken; the sizes stay as they are written. */
+/* "4096,4096", up to the closing bracket, which is not taken. Copies the text. */
 static bool take_shape(struct scan *scan, char *text, size_t size)
 {
     const char *begin = scan->at;

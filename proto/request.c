@@ -10,11 +10,11 @@
 #include "proto/slice.h"
 #include "proto/text.h"
 
-/* What is being read: one request from its fields, which come in the order of the table below. */
+/* The state of reading one request. Its fields are read in the order of the table below. */
 struct reading {
     bool from_pairs;
-    const struct field *field; /* the one at hand */
-    const json_t *value;       /* its value, never JSON null, nor empty text where that means nothing */
+    const struct field *field; /* the current field */
+    const json_t *value;       /* its value; not JSON null, and empty text only if the field may be empty */
     struct sower_request *request;
     struct sower_problem *problem;
     bool sliced, sharded;
@@ -24,8 +24,8 @@ struct reading {
 struct field {
     const char *name;
     bool required;
-    bool may_be_empty;   /* as text; an empty shape is that of a scalar */
-    const char *meaning; /* what a right value is, for a sentence: "… must be <meaning>" */
+    bool may_be_empty;   /* as text: the empty shape is a scalar's */
+    const char *meaning; /* describes a correct value, for a sentence: "… must be <meaning>" */
     const char *query;   /* an example in each form */
     const char *json;
     bool (*read)(struct reading *reading);
@@ -36,7 +36,7 @@ static const char *example(const struct reading *reading)
     return reading->from_pairs ? reading->field->query : reading->field->json;
 }
 
-/* Refuses the value at hand: says what it must be, and quotes it. */
+/* Refuses the current value: says what it must be, and quotes it. */
 static bool refuse(const struct reading *reading)
 {
     char quote[SOWER_QUOTE_SIZE];
@@ -57,8 +57,8 @@ static bool whole_number(const struct reading *reading, const json_t *value, int
 }
 
 /* Reads at most `limit` whole numbers into `numbers`: a comma-separated list, or a JSON array; `single` says
- * whether JSON may give one number outside of an array. Returns how many there were, which may be more than
- * `limit`, or -1. */
+ * whether JSON may give one number outside of an array. Returns how many there are, which may be more than
+ * `limit`, or -1 with no list of whole numbers. */
 static long whole_numbers(const struct reading *reading, bool single, size_t limit, int64_t *numbers)
 {
     if (!reading->from_pairs) {
@@ -137,10 +137,8 @@ static bool read_shape(struct reading *reading)
     if (rank < 0) {
         return refuse(reading);
     }
-    if (rank > SOWER_RANK_MAX) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "shape",
-                                 "A tensor has at most %d dimensions, this one has %ld.", SOWER_RANK_MAX,
-                                 rank);
+    if (!sower_shape_check_rank((size_t)rank, reading->problem)) {
+        return false;
     }
     struct sower_shape *shape = &reading->request->draw.shape;
     shape->rank = (size_t)rank;
@@ -184,7 +182,7 @@ static bool read_layout(struct reading *reading)
     return refuse(reading);
 }
 
-/* Reads axes of the shape, which has been read by now; negative ones count from the last. */
+/* Reads axes of the shape, which the table has before them; negative axes count from the last. */
 static bool read_axes(struct reading *reading, sower_axes *axes)
 {
     int64_t numbers[SOWER_RANK_MAX];
@@ -208,7 +206,7 @@ static bool read_axes(struct reading *reading, sower_axes *axes)
         }
         *axes |= axis;
     }
-    /* more than SOWER_RANK_MAX different axes of one shape cannot be */
+    /* cannot be more: a shape has at most SOWER_RANK_MAX different axes */
     return count <= SOWER_RANK_MAX || refuse(reading);
 }
 
@@ -266,7 +264,7 @@ static bool read_shard(struct reading *reading)
     }
     if (reading->sliced) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "shard",
-                                 "A request takes a slice or a shard, not both.");
+                                 "A request may have a slice or a shard, not both.");
     }
     reading->sharded = true;
     return sower_shard_parse(json_string_value(reading->value), json_string_length(reading->value),
@@ -291,8 +289,8 @@ static bool read_spec(struct reading *reading)
     return (whole_number(reading, reading->value, &spec) && spec == SOWER_SPEC) || refuse(reading);
 }
 
-/* Every field, in the order in which they are read and judged. A shape stands before what refers to its axes.
- */
+/* All fields, in the order in which they are read and checked. The shape comes before the fields that refer to its
+ * axes. */
 static const struct field FIELDS[] = {
     {.name = "experiment",
      .required = true,
@@ -421,7 +419,7 @@ static bool check_names(const json_t *fields, struct sower_problem *problem)
     return true;
 }
 
-/* Reads the field at hand, or sees that it may be missing. */
+/* Reads the current field, or accepts that it is missing. */
 static bool read_field(struct reading *reading)
 {
     const struct field *field = reading->field;
@@ -441,7 +439,7 @@ static bool read_field(struct reading *reading)
     return field->read(reading);
 }
 
-/* What the fields come to together. */
+/* Checks the combination of the fields and computes the rest of the request. */
 static bool resolve(struct sower_request *request, const struct sower_seed *root, bool cut,
                     struct sower_problem *problem)
 {
@@ -455,8 +453,7 @@ static bool resolve(struct sower_request *request, const struct sower_seed *root
     if (request->format == SOWER_FORMAT_SAFETENSORS && strcmp(draw->name, SOWER_SAFETENSORS_METADATA) == 0) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "name",
-            "No tensor of a safetensors file can be called \"%s\": the format keeps that "
-            "name for itself.",
+            "A tensor of a safetensors file cannot be called \"%s\": the format reserves that name.",
             SOWER_SAFETENSORS_METADATA);
     }
     if (!cut) {

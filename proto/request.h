@@ -1,16 +1,16 @@
-/* Requests: the fields that name one tensor, read by one parser whichever way they came (fields.h).
+/* Requests: one parser for the fields that name one tensor, from a query or from JSON (fields.h).
  *
- * A table says for each field how it is read. The first fault is reported: first of all an unknown field,
- * then each field in the order of the table (missing, empty, of the wrong type, out of range), then what the
- * fields come to together. What comes out has nothing optional left: a checked draw, its plan, its seed, the
- * region asked for and the format of the answer. The client uses the same parser to derive offline.
+ * A table says for each field how to read it. Only the first fault is reported: first an unknown field, then
+ * each field in the order of the table (missing, empty, of the wrong type, out of range), then the combination of
+ * the fields. The result is complete: a checked draw, its plan, its seed, the requested region and the format of
+ * the response. The client uses the same parser to generate tensors offline.
  *
- *   experiment, trial, name       what the draw is called
- *   shape, init, dtype            what it is
+ *   experiment, trial, name       the draw's seed
+ *   shape, init, dtype            the array
  *   layout, in_axis, out_axis, batch_axis, fan_in, fan_out
- *                                 how the shape is read as inputs and outputs
- *   slice or shard                which part of it is asked for (slice.h)
- *   format, spec                  how it is written, and under which version of the contract */
+ *                                 which axes are inputs and outputs
+ *   slice or shard                the requested region (slice.h)
+ *   format, spec                  the format of the bytes, and the version of the contract */
 #ifndef SOWER_PROTO_REQUEST_H
 #define SOWER_PROTO_REQUEST_H
 
@@ -19,6 +19,7 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/draw.h"
 #include "core/plan.h"
 #include "core/problem.h"
@@ -40,10 +41,9 @@ struct sower_request {
     enum sower_format format;
 };
 
-/* Reads the fields into `request`, under `root`. In fields that came from pairs everything is a string, and
- * numbers are read from their text; JSON fields must have their own type (a trial is a number there, not a
- * string). */
-bool sower_request_parse(const json_t *fields, bool from_pairs, const struct sower_seed *root,
-                         struct sower_request *request, struct sower_problem *problem);
+/* Reads the fields into `request`, under `root`. Fields from pairs (`from_pairs`) are strings, and numbers are
+ * read from their text. JSON fields must have their own type: a trial is a number there, not a string. */
+SOWER_MUST_USE bool sower_request_parse(const json_t *fields, bool from_pairs, const struct sower_seed *root,
+                                        struct sower_request *request, struct sower_problem *problem);
 
 #endif

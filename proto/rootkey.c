@@ -19,7 +19,7 @@ static bool refuse_errno(const char *path, struct sower_problem *problem)
                              "The key file %s cannot be read: %s.", path, strerror(errno));
 }
 
-/* Whether the file is for its owner's eyes only. A pipe (a shell's <(…)) passes the same check. */
+/* Whether only the owner can access the file (or the group of root can read it too). A pipe (a shell's <(…)) passes the same check. */
 static bool check_mode(int file, const char *path, struct sower_problem *problem)
 {
     struct stat status;
@@ -39,7 +39,7 @@ static bool check_mode(int file, const char *path, struct sower_problem *problem
                              path, (unsigned)status.st_mode & 07777U);
 }
 
-/* Reads until the end of the file or one byte more than a key file can have, so that a longer one shows.
+/* Reads to the end of the file, but at most one byte more than a key file can have, to detect a longer file.
  * Returns the number of bytes, or -1. */
 static ssize_t read_all(int file, unsigned char content[FILE_SIZE_MAX + 1])
 {

@@ -1,19 +1,21 @@
-/* Key files: where a private root, or another secret, comes from.
+/* Key files: they contain a private root, or another secret.
  *
- * The file holds 32 bytes, either as they are (exactly 32 bytes) or as 64 hex digits of either
- * case, with one line end allowed after them. Whoever reads a root can derive every seed of that universe, so a
- * file that others may read is refused, as ssh does with its keys. One exception: a file that only the group
- * of root may read besides its owner is taken, because that is how systemd hands over credentials. */
+ * The file has 32 bytes, either raw (exactly 32 bytes) or as 64 hex digits of either case, optionally with one
+ * line end after them. Somebody who can read a root can derive every seed under it. So a file that others may read
+ * is refused, as ssh does with its keys. There is one exception, because systemd passes credentials so: besides
+ * the owner, the group of root may have read access. */
 #ifndef SOWER_PROTO_ROOTKEY_H
 #define SOWER_PROTO_ROOTKEY_H
 
 #include <stdbool.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "core/seed.h"
 
-/* Reads the root from the file at `path`. Problems carry the field "root_key_file" and never quote the file's
- * content. The caller wipes *root when it is done with it (sodium_memzero). */
-bool sower_rootkey_read(const char *path, struct sower_seed *root, struct sower_problem *problem);
+/* Reads the root from the file at `path`. Problems have the field "root_key_file" and never quote the file's
+ * content. The caller wipes *root after use (sodium_memzero). */
+SOWER_MUST_USE bool sower_rootkey_read(const char *path, struct sower_seed *root,
+                                       struct sower_problem *problem);
 
 #endif

@@ -7,33 +7,34 @@
 #include "proto/json.h"
 #include "proto/text.h"
 
-static const char *const GIVES[] = {"init",     "dtype",      "layout", "in_axis",
-                                    "out_axis", "batch_axis", "fan_in", "fan_out"};
+static const char *const FIELDS[] = {"init",     "dtype",      "layout", "in_axis",
+                                     "out_axis", "batch_axis", "fan_in", "fan_out"};
 
-enum { GIVES_COUNT = sizeof GIVES / sizeof GIVES[0] };
+enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
 
 static bool refuse(size_t number, struct sower_problem *problem, const char *sentence)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "rules", "Rule %zu: %s", number, sentence);
 }
 
-bool sower_rules_check_gives(const json_t *gives, const char *what, struct sower_problem *problem)
+bool sower_rules_check_fields(const json_t *fields, const char *what, struct sower_problem *problem)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)gives, key, value)
+    json_object_foreach((json_t *)fields, key, value)
     {
         bool known = false;
-        for (size_t i = 0; i < GIVES_COUNT; i++) {
-            known = known || strcmp(GIVES[i], key) == 0;
+        for (size_t i = 0; i < FIELD_COUNT; i++) {
+            known = known || strcmp(FIELDS[i], key) == 0;
         }
         if (!known) {
             char quote[SOWER_QUOTE_SIZE];
             sower_text_quote(key, strlen(key), quote);
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, what,
-                                     "%s has no field %s; what may be given is init, dtype, layout, "
-                                     "in_axis, out_axis, batch_axis, fan_in and fan_out.",
-                                     what, quote);
+            return sower_problem_set(
+                problem, SOWER_PROBLEM_INVALID, what,
+                "%s has no field %s; the fields are init, dtype, layout, in_axis, out_axis, "
+                "batch_axis, fan_in and fan_out.",
+                what, quote);
         }
     }
     return true;
@@ -62,7 +63,7 @@ static bool read_glob(struct sower_rule *rule, const json_t *value, size_t numbe
 {
     rule->glob = json_string_value(value);
     if (rule->glob == NULL || rule->glob[0] == '\0') {
-        return refuse(number, problem, "a name to match is text, for example \"*.bias\".");
+        return refuse(number, problem, "the name to match must be text, for example \"*.bias\".");
     }
     return sower_glob_check(rule->glob) ||
            refuse(number, problem, "the pattern has a \"[\" without a \"]\", or ends in a \"\\\".");
@@ -78,19 +79,22 @@ static bool read_condition(struct sower_rule *rule, const char *key, const json_
     if (strcmp(key, "dtype") == 0) {
         rule->has_dtype = true;
         return (text != NULL && sower_dtype_parse(text, &rule->dtype)) ||
-               refuse(number, problem, "the dtype to match is one of f64, f32, f16, bf16, f8_e4m3, f8_e5m2.");
+               refuse(number, problem,
+                      "the dtype to match must be one of f64, f32, f16, bf16, f8_e4m3, f8_e5m2.");
     }
     if (strcmp(key, "beside") == 0) {
         rule->beside = text;
         return (text != NULL && text[0] != '\0') ||
-               refuse(number, problem, "beside is the last part of a name, for example \"weight\".");
+               refuse(number, problem,
+                      "beside must be the last component of a name, for example \"weight\".");
     }
     bool own = strcmp(key, "rank") == 0;
     if (!own && strcmp(key, "beside_rank") != 0) {
-        return refuse(number, problem, "match takes name, rank, dtype, beside and beside_rank.");
+        return refuse(number, problem, "match may have name, rank, dtype, beside and beside_rank.");
     }
     return read_rank(value, own ? rule->rank : rule->beside_rank) ||
-           refuse(number, problem, "a rank to match is a number from 0 to 8, or two: [least, greatest].");
+           refuse(number, problem,
+                  "a rank to match must be a number from 0 to 8, or two: [least, greatest].");
 }
 
 static bool read_match(struct sower_rule *rule, const json_t *match, size_t number,
@@ -103,7 +107,7 @@ static bool read_match(struct sower_rule *rule, const json_t *match, size_t numb
     }
     bool ranked = json_object_get(match, "beside_rank") != NULL;
     if (ranked && json_object_get(match, "beside") == NULL) {
-        return refuse(number, problem, "beside_rank goes with beside.");
+        return refuse(number, problem, "beside_rank needs beside.");
     }
     json_object_foreach((json_t *)match, key, value)
     {
@@ -126,19 +130,19 @@ static bool add_rule(struct sower_rules *rules, json_t *source, struct sower_pro
     const json_t *match = json_object_get(source, "match");
     if (match == NULL) {
         return refuse(number, problem,
-                      "a rule says what it matches, as in {\"match\":\"*.bias\",\"init\":\"zeros\"}.");
+                      "a rule needs match, as in {\"match\":\"*.bias\",\"init\":\"zeros\"}.");
     }
     if (!read_match(rule, match, number, problem)) {
         return false;
     }
-    rule->gives = sower_json_copy(source);
-    if (rule->gives == NULL) {
+    rule->fields = sower_json_copy(source);
+    if (rule->fields == NULL) {
         return sower_problem_memory(problem);
     }
     rule->source = json_incref(source);
-    rules->count++; /* from here on released with the others */
-    json_object_del(rule->gives, "match");
-    return sower_rules_check_gives(rule->gives, "rules", problem);
+    rules->count++; /* from here on sower_rules_free releases it */
+    json_object_del(rule->fields, "match");
+    return sower_rules_check_fields(rule->fields, "rules", problem);
 }
 
 bool sower_rules_add(struct sower_rules *rules, const json_t *array, struct sower_problem *problem)
@@ -181,7 +185,7 @@ const char *sower_rule_pattern(const struct sower_rule *rule)
 void sower_rules_free(struct sower_rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++) {
-        json_decref(rules->list[i].gives);
+        json_decref(rules->list[i].fields);
         json_decref(rules->list[i].source);
     }
     rules->count = 0;

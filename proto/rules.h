@@ -1,15 +1,15 @@
-/* Rules: how the tensors of a model are initialized, for many of them at once.
+/* Rules: they give fields to many tensors of a model at once.
  *
  *   {"match":"*.bias", "init":"zeros"}
  *   {"match":{"name":"*.weight","rank":[2,5],"dtype":"bf16"}, "init":"he_normal", "layout":"io"}
  *   {"match":{"name":"*.bias","beside":"weight","beside_rank":1}, "init":"zeros"}
  *
- * `match` is a glob on the name (glob.h), or an object whose conditions must all hold: `name`; `rank`, a
- * number or [least, greatest]; `dtype`, that which the tensor itself names (else the defaults' dtype, else
- * f32); `beside`, the last part of another tensor's name that must exist in the manifest (beside "fc.bias",
- * "weight" is "fc.weight"; parts are separated by "." or "/"; a tensor is not beside itself), and
- * `beside_rank`, that tensor's rank. The other fields, those of a request that say what a tensor is, are what
- * the rule gives: init, dtype, layout, in_axis, out_axis, batch_axis, fan_in, fan_out. */
+ * `match` is a glob on the name (glob.h), or an object of conditions that must all hold: `name`, a glob; `rank`, a
+ * number or [least, greatest]; `dtype`, the one that the tensor itself gives (else the defaults' dtype, else f32);
+ * `beside`, the last component of another tensor's name that must exist in the manifest (components are separated
+ * by "." or "/": with "weight", the tensor beside "fc.bias" is "fc.weight"; a tensor is not beside itself); and
+ * `beside_rank`, that tensor's rank. The other members are the fields that the rule gives: init, dtype, layout,
+ * in_axis, out_axis, batch_axis, fan_in, fan_out. */
 #ifndef SOWER_PROTO_RULES_H
 #define SOWER_PROTO_RULES_H
 
@@ -18,6 +18,7 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/dtype.h"
 #include "core/problem.h"
 
@@ -30,9 +31,9 @@ struct sower_rule {
     enum sower_dtype dtype;
     const char *beside; /* NULL: no condition */
     size_t beside_rank[2];
-    json_t *gives;  /* an object of request fields */
-    json_t *source; /* the rule as it was given; the strings above are its own */
-    bool matched;   /* at least one tensor */
+    json_t *fields; /* an object of request fields */
+    json_t *source; /* the rule's own JSON, which owns the strings above */
+    bool matched;   /* it matched at least one tensor */
 };
 
 struct sower_rules {
@@ -40,23 +41,26 @@ struct sower_rules {
     struct sower_rule list[SOWER_RULES_MAX];
 };
 
-/* What a rule is held against. */
+/* The properties of a tensor that rules look at. */
 struct sower_rule_tensor {
     const char *name;
     size_t rank;
     enum sower_dtype dtype;
-    /* Whether there is a tensor of that name beside this one; sets its rank. */
+    /* Whether there is another tensor with this last component of its name; sets its rank. */
     bool (*beside)(void *context, const char *name, size_t *rank);
     void *context;
 };
 
-/* Adds the rules of a JSON array; problems carry the field "rules" and the rule's number, from 1. */
-bool sower_rules_add(struct sower_rules *rules, const json_t *array, struct sower_problem *problem);
+/* Adds the rules of a JSON array; problems have the field "rules" and name the rule's number, from 1. */
+SOWER_MUST_USE bool sower_rules_add(struct sower_rules *rules, const json_t *array,
+                                    struct sower_problem *problem);
 
-bool sower_rule_matches(const struct sower_rule *rule, const struct sower_rule_tensor *tensor);
+SOWER_MUST_USE bool sower_rule_matches(const struct sower_rule *rule, const struct sower_rule_tensor *tensor);
 
-/* Refuses fields that do not say what a tensor is; for rules, defaults and tensors (`what` names which). */
-bool sower_rules_check_gives(const json_t *gives, const char *what, struct sower_problem *problem);
+/* Refuses members that a rule, the defaults or a tensor cannot give; `what` ("rules", "defaults" or "tensors")
+ * becomes the problem's field. */
+SOWER_MUST_USE bool sower_rules_check_fields(const json_t *fields, const char *what,
+                                             struct sower_problem *problem);
 
 /* The pattern of a rule for a sentence: its glob, or "*". */
 const char *sower_rule_pattern(const struct sower_rule *rule);

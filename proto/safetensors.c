@@ -52,7 +52,7 @@ void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw
 void sower_safetensors_tensor(struct sower_buffer *buffer, const char *name, enum sower_dtype dtype,
                               const struct sower_shape *shape, uint64_t start, uint64_t stop)
 {
-    /* Behind the metadata's last value its object is still open; behind a tensor, which ends in "}", not. */
+    /* After the last value of the metadata its object is still open. A tensor ends with "}". */
     bool first = !buffer->failed && buffer->text[buffer->length - 1] != '}';
     sower_buffer_text(buffer, first ? "}," : ",");
     sower_buffer_string(buffer, name);
@@ -81,7 +81,7 @@ void sower_safetensors_close(struct sower_buffer *buffer)
 
 static bool refuse(struct sower_problem *problem, const char *sentence)
 {
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "This is no safetensors file: %s.",
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like", "This is not a safetensors file: %s.",
                              sentence);
 }
 
@@ -94,16 +94,17 @@ bool sower_safetensors_length(const uint8_t bytes[SIZE_BYTES], uint64_t file_siz
     }
     *length = (size_t)number;
     if (file_size < SIZE_BYTES || number > file_size - SIZE_BYTES) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
-                                 "This is no safetensors file, or it is cut short: it says that its header "
-                                 "has %" PRIu64 " bytes, and the whole file has %" PRIu64 ".",
-                                 number, file_size);
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "like",
+            "This is not a safetensors file, or it is cut short: it says that its header "
+            "has %" PRIu64 " bytes, but the whole file has %" PRIu64 ".",
+            number, file_size);
     }
     return number <= SOWER_SAFETENSORS_HEADER_MAX ||
-           refuse(problem, "a header of more than 100,000,000 bytes is read by nobody");
+           refuse(problem, "its header has more than 100,000,000 bytes, the limit of the format's library");
 }
 
-/* Where a tensor's bytes lie. */
+/* The range of a tensor's bytes in the data. */
 struct extent {
     uint64_t start, stop;
 };
@@ -117,8 +118,8 @@ struct reading {
     struct sower_problem *problem;
 };
 
-/* The bytes of one element by the name of its type, 0 for a name that is none; *dtype is
- * SOWER_DTYPE_COUNT for integers and booleans. */
+/* The bytes of one element by the name of its type, 0 for an unknown name. *dtype is SOWER_DTYPE_COUNT for
+ * integers and booleans. */
 static size_t element_size(const char *name, enum sower_dtype *dtype)
 {
     static const struct {
@@ -139,7 +140,7 @@ static size_t element_size(const char *name, enum sower_dtype *dtype)
     return 0;
 }
 
-/* Reads at most `limit` numbers of an array; how many it has, or -1 when it is none. */
+/* Reads an array of at most `limit` numbers from 0; returns how many it has, or -1 if it is not such an array. */
 static long read_numbers(const json_t *array, size_t limit, uint64_t *numbers)
 {
     size_t count = json_array_size(array);
@@ -153,7 +154,7 @@ static long read_numbers(const json_t *array, size_t limit, uint64_t *numbers)
     return json_is_array(array) && count <= limit ? (long)count : -1;
 }
 
-/* Whether `size` bytes an element and the shape come to the extent. */
+/* Whether the extent has the size of a tensor of this shape with `size` bytes for each element. */
 static bool fills(const struct sower_shape *shape, size_t size, const struct extent *extent)
 {
     uint64_t bytes = size;
@@ -214,11 +215,11 @@ static bool read_tensor(struct reading *reading, const char *name, const json_t 
     size_t size = element_size(type, &dtype);
     if (size == 0) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
-                                 "The tensor %s is of an unknown dtype, \"%.20s\".", quote, type);
+                                 "The tensor %s has an unknown dtype, \"%.20s\".", quote, type);
     }
     if (!fills(&shape, size, &extent)) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
-                                 "The data_offsets of %s are not those of its shape and dtype.", quote);
+                                 "The data_offsets of %s do not fit its shape and dtype.", quote);
     }
     if (dtype != SOWER_DTYPE_COUNT) {
         add_tensor(reading, name, dtype, &shape);
@@ -252,8 +253,8 @@ static bool check_extents(struct reading *reading, uint64_t data_size)
     }
     return end == data_size ||
            sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
-                             "The file is cut short or has too much: its tensors take %" PRIu64
-                             " bytes, and %" PRIu64 " follow its header.",
+                             "The file is cut short or too long: its tensors have %" PRIu64
+                             " bytes, but %" PRIu64 " bytes follow its header.",
                              end, data_size);
 }
 
@@ -261,13 +262,13 @@ bool sower_safetensors_read(const char *header, size_t length, uint64_t data_siz
                             struct sower_buffer *tensors, json_t *left_out, struct sower_problem *problem)
 {
     struct reading reading = {.tensors = tensors, .left_out = left_out, .problem = problem};
-    struct sower_json_walker parts;
-    bool more = true, read = sower_json_walker_open(&parts, header, length, 0, '{', problem);
+    struct sower_json_walker walker;
+    bool more = true, read = sower_json_walker_open(&walker, header, length, 0, '{', problem);
     while (read && more) {
         json_t *key = NULL, *entry = NULL;
-        read = sower_json_walker_next(&parts, &more, &key, problem);
+        read = sower_json_walker_next(&walker, &more, &key, problem);
         if (read && more) {
-            entry = sower_json_walker_load(&parts, problem);
+            entry = sower_json_walker_load(&walker, problem);
             read = entry != NULL && (strcmp(json_string_value(key), SOWER_SAFETENSORS_METADATA) == 0 ||
                                      read_tensor(&reading, json_string_value(key), entry));
         }
@@ -275,7 +276,8 @@ bool sower_safetensors_read(const char *header, size_t length, uint64_t data_siz
         json_decref(key);
     }
     read = read &&
-           (sower_json_walker_at_end(&parts) || refuse(problem, "something follows its header's JSON")) &&
+           (sower_json_walker_at_end(&walker) ||
+            refuse(problem, "there is text after the JSON of its header")) &&
            check_extents(&reading, data_size);
     if (read && tensors->failed) {
         read = sower_problem_memory(problem);

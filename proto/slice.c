@@ -11,8 +11,8 @@ struct piece {
     size_t length;
 };
 
-/* Cuts the piece before the next `separator` off `rest`; without one, all of it. False when nothing is left
- * to cut: `rest->text` is NULL then. */
+/* Takes the piece before the next `separator` from `rest`, or all of it without a separator. False when nothing
+ * is left: then `rest->text` is NULL. */
 static bool cut(struct piece *rest, char separator, struct piece *piece)
 {
     if (rest->text == NULL) {
@@ -32,7 +32,7 @@ static bool refuse(struct sower_problem *problem, const char *field, struct piec
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field, "%s is %s.", quote, expected);
 }
 
-/* A bound as NumPy takes it, for an axis of `size`; an empty piece is the `fallback`. */
+/* Reads a bound as NumPy does, for an axis of `size`; an empty piece gives the `fallback`. */
 static bool read_bound(struct piece piece, uint64_t size, uint64_t fallback, uint64_t *bound)
 {
     if (piece.length == 0) {
@@ -62,7 +62,7 @@ static bool read_range(struct piece range, uint64_t size, uint64_t *start, uint6
     cut(&range, ':', &first);
     if (!cut(&range, ':', &second)) {
         return refuse(problem, "slice", whole,
-                      "no range; write one start:stop for each axis, as in 0:512,: (a single index would "
+                      "not a range; write one start:stop for each axis, as in 0:512,: (a single index would "
                       "drop an axis, i:i+1 keeps it)");
     }
     if (cut(&range, ':', &third)) {
@@ -88,7 +88,7 @@ bool sower_slice_parse(const char *text, size_t length, const struct sower_shape
     for (size_t axis = 0; cut(&rest, ',', &range); axis++) {
         if (axis == shape->rank) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "slice",
-                                     "The slice has more ranges than the tensor has axes, which is %zu.",
+                                     "The slice has more ranges than the tensor has axes (%zu).",
                                      shape->rank);
         }
         if (!read_range(range, shape->sizes[axis], &region->start[axis], &region->stop[axis], problem)) {
@@ -98,43 +98,43 @@ bool sower_slice_parse(const char *text, size_t length, const struct sower_shape
     return true;
 }
 
-/* One part of a shard. */
-struct part {
+/* One cut of a shard. */
+struct axis_cut {
     int64_t axis, rank, count;
 };
 
-static bool read_part(struct piece text, struct part *part)
+static bool read_cut(struct piece text, struct axis_cut *cut_to)
 {
     struct piece axis;
     struct piece rank;
     return cut(&text, ':', &axis) && cut(&text, '/', &rank) && text.text != NULL &&
-           sower_text_integer(axis.text, axis.length, &part->axis) &&
-           sower_text_integer(rank.text, rank.length, &part->rank) &&
-           sower_text_integer(text.text, text.length, &part->count);
+           sower_text_integer(axis.text, axis.length, &cut_to->axis) &&
+           sower_text_integer(rank.text, rank.length, &cut_to->rank) &&
+           sower_text_integer(text.text, text.length, &cut_to->count);
 }
 
 /* Narrows one axis of the region; `cut_axes` has bit a for each axis a that has been cut before. */
-static bool apply_part(struct piece text, const struct sower_shape *shape, struct sower_region *region,
-                       unsigned *cut_axes, struct sower_problem *problem)
+static bool apply_cut(struct piece text, const struct sower_shape *shape, struct sower_region *region,
+                      unsigned *cut_axes, struct sower_problem *problem)
 {
-    struct part part;
-    if (!read_part(text, &part)) {
+    struct axis_cut cut_to;
+    if (!read_cut(text, &cut_to)) {
         return refuse(
             problem, "shard", text,
             "not a shard; write axis:rank/count, as in 0:3/8 for the fourth of eight pieces of axis 0, "
             "in plain decimal digits and at most 2^63 - 1");
     }
     int64_t dimensions = (int64_t)shape->rank;
-    if (part.axis < -dimensions || part.axis >= dimensions) {
+    if (cut_to.axis < -dimensions || cut_to.axis >= dimensions) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard",
                                  "There is no axis %lld to cut: the tensor has %zu axes.",
-                                 (long long)part.axis, shape->rank);
+                                 (long long)cut_to.axis, shape->rank);
     }
-    if (part.count < 1 || part.rank < 0 || part.rank >= part.count) {
+    if (cut_to.count < 1 || cut_to.rank < 0 || cut_to.rank >= cut_to.count) {
         return refuse(problem, "shard", text,
                       "out of range: in axis:rank/count, count is at least 1 and rank from 0 to count - 1");
     }
-    size_t axis = (size_t)(part.axis < 0 ? part.axis + dimensions : part.axis);
+    size_t axis = (size_t)(cut_to.axis < 0 ? cut_to.axis + dimensions : cut_to.axis);
     if ((*cut_axes >> axis & 1) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard",
                                  "Axis %zu is cut twice; name each axis once.", axis);
@@ -142,9 +142,9 @@ static bool apply_part(struct piece text, const struct sower_shape *shape, struc
     *cut_axes |= 1u << axis;
     /* (count - 1) · ⌈size / count⌉ < size + count, so nothing here overflows */
     uint64_t size = shape->sizes[axis];
-    uint64_t count = (uint64_t)part.count;
+    uint64_t count = (uint64_t)cut_to.count;
     uint64_t piece = size / count + (size % count != 0);
-    uint64_t start = (uint64_t)part.rank * piece;
+    uint64_t start = (uint64_t)cut_to.rank * piece;
     region->start[axis] = start < size ? start : size;
     region->stop[axis] = size - region->start[axis] < piece ? size : region->start[axis] + piece;
     return true;
@@ -158,7 +158,7 @@ bool sower_shard_parse(const char *text, size_t length, const struct sower_shape
     unsigned cut_axes = 0;
     *region = sower_region_whole(shape);
     while (cut(&rest, ',', &part)) {
-        if (!apply_part(part, shape, region, &cut_axes, problem)) {
+        if (!apply_cut(part, shape, region, &cut_axes, problem)) {
             return false;
         }
     }

@@ -14,8 +14,8 @@ static size_t smaller(uint64_t a, uint64_t b)
     return (size_t)(a < b ? a : b);
 }
 
-/* Copies data that begins or ends inside an element, or goes to a place that is not aligned, through a small
- * buffer; `offset` counts from the first element. Sets how many bytes it wrote: at least 1. */
+/* Copies data through a small buffer if it begins or ends inside an element, or if its destination is not aligned.
+ * `offset` counts from the first element. Sets *written, which is at least 1. */
 static bool read_through_bounce(const struct sower_tensor_bytes *bytes, uint64_t offset, size_t count,
                                 uint8_t *buffer, size_t *written)
 {
@@ -55,11 +55,11 @@ bool sower_tensor_bytes_read(const struct sower_tensor_bytes *bytes, uint64_t po
 {
     const size_t prefix_size = bytes->body.prefix_size;
     if (position < prefix_size) {
-        size_t head = smaller(count, prefix_size - position);
-        memcpy(buffer, bytes->body.prefix + position, head);
-        position += head;
-        buffer += head;
-        count -= head;
+        size_t copied = smaller(count, prefix_size - position);
+        memcpy(buffer, bytes->body.prefix + position, copied);
+        position += copied;
+        buffer += copied;
+        count -= copied;
     }
     return count == 0 || read_data(bytes, position - prefix_size, count, buffer);
 }

@@ -13,7 +13,7 @@ static bool is_digit(char character)
     return character >= '0' && character <= '9';
 }
 
-/* How many digits stand at `at`. */
+/* The number of digits from `at` on. */
 static size_t count_digits(const char *text, size_t length, size_t at)
 {
     size_t end = at;
@@ -119,7 +119,7 @@ void sower_text_quote(const char *text, size_t length, char quote[SOWER_QUOTE_SI
     size_t shown = length;
     if (length > SHOWN) {
         shown = SHOWN;
-        /* not inside of a UTF-8 sequence, which has at most three bytes of this kind */
+        /* not inside a UTF-8 sequence, which has at most three continuation bytes */
         while (shown > SHOWN - 3 && ((unsigned char)text[shown] & 0xc0) == 0x80) {
             shown--;
         }
@@ -143,7 +143,7 @@ void sower_text_quote_json(const json_t *value, char quote[SOWER_QUOTE_SIZE])
         return;
     case JSON_REAL:
         sower_text_print_real(json_real_value(value), quote);
-        /* shown as the real that it is, not as the integer that it may be worth */
+        /* a real stays recognizable as a real: 1 is printed as 1.0 */
         if (strpbrk(quote, ".e") == NULL) {
             snprintf(quote + strlen(quote), SOWER_QUOTE_SIZE - strlen(quote), ".0");
         }

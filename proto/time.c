@@ -17,7 +17,7 @@ void sower_time_print(int64_t milliseconds, char text[SOWER_TIME_SIZE])
     time_t time = (time_t)seconds;
     struct tm parts;
     if (gmtime_r(&time, &parts) == NULL || parts.tm_year < -1900 || parts.tm_year > 9999 - 1900) {
-        snprintf(text, SOWER_TIME_SIZE, ".%03dZ", (int)rest); /* a year that RFC 3339 has no form for */
+        snprintf(text, SOWER_TIME_SIZE, ".%03dZ", (int)rest); /* RFC 3339 has no form for this year */
         return;
     }
     memcpy(text, "yyyy-mm-ddThh:mm:ss.mmmZ", sizeof "yyyy-mm-ddThh:mm:ss.mmmZ");
@@ -49,7 +49,8 @@ static unsigned count_days(unsigned year, unsigned month)
     return days[month - 1] + (month == 2 && leap ? 1U : 0U);
 }
 
-/* Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that leap days end them. */
+/* Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that a leap day is the last day
+ * of a year. */
 static int64_t day_number(unsigned year, unsigned month, unsigned day)
 {
     int64_t years = (int64_t)year - (month <= 2 ? 1 : 0);

@@ -25,7 +25,7 @@ bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sowe
         char quote[SOWER_QUOTE_SIZE];
         if (strcmp(key, "count") != 0) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
-                                     "There is no field \"%s\" here; there is count.", key);
+                                     "There is no field \"%s\"; the only field is count.", key);
         }
         sower_text_quote_json(value, quote);
         if (!read_count(value, from_pairs, &request->count)) {
@@ -54,8 +54,8 @@ bool sower_trials_read_key(const char *text, size_t length, struct sower_trials_
     if (length == 0 || length > SOWER_TRIALS_KEY_MAX || !is_printable(text, length) || text[0] == ' ' ||
         text[length - 1] == ' ') {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "Idempotency-Key",
-                                 "An idempotency key has 1 to %d printable ASCII characters, and no blank at "
-                                 "either end; a UUID is a good one.",
+                                 "An idempotency key has 1 to %d printable ASCII characters, and no space at "
+                                 "either end; a UUID is a good key.",
                                  SOWER_TRIALS_KEY_MAX);
     }
     memcpy(request->key, text, length);

@@ -1,7 +1,7 @@
 /* Requests for trials: numbers that are given out once.
  *
- * An experiment hands out its trial numbers in order, from 0; a request takes `count` of them. A client that
- * does not know whether its request arrived asks again under the same key and gets the same numbers. */
+ * An experiment gives out its trial numbers in order, from 0; a request takes `count` of them. A client that
+ * does not know whether its request arrived asks again with the same key and gets the same numbers. */
 #ifndef SOWER_PROTO_TRIALS_H
 #define SOWER_PROTO_TRIALS_H
 
@@ -11,11 +11,12 @@
 
 #include <jansson.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "core/seed.h"
 
 enum {
-    SOWER_TRIALS_COUNT_MAX = 1000000, /* numbers that one request takes */
+    SOWER_TRIALS_COUNT_MAX = 1000000, /* the most numbers for one request */
     SOWER_TRIALS_KEY_MAX = 255,       /* bytes of a key */
 };
 
@@ -25,14 +26,15 @@ struct sower_trials_request {
     char key[SOWER_TRIALS_KEY_MAX + 1]; /* empty: none */
 };
 
-/* Reads the fields, of which there is one: `count`, 1 where it is not given. Fields from pairs hold it as
- * text. */
-bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,
-                              struct sower_problem *problem);
+/* Reads the only field, `count`; the default is 1. With `from_pairs` its value is text. */
+SOWER_MUST_USE bool sower_trials_read_fields(const json_t *fields, bool from_pairs,
+                                             struct sower_trials_request *request,
+                                             struct sower_problem *problem);
 
-/* Reads a key: 1 to SOWER_TRIALS_KEY_MAX printable characters of ASCII, without a blank at either end, which
- * HTTP does not carry. Problems carry the field "Idempotency-Key". */
-bool sower_trials_read_key(const char *text, size_t length, struct sower_trials_request *request,
-                           struct sower_problem *problem);
+/* Reads a key: 1 to SOWER_TRIALS_KEY_MAX printable characters of ASCII, without a space at either end, because
+ * HTTP removes it. Problems have the field "Idempotency-Key". */
+SOWER_MUST_USE bool sower_trials_read_key(const char *text, size_t length,
+                                          struct sower_trials_request *request,
+                                          struct sower_problem *problem);
 
 #endif

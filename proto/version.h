@@ -1,5 +1,5 @@
-/* The version of the programs, as --version says it. The version of the bit contract is another thing:
- * SOWER_SPEC (core/draw.h). */
+/* The version of the programs, which --version prints. The version of the bit contract is separate: SOWER_SPEC
+ * (core/draw.h). */
 #ifndef SOWER_PROTO_VERSION_H
 #define SOWER_PROTO_VERSION_H
 

@@ -196,7 +196,7 @@ def test_ten_thousand_tensors_take_little_memory(start):
         ({"tensors": [{"name": f"t{i}", "shape": [1 << 18, 1 << 18], "init": "ones"} for i in range(65)]}, "tensors", "16 TiB"),
         ({"tensors": [{"name": "w", "shape": [4], "init": "he_norm"}]}, "tensors", '"w": There is no initializer'),
         ({"recipe": None, "rules": [], "tensors": [{"name": "w", "shape": [4]}]}, "recipe", "no recipe"),
-        ({"recipe": "bert", "tensors": [{"name": "w", "shape": [4]}]}, "tensors", '"w": nothing says how'),
+        ({"recipe": "bert", "tensors": [{"name": "w", "shape": [4]}]}, "tensors", '"w": it has no init'),
         ({"tensors": [{"name": "q", "shape": [20000, 20000], "init": "orthogonal"}]}, "tensors", "--max-orthogonal"),
         ({"experiment": ""}, "experiment", "is empty"),
         ({"trial": -1}, "trial", "whole number"),

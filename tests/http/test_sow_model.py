@@ -96,7 +96,7 @@ def test_warnings_and_refusals_are_printed(daemon, tmp_path):
     done = sow(daemon, "model", "-e", "e", "-m", path, "-i", "zeros", "-o", tmp_path / "out")
     assert done.returncode == 0 and done.stderr == "sow model: warning: Rule 1 (x) matches no tensor.\n"
     done = sow(daemon, "model", "-e", "e", "-m", path, "-o", tmp_path / "no")
-    assert done.returncode == 1 and '"w": nothing says how' in done.stderr and not (tmp_path / "no").exists()
+    assert done.returncode == 1 and '"w": it has no init' in done.stderr and not (tmp_path / "no").exists()
     assert sow(daemon, "model", "-m", path, "-i", "zeros", "-o", tmp_path / "no").returncode == 2
 
 

@@ -324,8 +324,8 @@ def test_sow_accepts_every_name(daemon, name):
     ([], 2, "sow trial new"), (["old", "-e", "x"], 2, "sow trial new"), (["new"], 2, "--experiment is missing"),
     (["new", "-e", ""], 1, "1 to 256"), (["new", "-e", "x" * 257], 1, "257 bytes"), (["new", "-e", "x", "-c", "0"], 1, "count"),
     (["new", "-e", "x", "-c", "1000001"], 1, "1000000"), (["new", "-e", "x", "-c", "two"], 1, "two"), (["new", "-e", "x", "-k", ""], 1, "key"),
-    (["new", "-e", "x", "-k", "a\r\nX: y"], 1, "printable"), (["new", "-e", "x", "-k", " "], 1, "no blank"),
-    (["new", "-e", "x", "-k", " job"], 1, "no blank"), (["new", "-e", "x", "-k", "job "], 1, "no blank"),
+    (["new", "-e", "x", "-k", "a\r\nX: y"], 1, "printable"), (["new", "-e", "x", "-k", " "], 1, "no space"),
+    (["new", "-e", "x", "-k", " job"], 1, "no space"), (["new", "-e", "x", "-k", "job "], 1, "no space"),
     (["new", "-e", "x", "y"], 2, "'y'")], ids=range(14))
 def test_sow_refuses_invalid_arguments_without_a_request(arguments, status, words):
     with StandIn(page(200, "{}", "application/json")) as stand_in:

@@ -523,7 +523,7 @@ static void a_body_must_be_one_json_object(void **state)
     memset(deep, '[', DEPTH);
     memset(deep + DEPTH, ']', DEPTH);
     assert_false(parse_json(deep, 2 * DEPTH, &request, &problem));
-    assert_non_null(strstr(problem.sentence, "nested"));
+    assert_non_null(strstr(problem.sentence, "levels of nesting"));
     free(deep);
 }
 

@@ -1,0 +1,31 @@
+/* The names of a manifest's tensors: duplicates, block numbers, and neighbours.
+ *
+ * The components of a name are separated by "." or "/". The block number of a name is its first component that
+ * has one to nine digits and nothing else. */
+#ifndef SOWER_PROTO_TENSOR_NAMES_H
+#define SOWER_PROTO_TENSOR_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/attributes.h"
+#include "core/problem.h"
+#include "proto/manifest.h"
+
+enum { SOWER_TENSOR_NAME_SHOWN = 200 }; /* the most bytes of a tensor's name in a sentence */
+
+/* Sets *by_name to the indices of the tensors, sorted by their names; the caller frees it, also after a problem.
+ * Refuses two tensors with the same name (field "tensors"). The manifest has at least one tensor. */
+SOWER_MUST_USE bool sower_tensor_names_sort(const struct sower_manifest *manifest, uint32_t **by_name,
+                                            struct sower_problem *problem);
+
+/* The number of layers: the greatest block number plus one; 0 if no name has a block number. */
+uint64_t sower_tensor_names_layers(const struct sower_manifest *manifest);
+
+/* Finds the tensor beside tensor number `tensor`: its name has `last` (`length` bytes) in place of the last
+ * component. That may be the tensor itself. False if there is no such tensor. */
+SOWER_MUST_USE bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint32_t *by_name,
+                                              size_t tensor, const char *last, size_t length, size_t *found);
+
+#endif
