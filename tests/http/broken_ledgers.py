@@ -68,12 +68,12 @@ class Unreadable:
         self.file.close()
 
 
-def refused(answer):
+def refused(response):
     """Asserts that a response is the 503 of a ledger that cannot be written."""
-    assert answer.status == 503, (answer.status, answer.body)
-    assert int(answer.headers["Retry-After"]) >= 1
-    assert "ledger" in answer.problem()["detail"]
-    assert "Sower-Seed" not in answer.headers
+    assert response.status == 503, (response.status, response.body)
+    assert int(response.headers["Retry-After"]) >= 1
+    assert "ledger" in response.problem()["detail"]
+    assert "Sower-Seed" not in response.headers
     return True
 
 

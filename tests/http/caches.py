@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conftest import PATIENCE, Answer, with_query
+from conftest import PATIENCE, Response, with_query
 from ports import free_port
 
 PATH = os.environ["PATH"] + ":/usr/sbin"
@@ -36,7 +36,7 @@ class Cache:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body=body, headers=headers or {})
-            return Answer(connection.getresponse())
+            return Response(connection.getresponse())
         finally:
             connection.close()
 
@@ -65,8 +65,8 @@ http {{ access_log off; {own} proxy_cache_path {self.directory}/cache keys_zone=
         )
         return [found, "-p", str(self.directory), "-c", f"{self.directory}/nginx.conf"], "start worker process"  # nginx listens before it writes this line
 
-    def was_kept(self, answer):
-        return answer.headers["X-Cache"] == "HIT"
+    def was_kept(self, response):
+        return response.headers["X-Cache"] == "HIT"
 
 
 class EagerNginx(Nginx):
@@ -83,8 +83,8 @@ class Varnish(Cache):
         return [found, "-F", "-n", f"{self.directory}/work", "-a", f"127.0.0.1:{self.port}", "-b", f"127.0.0.1:{daemon.port}",
                 "-s", "malloc,64M", "-j", "none", "-T", "none"], "Child starts"
 
-    def was_kept(self, answer):
-        return len(answer.headers["X-Varnish"].split()) == 2  # a hit also names the request that filled the cache
+    def was_kept(self, response):
+        return len(response.headers["X-Varnish"].split()) == 2  # a hit also names the request that filled the cache
 
 
 CACHES = [Nginx, EagerNginx, Varnish]

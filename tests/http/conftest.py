@@ -24,7 +24,7 @@ SOWERD = os.environ.get("SOWERD") or str(pathlib.Path(os.environ.get("BUILD", RO
 PATIENCE = 60
 
 
-class Answer:
+class Response:
     """An HTTP response, read to its end."""
 
     def __init__(self, response):
@@ -103,7 +103,7 @@ class Daemon:
         connection = self.connect()
         try:
             connection.request(method, path, body=body, headers=headers or {})
-            return Answer(connection.getresponse())
+            return Response(connection.getresponse())
         finally:
             connection.close()
 
@@ -117,9 +117,9 @@ class Daemon:
         return f"http://{self.address}{with_query(path, fields)}"
 
     def ledger(self, **fields):
-        answer = self.get("/v1/ledger", **fields)
-        assert answer.status == 200, answer.body
-        return [json.loads(line) for line in answer.body.splitlines()]
+        response = self.get("/v1/ledger", **fields)
+        assert response.status == 200, response.body
+        return [json.loads(line) for line in response.body.splitlines()]
 
     def figure(self, name):
         """A value of /proc/PID/status in KiB, for example VmHWM."""

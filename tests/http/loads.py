@@ -99,9 +99,9 @@ class Other:
         connection = http.client.HTTPConnection(self.daemon.host, self.daemon.port, timeout=60, source_address=(OTHER, 0))
         try:
             connection.request(method, self.daemon.url(path, **fields).split(self.daemon.address)[1])
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, (path, fields, answer.status)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200, (path, fields, response.status)
         finally:
             connection.close()
         return time.monotonic() - begun

@@ -120,15 +120,15 @@ def ask(connection, method, path, body=None):
 
 def difference(connection, body):
     """("kept" or "refused" by the second implementation, how the daemon differs or "")"""
-    status, answer = ask(connection, "POST", "/v1/manifests", body)
+    status, response = ask(connection, "POST", "/v1/manifests", body)
     try:
         expected = manifests.Manifest(body)
     except Refusal as refusal:
-        return "refused", "" if 400 <= status < 500 else f"expected a refusal ({refusal}), got {status} {answer}"
+        return "refused", "" if 400 <= status < 500 else f"expected a refusal ({refusal}), got {status} {response}"
     if status != 200:
-        return "kept", f"expected {expected.canonical}, got {status} {answer}"
-    kept = ask(connection, "GET", f"/v1/manifests?manifest={json.loads(answer)['manifest']}")[1]
-    if json.loads(answer)["manifest"] != expected.hash.hex() or kept != expected.canonical + "\n":
+        return "kept", f"expected {expected.canonical}, got {status} {response}"
+    kept = ask(connection, "GET", f"/v1/manifests?manifest={json.loads(response)['manifest']}")[1]
+    if json.loads(response)["manifest"] != expected.hash.hex() or kept != expected.canonical + "\n":
         return "kept", f"expected {expected.canonical}\n  got {kept}"
     return "kept", ""
 

@@ -451,16 +451,16 @@ def ask(connection, case):
     return response.status, json.loads(body).get("param", ""), {}, body
 
 
-def difference(expected, answer):
+def difference(expected, response):
     """A description of the first difference, or ""."""
-    if expected[:2] != answer[:2]:
-        return f"expected {expected[0]} {expected[1]!r}, got {answer[0]} {answer[1]!r} {answer[3][:300] if answer[0] != 200 else ''}"
+    if expected[:2] != response[:2]:
+        return f"expected {expected[0]} {expected[1]!r}, got {response[0]} {response[1]!r} {response[3][:300] if response[0] != 200 else ''}"
     for name, value in expected[2].items():
-        if answer[2][name] != value:
-            return f"{name}: expected {value}, got {answer[2][name]}"
-    if expected[0] == 200 and expected[3] != answer[3]:
-        at = next((n for n, (one, other) in enumerate(zip(expected[3], answer[3])) if one != other), min(len(expected[3]), len(answer[3])))
-        return f"from byte {at} on: expected {expected[3][at:at + 32].hex()}, got {answer[3][at:at + 32].hex()}"
+        if response[2][name] != value:
+            return f"{name}: expected {value}, got {response[2][name]}"
+    if expected[0] == 200 and expected[3] != response[3]:
+        at = next((n for n, (one, other) in enumerate(zip(expected[3], response[3])) if one != other), min(len(expected[3]), len(response[3])))
+        return f"from byte {at} on: expected {expected[3][at:at + 32].hex()}, got {response[3][at:at + 32].hex()}"
     return ""
 
 
@@ -479,8 +479,8 @@ def main():
         if expected is None:
             counts["left out"] += 1
             continue
-        answer = ask(connection, case)
-        why = difference(expected, answer)
+        response = ask(connection, case)
+        why = difference(expected, response)
         counts["differ" if why else "agree"] += 1
         if why:
             print(f"--seed {options.seed} --from {number} --count 1: {why}\n  {case.curl(options.address)}", flush=True)

@@ -66,8 +66,8 @@ def test_a_backup_while_the_daemon_writes_is_a_complete_ledger(start, tmp_path, 
 
     def write(client):
         for number in itertools.count():
-            answer = daemon.get("/v1/tensor", **DRAW, name=f"{client}-{number}")
-            recorded.append((answer.headers["Sower-Ledger"], answer.headers["Sower-Draw"]))
+            response = daemon.get("/v1/tensor", **DRAW, name=f"{client}-{number}")
+            recorded.append((response.headers["Sower-Ledger"], response.headers["Sower-Draw"]))
             if done.is_set():
                 return
 

@@ -182,6 +182,6 @@ def test_text_of_a_client_is_escaped_in_a_problem(connection):
 
 
 def test_the_valid_request_is_accepted(daemon):
-    answer = daemon.get("/v1/plan", **VALID)
-    assert answer.status == 200
-    assert daemon.post("/v1/plan", VALID_JSON).json() == answer.json()
+    response = daemon.get("/v1/plan", **VALID)
+    assert response.status == 200
+    assert daemon.post("/v1/plan", VALID_JSON).json() == response.json()

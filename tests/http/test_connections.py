@@ -50,27 +50,27 @@ def test_a_connection_stays_usable_after_every_kind_of_refusal(daemon):
 
 @pytest.mark.parametrize("size", [1000, 100_000])
 def test_a_long_name_in_a_query_string_gets_a_problem_that_names_the_field(daemon, size):
-    answer = daemon.get("/v1/tensor", **{**DRAW, "name": "n" * size})
-    assert answer.status == 400 and answer.problem()["param"] == "name"
-    answer = daemon.post("/v1/tensor", {**DRAW, "name": "n" * size, "shape": [16]})
-    assert answer.status == 400 and answer.problem()["param"] == "name"
+    response = daemon.get("/v1/tensor", **{**DRAW, "name": "n" * size})
+    assert response.status == 400 and response.problem()["param"] == "name"
+    response = daemon.post("/v1/tensor", {**DRAW, "name": "n" * size, "shape": [16]})
+    assert response.status == 400 and response.problem()["param"] == "name"
 
 
 def test_a_query_string_of_100_KiB_reaches_the_parser(daemon):
-    answer = daemon.get("/v1/tensor?experiment=e&name=" + "n" * (100 * 1024 - 20))
-    assert answer.status == 400 and answer.problem()["param"] == "name"
+    response = daemon.get("/v1/tensor?experiment=e&name=" + "n" * (100 * 1024 - 20))
+    assert response.status == 400 and response.problem()["param"] == "name"
 
 
 def test_a_query_string_of_1_MB_is_refused(daemon):
-    answer = daemon.get("/v1/tensor?name=" + "n" * 1_000_000)
-    assert answer.status in (414, 431)
+    response = daemon.get("/v1/tensor?name=" + "n" * 1_000_000)
+    assert response.status in (414, 431)
     assert daemon.get("/healthz").status == 200
 
 
 def test_a_query_of_many_fields_is_refused(start):
     daemon = start("--idle-seconds", "1")
-    answer = daemon.get("/v1/tensor?" + "&".join(f"f{number}=1" for number in range(200)))
-    assert answer.status == 400 and answer.problem()["detail"]
+    response = daemon.get("/v1/tensor?" + "&".join(f"f{number}=1" for number in range(200)))
+    assert response.status == 400 and response.problem()["detail"]
     # libmicrohttpd 0.9.75 runs out of memory for the fields and then closes the connection without a response.
     received = receive_all(send(daemon, "GET /v1/tensor?" + "a&" * 60000 + " HTTP/1.1\nHost: x\n\n"))
     assert received == b"" or received.split(b" ")[1] in (b"400", b"414", b"431")
@@ -79,8 +79,8 @@ def test_a_query_of_many_fields_is_refused(start):
 
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 20_000_000])
 def test_a_client_that_sends_all_of_a_too_large_body_gets_413(daemon, size):
-    answer = daemon.request("POST", "/v1/tensor", body=b" " * size)
-    assert answer.status == 413 and "1048576" in answer.problem()["detail"]
+    response = daemon.request("POST", "/v1/tensor", body=b" " * size)
+    assert response.status == 413 and "1048576" in response.problem()["detail"]
 
 
 def test_a_huge_content_length_is_refused_before_the_body(daemon):
@@ -215,8 +215,8 @@ def test_requests_that_wait_for_the_ledger_get_a_response_when_the_daemon_stops(
         assert daemon.get("/healthz").status == 200
         daemon.process.terminate()
         daemon.wait_for(lambda line: line.get("event") == "stopping")
-    answers = [receive_all(connection) for connection in connections]
-    assert {answer.split(b" ")[1] for answer in answers if answer} <= {b"200", b"503"}
+    responses = [receive_all(connection) for connection in connections]
+    assert {response.split(b" ")[1] for response in responses if response} <= {b"200", b"503"}
     assert daemon.process.wait(timeout=60) == 0
 
 

@@ -20,9 +20,9 @@ def test_the_catalogue_in_the_spec_is_that_of_the_programs():
 
 def test_the_digest_in_the_readme_is_that_of_the_daemon(daemon):
     seed, draw, digest = (re.search(rf"^{key} +([0-9a-f]{{64}})", README, re.M).group(1) for key in ("seed", "draw", "digest"))
-    answer = daemon.get("/v1/tensor?experiment=exp-42&name=w&shape=4096,4096&init=he_normal&format=raw")
-    assert (answer.headers["Sower-Seed"], answer.headers["Sower-Draw"]) == (seed, draw)
-    assert hashlib.blake2b(answer.body, digest_size=32).hexdigest() == digest
+    response = daemon.get("/v1/tensor?experiment=exp-42&name=w&shape=4096,4096&init=he_normal&format=raw")
+    assert (response.headers["Sower-Seed"], response.headers["Sower-Draw"]) == (seed, draw)
+    assert hashlib.blake2b(response.body, digest_size=32).hexdigest() == digest
 
 
 # Text of each page, and all curl and sow commands with their page, in order.

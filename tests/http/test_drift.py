@@ -16,17 +16,17 @@ def get(daemon, path="/v1/tensor", headers=None, **fields):
 
 
 def plan(daemon, **fields):
-    answer = get(daemon, "/v1/plan", **fields)
-    assert answer.status == 200, answer.body
-    return answer.json()
+    response = get(daemon, "/v1/plan", **fields)
+    assert response.status == 200, response.body
+    return response.json()
 
 
 def test_no_drift_is_reported_without_drift(start):
     daemon = start()
     for fields in [dict(), dict(), dict(format="raw"), dict(name="v"), dict(trial=1), dict(experiment="f"), dict(init=" zeros ( ) "),
                    dict(dtype="float32"), dict(shard="0:0/2")]:
-        answer = get(daemon, **fields)
-        assert answer.status == 200 and "Sower-Drift" not in answer.headers
+        response = get(daemon, **fields)
+        assert response.status == 200 and "Sower-Drift" not in response.headers
     assert all("drift" not in line for line in daemon.ledger())
 
 
@@ -37,9 +37,9 @@ def test_another_shape_dtype_initializer_or_layout_drifts(start, fields):
     get(daemon, name="before")
     first = get(daemon)
     for turn in range(3):
-        answer = get(daemon, **fields)
-        assert answer.status == 200 and answer.headers["Sower-Drift"] == "2" and answer.headers["Sower-Ledger"] == "3"
-        assert answer.headers["Sower-Seed"] == first.headers["Sower-Seed"]
+        response = get(daemon, **fields)
+        assert response.status == 200 and response.headers["Sower-Drift"] == "2" and response.headers["Sower-Ledger"] == "3"
+        assert response.headers["Sower-Seed"] == first.headers["Sower-Seed"]
     assert [line.get("drift") for line in daemon.ledger()] == [None, None, 2]
     assert "Sower-Drift" not in get(daemon).headers, "the first tensor does not drift"
 
@@ -63,8 +63,8 @@ def test_a_model_reports_the_drift_of_its_first_drifting_tensor(start):
     get(daemon, name="b"), get(daemon, name="c")
     manifest = {"experiment": "e", "tensors": [{"name": name, "shape": [4], "init": "zeros"} for name in ["a", "b", "c"]]}
     for _ in range(2):
-        answer = daemon.post("/v1/model", manifest)
-        assert answer.status == 200 and answer.headers["Sower-Drift"] == "1"
+        response = daemon.post("/v1/model", manifest)
+        assert response.status == 200 and response.headers["Sower-Drift"] == "1"
     assert [line.get("drift") for line in daemon.ledger()] == [None, None, None, 1, 2]
     assert "Sower-Drift" not in daemon.post("/v1/model", {**manifest, "experiment": "f"}).headers
 
@@ -110,8 +110,8 @@ def test_a_plan_works_without_the_ledger(start):
             for number, connection in enumerate(part):
                 connection.request("GET", daemon.url("/v1/tensor", **{**FIELDS, "name": f"{number}"}).split(daemon.address)[1])
             assert select.select([connection.sock for connection in part], [], [], PATIENCE)[0]
-        answer = plan(daemon)
-    assert whole.keys() - answer.keys() == {"ledger", "drift"} and answer["draw"] == whole["draw"]
+        response = plan(daemon)
+    assert whole.keys() - response.keys() == {"ledger", "drift"} and response["draw"] == whole["draw"]
     for connection in connections:
         connection.close()
 

@@ -49,10 +49,10 @@ def test_the_daemon_sends_every_vector_with_the_same_bits(start, hostile):
     for vector in DRAWS:
         if vector["elements"] > LARGE:
             continue
-        answer = daemon.post("/v1/tensor", {**vector["request"], "format": "raw"})
+        response = daemon.post("/v1/tensor", {**vector["request"], "format": "raw"})
         right = (200, vector["draw"], vector["seed"], vector["blake2b_256"])
-        digest = hashlib.blake2b(answer.body, digest_size=32).hexdigest()
-        if (answer.status, answer.headers.get("Sower-Draw"), answer.headers.get("Sower-Seed"), digest) != right:
+        digest = hashlib.blake2b(response.body, digest_size=32).hexdigest()
+        if (response.status, response.headers.get("Sower-Draw"), response.headers.get("Sower-Seed"), digest) != right:
             wrong.append(vector["request"])
     assert not wrong
 

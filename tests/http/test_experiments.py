@@ -13,18 +13,18 @@ from sow_programs import StandIn, environment, page, run
 
 
 def draw(daemon, experiment, name="w", trial=0, shape="2"):
-    answer = daemon.get("/v1/tensor", experiment=experiment, trial=trial, name=name, shape=shape, init="zeros")
-    assert answer.status == 200, answer.body
-    return int(answer.headers["Sower-Ledger"])
+    response = daemon.get("/v1/tensor", experiment=experiment, trial=trial, name=name, shape=shape, init="zeros")
+    assert response.status == 200, response.body
+    return int(response.headers["Sower-Ledger"])
 
 
 def experiments(daemon, **fields):
     """All pages in order."""
     found, target = [], "/v1/experiments" + ("?" + urllib.parse.urlencode(fields) if fields else "")
     while target:
-        answer = daemon.get(target)
-        assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
-        body = answer.json()
+        response = daemon.get(target)
+        assert response.status == 200 and response.headers["Content-Type"] == "application/json"
+        body = response.json()
         assert list(body) == ["experiments", "next"]
         found.append(body["experiments"])
         target = body["next"]
@@ -47,16 +47,16 @@ def test_an_experiment_has_counts_times_and_trials(start):
     draw(daemon, "first", trial=1)
     daemon.request("POST", "/v1/experiments/first/trials?count=5")
     times = [line["time"] for line in daemon.ledger()]
-    answer = daemon.get("/v1/experiments/first").json()
-    assert list(answer) == ["experiment", "root", "draws", "trials", "first", "last", "pinned", "drawn", "next", "ledger"]
-    assert answer["draws"] == 3 and answer["trials"] == 5 and answer["pinned"] is False
-    assert (answer["first"], answer["last"]) == (times[0], times[-1]) and answer["root"] == daemon.ledger()[0]["root"]
-    assert answer["drawn"] == [{"trial": 1, "draws": 1, "first": times[2], "last": times[2]},
+    response = daemon.get("/v1/experiments/first").json()
+    assert list(response) == ["experiment", "root", "draws", "trials", "first", "last", "pinned", "drawn", "next", "ledger"]
+    assert response["draws"] == 3 and response["trials"] == 5 and response["pinned"] is False
+    assert (response["first"], response["last"]) == (times[0], times[-1]) and response["root"] == daemon.ledger()[0]["root"]
+    assert response["drawn"] == [{"trial": 1, "draws": 1, "first": times[2], "last": times[2]},
                                {"trial": 3, "draws": 2, "first": times[0], "last": times[1]}]
-    assert answer["next"] is None
-    assert lines(daemon, experiment="first") == [json.loads(line)["ledger"] for line in daemon.get(answer["ledger"]).body.splitlines()]
+    assert response["next"] is None
+    assert lines(daemon, experiment="first") == [json.loads(line)["ledger"] for line in daemon.get(response["ledger"]).body.splitlines()]
     listed = daemon.get("/v1/experiments").json()["experiments"]
-    assert listed == [{key: value for key, value in answer.items() if key not in ("drawn", "next", "ledger")}]
+    assert listed == [{key: value for key, value in response.items() if key not in ("drawn", "next", "ledger")}]
 
 
 def test_trial_numbers_or_a_pin_alone_make_an_experiment(start):
@@ -88,9 +88,9 @@ def test_trials_of_an_experiment_come_in_order_and_page_by_page(start):
         draw(daemon, "a/b?", trial=trial)
     target, found = "/v1/experiments/a%2Fb%3F?limit=4", []
     while target:
-        answer = daemon.get(target).json()
-        found.append([one["trial"] for one in answer["drawn"]])
-        target = answer["next"]
+        response = daemon.get(target).json()
+        found.append([one["trial"] for one in response["drawn"]])
+        target = response["next"]
     assert found == [trials[:4], trials[4:]]
     assert [one["trial"] for one in daemon.get("/v1/experiments/a%2Fb%3F?from=6").json()["drawn"]] == trials[3:]
     assert daemon.get(f"/v1/experiments/a%2Fb%3F?from={2**63 - 1}").json()["drawn"][0]["trial"] == 2**63 - 1
@@ -100,8 +100,8 @@ def test_a_page_has_100_entries_by_default(start):
     daemon = start()
     for trial in range(102):
         draw(daemon, "many", trial=trial)
-    answer = daemon.get("/v1/experiments/many").json()
-    assert len(answer["drawn"]) == 100 and answer["next"] == "/v1/experiments/many?from=100"
+    response = daemon.get("/v1/experiments/many").json()
+    assert len(response["drawn"]) == 100 and response["next"] == "/v1/experiments/many?from=100"
     assert len(daemon.get("/v1/experiments/many", limit=1000).json()["drawn"]) == 102
 
 
@@ -109,17 +109,17 @@ def test_a_page_has_100_entries_by_default(start):
 def test_every_name_works_in_urls_and_links(daemon, name):
     for trial in range(2):
         draw(daemon, name, trial=trial)
-    answer = daemon.get(f"/v1/experiments/{quoted(name)}", limit=1).json()
-    assert answer["experiment"] == name and answer["draws"] == 2 and [one["trial"] for one in answer["drawn"]] == [0]
-    following = daemon.get(answer["next"]).json()
+    response = daemon.get(f"/v1/experiments/{quoted(name)}", limit=1).json()
+    assert response["experiment"] == name and response["draws"] == 2 and [one["trial"] for one in response["drawn"]] == [0]
+    following = daemon.get(response["next"]).json()
     assert following["experiment"] == name and [one["trial"] for one in following["drawn"]] == [1] and following["next"] is None
-    assert {json.loads(line)["experiment"] for line in daemon.get(answer["ledger"]).body.splitlines()} == {name}
+    assert {json.loads(line)["experiment"] for line in daemon.get(response["ledger"]).body.splitlines()} == {name}
     assert name in [one["experiment"] for one in daemon.get("/v1/experiments").json()["experiments"]]
 
 
 def test_an_unknown_experiment_is_404(daemon):
-    answer = daemon.get("/v1/experiments/nobody")
-    assert answer.status == 404 and answer.problem()["param"] == "experiment"
+    response = daemon.get("/v1/experiments/nobody")
+    assert response.status == 404 and response.problem()["param"] == "experiment"
     assert daemon.request("HEAD", "/v1/experiments/nobody").status == 404
 
 
@@ -147,21 +147,21 @@ WRONG = [("?limit=0", "limit"), ("?limit=1001", "limit"), ("?limit=x", "limit"),
 @pytest.mark.parametrize("query, param", WRONG + [("?before=0", "before"), ("?before=x", "before"), ("?from=1", "from"),
                                                   ("?before=9223372036854775808", "before")])
 def test_an_invalid_field_in_a_request_for_experiments_is_named(daemon, query, param):
-    answer = daemon.get("/v1/experiments" + query)
-    assert answer.status == 400 and answer.problem()["param"] == param
+    response = daemon.get("/v1/experiments" + query)
+    assert response.status == 400 and response.problem()["param"] == param
 
 
 @pytest.mark.parametrize("query, param", WRONG + [("?from=-1", "from"), ("?from=x", "from"), ("?before=1", "before"),
                                                   ("?from=9223372036854775808", "from")])
 def test_an_invalid_field_in_a_request_for_an_experiment_is_named(daemon, query, param):
-    answer = daemon.get("/v1/experiments/e" + query)
-    assert answer.status == 400 and answer.problem()["param"] == param
+    response = daemon.get("/v1/experiments/e" + query)
+    assert response.status == 400 and response.problem()["param"] == param
 
 
 @pytest.mark.parametrize("name", ["", "%ff", "x" * 257, "%C3%BC" * 129], ids=lambda name: name[:12] or "empty")
 def test_an_invalid_name_of_an_experiment_is_refused(daemon, name):
-    answer = daemon.get(f"/v1/experiments/{name}")
-    assert answer.status == 400 and answer.problem()["param"] == "experiment"
+    response = daemon.get(f"/v1/experiments/{name}")
+    assert response.status == 400 and response.problem()["param"] == "experiment"
 
 
 def test_no_name_of_an_experiment_has_a_nul_byte(daemon):
@@ -174,8 +174,8 @@ def test_no_name_of_an_experiment_has_a_nul_byte(daemon):
 def test_experiments_accept_only_get(daemon):
     for path in ["/v1/experiments", "/v1/experiments/e", "/v1/experiments/trials"]:
         for method in ["POST", "PUT", "DELETE"]:
-            answer = daemon.request(method, path)
-            assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD"
+            response = daemon.request(method, path)
+            assert response.status == 405 and response.headers["Allow"] == "GET, HEAD"
 
 
 def test_the_ledger_is_filtered_by_trial_and_name(start):
@@ -228,8 +228,8 @@ def test_the_ledger_is_filtered_by_manifest(start):
     ("experiment=e&trial=1&manifest=" + "0" * 64, "manifest"), ("root=" + "0" * 64, "root"), ("Seed=" + "0" * 64, "Seed")],
     ids=lambda text: text[:30])
 def test_an_invalid_filter_of_the_ledger_is_refused(daemon, query, param):
-    answer = daemon.get("/v1/ledger?" + query)
-    assert answer.status == 400 and answer.problem()["param"] == param
+    response = daemon.get("/v1/ledger?" + query)
+    assert response.status == 400 and response.problem()["param"] == param
 
 
 def test_a_reader_of_the_ledger_does_not_delay_others(start):
@@ -304,8 +304,8 @@ def test_sow_lists_experiments_and_the_trials_of_one(start):
     assert [json.loads(line) for line in done.stdout.splitlines()] == daemon.get("/v1/experiments").json()["experiments"]
     assert len(sow(daemon, "experiments", "--limit", "2").stdout.splitlines()) == 2
     whole, trial = [json.loads(line) for line in sow(daemon, "experiments", "e/2").stdout.splitlines()]
-    answer = daemon.get("/v1/experiments/e%2F2").json()
-    assert whole["experiment"] == "e/2" and whole["ledger"] == answer["ledger"] and "drawn" not in whole and [trial] == answer["drawn"]
+    response = daemon.get("/v1/experiments/e%2F2").json()
+    assert whole["experiment"] == "e/2" and whole["ledger"] == response["ledger"] and "drawn" not in whole and [trial] == response["drawn"]
 
 
 def test_sow_follows_the_pages_up_to_its_limit():

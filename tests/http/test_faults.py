@@ -78,12 +78,12 @@ def test_nothing_new_is_served_during_a_fault_and_the_daemon_recovers(start, tmp
     make, words = BROKEN[broken]
     with make(daemon, faults):
         for what, ask in requests_that_write(daemon):
-            answer = ask()
-            assert refused(answer), what
-            assert words in answer.problem()["detail"], (what, answer.body)
+            response = ask()
+            assert refused(response), what
+            assert words in response.problem()["detail"], (what, response.body)
         for _ in range(2):
-            answer = daemon.get("/readyz")
-            assert refused(answer) and words in answer.problem()["detail"]
+            response = daemon.get("/readyz")
+            assert refused(response) and words in response.problem()["detail"]
         assert daemon.get("/healthz").status == 200
         assert daemon.get("/v1/tensor", **DRAW, name="known").headers["Sower-Ledger"] == "1"
         assert daemon.get("/v1/tensor", **DRAW, name="forgotten").headers["Sower-Ledger"] == "2", "looked up on disk"
@@ -227,7 +227,7 @@ def test_the_daemon_recovers_from_a_really_full_disk(start, small_disk):
     daemon.get("/v1/tensor", **DRAW, name="known")
     fill(small_disk / "filler")
     refusals = [daemon.get("/v1/tensor", **DRAW, name=f"new-{n}") for n in range(3)]
-    assert all(refused(answer) for answer in refusals) and "full" in refusals[0].problem()["detail"]
+    assert all(refused(response) for response in refusals) and "full" in refusals[0].problem()["detail"]
     assert refused(daemon.get("/readyz")) and daemon.get("/v1/tensor", **DRAW, name="known").status == 200
     (small_disk / "filler").unlink()
     assert daemon.get("/readyz").status == 200 and daemon.get("/v1/tensor", **DRAW, name="new-0").headers["Sower-Ledger"] == "2"

@@ -18,9 +18,9 @@ HOSTILE = {
 }
 
 
-def suggested_names(answer):
+def suggested_names(response):
     """The name in ASCII, and the name for clients that support RFC 8187."""
-    value = answer.headers["Content-Disposition"]
+    value = response.headers["Content-Disposition"]
     assert value.startswith("attachment; ") and value.isascii()
     message = email.message.Message()
     message["Content-Disposition"] = value.partition("; filename*=")[0]
@@ -59,10 +59,10 @@ def test_the_second_form_of_a_name_has_all_characters(daemon, draw):
 @pytest.mark.parametrize("name, expected", HOSTILE.items(), ids=range(len(HOSTILE)))
 def test_a_hostile_name_stays_in_the_directory(daemon, draw, tmp_path, name, expected):
     fields = {**draw, "name": name}
-    answer = daemon.get("/v1/tensor", **fields)
-    assert suggested_names(answer) == (expected, expected) and "X-Evil" not in answer.headers
+    response = daemon.get("/v1/tensor", **fields)
+    assert suggested_names(response) == (expected, expected) and "X-Evil" not in response.headers
     saved = curl(daemon, tmp_path / "inner", daemon.url("/v1/tensor", **fields))
-    assert saved.name == expected and saved.read_bytes() == answer.body
+    assert saved.name == expected and saved.read_bytes() == response.body
     assert os.listdir(tmp_path) == ["inner"]
 
 
@@ -71,7 +71,7 @@ def test_a_model_is_saved_under_experiment_and_trial(daemon, draw, tmp_path):
     fields = dict(manifest=daemon.post("/v1/manifests", model).json()["manifest"], trial=7)
     for experiment, expected in [("exp-42", "exp-42-7.safetensors"), ("team/a", "team_a-7.safetensors"),
                                  ("e" * 256, "e" * 200 + "-7.safetensors")]:
-        answer = daemon.get("/v1/model", experiment=experiment, **fields)
-        assert suggested_names(answer) == (expected, expected)
+        response = daemon.get("/v1/model", experiment=experiment, **fields)
+        assert suggested_names(response) == (expected, expected)
     saved = curl(daemon, tmp_path / "here", daemon.url("/v1/model", experiment="exp-42", **fields))
     assert saved.name == "exp-42-7.safetensors" and saved.read_bytes() == daemon.get("/v1/model", experiment="exp-42", **fields).body

@@ -64,7 +64,7 @@ def test_an_ambiguous_request_is_refused_and_gets_one_response(framed):
         if len(statuses) > 1 or not set(statuses) <= REFUSALS:
             wrong[name] = statuses
     print(f"libmicrohttpd {framed.library}: of {len(shapes)} shapes {len(shapes) - closed - len(wrong)} refused, {closed} closed without a response, "
-          f"{len(wrong)} answered otherwise: {wrong}")
+          f"{len(wrong)} got another response: {wrong}")
     assert not wrong and len(shapes) >= 97
     assert not drawn(framed) & {"-", "smuggled", *shapes}
 
@@ -88,7 +88,7 @@ def test_an_unusual_valid_request_gets_one_normal_response(framed):
         statuses = statuses_of(exchange(framed, request + FOLLOWING))
         if statuses != ([status] if ends else [status, 404]):
             wrong[name] = statuses
-    print(f"libmicrohttpd {framed.library}: of {len(VALID)} valid requests {len(wrong)} answered otherwise: {wrong}")
+    print(f"libmicrohttpd {framed.library}: of {len(VALID)} valid requests {len(wrong)} got another response: {wrong}")
     assert not wrong
     assert {name for name in VALID if name in ("plain", "absolute", "chunks", "escaped-path")} <= drawn(framed)
 

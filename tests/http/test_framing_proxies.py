@@ -100,8 +100,8 @@ def upstream_ports(daemon):
 
 
 def assert_own_response(proxy, number, after):
-    answer = proxy.get(f"/innocent-{number}")
-    assert answer.status == 404 and f"/innocent-{number};" in answer.problem()["detail"], (after, answer.status, answer.body[:200])
+    response = proxy.get(f"/innocent-{number}")
+    assert response.status == 404 and f"/innocent-{number};" in response.problem()["detail"], (after, response.status, response.body[:200])
 
 
 @pytest.mark.parametrize("kind", [Nginx, LenientNginx, HAProxy, LenientHAProxy, PlainVarnish], ids=lambda kind: kind.__name__)

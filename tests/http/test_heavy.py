@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from conftest import PATIENCE, Answer
+from conftest import PATIENCE, Response
 
 
 def orthogonal(rows, columns, **more):
@@ -79,8 +79,8 @@ def test_a_plan_is_refused_like_the_tensor(start):
 
 def test_a_tensor_too_large_to_prepare_is_413_and_not_recorded(start):
     daemon = start("--max-orthogonal", "64")
-    answer = daemon.get("/v1/tensor", **orthogonal(65, 1000))
-    assert answer.status == 413 and answer.problem()["param"] == "shape" and "64" in answer.problem()["detail"]
+    response = daemon.get("/v1/tensor", **orthogonal(65, 1000))
+    assert response.status == 413 and response.problem()["param"] == "shape" and "64" in response.problem()["detail"]
     assert daemon.get("/v1/tensor", **orthogonal(64, 1000)).status == 200
     small = start("--cache-size", "10K")
     assert small.get("/v1/tensor", **orthogonal(500, 500)).status == 413
@@ -95,9 +95,9 @@ def test_a_tensor_that_takes_too_long_to_prepare_is_413_and_not_recorded(start):
     daemon = start("--cache-size", "100G")
     for fields in [sparse(1 << 22, 1 << 13, 0.5), orthogonal(1 << 22, 8192), orthogonal(4096, 1 << 23)]:
         for path in ["/v1/tensor", "/v1/plan", "/v1/stats"]:
-            answer = daemon.get(path, **fields, slice="0:1,0:1")
-            assert answer.status == 413 and answer.problem()["param"] == "shape", (path, fields)
-            assert "seconds" in answer.problem()["detail"] and "--max-preparation" in answer.problem()["detail"]
+            response = daemon.get(path, **fields, slice="0:1,0:1")
+            assert response.status == 413 and response.problem()["param"] == "shape", (path, fields)
+            assert "seconds" in response.problem()["detail"] and "--max-preparation" in response.problem()["detail"]
     assert daemon.get("/v1/plan", **sparse(1 << 22, 1 << 13, 0)).status == 200, "without zeros there is nothing to prepare"
     assert daemon.ledger() == []
     strict = start("--max-preparation", "1")
@@ -108,8 +108,8 @@ def test_a_tensor_that_takes_too_long_to_prepare_is_413_and_not_recorded(start):
 def test_the_memory_of_the_preparation_counts_too(start):
     daemon = start("--cache-size", "30M")
     assert daemon.get("/v1/plan", **orthogonal(2000, 2000)).status == 413, "24 MB of factors, plus memory to compute them"
-    answer = daemon.get("/v1/tensor", **orthogonal(50000, 2000))
-    assert answer.status == 413 and "--cache-size" in answer.problem()["detail"], "8 MB of factors, computed from 16 MB of products"
+    response = daemon.get("/v1/tensor", **orthogonal(50000, 2000))
+    assert response.status == 413 and "--cache-size" in response.problem()["detail"], "8 MB of factors, computed from 16 MB of products"
     assert daemon.get("/v1/tensor", **orthogonal(1000, 1000)).status == 200
     assert daemon.ledger()[0]["shape"] == [1000, 1000]
 
@@ -197,8 +197,8 @@ def test_a_request_that_waits_too_long_for_memory_gets_503(start):
             pass
         other = http.client.HTTPConnection(daemon.host, daemon.port, timeout=PATIENCE, source_address=("127.0.0.2", 0))
         other.request("GET", path_of(daemon, {**orthogonal(4000, 4000), "name": "other"}))
-        answer = Answer(other.getresponse())
-        assert answer.status == 503 and answer.headers["Retry-After"] and "--wait-seconds 1" in answer.problem()["detail"]
+        response = Response(other.getresponse())
+        assert response.status == 503 and response.headers["Retry-After"] and "--wait-seconds 1" in response.problem()["detail"]
 
 
 # The factors take 16 MB, so two such tensors do not fit into 24 MB. They are quick to compute and to read.
@@ -225,8 +225,8 @@ def test_a_slow_reader_releases_its_memory_and_continues_when_it_reads_again(sta
 def test_a_client_that_reads_nothing_is_disconnected_and_its_memory_goes_to_a_waiting_request(start):
     daemon = start("--cache-size", "24M", "--idle-seconds", "1")
     connection = stuck_reader(daemon, "/v1/tensor", WIDE)
-    answer = daemon.get("/v1/tensor", **{**WIDE, "name": "other"}, slice="0:1,0:10")
-    assert answer.status == 200 and len(answer.body) == 4 * 10
+    response = daemon.get("/v1/tensor", **{**WIDE, "name": "other"}, slice="0:1,0:10")
+    assert response.status == 200 and len(response.body) == 4 * 10
     assert any(line.get("end") == "timeout" for line in daemon.log) or daemon.wait_for(lambda line: line.get("end") == "timeout")
     connection.close()
 

@@ -35,9 +35,9 @@ def test_own_names_and_addresses_are_accepted(daemon, host):
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_another_host_is_refused_with_a_sentence_that_names_the_option(daemon, host):
-    answer = daemon.get("/v1/tensor", headers={"Host": host}, **{**DRAW, "name": "foreign"})
-    problem = answer.problem()
-    assert answer.status == 421 and problem["param"] == "Host" and "--hosts" in problem["detail"] and host in problem["detail"]
+    response = daemon.get("/v1/tensor", headers={"Host": host}, **{**DRAW, "name": "foreign"})
+    problem = response.problem()
+    assert response.status == 421 and problem["param"] == "Host" and "--hosts" in problem["detail"] and host in problem["detail"]
     assert daemon.post("/v1/experiments/hosts/trials", {}, headers={"Host": host}).status == 421
     assert "foreign" not in {line.get("name") for line in daemon.ledger()}
 
@@ -106,10 +106,10 @@ PAGES = [  # headers of a browser, and whether the daemon accepts the request
 @pytest.mark.parametrize("headers, accepted", PAGES, ids=range(len(PAGES)))
 def test_a_page_of_another_site_cannot_write_lines(daemon, headers, accepted):
     name = "page-" + "-".join([*headers.values(), "x"])
-    answer = daemon.get("/v1/tensor", headers={"Host": "localhost:7697", **headers}, **{**DRAW, "name": name})
-    assert answer.status == (200 if accepted else 403)
+    response = daemon.get("/v1/tensor", headers={"Host": "localhost:7697", **headers}, **{**DRAW, "name": name})
+    assert response.status == (200 if accepted else 403)
     if not accepted:
-        assert answer.problem()["param"] == "Origin"
+        assert response.problem()["param"] == "Origin"
     assert (name in {line.get("name") for line in daemon.ledger()}) == accepted
     post = daemon.post("/v1/experiments/pages/trials", {}, headers={"Host": "localhost:7697", **headers})
     assert (post.status != 403) == accepted

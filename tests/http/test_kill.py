@@ -171,21 +171,21 @@ class World:
 
     def load(self, process, port):
         """Clients send requests until the random number of responses or bytes; then kills the daemon."""
-        answers, size = self.random.choice([(self.random.randrange(1, 60), 1 << 40), (1 << 40, self.random.randrange(1, 20000))])
+        responses, size = self.random.choice([(self.random.randrange(1, 60), 1 << 40), (1 << 40, self.random.randrange(1, 20000))])
         moment = self.random.choice([0, 0, self.random.random() * 0.001, self.random.random() * 0.004])
         clients = [Client(port) for _ in range(CLIENTS)]
         with selectors.DefaultSelector() as selector:
             for client in clients:
                 selector.register(client.socket, selectors.EVENT_READ, client)
                 client.send(self.ask())
-            while answers > 0 and size > 0:
+            while responses > 0 and size > 0:
                 ready = selector.select(PATIENCE)
                 assert ready, "no response"
                 for key, _ in ready:
                     received, whole = key.data.read()
                     size -= received
                     if whole:
-                        answers -= 1
+                        responses -= 1
                         self.responses += 1
                         self.record(key.data.ask)
                         key.data.send(self.ask())
@@ -210,8 +210,8 @@ class World:
 
     def read_ledger(self, port):
         """Reads the lines that are new since the last call."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/ledger?after={self.chains.count}", timeout=PATIENCE) as answer:
-            for text in answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/ledger?after={self.chains.count}", timeout=PATIENCE) as response:
+            for text in response:
                 line = json.loads(text)
                 self.chains.add(line)
                 experiment = line["experiment"]

@@ -39,8 +39,8 @@ def test_a_draw_is_recorded_once_for_all_equivalent_requests(start):
     numbers = set()
     for format in ["npy", "raw"]:
         for init in ["normal", "normal(std=0.05)", " normal( mean = 0 )"]:
-            answer = daemon.get("/v1/tensor", **{**tensor(1), "init": init}, format=format)
-            numbers.add(answer.headers["Sower-Ledger"])
+            response = daemon.get("/v1/tensor", **{**tensor(1), "init": init}, format=format)
+            numbers.add(response.headers["Sower-Ledger"])
     numbers.add(daemon.get("/v1/tensor", **tensor(1), slice="2:3").headers["Sower-Ledger"])
     assert numbers == {"1"} and len(daemon.ledger()) == 1
 
@@ -65,8 +65,8 @@ def test_the_ledger_can_be_filtered(start):
     ids=lambda text: text[:30],
 )
 def test_invalid_filters_of_the_ledger_are_refused(daemon, query, param):
-    answer = daemon.get("/v1/ledger?" + query)
-    assert answer.status == 400 and answer.problem()["param"] == param
+    response = daemon.get("/v1/ledger?" + query)
+    assert response.status == 400 and response.problem()["param"] == param
 
 
 def test_a_long_ledger_is_streamed_completely_in_order_and_in_constant_memory(start):
@@ -162,10 +162,10 @@ def test_concurrent_requests_for_the_same_new_draw_get_one_line(start):
         connections = [daemon.connect() for _ in range(32)]
         for connection in connections:
             connection.request("GET", daemon.url("/v1/tensor", **tensor(0)).split(daemon.address)[1])
-    answers = [connection.getresponse() for connection in connections]
-    assert {answer.status for answer in answers} == {200}
-    assert {answer.headers["Sower-Ledger"] for answer in answers} == {"1"}
-    assert len({answer.read() for answer in answers}) == 1 and len(daemon.ledger()) == 1
+    responses = [connection.getresponse() for connection in connections]
+    assert {response.status for response in responses} == {200}
+    assert {response.headers["Sower-Ledger"] for response in responses} == {"1"}
+    assert len({response.read() for response in responses}) == 1 and len(daemon.ledger()) == 1
     for connection in connections:
         connection.close()
 
@@ -299,8 +299,8 @@ def test_a_damaged_line_is_named_and_the_other_lines_are_still_read(start, colum
     with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
         database.execute(f"UPDATE line SET {column} = ? WHERE ledger = 2", (value,))
     database.close()
-    answer = daemon.get("/v1/ledger")
-    assert answer.status == 503 and answer.json()["detail"].startswith("Line 2 of the ledger is damaged: "), answer.body
+    response = daemon.get("/v1/ledger")
+    assert response.status == 503 and response.json()["detail"].startswith("Line 2 of the ledger is damaged: "), response.body
     assert [line["ledger"] for line in daemon.ledger(after="2")] == [3]
     assert daemon.get("/v1/tensor", **tensor(7)).headers["Sower-Ledger"] == "4"
 
@@ -311,5 +311,5 @@ def test_an_impossible_count_in_the_ledger_gives_out_no_numbers(start):
     with sqlite3.connect(pathlib.Path(daemon.state) / "ledger.sqlite") as database:
         database.execute("UPDATE experiment SET given = -1")
     database.close()
-    answer = daemon.request("POST", "/v1/experiments/e/trials")
-    assert 400 <= answer.status < 500 and len(daemon.ledger()) == 1, answer.body
+    response = daemon.request("POST", "/v1/experiments/e/trials")
+    assert 400 <= response.status < 500 and len(daemon.ledger()) == 1, response.body

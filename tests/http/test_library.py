@@ -50,16 +50,16 @@ def test_no_request_without_headers_ends_the_daemon(start, library):
 
 def test_a_long_query_whose_last_field_has_no_value_is_refused_with_a_sentence(start, library):
     daemon = start(environment=library)
-    answer = daemon.get("/healthz?" + "a" * 2000)
-    assert answer.status == 400 and "NAME=VALUE" in answer.problem()["detail"] and answer.headers["Connection"] == "close"
+    response = daemon.get("/healthz?" + "a" * 2000)
+    assert response.status == 400 and "NAME=VALUE" in response.problem()["detail"] and response.headers["Connection"] == "close"
     assert daemon.get("/healthz?" + "a" * 100).status == daemon.get("/healthz?a=" + "a" * 2000).status == 200
 
 
 @pytest.mark.parametrize("bare, named", [("trial", "trial"), ("trial&", "trial"), ("fan_in=2&tri%61l", "trial"), ("x+y", "x y"), ("trial=1&trial", "trial"), ("&", "")])
 def test_a_short_query_whose_last_field_has_no_value_is_read_normally(start, library, draw, bare, named):
     daemon = start(environment=library)
-    answer = daemon.get("/v1/tensor?" + urllib.parse.urlencode(draw) + "&" + bare)
-    assert answer.status == 400 and answer.problem().get("param", "") == named, answer.body
+    response = daemon.get("/v1/tensor?" + urllib.parse.urlencode(draw) + "&" + bare)
+    assert response.status == 400 and response.problem().get("param", "") == named, response.body
     assert daemon.request("POST", "/v1/tensor?" + bare.split("&")[-1], body="{}").problem()["detail"].endswith("it has a query string as well.") or bare.endswith("&")
     assert daemon.request("PUT", "/v1/experiments/e/pin?x").status == 400
 

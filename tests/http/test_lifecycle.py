@@ -127,10 +127,10 @@ def test_a_root_key_is_never_printed(start, tmp_path):
     key.write_bytes(secret)
     key.chmod(0o600)
     daemon = start("--root-key-file", str(key), "--log-level", "debug")
-    answers = [daemon.get(path, **DRAW) for path in ("/v1/tensor", "/v1/plan")] + [daemon.get("/v1/ledger")]
+    responses = [daemon.get(path, **DRAW) for path in ("/v1/tensor", "/v1/plan")] + [daemon.get("/v1/ledger")]
     daemon.stop()
     log = b"".join(daemon.rest_of_log()) + json.dumps(daemon.log).encode()
-    shown = log + b"".join(answer.body + str(answer.headers).encode() for answer in answers)
+    shown = log + b"".join(response.body + str(response.headers).encode() for response in responses)
     for path in pathlib.Path(daemon.state).iterdir():
         shown += path.read_bytes()
     assert secret not in shown and secret.hex().encode() not in shown.lower()

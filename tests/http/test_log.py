@@ -5,20 +5,20 @@ import re
 DRAW = dict(experiment="exp \"42\" \\ ü\n\t", name="w\x7f\u2028", shape="16", init="normal", trial="7")
 
 
-def last_request(daemon, answer):
-    return daemon.wait_for(lambda line: line.get("request") == answer.headers["Sower-Request"])
+def last_request(daemon, response):
+    return daemon.wait_for(lambda line: line.get("request") == response.headers["Sower-Request"])
 
 
 def test_a_tensor_request_is_logged_with_all_fields(start):
     daemon = start()
-    answer = daemon.get("/v1/tensor", **DRAW)
-    line = last_request(daemon, answer)
+    response = daemon.get("/v1/tensor", **DRAW)
+    line = last_request(daemon, response)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     assert 0 <= line.pop("seconds") < 3600
     assert line == {
-        "time": line["time"], "level": "info", "event": "request", "request": answer.headers["Sower-Request"], "method": "GET",
+        "time": line["time"], "level": "info", "event": "request", "request": response.headers["Sower-Request"], "method": "GET",
         "path": "/v1/tensor", "status": 200, "experiment": DRAW["experiment"], "trial": 7, "name": DRAW["name"],
-        "seed": answer.headers["Sower-Seed"], "ledger": 1, "bytes": len(answer.body), "end": "complete",
+        "seed": response.headers["Sower-Seed"], "ledger": 1, "bytes": len(response.body), "end": "complete",
     }
 
 

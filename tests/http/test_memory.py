@@ -146,9 +146,9 @@ class Asker:
 VARYING = {"Date", "Sower-Request", "Connection"}
 
 
-def without_time(answer):
+def without_time(response):
     """The response without the time and the signature of a head."""
-    status, headers, body = answer
+    status, headers, body = response
     if body is not None and b'"signature"' in body:
         head = json.loads(body)
         del head["time"], head["signature"]
@@ -156,10 +156,10 @@ def without_time(answer):
     return status, headers, body
 
 
-def check(case, where, answer, right):
+def check(case, where, response, right):
     """Compares the response that was sent without memory with the expected one."""
-    assert answer is not None, f"{where}: no answer"
-    status, headers, body = answer
+    assert response is not None, f"{where}: no response"
+    status, headers, body = response
     if status == 503:
         assert headers["Retry-After"] == "1" and headers["Content-Type"] == "application/problem+json", where
         assert case.method == "HEAD" or json.loads(body)["status"] == 503, where
@@ -168,7 +168,7 @@ def check(case, where, answer, right):
         assert case.cut, f"{where}: cut off"
         assert (status, headers) == right[:2], where
         return
-    assert without_time(answer) == without_time(right), where
+    assert without_time(response) == without_time(right), where
 
 
 # Blocks that may still be allocated at the end of a case: the last request is released after its response. A leak of one block
@@ -209,7 +209,7 @@ class FailingDaemon:
         while undisturbed < 2:
             request = self.next(case)
             self.memory.arm(allocation, FOREVER if onward else allocation)
-            answer = asker.ask(request)
+            response = asker.ask(request)
             self.memory.armed = 0
             right = asker.ask(request)
             deadline = time.monotonic() + PATIENCE
@@ -218,7 +218,7 @@ class FailingDaemon:
             where = f"{case.name}, allocation {allocation}"
             assert self.daemon.process.poll() is None, f"{where}: {self.daemon.rest_of_log()}"
             assert right is not None and right[0] == case.status, f"{where}: then {right}"
-            check(case, where, answer, right)
+            check(case, where, response, right)
             undisturbed = undisturbed + 1 if self.memory.failed == 0 else 0
             self.total += self.memory.failed > 0
             allocation += 1
@@ -247,11 +247,11 @@ def test_a_connection_without_memory_is_closed_or_gets_a_response(failing_daemon
         while undisturbed < 2:
             allocation += 1
             failing_daemon.memory.arm(allocation, FOREVER if onward else allocation)
-            answer = Asker(failing_daemon.daemon).ask(case.request(0))
+            response = Asker(failing_daemon.daemon).ask(case.request(0))
             failing_daemon.memory.armed = 0
             assert Asker(failing_daemon.daemon).ask(case.request(0)) == right
-            if answer is not None:
-                check(case, f"connection, allocation {allocation}", answer, right)
+            if response is not None:
+                check(case, f"connection, allocation {allocation}", response, right)
             undisturbed = undisturbed + 1 if failing_daemon.memory.failed == 0 else 0
             failing_daemon.total += failing_daemon.memory.failed > 0
 

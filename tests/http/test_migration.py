@@ -64,8 +64,8 @@ def check_migrated(daemon, old):
     for line in draws[:10]:
         fields = {key: line[key] for key in ["experiment", "trial", "name", "dtype", "init"]} | {"shape": ",".join(map(str, line["shape"]))}
         if line["layout"] == "oi":
-            answer = daemon.get("/v1/tensor", **fields)
-            assert (answer.status, answer.headers["Sower-Ledger"]) == (200, str(line["ledger"]))
+            response = daemon.get("/v1/tensor", **fields)
+            assert (response.status, response.headers["Sower-Ledger"]) == (200, str(line["ledger"]))
     assert daemon.ledger() == lines
     if blocks:
         assert take(daemon, "e", key="a key", count=3) == [0, 1, 2] and take(daemon, "e", key="b", count=1000000)[0] == 4

@@ -54,9 +54,9 @@ def parse(body):
 
 
 def store(daemon, manifest):
-    answer = daemon.post("/v1/manifests", manifest)
-    assert answer.status == 200, answer.body
-    return answer.json()
+    response = daemon.post("/v1/manifests", manifest)
+    assert response.status == 200, response.body
+    return response.json()
 
 
 def canonical(manifest):
@@ -64,24 +64,24 @@ def canonical(manifest):
 
 
 def test_every_tensor_of_a_model_equals_the_single_tensor(daemon):
-    answer = daemon.post("/v1/model", asked(MANIFEST))
-    assert answer.status == 200, answer.body
-    assert answer.headers["Content-Length"] == str(len(answer.body))
-    metadata, tensors = parse(answer.body)
+    response = daemon.post("/v1/model", asked(MANIFEST))
+    assert response.status == 200, response.body
+    assert response.headers["Content-Length"] == str(len(response.body))
+    metadata, tensors = parse(response.body)
     assert list(tensors) == [tensor["name"] for tensor in MANIFEST["tensors"]]
-    stored = json.loads(daemon.get("/v1/manifests", manifest=answer.headers["Sower-Manifest"]).body)
+    stored = json.loads(daemon.get("/v1/manifests", manifest=response.headers["Sower-Manifest"]).body)
     for plain, (name, (entry, data)) in zip(stored["tensors"], tensors.items()):
         alone = daemon.post("/v1/tensor", {**plain, "experiment": "model", "trial": 3, "format": "raw"})
         assert alone.status == 200, alone.body
         assert alone.body == data and plain["name"] == name and NAMES[entry["dtype"]] == plain["dtype"]
     assert metadata["sower.experiment"] == "model" and metadata["sower.trial"] == "3" and metadata["sower.spec"] == "1"
-    assert metadata["sower.manifest"] == answer.headers["Sower-Manifest"] and metadata["format"] == "pt"
+    assert metadata["sower.manifest"] == response.headers["Sower-Manifest"] and metadata["format"] == "pt"
 
 
 def test_a_manifests_hash_is_that_of_its_canonical_form(daemon):
     hash = store(daemon, MANIFEST)["manifest"]
-    answer = daemon.get("/v1/manifests", manifest=hash)
-    body = answer.body.rstrip(b"\n")
+    response = daemon.get("/v1/manifests", manifest=hash)
+    body = response.body.rstrip(b"\n")
     assert hashlib.blake2b(body, digest_size=32).hexdigest() == hash
     assert canonical(json.loads(body)) == body
     assert store(daemon, json.loads(body))["manifest"] == hash
@@ -92,9 +92,9 @@ def test_a_manifests_hash_is_that_of_its_canonical_form(daemon):
 def test_the_response_to_a_stored_manifest(daemon):
     manifest = {"tensors": [{"name": "h.3.w", "shape": [4, 4]}], "defaults": {"init": "normal"},
                 "rules": [{"match": "nothing", "init": "ones"}]}
-    answer = store(daemon, manifest)
-    assert answer["tensors"] == 1 and answer["bytes"] == 64 and answer["layers"] == 4
-    assert answer["warnings"] == ["Rule 1 (nothing) matches no tensor."]
+    response = store(daemon, manifest)
+    assert response["tensors"] == 1 and response["bytes"] == 64 and response["layers"] == 4
+    assert response["warnings"] == ["Rule 1 (nothing) matches no tensor."]
     model = daemon.post("/v1/model", asked(manifest))
     assert model.headers["Sower-Warning"] == "Rule 1 (nothing) matches no tensor."
 
@@ -108,9 +108,9 @@ def test_a_stored_manifest_gives_the_same_file_and_every_range_of_it(daemon):
     for _ in range(60):
         start = chosen.randrange(size)
         stop = min(size, start + 1 + chosen.randrange(size))
-        answer = daemon.get("/v1/model", headers={"Range": f"bytes={start}-{stop - 1}"}, **fields)
-        assert answer.status == 206 and answer.body == whole.body[start:stop]
-        assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}"
+        response = daemon.get("/v1/model", headers={"Range": f"bytes={start}-{stop - 1}"}, **fields)
+        assert response.status == 206 and response.body == whole.body[start:stop]
+        assert response.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{size}"
     etag = whole.headers["ETag"]
     assert daemon.get("/v1/model", headers={"If-None-Match": etag}, **fields).status == 304
     assert daemon.get("/v1/model", headers={"Range": "bytes=0-7", "If-Range": '"x"'}, **fields).status == 200
@@ -153,10 +153,10 @@ def test_parts_and_their_index_make_up_the_whole(daemon, parts):
 
 def test_all_draws_of_a_model_are_in_the_ledger_with_the_manifests_hash(start):
     daemon = start()
-    answer = daemon.post("/v1/model", asked(MANIFEST))
+    response = daemon.post("/v1/model", asked(MANIFEST))
     lines = daemon.ledger()
     assert [line["name"] for line in lines] == [tensor["name"] for tensor in MANIFEST["tensors"]]
-    assert {line["manifest"] for line in lines} == {answer.headers["Sower-Manifest"]}
+    assert {line["manifest"] for line in lines} == {response.headers["Sower-Manifest"]}
     assert len({line["time"] for line in lines}) == 1
     daemon.post("/v1/model", asked(MANIFEST))
     daemon.get("/v1/tensor", experiment="model", trial=3, name="odd", shape="3", dtype="bf16", init="normal(std=1)")
@@ -179,9 +179,9 @@ def test_ten_thousand_tensors_take_little_memory(start):
     daemon = start()
     manifest = {"experiment": "e", "defaults": {"init": "he_normal"},
                 "tensors": [{"name": f"layers.{i}.w", "shape": [32, 16]} for i in range(10000)]}
-    answer = daemon.post("/v1/model", manifest)
-    assert answer.status == 200
-    _, tensors = parse(answer.body)
+    response = daemon.post("/v1/model", manifest)
+    assert response.status == 200
+    _, tensors = parse(response.body)
     alone = daemon.get("/v1/tensor", experiment="e", name="layers.7777.w", shape="32,16", init="he_normal", format="raw")
     assert tensors["layers.7777.w"][1] == alone.body
     assert len(daemon.ledger()) == 10000
@@ -206,9 +206,9 @@ def test_ten_thousand_tensors_take_little_memory(start):
 )
 def test_a_bad_manifest_is_refused_and_nothing_is_recorded(start, change, param, part):
     daemon = start()
-    answer = daemon.post("/v1/model", {**asked(MANIFEST), **change})
-    assert answer.status in (400, 413)
-    problem = answer.problem()
+    response = daemon.post("/v1/model", {**asked(MANIFEST), **change})
+    assert response.status in (400, 413)
+    problem = response.problem()
     assert problem["param"] == param and part in problem["detail"], problem
     assert daemon.ledger() == []
 
@@ -217,8 +217,8 @@ def test_a_bad_manifest_is_refused_and_nothing_is_recorded(start, change, param,
                                   b'{"tensors":[{"name":"\xff","shape":[]}]}', b"{}" + b" " * 100 + b"x"])
 def test_a_body_that_is_not_a_manifest_is_refused(daemon, body):
     for path in ("/v1/model", "/v1/manifests"):
-        answer = daemon.request("POST", path, body=body)
-        assert answer.status == 400 and answer.problem()
+        response = daemon.request("POST", path, body=body)
+        assert response.status == 400 and response.problem()
 
 
 def test_a_post_with_a_query_string_is_refused(daemon):
@@ -232,8 +232,8 @@ def test_invalid_fields_of_a_get_are_refused(daemon):
     for change, param in [({"manifest": "x"}, "manifest"), ({"part": "3"}, "part"), ({"part": "8/8"}, "part"),
                           ({"shard": "0:3/2"}, "shard"), ({"tensors": "["}, "tensors"), ({"tensors": "nobody"}, "tensors"),
                           ({"colour": "red"}, "colour"), ({"experiment": ""}, "experiment"), ({"trial": "x"}, "trial")]:
-        answer = daemon.get("/v1/model", **{**good, **change})
-        assert answer.status == 400 and answer.problem()["param"] == param, (change, answer.body)
+        response = daemon.get("/v1/model", **{**good, **change})
+        assert response.status == 400 and response.problem()["param"] == param, (change, response.body)
     assert daemon.get("/v1/model", manifest=hash).problem()["param"] == "experiment"
     missing = daemon.get("/v1/model", **{**good, "manifest": "0" * 64})
     assert missing.status == 404 and missing.problem()["param"] == "manifest"
@@ -309,11 +309,11 @@ def test_a_ledger_older_than_models_is_migrated_and_accepts_models(start, tmp_pa
         database.executescript(FIRST_SCHEMA)
     database.close()
     daemon = start(state=state)
-    answer = daemon.post("/v1/model", asked(MANIFEST))
-    assert answer.status == 200
+    response = daemon.post("/v1/model", asked(MANIFEST))
+    assert response.status == 200
     lines = daemon.ledger()
     assert lines[0]["experiment"] == "old" and "manifest" not in lines[0]
-    assert lines[1]["manifest"] == answer.headers["Sower-Manifest"]
+    assert lines[1]["manifest"] == response.headers["Sower-Manifest"]
 
 
 def test_models_of_a_private_root_differ_and_no_shared_cache_keeps_them(start, tmp_path):
@@ -338,8 +338,8 @@ def test_many_large_manifests_at_once_do_not_take_all_memory(start):
     connections = [daemon.socket() for _ in range(40)]
     for connection in connections:
         connection.sendall(head + b" " * (15 << 20))
-    answer = daemon.request("POST", "/v1/manifests", body=large)
-    assert answer.status == 503 and answer.headers["Retry-After"] and "ask again" in answer.problem()["detail"]
+    response = daemon.request("POST", "/v1/manifests", body=large)
+    assert response.status == 503 and response.headers["Retry-After"] and "ask again" in response.problem()["detail"]
     assert daemon.post("/v1/manifests", small).status == 200
     for connection in connections:
         connection.close()
@@ -352,19 +352,19 @@ def test_many_large_manifests_at_once_do_not_take_all_memory(start):
                                     {"name": "\x01" * 512, "experiment": "\x02" * 256}])
 def test_a_single_tensor_is_available_as_safetensors(daemon, change):
     fields = {**dict(experiment="one", trial=2, name="w", shape="9,11", init="normal"), **change}
-    answer = daemon.get("/v1/tensor", format="safetensors", **fields)
-    assert answer.status == 200, answer.body
-    metadata, tensors = parse(answer.body)
+    response = daemon.get("/v1/tensor", format="safetensors", **fields)
+    assert response.status == 200, response.body
+    metadata, tensors = parse(response.body)
     assert list(tensors) == [fields["name"]] and metadata["sower.experiment"] == fields["experiment"]
     assert tensors[fields["name"]][1] == daemon.get("/v1/tensor", format="raw", **fields).body
     part = daemon.get("/v1/tensor", headers={"Range": "bytes=3-"}, format="safetensors", **fields)
-    assert part.status == 206 and part.body == answer.body[3:]
-    assert daemon.get("/v1/plan", format="safetensors", **fields).json()["bytes"] == len(answer.body)
+    assert part.status == 206 and part.body == response.body[3:]
+    assert daemon.get("/v1/plan", format="safetensors", **fields).json()["bytes"] == len(response.body)
 
 
 def test_a_name_reserved_by_the_format_is_refused(daemon):
-    answer = daemon.get("/v1/tensor", experiment="one", name="__metadata__", shape="2", init="ones", format="safetensors")
-    assert answer.status == 400 and answer.problem()["param"] == "name"
+    response = daemon.get("/v1/tensor", experiment="one", name="__metadata__", shape="2", init="ones", format="safetensors")
+    assert response.status == 400 and response.problem()["param"] == "name"
 
 
 @pytest.mark.parametrize("damage", ["replace(text, 'zeros', 'ones')", "x''", "x'ff'", "text || x'20'"])
@@ -375,6 +375,6 @@ def test_a_stored_manifest_with_a_wrong_hash_is_not_served(start, damage):
         database.execute(f"UPDATE manifest SET text = CAST({damage} AS BLOB)")
     database.close()
     for path, fields in [("/v1/manifests", {}), ("/v1/model", {"experiment": "e"}), ("/v1/stats", {"experiment": "e"})]:
-        answer = daemon.get(path, manifest=hash, **fields)
-        assert answer.status == 503 and "damaged" in answer.json()["detail"], (path, answer.body)
+        response = daemon.get(path, manifest=hash, **fields)
+        assert response.status == 503 and "damaged" in response.json()["detail"], (path, response.body)
     assert daemon.ledger() == []

@@ -34,8 +34,8 @@ def opening(start, tmp_path, faults):  # noqa: F811
 
 def test_the_daemon_is_healthy_and_not_ready_until_the_ledger_is_open(opening):
     assert opening.get("/healthz").status == 200
-    answer = opening.get("/readyz")
-    assert refused(answer) and "being opened" in answer.problem()["detail"]
+    response = opening.get("/readyz")
+    assert refused(response) and "being opened" in response.problem()["detail"]
     opening.release()
     opening.wait_for(lambda line: line.get("event") == "ready")
     assert opening.get("/readyz").status == 200

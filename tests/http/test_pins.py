@@ -11,9 +11,9 @@ from sow_programs import StandIn, environment, page, run
 
 
 def pin(daemon, experiment, method="PUT"):
-    answer = daemon.request(method, f"/v1/experiments/{quoted(experiment)}/pin")
-    assert answer.status == 200 and answer.headers["Content-Type"] == "application/json", answer.body
-    said = answer.json()
+    response = daemon.request(method, f"/v1/experiments/{quoted(experiment)}/pin")
+    assert response.status == 200 and response.headers["Content-Type"] == "application/json", response.body
+    said = response.json()
     assert list(said) == ["experiment", "pinned", "ledger"] and said["experiment"] == experiment
     return said["pinned"], said["ledger"]
 
@@ -28,10 +28,10 @@ def model(daemon, experiment, *tensors):
                                                                           for name, shape in tensors]})
 
 
-def conflict(answer, word="pinned"):
-    assert answer.status == 409, (answer.status, answer.body)
-    problem = answer.problem()
-    assert problem["param"] == "name" and word in problem["detail"] and "Sower-Seed" not in answer.headers
+def conflict(response, word="pinned"):
+    assert response.status == 409, (response.status, response.body)
+    problem = response.problem()
+    assert problem["param"] == "name" and word in problem["detail"] and "Sower-Seed" not in response.headers
     return True
 
 
@@ -69,8 +69,8 @@ def test_a_drifting_tensor_is_refused_in_a_pinned_experiment(start):
     pin(daemon, "e")
     for drifting in [dict(shape="3"), dict(init="ones"), dict(dtype="f64"), dict(layout="io"), dict(shape="2,1")]:
         for method in ["GET", "HEAD"]:
-            answer = ask(daemon, "e", method=method, **drifting)
-            assert answer.status == 409 and "Sower-Seed" not in answer.headers
+            response = ask(daemon, "e", method=method, **drifting)
+            assert response.status == 409 and "Sower-Seed" not in response.headers
         assert conflict(ask(daemon, "e", **drifting)) and conflict(ask(daemon, "e", path="/v1/plan", **drifting))
     assert len(daemon.ledger()) == 2
 
@@ -111,8 +111,8 @@ def test_a_model_with_one_drifting_tensor_is_refused_as_a_whole(start):
     daemon = start()
     assert ask(daemon, "e", name="b").status == 200
     pin(daemon, "e")
-    answer = model(daemon, "e", ("a", [2]), ("b", [3]), ("c", [2]))
-    assert conflict(answer) and '"b"' in answer.problem()["detail"] and len(daemon.ledger()) == 2
+    response = model(daemon, "e", ("a", [2]), ("b", [3]), ("c", [2]))
+    assert conflict(response) and '"b"' in response.problem()["detail"] and len(daemon.ledger()) == 2
     assert model(daemon, "e", ("a", [2]), ("b", [2])).status == 200
 
 
@@ -120,9 +120,9 @@ def test_a_model_that_drifted_before_the_pin_is_refused_after_it(start):
     daemon = start()
     assert ask(daemon, "e", name="b").status == 200
     for _ in range(2):
-        answer = model(daemon, "e", ("a", [2]), ("b", [3]))
-        assert answer.status == 200 and answer.headers["Sower-Drift"] == "1"
-    fields = dict(manifest=answer.headers["Sower-Manifest"], experiment="e")
+        response = model(daemon, "e", ("a", [2]), ("b", [3]))
+        assert response.status == 200 and response.headers["Sower-Drift"] == "1"
+    fields = dict(manifest=response.headers["Sower-Manifest"], experiment="e")
     pin(daemon, "e")
     lines = daemon.ledger()
     assert conflict(model(daemon, "e", ("a", [2]), ("b", [3])))
@@ -139,9 +139,9 @@ def test_a_strict_daemon_refuses_drift_in_every_experiment(start, tmp_path):
     usual.stop()
     strict = start("--strict", state=tmp_path / "state")
     assert ask(strict, "e").status == 200
-    for answer in [ask(strict, "e", shape="3"), ask(strict, "e", shape="5"), ask(strict, "e", path="/v1/plan", shape="3"),
+    for response in [ask(strict, "e", shape="3"), ask(strict, "e", shape="5"), ask(strict, "e", path="/v1/plan", shape="3"),
                    model(strict, "e", ("w", [4])), model(strict, "e", ("new", [4]), ("w", [6]))]:
-        assert conflict(answer, "strict")
+        assert conflict(response, "strict")
     assert ask(strict, "e", name="new").status == model(strict, "e", ("w", [2]), ("v", [2])).status == 200
 
 
@@ -195,9 +195,9 @@ def test_a_pin_accepts_no_fields_and_no_body(daemon, method):
 
 
 def test_other_methods_are_405(daemon):
-    answer = daemon.request("POST", "/v1/experiments/e/pin")
-    assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD, PUT, DELETE"
-    assert answer.problem()["detail"].endswith("it takes GET, HEAD, PUT and DELETE.")
+    response = daemon.request("POST", "/v1/experiments/e/pin")
+    assert response.status == 405 and response.headers["Allow"] == "GET, HEAD, PUT, DELETE"
+    assert response.problem()["detail"].endswith("it takes GET, HEAD, PUT and DELETE.")
 
 
 # sow

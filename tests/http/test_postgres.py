@@ -94,17 +94,17 @@ class Load:
 
     def _ask(self, daemon, name):
         try:
-            answer = get(daemon, name)
+            response = get(daemon, name)
         except OSError:  # the daemon was killed
             self._count("gone")
             return True
-        if answer.status == 503:
-            assert int(answer.headers["Retry-After"]) > 0 and answer.problem()["detail"]
+        if response.status == 503:
+            assert int(response.headers["Retry-After"]) > 0 and response.problem()["detail"]
         else:
-            assert answer.status == 200, answer.body
-            self.lines[name] = int(answer.headers["Sower-Ledger"])
-        self._count(answer.status)
-        return answer.status == 200
+            assert response.status == 200, response.body
+            self.lines[name] = int(response.headers["Sower-Ledger"])
+        self._count(response.status)
+        return response.status == 200
 
     def _count(self, what):
         with self.changed:
@@ -214,8 +214,8 @@ def test_two_daemons_give_each_trial_number_once_and_without_gaps(pair):
         taken = []
         for number in range(15):
             fields = {"count": number % 3 + 1}
-            answer = pair[(client + number) % 2].post("/v1/experiments/e/trials", fields).json()
-            taken += range(answer["trial"], answer["trial"] + answer["count"])
+            response = pair[(client + number) % 2].post("/v1/experiments/e/trials", fields).json()
+            taken += range(response["trial"], response["trial"] + response["count"])
         return taken
 
     numbers = sorted(itertools.chain(*together(8, work)))
@@ -256,9 +256,9 @@ def test_the_same_new_names_at_two_daemons_get_one_line_each(pair):
     def work(client):
         return [get(pair[client % 2], f"w{number}").headers["Sower-Ledger"] for number in range(30)]
 
-    answers = together(8, work)
-    assert all(answer == answers[0] for answer in answers)
-    assert sorted(map(int, answers[0])) == list(range(1, 31)) and len(whole_ledger(pair[0])) == 30
+    responses = together(8, work)
+    assert all(response == responses[0] for response in responses)
+    assert sorted(map(int, responses[0])) == list(range(1, 31)) and len(whole_ledger(pair[0])) == 30
 
 
 def test_a_reader_misses_no_line_while_two_daemons_write(pair):
@@ -312,9 +312,9 @@ def test_a_request_does_not_wait_forever_for_a_server_that_hangs(postgres, pair)
     try:
         assert get(pair[0], "known").body == known.body
         round_trips = [lambda: get(pair[0], "w"), lambda: pair[1].get("/v1/ledger"), lambda: pair[1].post("/v1/experiments/e/trials", {})]
-        for answer in together(3, lambda n: round_trips[n]()):
-            assert answer.status == 503 and "does not answer" in answer.problem()["detail"]
-            assert int(answer.headers["Retry-After"]) > 0
+        for response in together(3, lambda n: round_trips[n]()):
+            assert response.status == 503 and "does not answer" in response.problem()["detail"]
+            assert int(response.headers["Retry-After"]) > 0
     finally:
         postgres.thaw()
     while get(pair[0], "w").status != 200 or get(pair[1], "v").status != 200:
@@ -372,7 +372,7 @@ def test_a_write_of_any_size_takes_three_round_trips(postgres, start, database, 
 
 def test_a_kill_during_commits_leaves_no_gap(start, database, tmp_path):
     other = start("--ledger", database)
-    answered = {}
+    received = {}
     for turn in range(4):
         daemon = start("--ledger", database, state=tmp_path / "killed")
         with Load([daemon, other], clients=8) as load:
@@ -382,10 +382,10 @@ def test_a_kill_during_commits_leaves_no_gap(start, database, tmp_path):
             load.wait_for_more("gone", 1)
             load.wait_for_more(200, 10)
         for name, number in load.lines.items():
-            assert answered.setdefault(name, number) == number
+            assert received.setdefault(name, number) == number
     lines = whole_ledger(other)
     numbers = {line["name"]: line["ledger"] for line in lines}
-    assert all(numbers[name] == number for name, number in answered.items())
+    assert all(numbers[name] == number for name, number in received.items())
     assert len({line["writer"] for line in lines}) == 2
 
 
@@ -414,8 +414,8 @@ def test_a_damaged_line_is_named_and_the_other_lines_are_still_read(postgres, st
     for name in range(3):
         get(daemon, name)
     postgres.query("ledger", f"UPDATE sower.line SET {change} WHERE ledger = 2")
-    answer = daemon.get("/v1/ledger")
-    assert answer.status == 503 and answer.json()["detail"].startswith("Line 2 of the ledger is damaged: "), answer.body
+    response = daemon.get("/v1/ledger")
+    assert response.status == 503 and response.json()["detail"].startswith("Line 2 of the ledger is damaged: "), response.body
     assert [line["ledger"] for line in daemon.ledger(after="2")] == [3]
 
 
@@ -485,11 +485,11 @@ def test_a_daemon_whose_database_is_full_is_not_ready(postgres, start):
             daemon = start("--ledger", postgres.url("small"))
             assert get(daemon, "w0").status == 200
             fill(mounted / "filler")
-            refused_as = next(answer for answer in (get(daemon, f"w{number}") for number in range(1, 500)) if answer.status != 200)
+            refused_as = next(response for response in (get(daemon, f"w{number}") for number in range(1, 500)) if response.status != 200)
             assert refused_as.status == 503 and "full" in refused_as.problem()["detail"]
             for _ in range(2):
-                answer = daemon.get("/readyz")
-                assert answer.status == 503 and "full" in answer.problem()["detail"]
+                response = daemon.get("/readyz")
+                assert response.status == 503 and "full" in response.problem()["detail"]
             (mounted / "filler").unlink()
             assert daemon.get("/readyz").status == 200 and get(daemon, "later").status == 200
             whole_ledger(daemon)

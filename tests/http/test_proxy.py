@@ -107,8 +107,8 @@ def test_a_404_is_not_kept(cache, own):
 def test_a_refusal_is_not_kept(cache):
     bad = dict(FIELDS, shape="-1")
     for path, fields in [("/v1/tensor", bad), ("/nowhere", {}), ("/v1/stats", bad)]:
-        answers = [cache.get(path, **fields) for _ in range(2)]
-        assert answers[0].status == answers[1].status >= 400 and not any(cache.was_kept(answer) for answer in answers)
+        responses = [cache.get(path, **fields) for _ in range(2)]
+        assert responses[0].status == responses[1].status >= 400 and not any(cache.was_kept(response) for response in responses)
 
 
 def test_a_drifting_draw_is_not_kept(daemon, cache, own):
@@ -144,8 +144,8 @@ def test_draws_of_a_private_root_are_in_no_shared_cache(start, cache_of, tmp_pat
     (tmp_path / "key").write_bytes(bytes(range(32)))
     (tmp_path / "key").chmod(0o600)
     cache = cache_of(start("--root-key-file", str(tmp_path / "key")))
-    answers = [cache.get(**FIELDS) for _ in range(3)]
-    assert answers[0].body == answers[2].body and not any(cache.was_kept(answer) for answer in answers)
+    responses = [cache.get(**FIELDS) for _ in range(3)]
+    assert responses[0].body == responses[2].body and not any(cache.was_kept(response) for response in responses)
 
 
 def responses_of_every_path(daemon):
@@ -185,13 +185,13 @@ def responses_of_every_path(daemon):
 
 
 def test_every_response_has_a_cache_control_header(daemon):
-    for status, kept, answer in responses_of_every_path(daemon):
-        assert answer.status == status, answer.body
-        assert answer.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if kept else "no-store"), (status, answer.body)
+    for status, kept, response in responses_of_every_path(daemon):
+        assert response.status == status, response.body
+        assert response.headers["Cache-Control"] == ("public, max-age=31536000, immutable" if kept else "no-store"), (status, response.body)
 
 
 def test_a_503_forbids_caching(start, faults):  # noqa: F811
     daemon = start(environment=faults.environment)
     faults.write_error = errno.EIO
-    for answer in [daemon.get("/v1/tensor", **FIELDS), daemon.get("/readyz")]:
-        assert (answer.status, answer.headers["Cache-Control"]) == (503, "no-store")
+    for response in [daemon.get("/v1/tensor", **FIELDS), daemon.get("/readyz")]:
+        assert (response.status, response.headers["Cache-Control"]) == (503, "no-store")

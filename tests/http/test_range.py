@@ -11,8 +11,8 @@ FORMATS = ["npy", "raw"]
 def tensor(request, daemon):
     """Fields of a tensor, its bytes and its entity tag."""
     fields = dict(experiment="range", name=request.param, shape="300,71", init="normal", format=request.param)
-    answer = daemon.get("/v1/tensor", **fields)
-    return fields, answer.body, answer.headers["ETag"]
+    response = daemon.get("/v1/tensor", **fields)
+    return fields, response.body, response.headers["ETag"]
 
 
 def ranged(daemon, fields, header, **more):
@@ -39,13 +39,13 @@ def ranged(daemon, fields, header, **more):
 )
 def test_a_single_range_gives_its_bytes(daemon, tensor, header, start, stop):
     fields, whole, etag = tensor
-    answer = ranged(daemon, fields, header)
+    response = ranged(daemon, fields, header)
     first, last = range(len(whole))[start:stop][0], range(len(whole))[start:stop][-1]
-    assert answer.status == 206
-    assert answer.body == whole[start:stop]
-    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{len(whole)}"
-    assert answer.headers["Content-Length"] == str(len(answer.body))
-    assert answer.headers["ETag"] == etag
+    assert response.status == 206
+    assert response.body == whole[start:stop]
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/{len(whole)}"
+    assert response.headers["Content-Length"] == str(len(response.body))
+    assert response.headers["ETag"] == etag
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_a_single_range_gives_its_bytes(daemon, tensor, header, start, stop):
 )
 def test_several_ranges_and_malformed_ones_give_the_whole(daemon, tensor, header):
     fields, whole, _ = tensor
-    answer = ranged(daemon, fields, header)
-    assert answer.status == 200 and answer.body == whole and "Content-Range" not in answer.headers
+    response = ranged(daemon, fields, header)
+    assert response.status == 200 and response.body == whole and "Content-Range" not in response.headers
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 10**30])
 def test_a_range_after_the_end_is_416_with_the_size(daemon, tensor, beyond):
     fields, whole, _ = tensor
-    answer = ranged(daemon, fields, f"bytes={len(whole) + beyond}-")
-    assert answer.status == 416
-    assert answer.headers["Content-Range"] == f"bytes */{len(whole)}"
-    assert str(len(whole)) in answer.problem()["detail"]
+    response = ranged(daemon, fields, f"bytes={len(whole) + beyond}-")
+    assert response.status == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(whole)}"
+    assert str(len(whole)) in response.problem()["detail"]
     assert ranged(daemon, fields, "bytes=-0").status == 416
 
 
@@ -104,16 +104,16 @@ def test_range_is_for_get_only(daemon, tensor):
 @pytest.mark.parametrize("tag", ["{etag}", 'W/{etag}', '"other", {etag}', '"a,b",W/"c" , {etag}', "*", " {etag} "])
 def test_if_none_match_with_the_same_etag_is_304(daemon, tensor, tag):
     fields, _, etag = tensor
-    answer = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag)}, **fields)
-    assert answer.status == 304 and answer.body == b""
-    assert answer.headers["ETag"] == etag and "immutable" in answer.headers["Cache-Control"]
+    response = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag)}, **fields)
+    assert response.status == 304 and response.body == b""
+    assert response.headers["ETag"] == etag and "immutable" in response.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("tag", ['"other"', "{bare}", '"{bare}', "", ",,", '"x" {etag}', "W/*"])
 def test_if_none_match_with_another_etag_is_200(daemon, tensor, tag):
     fields, whole, etag = tensor
-    answer = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag, bare=etag.strip('"'))}, **fields)
-    assert answer.status == 200 and answer.body == whole
+    response = daemon.get("/v1/tensor", headers={"If-None-Match": tag.format(etag=etag, bare=etag.strip('"'))}, **fields)
+    assert response.status == 200 and response.body == whole
 
 
 def test_a_304_for_an_unknown_draw_records_nothing(daemon, start):
@@ -136,8 +136,8 @@ def test_if_range_allows_a_range_only_with_the_same_etag(daemon, tensor):
     fields, whole, etag = tensor
     assert ranged(daemon, fields, "bytes=7-9", **{"If-Range": etag}).body == whole[7:10]
     for other in ['"other"', f"W/{etag}", "Sat, 01 Jan 2033 00:00:00 GMT"]:
-        answer = ranged(daemon, fields, "bytes=7-9", **{"If-Range": other})
-        assert answer.status == 200 and answer.body == whole
+        response = ranged(daemon, fields, "bytes=7-9", **{"If-Range": other})
+        assert response.status == 200 and response.body == whole
 
 
 def test_the_etag_is_the_same_on_another_daemon(daemon, tensor, start):

@@ -81,8 +81,8 @@ def test_no_head_of_any_route_writes(start):
                          ("/v1/experiments/e/trials", {}), ("/v1/experiments/e/pin", {}), ("/v1/ledger", {}), ("/v1/ledger/head", {}),
                          ("/v1/initializers", {}), ("/v1/recipes", {}), ("/healthz", {}), ("/readyz", {})]:
         for headers in [{}, {"Range": "bytes=0-1"}, {"If-None-Match": '"x"'}, {"Idempotency-Key": "k"}]:
-            answer = ask(daemon, "HEAD", path, headers, **fields)
-            assert answer.body == b"" and answer.status == {"/v1/experiments/e": 404, "/v1/experiments/e/trials": 405}.get(path, 200), path
+            response = ask(daemon, "HEAD", path, headers, **fields)
+            assert response.body == b"" and response.status == {"/v1/experiments/e": 404, "/v1/experiments/e/trials": 405}.get(path, 200), path
     assert daemon.ledger() == []
 
 

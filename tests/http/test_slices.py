@@ -51,10 +51,10 @@ def test_joined_random_slices_equal_the_whole(daemon, number):
     pieces = []
     for box in itertools.product(*(cuts(rng, size) for size in fields["shape"])):
         cut = ",".join(f"{start}:{stop}" for start, stop in box)
-        answer = daemon.post("/v1/tensor", {**fields, "slice": cut})
-        assert answer.status == 200, answer.body
-        assert answer.headers["Sower-Draw"] == whole.headers["Sower-Draw"]
-        pieces.append((box, answer.body))
+        response = daemon.post("/v1/tensor", {**fields, "slice": cut})
+        assert response.status == 200, response.body
+        assert response.headers["Sower-Draw"] == whole.headers["Sower-Draw"]
+        pieces.append((box, response.body))
     assert join(fields["shape"], SIZES[fields["dtype"]], pieces) == whole.body
 
 
@@ -70,7 +70,7 @@ def test_joined_shards_along_any_axis_equal_the_whole(daemon, number):
             for rank in range(ranks):
                 box = [(0, other) for other in fields["shape"]]
                 box[axis] = (min(rank * chunk, size), min((rank + 1) * chunk, size))
-                answer = daemon.post("/v1/tensor", {**fields, "shard": f"{axis}:{rank}/{ranks}"})
-                assert answer.status == 200, answer.body
-                pieces.append((box, answer.body))
+                response = daemon.post("/v1/tensor", {**fields, "shard": f"{axis}:{rank}/{ranks}"})
+                assert response.status == 200, response.body
+                pieces.append((box, response.body))
             assert join(fields["shape"], SIZES[fields["dtype"]], pieces) == whole

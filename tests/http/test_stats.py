@@ -10,9 +10,9 @@ TENSOR = dict(experiment="stats", name="w", shape="300,41", init="he_normal")
 
 
 def raw(daemon, **fields):
-    answer = daemon.get("/v1/tensor", format="raw", **fields)
-    assert answer.status == 200, answer.body
-    return answer.body
+    response = daemon.get("/v1/tensor", format="raw", **fields)
+    assert response.status == 200, response.body
+    return response.body
 
 
 @pytest.mark.parametrize("change", [{}, {"dtype": "f64"}, {"dtype": "bf16"}, {"slice": "7:19,3:"}, {"init": "orthogonal"},
@@ -78,8 +78,8 @@ def test_statistics_record_nothing(start):
                                                    ({"shape": "131072,524288", "dtype": "f32"}, 413, "shape"),
                                                    ({"init": "orthogonal", "shape": "20000,20000"}, 413, "shape")])
 def test_invalid_requests_are_refused(daemon, change, status, param):
-    answer = daemon.get("/v1/stats", **{**TENSOR, **change})
-    assert answer.status == status and answer.problem()["param"] == param
+    response = daemon.get("/v1/stats", **{**TENSOR, **change})
+    assert response.status == status and response.problem()["param"] == param
 
 
 def test_a_daemon_that_stops_does_not_wait_for_statistics(start):

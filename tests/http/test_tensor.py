@@ -16,9 +16,9 @@ def npy(body):
 
 
 def test_npy_has_the_header_of_numpy(daemon, draw):
-    answer = daemon.get("/v1/tensor", **draw)
-    assert answer.status == 200
-    header, data = npy(answer.body)
+    response = daemon.get("/v1/tensor", **draw)
+    assert response.status == 200
+    header, data = npy(response.body)
     assert header == {"descr": "<f4", "fortran_order": False, "shape": (4, 6)}
     assert len(data) == 4 * 24
 
@@ -31,20 +31,20 @@ def test_raw_is_the_data_of_npy(daemon, draw):
 
 def test_headers_describe_the_body(daemon, draw):
     plan = daemon.get("/v1/plan", **draw).json()
-    answer = daemon.get("/v1/tensor", **draw)
-    assert answer.headers["Content-Type"] == "application/x-npy"
-    assert answer.headers["Content-Length"] == str(len(answer.body)) == str(plan["bytes"])
-    assert answer.headers["Sower-Seed"] == plan["seed"]
-    assert answer.headers["Sower-Draw"] == plan["draw"]
-    assert answer.headers["Sower-Ledger"] == str(daemon.ledger(experiment=draw["experiment"])[0]["ledger"])
-    assert answer.headers["Sower-Spec"] == "1"
-    assert answer.headers["Sower-Shape"] == "4,6"
-    assert answer.headers["Sower-Dtype"] == "f32"
-    assert answer.headers["Sower-Fan"] == "6,4"
-    assert answer.headers["Accept-Ranges"] == "bytes"
-    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["ETag"].startswith('"') and answer.headers["ETag"].endswith('"')
-    assert len(answer.headers["Sower-Request"]) == 16
+    response = daemon.get("/v1/tensor", **draw)
+    assert response.headers["Content-Type"] == "application/x-npy"
+    assert response.headers["Content-Length"] == str(len(response.body)) == str(plan["bytes"])
+    assert response.headers["Sower-Seed"] == plan["seed"]
+    assert response.headers["Sower-Draw"] == plan["draw"]
+    assert response.headers["Sower-Ledger"] == str(daemon.ledger(experiment=draw["experiment"])[0]["ledger"])
+    assert response.headers["Sower-Spec"] == "1"
+    assert response.headers["Sower-Shape"] == "4,6"
+    assert response.headers["Sower-Dtype"] == "f32"
+    assert response.headers["Sower-Fan"] == "6,4"
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.headers["ETag"].startswith('"') and response.headers["ETag"].endswith('"')
+    assert len(response.headers["Sower-Request"]) == 16
 
 
 def test_every_response_has_its_own_request_id(daemon, draw):
@@ -95,15 +95,15 @@ FANS = [
 @pytest.mark.parametrize("fields, fan", FANS)
 def test_layout_and_axes_determine_the_fans_of_get_and_post(daemon, draw, fields, fan):
     draw.update(fields, shape="8,3,4,5", init="xavier_uniform")
-    answer = daemon.get("/v1/tensor", **draw)
-    assert answer.status == 200, answer.body
-    assert answer.headers["Sower-Fan"] == fan
+    response = daemon.get("/v1/tensor", **draw)
+    assert response.status == 200, response.body
+    assert response.headers["Sower-Fan"] == fan
     plan = daemon.get("/v1/plan", **draw).json()
     assert f"{plan['fan_in']},{plan['fan_out']}" == fan
     assert plan["limit"] == pytest.approx((6 / (plan["fan_in"] + plan["fan_out"])) ** 0.5, rel=1e-15)
     numbers = {key: [int(part) for part in draw[key].split(",")] for key in draw if key == "shape" or key.endswith("_axis")}
     numbers |= {key: int(draw[key]) for key in draw if key.startswith("fan_")}
-    assert daemon.post("/v1/tensor", {**draw, **numbers}).body == answer.body
+    assert daemon.post("/v1/tensor", {**draw, **numbers}).body == response.body
     assert len(daemon.ledger(experiment=draw["experiment"])) == 1
 
 
@@ -115,21 +115,21 @@ def test_every_initializer_works_in_every_dtype_with_get_and_post(daemon, draw, 
     for entry in daemon.get("/v1/initializers").json():
         shape = [8, 4, 4][: max(entry["rank"][0], 1)]
         draw.update(name=entry["name"], shape=",".join(map(str, shape)), init=entry["example"], dtype=dtype, format="raw")
-        answer = daemon.get("/v1/tensor", **draw)
-        assert answer.status == 200, (entry["name"], answer.body)
+        response = daemon.get("/v1/tensor", **draw)
+        assert response.status == 200, (entry["name"], response.body)
         count = 1
         for size in shape:
             count *= size
-        assert len(answer.body) == count * DTYPES[dtype]
-        assert daemon.post("/v1/tensor", {**draw, "shape": shape}).body == answer.body
+        assert len(response.body) == count * DTYPES[dtype]
+        assert daemon.post("/v1/tensor", {**draw, "shape": shape}).body == response.body
 
 
 @pytest.mark.parametrize("shape, size", [("0", 0), ("3,0,5", 0), ("", 4), ("1", 4), ("1,1,1,1,1,1,1,1", 4)])
 def test_empty_tensors_and_scalars_are_served(daemon, draw, shape, size):
     draw["shape"] = shape
-    answer = daemon.get("/v1/tensor", **draw)
-    assert answer.status == 200, answer.body
-    header, data = npy(answer.body)
+    response = daemon.get("/v1/tensor", **draw)
+    assert response.status == 200, response.body
+    header, data = npy(response.body)
     assert header["shape"] == tuple(int(part) for part in shape.split(",") if part)
     assert len(data) == size
     raw = daemon.get("/v1/tensor", **draw, format="raw")
@@ -151,10 +151,10 @@ def test_joined_shards_equal_the_whole(daemon, draw):
     draw.update(shape="700,33", format="raw")
     whole = daemon.get("/v1/tensor", **draw).body
     rows = [daemon.get("/v1/tensor", **draw, shard=f"0:{rank}/8") for rank in range(8)]
-    assert b"".join(answer.body for answer in rows) == whole
+    assert b"".join(response.body for response in rows) == whole
     assert rows[0].headers["Sower-Shape"] == "88,33"
-    assert len({answer.headers["ETag"] for answer in rows}) == 8
-    assert len({answer.headers["Sower-Draw"] for answer in rows}) == 1
+    assert len({response.headers["ETag"] for response in rows}) == 8
+    assert len({response.headers["Sower-Draw"] for response in rows}) == 1
     assert len(daemon.ledger(experiment=draw["experiment"])) == 1
 
 
@@ -163,8 +163,8 @@ def test_another_format_has_another_etag(daemon, draw):
 
 
 def test_the_public_example_has_its_published_seed(daemon):
-    answer = daemon.get("/v1/plan", experiment="exp-42", name="w", shape="4", init="normal")
-    assert answer.json()["seed"] == "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d"
+    response = daemon.get("/v1/plan", experiment="exp-42", name="w", shape="4", init="normal")
+    assert response.json()["seed"] == "5b8208dae656f65e30102f0d698873971479acc3e907fcf1628c25d97a68086d"
 
 
 def test_initializers_lists_the_catalogue_and_one_entry(daemon):
@@ -178,8 +178,8 @@ def test_initializers_lists_the_catalogue_and_one_entry(daemon):
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/tensor/", "/v1/Tensor", "/v2/tensor", "/healthz/x"])
 def test_unknown_paths_are_404_problems(daemon, path):
-    answer = daemon.get(path)
-    assert answer.status == 404 and path in answer.problem()["detail"]
+    response = daemon.get(path)
+    assert response.status == 404 and path in response.problem()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,6 @@ def test_unknown_paths_are_404_problems(daemon, path):
 )
 def test_other_methods_are_405_problems_with_the_allowed_methods(daemon, path, methods, allow):
     for method in methods:
-        answer = daemon.request(method, path)
-        assert answer.status == 405 and answer.headers["Allow"] == allow
-        assert answer.problem()["detail"]
+        response = daemon.request(method, path)
+        assert response.status == 405 and response.headers["Allow"] == allow
+        assert response.problem()["detail"]

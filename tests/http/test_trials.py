@@ -23,9 +23,9 @@ def test_numbers_of_each_experiment_begin_at_0_without_gaps(daemon):
 
 def test_a_response_has_the_seed_of_the_first_trial(daemon):
     for experiment, count in [("seeded", 1), ("seeded", 3), ("se/ed", 2)]:
-        answer = daemon.request("POST", path(experiment, count=count))
-        assert answer.headers["Content-Type"] == "application/json"
-        given = answer.json()
+        response = daemon.request("POST", path(experiment, count=count))
+        assert response.headers["Content-Type"] == "application/json"
+        given = response.json()
         assert list(given) == ["experiment", "trial", "count", "seed", "ledger"] and given["count"] == count
         assert daemon.ledger(after=given["ledger"] - 1, limit=1)[0]["kind"] == "trials"
         offline = run(["seed", "-e", experiment, "-t", given["trial"]])
@@ -75,8 +75,8 @@ def test_a_private_root_has_its_own_numbers(start, tmp_path):
     seed = public.request("POST", path("rooted", count=5), headers={"Idempotency-Key": "k"}).json()["seed"]
     public.stop()
     private = start("--root-key-file", str(key), state=state)
-    answer = private.request("POST", path("rooted", count=4), headers={"Idempotency-Key": "k"}).json()
-    assert answer["trial"] == 0 and answer["seed"] != seed
+    response = private.request("POST", path("rooted", count=4), headers={"Idempotency-Key": "k"}).json()
+    assert response["trial"] == 0 and response["seed"] != seed
 
 
 def test_concurrent_clients_get_every_number_once(start):
@@ -144,8 +144,8 @@ def test_whitespace_around_a_key_is_not_part_of_it(daemon):
         with daemon.socket() as connection:
             connection.sendall(b"POST /v1/experiments/blanks/trials HTTP/1.1\r\nHost: x\r\nIdempotency-Key:" + value +
                                b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert b" 200 " in answer.splitlines()[0] and b'"trial": 0,' in answer, value
+            response = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b" 200 " in response.splitlines()[0] and b'"trial": 0,' in response, value
     assert daemon.ledger(experiment="blanks")[0]["key"] == "a key"
 
 
@@ -158,8 +158,8 @@ def test_concurrent_requests_with_one_key_get_the_same_number(start):
 
 def test_a_key_with_another_count_is_refused_and_takes_nothing(daemon):
     take(daemon, "key", key="k", count=2)
-    answer = daemon.request("POST", path("key"), headers={"Idempotency-Key": "k"})
-    assert answer.status == 422 and answer.problem()["param"] == "Idempotency-Key" and "another count" in answer.problem()["detail"]
+    response = daemon.request("POST", path("key"), headers={"Idempotency-Key": "k"})
+    assert response.status == 422 and response.problem()["param"] == "Idempotency-Key" and "another count" in response.problem()["detail"]
     assert take(daemon, "key") == [2] and take(daemon, "key", key="k", count=2) == [0, 1]
 
 
@@ -219,8 +219,8 @@ def test_numbers_end_at_the_greatest_trial(start):
     with sqlite3.connect(daemon.state / "ledger.sqlite") as database:
         database.execute("UPDATE experiment SET given = ?", (2**63 - 3,))
     database.close()
-    answer = daemon.request("POST", path("e", count=4))
-    assert answer.status == 409 and answer.problem()["param"] == "count"
+    response = daemon.request("POST", path("e", count=4))
+    assert response.status == 409 and response.problem()["param"] == "count"
     assert take(daemon, "e", count=3) == [2**63 - 3, 2**63 - 2, 2**63 - 1]
     assert daemon.request("POST", path("e")).status == 409
     shown = daemon.get("/v1/experiments/e").json(), daemon.get("/v1/experiments").json()["experiments"][0]
@@ -235,16 +235,16 @@ WRONG = [("?count=0", "count"), ("?count=-1", "count"), ("?count=1000001", "coun
 
 @pytest.mark.parametrize("query, param", WRONG)
 def test_an_invalid_field_in_the_query_is_named(daemon, query, param):
-    answer = daemon.request("POST", "/v1/experiments/wrong/trials" + query)
-    assert answer.status == 400 and answer.problem()["param"] == param
+    response = daemon.request("POST", "/v1/experiments/wrong/trials" + query)
+    assert response.status == 400 and response.problem()["param"] == param
 
 
 @pytest.mark.parametrize("body", ['{"count":0}', '{"count":-1}', '{"count":1000001}', '{"count":1e3}', '{"count":"1"}', '{"count":null}',
                                   '{"count":[1]}', '{"count":true}', '{"count":1,"count":1}', '{"trial":1}', "[]", "1", "count=1", "{", "\0"])
 def test_an_invalid_body_is_refused(daemon, body):
-    answer = daemon.request("POST", "/v1/experiments/wrong/trials", body=body)
-    assert answer.status == 400 and answer.problem()
-    assert answer.problem().get("param") in ({"count"} if "count\"" in body else {"trial", None})
+    response = daemon.request("POST", "/v1/experiments/wrong/trials", body=body)
+    assert response.status == 400 and response.problem()
+    assert response.problem().get("param") in ({"count"} if "count\"" in body else {"trial", None})
 
 
 def test_a_query_and_a_body_together_are_refused(daemon):
@@ -254,22 +254,22 @@ def test_a_query_and_a_body_together_are_refused(daemon):
 @pytest.mark.parametrize("name", ["", "%ff", "%c3", "%c0%af", "%ed%a0%80", "x" * 257, "%C3%BC" * 129, "x" * 50_000],
                          ids=lambda name: name[:12] or "empty")
 def test_an_invalid_name_of_an_experiment_is_refused(daemon, name):
-    answer = daemon.request("POST", f"/v1/experiments/{name}/trials")
-    assert answer.status == 400 and answer.problem()["param"] == "experiment"
+    response = daemon.request("POST", f"/v1/experiments/{name}/trials")
+    assert response.status == 400 and response.problem()["param"] == "experiment"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb", "\x7f", " ", " \t "], ids=range(7))
 def test_an_invalid_key_is_refused(daemon, key):
-    answer = daemon.request("POST", "/v1/experiments/wrong/trials", headers={"Idempotency-Key": key.encode()})
-    assert answer.status == 400 and answer.problem()["param"] == "Idempotency-Key"
+    response = daemon.request("POST", "/v1/experiments/wrong/trials", headers={"Idempotency-Key": key.encode()})
+    assert response.status == 400 and response.problem()["param"] == "Idempotency-Key"
 
 
 def test_two_keys_are_refused(daemon):
     with daemon.socket() as connection:
         connection.sendall(b"POST /v1/experiments/wrong/trials HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\r\nIdempotency-Key: a\r\n"
                            b"Content-Length: 0\r\nConnection: close\r\n\r\n")
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert b" 400 " in answer.splitlines()[0] and b'"param": "Idempotency-Key"' in answer
+        response = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b" 400 " in response.splitlines()[0] and b'"param": "Idempotency-Key"' in response
 
 
 def test_invalid_requests_took_no_number(daemon):
@@ -281,14 +281,14 @@ def test_invalid_requests_took_no_number(daemon):
 @pytest.mark.parametrize("target", ["/v1/experiments/a/trial", "/v1/experiments/a/trials/", "/v1/experiments/a/b/trials",
                                     "/v1/experiments/a/trialsx", "/v1%2Fexperiments/{experiment}/trials"])
 def test_other_paths_are_404(daemon, target):
-    answer = daemon.request("POST", target)
-    assert answer.status == 404 and "/trials" in answer.problem()["detail"]
+    response = daemon.request("POST", target)
+    assert response.status == 404 and "/trials" in response.problem()["detail"]
 
 
 def test_other_methods_are_405_and_give_out_nothing(daemon):
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]:
-        answer = daemon.request(method, path("a/b methods"))
-        assert answer.status == 405 and answer.headers["Allow"] == "POST"
+        response = daemon.request(method, path("a/b methods"))
+        assert response.status == 405 and response.headers["Allow"] == "POST"
     assert take(daemon, "a/b methods") == [0]
 
 

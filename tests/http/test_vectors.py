@@ -26,21 +26,21 @@ def test_draws(daemon):
         for vector in load(name, "draws"):
             if vector["elements"] > LARGEST:
                 continue
-            answer = daemon.post("/v1/tensor", {**vector["request"], "format": "raw"})
-            assert answer.status == 200, (vector["request"], answer.body)
-            assert (answer.headers["Sower-Draw"], answer.headers["Sower-Seed"]) == (vector["draw"], vector["seed"]), vector["request"]
-            assert blake2b(answer.body) == vector["blake2b_256"], vector["request"]
+            response = daemon.post("/v1/tensor", {**vector["request"], "format": "raw"})
+            assert response.status == 200, (vector["request"], response.body)
+            assert (response.headers["Sower-Draw"], response.headers["Sower-Seed"]) == (vector["draw"], vector["seed"]), vector["request"]
+            assert blake2b(response.body) == vector["blake2b_256"], vector["request"]
 
 
 def test_refusals(daemon):
     before = len(daemon.ledger())
     for vector in load("refusals.json", "refusals"):
         if "query" in vector:
-            answer = daemon.request("GET", f"/v1/tensor?{vector['query']}")
+            response = daemon.request("GET", f"/v1/tensor?{vector['query']}")
         else:
-            answer = daemon.request("POST", "/v1/tensor", vector.get("body") or json.dumps(vector["request"]))
-        assert answer.status == vector["status"], (vector, answer.body)
-        assert answer.problem().get("param", "") == vector["param"], (vector, answer.body)
+            response = daemon.request("POST", "/v1/tensor", vector.get("body") or json.dumps(vector["request"]))
+        assert response.status == vector["status"], (vector, response.body)
+        assert response.problem().get("param", "") == vector["param"], (vector, response.body)
     assert len(daemon.ledger()) == before
 
 
@@ -55,9 +55,9 @@ def test_files(daemon):
     for vector in load("files.json", "files"):
         header = bytes.fromhex(vector["header"])
         fields = {name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in vector["request"].items()}
-        answer = daemon.get("/v1/tensor", headers={"Range": f"bytes=0-{max(len(header), 1) - 1}"}, **fields)
-        assert answer.status == 206 and answer.headers["Content-Range"].endswith(f"/{vector['bytes']}"), (vector["request"], answer.body)
-        assert answer.body[:len(header)] == header, vector["request"]
+        response = daemon.get("/v1/tensor", headers={"Range": f"bytes=0-{max(len(header), 1) - 1}"}, **fields)
+        assert response.status == 206 and response.headers["Content-Range"].endswith(f"/{vector['bytes']}"), (vector["request"], response.body)
+        assert response.body[:len(header)] == header, vector["request"]
 
 
 def test_manifests(daemon):
@@ -72,10 +72,10 @@ def test_models(daemon):
     for vector in load("models.json", "models"):
         narrowed = {name: vector[name] for name in ("experiment", "trial", "tensors", "part", "shard") if name in vector}
         known = daemon.post("/v1/manifests", vector["manifest"]).json()["manifest"]
-        answer = daemon.get("/v1/model", manifest=known, **narrowed)
-        assert answer.status == 200, answer.body
-        assert answer.body.hex().startswith(vector["header"]), narrowed
-        assert (len(answer.body), blake2b(answer.body)) == (vector["bytes"], vector["blake2b_256"]), narrowed
+        response = daemon.get("/v1/model", manifest=known, **narrowed)
+        assert response.status == 200, response.body
+        assert response.body.hex().startswith(vector["header"]), narrowed
+        assert (len(response.body), blake2b(response.body)) == (vector["bytes"], vector["blake2b_256"]), narrowed
         assert daemon.get("/v1/stats", manifest=known, **narrowed).json()["digest"] == vector["digest"], narrowed
 
 

@@ -10,8 +10,8 @@ def path(experiment, **fields):
 
 def take(daemon, experiment, key=None, **fields):
     """Takes numbers with one request and returns them."""
-    answer = daemon.request("POST", path(experiment, **fields), headers={"Idempotency-Key": key} if key else {})
-    assert answer.status == 200, answer.body
-    given = answer.json()
+    response = daemon.request("POST", path(experiment, **fields), headers={"Idempotency-Key": key} if key else {})
+    assert response.status == 200, response.body
+    given = response.json()
     assert given["experiment"] == experiment
     return list(range(given["trial"], given["trial"] + given["count"]))

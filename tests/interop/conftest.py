@@ -47,8 +47,8 @@ class Sower:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
         try:
             connection.request(method, path, body=body)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
         finally:
             connection.close()
 

@@ -152,12 +152,12 @@ def fetch(sower, manifest, path):
     """POSTs the manifest and writes the response to a file, block by block."""
     connection = http.client.HTTPConnection("127.0.0.1", sower.port)
     connection.request("POST", "/v1/model", json.dumps({"experiment": "interop", "trial": 1, **manifest}))
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
     with open(path, "wb") as file:
-        while block := answer.read(1 << 22):
+        while block := response.read(1 << 22):
             file.write(block)
-    assert path.stat().st_size == int(answer.headers["Content-Length"])
+    assert path.stat().st_size == int(response.headers["Content-Length"])
     connection.close()
 
 

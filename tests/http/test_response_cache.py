@@ -1,7 +1,7 @@
 """Responses from the response cache equal fresh responses."""
 import pytest
 
-from conftest import Answer, with_query
+from conftest import Response, with_query
 
 FIELDS = dict(experiment="again", trial="3", name="layers.0.bias", shape="32,32", init="normal(std=0.02)")
 PER_REQUEST = {"Sower-Request", "Date"}
@@ -14,14 +14,14 @@ def ask(daemon):
 
     def request(headers=None, method="GET", target=None, **fields):
         connection.request(method, target or with_query("/v1/tensor", {**FIELDS, **fields}), headers=headers or {})
-        return Answer(connection.getresponse())
+        return Response(connection.getresponse())
 
     yield request
     connection.close()
 
 
-def cached_headers(answer):
-    return [(name, text) for name, text in answer.headers.items() if name not in PER_REQUEST]
+def cached_headers(response):
+    return [(name, text) for name, text in response.headers.items() if name not in PER_REQUEST]
 
 
 @pytest.mark.parametrize(
@@ -35,29 +35,29 @@ def test_a_cached_response_has_the_headers_and_body_of_a_fresh_response(ask, sta
     again = [ask(**fields) for _ in range(3)]
     uncached = start("--answer-cache", "0")
     fresh = [uncached.get("/v1/tensor", **{**FIELDS, **fields}) for _ in range(2)][1]
-    for answer in [first, *again]:
-        assert answer.status == fresh.status == 200
-        assert answer.body == fresh.body
-        assert [name for name, _ in answer.headers.items()] == [name for name, _ in fresh.headers.items()]
-        without_ledger = [[pair for pair in cached_headers(answer) if pair[0] != "Sower-Ledger"] for answer in (answer, fresh)]
+    for response in [first, *again]:
+        assert response.status == fresh.status == 200
+        assert response.body == fresh.body
+        assert [name for name, _ in response.headers.items()] == [name for name, _ in fresh.headers.items()]
+        without_ledger = [[pair for pair in cached_headers(response) if pair[0] != "Sower-Ledger"] for response in (response, fresh)]
         assert without_ledger[0] == without_ledger[1]
-        assert cached_headers(answer) == cached_headers(first)
+        assert cached_headers(response) == cached_headers(first)
 
 
 def test_every_request_has_its_own_id(ask):
-    answers = [ask() for _ in range(20)]
-    assert all(len(answer.headers.get_all("Sower-Request")) == 1 for answer in answers)
-    assert len({answer.headers["Sower-Request"] for answer in answers}) == 20
+    responses = [ask() for _ in range(20)]
+    assert all(len(response.headers.get_all("Sower-Request")) == 1 for response in responses)
+    assert len({response.headers["Sower-Request"] for response in responses}) == 20
 
 
 def test_the_log_line_of_a_cached_response_is_the_same(daemon, ask):
     lines = []
     for _ in range(3):
-        answer = ask(name="logged")
-        line = daemon.wait_for(lambda line: line.get("request") == answer.headers["Sower-Request"])
+        response = ask(name="logged")
+        line = daemon.wait_for(lambda line: line.get("request") == response.headers["Sower-Request"])
         assert line.pop("request") and line.pop("time") and 0 <= line.pop("seconds") < 3600
         lines.append(line)
-    assert lines[0]["ledger"] > 0 and lines[0]["bytes"] == len(answer.body) and lines[0]["seed"] == answer.headers["Sower-Seed"]
+    assert lines[0]["ledger"] > 0 and lines[0]["bytes"] == len(response.body) and lines[0]["seed"] == response.headers["Sower-Seed"]
     assert lines[1:] == lines[:1] * 2
 
 
@@ -74,8 +74,8 @@ def test_conditional_and_range_requests_work_with_the_cache(ask):
         assert ask({"Range": f"bytes={len(whole)}-"}, name="weighed").status == 416
         head = ask(method="HEAD", name="weighed")
         assert head.status == 200 and head.body == b"" and head.headers["Content-Length"] == str(len(whole))
-        answer = ask(name="weighed")
-        assert answer.status == 200 and answer.body == whole and "Content-Range" not in answer.headers
+        response = ask(name="weighed")
+        assert response.status == 200 and response.body == whole and "Content-Range" not in response.headers
 
 
 def test_different_targets_get_different_responses(ask):
@@ -113,7 +113,7 @@ def test_memory_is_bounded_when_every_request_is_different(start):
 
     def ask(number):
         connection.request("GET", with_query("/v1/tensor", {**FIELDS, "name": f"w{number}", "shape": "16000"}))
-        return Answer(connection.getresponse()).body
+        return Response(connection.getresponse()).body
 
     first = [ask(i) for i in range(1500)]  # 96 MB
     assert daemon.peak_memory() < 48 * 1024
