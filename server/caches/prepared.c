@@ -25,7 +25,8 @@ struct sower_prepared *sower_prepared_find(struct sower_prepared_list *list, con
     while (entry != NULL && memcmp(&entry->draw, draw, sizeof *draw) != 0) {
         entry = entry->older;
     }
-    if (entry != NULL && entry->stage == SOWER_STAGE_READY) { /* those who wait keep their place */
+    if (entry != NULL &&
+        entry->stage == SOWER_STAGE_READY) { /* entries that wait keep their place in the queue */
         sower_prepared_unlink(list, entry);
         sower_prepared_link(list, entry);
     }
@@ -45,6 +46,11 @@ bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory)
         entry = newer;
     }
     return memory <= list->limit - list->memory;
+}
+
+uint64_t sower_prepared_need(const struct sower_prepared *entry)
+{
+    return entry->memory + entry->scratch;
 }
 
 void sower_prepared_evict(struct sower_prepared_list *list, struct sower_prepared *entry)

@@ -1,7 +1,7 @@
-/* Prepared factors: the entries of the cache (sources.h), in a list in the order of last use.
+/* Prepared factors: the entries of the cache of sources (sources.h), and their list in order of last use.
  *
- * Nothing here locks or waits: the cache does. The list is short (each entry is megabytes), so it is searched
- * from the front. */
+ * Nothing here locks or waits: the cache does. Each entry takes megabytes, so the list is short and a search looks at
+ * every entry. */
 #ifndef SOWER_SERVER_CACHES_PREPARED_H
 #define SOWER_SERVER_CACHES_PREPARED_H
 
@@ -9,57 +9,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/draw.h"
 #include "core/source.h"
 #include "server/base/pool.h"
 
 enum sower_stage {
     SOWER_STAGE_WAITING,   /* for its turn */
-    SOWER_STAGE_PREPARING, /* it has memory, and a thread soon */
+    SOWER_STAGE_PREPARING, /* its memory is reserved, and its job is submitted */
     SOWER_STAGE_READY,
-    SOWER_STAGE_EVICTED, /* away: out of the list, kept only for those who still hold it */
+    SOWER_STAGE_EVICTED, /* its factors are released and it is not in the list; it exists until its last user releases it */
 };
 
 struct sower_sources;
 struct sower_sources_wait;
 
 struct sower_prepared {
-    struct sower_job job; /* comes first: the pool hands a pointer to it back */
+    struct sower_job job; /* the first member: the pool passes a pointer to it */
     struct sower_sources *sources;
     struct sower_draw_id draw;
-    uint64_t client;          /* who asked first */
-    bool small;               /* needs neither much memory nor much time */
-    uint64_t turn;            /* when it was begun, counted in preparations; 0: not yet */
-    uint64_t memory, scratch; /* bytes; scratch: only while PREPARING */
+    uint64_t client;  /* the client that asked first */
+    bool small;       /* needs little memory and little time (sources.h) */
+    uint64_t turn;    /* its number among the preparations that have begun; 0: it has not begun */
+    uint64_t memory;  /* bytes of the factors */
+    uint64_t scratch; /* further bytes, needed only while PREPARING */
     enum sower_stage stage;
-    _Atomic bool abandoned; /* nobody waits for it any more; it is PREPARING and out of the list */
-    size_t users;           /* who hold it, or wait for it */
-    size_t resting;         /* of them; when all are */
-    uint64_t rested;        /* for how many seconds, others waiting */
+    _Atomic bool abandoned; /* no wait is left; the entry is PREPARING and not in the list */
+    size_t users;           /* requests that hold the entry or wait for it */
+    size_t resting;         /* users that rest */
+    uint64_t rested;        /* seconds that all users have rested while preparations waited */
     struct sower_sources_wait *waits;
-    struct sower_source source; /* open when READY; else what to open */
+    struct sower_source source; /* open when READY; otherwise only `plan` and `seed` are set, to open it */
     struct sower_prepared *newer, *older;
 };
 
 struct sower_prepared_list {
-    uint64_t memory, limit; /* what those that are PREPARING or READY take, and may take; kept by the cache */
+    uint64_t memory; /* bytes that entries take or have reserved; the cache counts them */
+    uint64_t limit;
     struct sower_prepared *newest, *oldest;
 };
+
+/* Bytes while the entry is PREPARING. */
+SOWER_MUST_USE uint64_t sower_prepared_need(const struct sower_prepared *entry);
 
 void sower_prepared_link(struct sower_prepared_list *list, struct sower_prepared *entry);
 void sower_prepared_unlink(struct sower_prepared_list *list, struct sower_prepared *entry);
 
-/* The entry of a draw, which is the newest from here on if it is READY; NULL when there is none. */
-struct sower_prepared *sower_prepared_find(struct sower_prepared_list *list,
-                                           const struct sower_draw_id *draw);
+/* The entry of a draw; NULL: none. A READY entry becomes the newest. */
+SOWER_MUST_USE struct sower_prepared *sower_prepared_find(struct sower_prepared_list *list,
+                                                          const struct sower_draw_id *draw);
 
-/* Drops what nobody uses, longest unused first, until `memory` more bytes fit. Whether they do. */
-bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory);
+/* Releases READY entries without users, least recently used first, until `memory` more bytes fit. Whether they fit. */
+SOWER_MUST_USE bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory);
 
-/* Closes and takes out of the list what is READY, but keeps it for its users. */
+/* Closes the source of a READY entry and takes the entry out of the list. Its users still hold it. */
 void sower_prepared_evict(struct sower_prepared_list *list, struct sower_prepared *entry);
 
-/* Releases an entry that is in no list. */
+/* Releases an entry that is not in the list. */
 void sower_prepared_destroy(struct sower_prepared *entry);
 
 #endif

@@ -1,20 +1,20 @@
-/* Answers: small ones that were sent, kept to be sent again.
+/* Cached responses: small responses that were sent, kept to be sent again.
  *
- * A thousand ranks ask for the same biases, and making such an answer (reading the fields, hashing the names,
- * looking the draw up, printing the headers) takes longer than sending it. So it is kept under the target
- * that it was asked for by, and given to the next request with the same target, to the byte. Whoever takes an
- * answer has it alone until it gives it back, since a header of it (Sower-Request) is of one request; when
- * many ask at the same time, several of the same target are kept.
+ * A thousand ranks ask for the same biases. Making such a response (reading the fields, hashing the names, finding the
+ * draw, printing the headers) takes longer than sending it. So the cache keeps it under the target of the request, and
+ * gives it to the next request with exactly the same target. A request that takes a response has it alone until it
+ * gives it back, because the header Sower-Request belongs to one request. When many requests come at the same time,
+ * the cache keeps several responses for one target.
  *
- * Memory is bounded: what was not used for longest is dropped. Only the answers themselves are kept here, and
- * what the log says of them; whether one may be kept is for the handler to say. All functions may be called
- * by any thread. */
+ * Memory is bounded: the least recently used response is dropped first. The handler decides which responses may be
+ * kept. An entry also has the values that the log line of a request shows. Any thread may call these functions. */
 #ifndef SOWER_SERVER_CACHES_RESPONSES_H
 #define SOWER_SERVER_CACHES_RESPONSES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/draw.h"
 #include "proto/hex.h"
 #include "proto/record.h"
@@ -22,11 +22,11 @@
 struct MHD_Response;
 struct sower_responses;
 
-/* The greatest body that is kept. */
+/* The largest body that is kept, in bytes. */
 enum { SOWER_RESPONSE_BODY_MAX = 64 * 1024 };
 
 struct sower_response {
-    struct MHD_Response *response; /* with a reference of the answer's own */
+    struct MHD_Response *response; /* the entry owns one reference */
     size_t size;                   /* bytes of the body */
 
     /* for the log */
@@ -34,33 +34,34 @@ struct sower_response {
     uint64_t trial, line;
     char seed[SOWER_HEX_SIZE];
 
-    /* for where it is kept */
-    struct sower_responses *home;
-    uint64_t place; /* a hash of the target */
+    /* private */
+    struct sower_responses *cache;
+    uint64_t hash; /* of the target */
     struct sower_response *next, *newer, *older;
-    size_t memory; /* bytes that all of it takes, about */
+    size_t memory; /* bytes of the whole entry, approximately */
     char text[];   /* target, experiment, name, each with its NUL */
 };
 
-/* Keeps at most `memory` bytes; 0: nothing. NULL when memory runs out. */
-struct sower_responses *sower_responses_new(size_t memory);
+/* Keeps at most `memory` bytes; 0: keeps nothing. NULL when memory runs out. */
+SOWER_MUST_USE struct sower_responses *sower_responses_new(size_t memory);
 
-/* When no answer is out any more. */
-void sower_responses_free(struct sower_responses *answers);
+/* Call when every response that was taken or made has been given back. */
+void sower_responses_free(struct sower_responses *responses);
 
-/* An answer to this target, which is the caller's now; NULL when there is none at home. */
-struct sower_response *sower_responses_take(struct sower_responses *answers, const char *target);
+/* Takes a response for this target out of the cache. The caller gives it back. NULL: none. */
+SOWER_MUST_USE struct sower_response *sower_responses_take(struct sower_responses *responses,
+                                                           const char *target);
 
-/* A new one, which takes over the reference to `response`; the rest is copied. NULL when memory runs out, and
- * the response is still the caller's. */
-struct sower_response *sower_responses_make(struct sower_responses *answers, const char *target,
-                                            const struct sower_draw *draw, struct MHD_Response *response,
-                                            size_t size);
+/* A new entry, which the caller gives to the cache. It takes over the reference to `response` and copies the rest.
+ * NULL when memory runs out; then the caller still owns the reference. */
+SOWER_MUST_USE struct sower_response *sower_responses_make(struct sower_responses *responses,
+                                                           const char *target, const struct sower_draw *draw,
+                                                           struct MHD_Response *response, size_t size);
 
-/* Gives an answer back, or a new one for the first time. It may be dropped at once. */
-void sower_responses_give(struct sower_response *answer);
+/* Gives a response back to its cache, which may drop it at once. */
+void sower_responses_give(struct sower_response *entry);
 
-/* Bytes that the answers at home take. */
-size_t sower_responses_memory(struct sower_responses *answers);
+/* Bytes of the responses in the cache. */
+SOWER_MUST_USE size_t sower_responses_memory(struct sower_responses *responses);
 
 #endif

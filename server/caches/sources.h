@@ -1,30 +1,29 @@
-/* Prepared sources: the factors of heavy tensors, made once and shared.
+/* Prepared sources: the factors of heavy tensors, computed once and shared.
  *
- * Opening the source of an orthogonal matrix takes long and leaves factors behind. They are made on the
- * compute pool, once for all who ask for the same draw at the same time or soon after, and kept while memory
- * allows: a tensor that is fetched in eight shards is prepared once. What is being read is never dropped;
- * what is not in use goes in the order of last use when the limit is reached.
+ * Opening the source of an orthogonal matrix takes long and produces factors. The compute pool prepares them once for
+ * all requests for the same draw, and the cache keeps them while memory allows: a tensor that is fetched in eight
+ * shards is prepared once. An entry that is read is never dropped. At the limit, the least recently used entry
+ * without a user is dropped first.
  *
- * Preparations that do not fit now wait for their turn, which goes round the clients: the next one is of the
- * client whose last one began longest ago, the oldest it has. While that does not fit, nothing but small
- * preparations begins (which take little memory and less than a tenth of a second): for these a 128th of the
- * memory is left free by the others. A client has no more preparations under way than the pool has threads
- * (two on one thread), small ones aside, and the last places in the queue are kept for others: of 256 one
- * client has 128 at most.
+ * A preparation that does not fit now waits for its turn. Clients take turns: next is the client whose last preparation
+ * began longest ago, with its oldest one. While that one does not fit, only small preparations begin. A small
+ * preparation needs at most 1/128 of the memory and less than a tenth of a second; other preparations leave 1/128 of
+ * the memory free for small ones. A client may run as many preparations at a time as the pool has threads (two on one
+ * thread), not counting small ones. The queue has 256 places, at most 128 of them for one client.
  *
- * A second counts as waited in vain for those whose client has the turn, and for small ones, and only while
- * none of their client's preparations is under way: nobody loses time because others are served, or because
- * others cannot be. Who has waited so for --wait-seconds is refused.
+ * A wait is refused after --wait-seconds. A second counts only while the client has no preparation that runs, and only
+ * if the client has the turn or the preparation is small. So a client loses no time while others are served.
  *
- * A preparation that is not small has a thread of the cache's own, which waits while the pool works on its
- * tasks: so it never holds up a thread of the pool for long, and shares the CPUs with all others.
+ * A preparation that is not small has a thread of its own, which waits while the pool runs its tasks. So it never
+ * occupies a thread of the pool for long, and shares the CPUs with all other work.
  *
- * Factors whose readers are all slow are taken away for those who wait: a reader that rests between two
- * blocks, because its client takes no more of them, has them prepared again when it goes on.
+ * A reader rests while its client takes no more bytes. When all readers of an entry are slow and preparations wait,
+ * the entry is evicted: its factors are released, and a reader that goes on has them prepared again.
  *
- * A preparation is given up when all who wait for it have left. While its connection is suspended,
- * libmicrohttpd does not look whether a client is still there, so a thread of the cache's own asks every
- * second. */
+ * A preparation is given up when all clients that wait for it have left. libmicrohttpd does not notice that the client
+ * of a suspended connection has left, so a thread of the cache checks every second.
+ *
+ * turns.h has the order of preparations, preparation.h runs one, prepared.h has the entries. */
 #ifndef SOWER_SERVER_CACHES_SOURCES_H
 #define SOWER_SERVER_CACHES_SOURCES_H
 
@@ -32,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/attributes.h"
 #include "core/draw.h"
 #include "core/plan.h"
 #include "core/problem.h"
@@ -39,51 +39,54 @@
 #include "server/base/pool.h"
 
 struct sower_sources;
-struct sower_prepared; /* one of them */
+struct sower_prepared; /* an entry: the source of one draw */
 
-/* One who waits for a source. It must stay until `done` was called. */
+/* A request that waits for a source. The caller keeps it until `done` is called. */
 struct sower_sources_wait {
-    /* Called once, by any thread; what it points to may be gone when it returns. */
+    /* Called once, by any thread. The wait may no longer exist when it returns. */
     void (*done)(struct sower_sources_wait *wait);
-    /* Called by any thread until then: whether it looks as if nobody took what will come. Must not block.
-     * NULL stands for one who never leaves. Who looks so at two seconds in a row is refused. */
+    /* Called by any thread before `done`: whether the client seems to have left. Must not block. NULL: never. A client
+     * that seems to have left in two seconds in a row is refused. */
     bool (*has_left)(const struct sower_sources_wait *wait);
-    uint64_t client;                 /* who it is (client.h) */
-    struct sower_prepared *prepared; /* the outcome, to be released; NULL with a problem */
+    uint64_t client;                 /* (client.h) */
+    struct sower_prepared *prepared; /* the result, which the caller releases; NULL with a problem */
     struct sower_problem problem;
-    /* the cache's own */
-    uint64_t late;      /* for how many seconds it has waited in vain */
-    unsigned sightings; /* for how many it looked gone */
+    /* private */
+    uint64_t late;      /* seconds that count toward --wait-seconds */
+    unsigned sightings; /* seconds in a row in which the client seemed to have left */
     struct sower_sources_wait *next;
 };
 
-/* Takes `memory` bytes at most, for factors and for preparing them, and lets nobody wait for memory longer
- * than `wait_seconds`. NULL when memory or threads run out. */
-struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory, uint64_t wait_seconds);
+/* `memory`: bytes for factors and their preparation. NULL when memory or threads run out. */
+SOWER_MUST_USE struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory,
+                                                       uint64_t wait_seconds);
 
-/* A second has passed: refuses those who left or waited too long, and gives up what nobody waits for any
- * more. The cache's thread calls it; a test may, to make time pass. */
+/* Call once a second: refuses clients that have left or waited too long, and gives up preparations without waits.
+ * The cache's own thread calls it; a test may call it to make time pass. */
 void sower_sources_tick(struct sower_sources *sources);
 
-/* Refuses whoever waits and whoever comes later. What is being made is given up at the end of the tasks that
- * run now. */
+/* Refuses all waits, now and later. Preparations that run are given up when their current tasks end. */
 void sower_sources_stop(struct sower_sources *sources);
 
-/* Waits for the end of what is being made; after sower_sources_stop and before the pool goes. */
+/* Waits until no preparation runs. Call after sower_sources_stop and before the pool stops. */
 void sower_sources_finish(struct sower_sources *sources);
 
-/* After the pool was stopped, and all that was given out was released. */
+/* Call after the pool has stopped and every entry has been released. */
 void sower_sources_free(struct sower_sources *sources);
 
-/* What preparing takes while it lasts, the factors included, and the most that it may take. */
-uint64_t sower_sources_need(const struct sower_sources *sources, const struct sower_cost *cost);
-uint64_t sower_sources_limit(const struct sower_sources *sources);
+/* Bytes that a preparation takes while it runs, the factors included. UINT64_MAX when the sum overflows. */
+SOWER_MUST_USE uint64_t sower_sources_need(const struct sower_sources *sources,
+                                           const struct sower_cost *cost);
 
-/* The source of a draw if it is there already, to be released; else NULL. */
-struct sower_prepared *sower_sources_find(struct sower_sources *sources, const struct sower_draw_id *draw);
+/* The largest need that the cache accepts: all of its memory. */
+SOWER_MUST_USE uint64_t sower_sources_limit(const struct sower_sources *sources);
 
-/* Has the source prepared, whose need is within the limit. `done` is always called, perhaps at
- * once. */
+/* The source of a draw if it is ready; the caller releases it. Otherwise NULL. */
+SOWER_MUST_USE struct sower_prepared *sower_sources_find(struct sower_sources *sources,
+                                                         const struct sower_draw_id *draw);
+
+/* Has the source of a draw prepared. Its need must be within the limit. Always calls wait->done, possibly before it
+ * returns. The caller sets `done`, `has_left` and `client`. */
 void sower_sources_prepare(struct sower_sources *sources, const struct sower_draw_id *draw,
                            const struct sower_plan *plan, const struct sower_seed *seed,
                            struct sower_sources_wait *wait);
@@ -91,14 +94,14 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
 const struct sower_source *sower_sources_source(const struct sower_prepared *prepared);
 void sower_sources_release(struct sower_prepared *prepared);
 
-/* It is not read for a while: when that takes long and others wait, its factors are taken away. To be woken
- * before it is read, and before it is released. */
+/* The caller does not read the source for a while, so it may be evicted. Call sower_sources_wake before the next read
+ * and before the release. */
 void sower_sources_rest(struct sower_prepared *prepared);
 
-/* It is going to be read. False when its factors were taken away: release it, or have it prepared again. */
+/* Before reading again. False: the factors were evicted; release the entry, or have it prepared again. */
 bool sower_sources_wake(struct sower_prepared *prepared);
 
-/* Releases what was taken away, and has it prepared again, as sower_sources_prepare does. */
+/* Releases an evicted entry and has its source prepared again, like sower_sources_prepare. */
 void sower_sources_prepare_again(struct sower_prepared *prepared, struct sower_sources_wait *wait);
 
 #endif
