@@ -1,5 +1,6 @@
-/* Expressions. Oracles: the printed form of what was read reads as the same initializer, bit for bit, and
- * prints as itself; so does the object form in JSON; and a plain expression is its own formula. */
+/* Expressions. Oracles: the printed form of an initializer reads back as the same initializer, bit for bit, and
+ * prints the same again; so does the object form in JSON; and expanding formulas does not change a plain
+ * expression. */
 #include "proto/expression.h"
 #include "proto/formula.h"
 #include "tests/fuzz/fuzz.h"
@@ -60,7 +61,7 @@ static bool fan(void *context, const char *name, size_t length, bool out, uint64
     return true;
 }
 
-/* True with the plain expression that a formula comes to. */
+/* Expands the formulas; true with the plain expression. */
 static bool expand(const char *text, size_t length, char plain[SOWER_EXPRESSION_MAX + 1])
 {
     const struct sower_formula_terms terms = {12, fan, NULL};

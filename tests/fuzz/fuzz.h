@@ -1,7 +1,7 @@
 /* What every fuzz target needs: the entry point that libFuzzer calls, and checks that end the run.
  *
- * A target takes any bytes, gives them to one parser, and checks its answer against an oracle, which the top
- * of its file names. tests/fuzz/corpus makes the inputs to begin with, tests/fuzz/run runs the targets. */
+ * A target takes any bytes, gives them to one parser, and checks the result with an oracle, which the top of its
+ * file describes. tests/fuzz/corpus makes the first inputs, tests/fuzz/run runs the targets. */
 #ifndef SOWER_TESTS_FUZZ_FUZZ_H
 #define SOWER_TESTS_FUZZ_FUZZ_H
 
@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* Ends the run, and so keeps the input, unless the condition holds. */
+/* Ends the run unless the condition is true; the fuzzer then keeps the input. */
 #define MUST(condition)                                                                                      \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
         }                                                                                                    \
     } while (0)
 
-/* A refusal is a sentence for people: not empty, UTF-8, without control characters, and ended. */
+/* A refusal is a sentence for people: not empty, UTF-8, without control characters, ending with a period. */
 static inline void check_refusal(const struct sower_problem *problem)
 {
     size_t length = strlen(problem->sentence);
@@ -38,11 +38,11 @@ static inline void check_refusal(const struct sower_problem *problem)
     for (size_t i = 0; i < length; i++) {
         MUST((unsigned char)problem->sentence[i] >= ' ' && problem->sentence[i] != 127);
     }
-    /* One that is cut for its length has no end. */
+    /* A sentence that was cut because of its length has no end. */
     MUST(length > sizeof problem->sentence - 8 || strchr(".?", problem->sentence[length - 1]) != NULL);
 }
 
-/* "0:2,3:7", the slice that asks for a region. */
+/* A region as a slice: "0:2,3:7". */
 static inline void print_region(const struct sower_region *region, char *text, size_t size)
 {
     size_t length = 0;

@@ -1,11 +1,11 @@
-/* JSON texts; the first byte of an input chooses the flags. Oracles: the memory that is taken beforehand is
- * always enough, so that a parse never fails for the lack of it; and what comes out, value or error, is what
- * jansson makes of the text when it allocates as it goes. With less memory than that a parse gives the same
- * value or says that memory ran out. */
+/* JSON texts; the first byte of an input chooses the flags. Oracles: the memory that is allocated in advance is
+ * always enough, so a parse never fails for lack of it; and the result, a value or an error, is the same as that of
+ * jansson with its own allocations. With less memory a parse gives the same value or reports that memory ran
+ * out. */
 #include "proto/json.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { ROOM_FOR_A_BYTE = 300 }; /* so that a body's limit is a limit of memory too */
+enum { ROOM_FOR_A_BYTE = 300 }; /* so that a limit on bytes is a limit on memory too */
 
 static bool out_of_memory(const json_error_t *error)
 {
@@ -22,7 +22,7 @@ static void check_same(const json_t *value, const json_error_t *error, const jso
     MUST(error->position == other_error->position);
 }
 
-/* A value is printed, and the print read. */
+/* Prints a value and reads the text back. */
 static void check_print(const json_t *value)
 {
     json_error_t error;

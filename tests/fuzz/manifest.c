@@ -1,5 +1,5 @@
-/* Manifests. Oracle: the canonical form of what was read is a manifest of the same tensors and the same hash,
- * and prints as itself. */
+/* Manifests. Oracle: the canonical form is a manifest with the same tensors and the same hash, and its own
+ * canonical form. */
 #include "proto/manifest_read.h"
 #include "tests/fuzz/fuzz.h"
 

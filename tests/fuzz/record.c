@@ -1,6 +1,6 @@
-/* Lines of the ledger. Oracles: the quick reader and the one by JSON read the same record; what was read is
- * written as the same object again, and a line of the usual form as the same bytes; and the request of a
- * draw's record has the same record. */
+/* Lines of the ledger. Oracles: the one-pass scan and the reader of JSON give the same record; the record is
+ * written as the same object again, and a line of the usual form as the same bytes; and the request of a draw's
+ * record gives the same record. */
 #include "proto/json.h"
 #include "proto/record_read.h"
 #include "proto/record_scan.h"

@@ -1,5 +1,5 @@
-/* Requests, as a JSON body or, where the first byte is no brace, as a query. Oracles: what was read, written
- * as a query of its canonical fields, reads as the same request; and its ledger record is true in itself. */
+/* Requests, as a JSON body or, if the first byte is not a brace, as a query. Oracles: a query of the canonical
+ * fields of a request reads back as the same request; and the request's ledger record is true. */
 #include "proto/record_read.h"
 #include "proto/request.h"
 #include "tests/fuzz/fuzz.h"
@@ -28,7 +28,7 @@ static bool parse_pairs(const struct sower_pair *pairs, size_t count, struct sow
     return parsed;
 }
 
-/* Cuts at "&" and "=", without percent-decoding: any byte may come. */
+/* Cuts at "&" and "=", without percent-decoding: the input may have any byte. */
 static bool parse_query(const char *text, size_t size, struct sower_request *request,
                         struct sower_problem *problem)
 {

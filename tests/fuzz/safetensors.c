@@ -1,5 +1,5 @@
 /* Headers of safetensors files. An input is the size of the file's data (8 bytes, little-endian) and the
- * header. Oracle: a header that is written of the tensors that were read reads as the same tensors. */
+ * header. Oracle: a header that is written from the tensors reads back as the same tensors. */
 #include "proto/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -26,7 +26,7 @@ static bool read(const char *header, size_t length, uint64_t data_size, struct s
     return read;
 }
 
-/* Writes the tensor behind those before it; returns where its bytes end. */
+/* Writes the tensor after the previous ones; returns the end of its bytes. */
 static uint64_t write(struct sower_buffer *file, const json_t *tensor, uint64_t start)
 {
     enum sower_dtype dtype;
@@ -36,7 +36,7 @@ static uint64_t write(struct sower_buffer *file, const json_t *tensor, uint64_t 
     for (size_t axis = 0; axis < shape.rank; axis++) {
         json_t *size = json_array_get(json_object_get(tensor, "shape"), axis);
         shape.sizes[axis] = (uint64_t)json_integer_value(size);
-        stop *= shape.sizes[axis]; /* no more than the data that was read */
+        stop *= shape.sizes[axis]; /* at most the size of the data */
     }
     stop += start;
     const char *name = json_string_value(json_object_get(tensor, "name"));

@@ -1,7 +1,7 @@
-/* What the daemon reads beside requests; the first byte of an input chooses. Oracles:
- *   ranges   a reading by the C library's own functions
- *   tags     a list that is made of tags holds exactly those
- *   names    a suggested file name is harmless, and its two forms are one name
+/* Other texts that the daemon reads; the first byte of an input chooses the kind. Oracles:
+ *   ranges   a second reader that uses the C library's functions
+ *   tags     a list that is made of tags contains exactly these tags
+ *   names    a suggested file name is harmless, and its two forms are the same name
  *   options  a value means the same on the command line and in the environment, and a size the same with its
  *            unit and without */
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 enum { TEXT_MAX = 512 };
 
-/* Copies a text, ends it with a NUL, and cuts it there where it holds one. */
+/* Copies a text, ended by a NUL, up to its first NUL. */
 static char *copy_text(const uint8_t *bytes, size_t size, char copy[TEXT_MAX])
 {
     size = size < TEXT_MAX ? size : TEXT_MAX - 1;
@@ -24,7 +24,7 @@ static char *copy_text(const uint8_t *bytes, size_t size, char copy[TEXT_MAX])
     return copy;
 }
 
-/* Takes digits; false when there are none. strtoull gives the greatest number for one that does not fit. */
+/* Takes digits; false if there are none. strtoull gives the greatest number for a number that is too large. */
 static bool take_number(const char **text, uint64_t *number)
 {
     size_t digits = strspn(*text, "0123456789");
@@ -33,7 +33,7 @@ static bool take_number(const char **text, uint64_t *number)
     return digits > 0;
 }
 
-/* [first, stop) of a range of this form, else false. */
+/* [first, stop) of a range of this form; false for other text. */
 static bool read_range(const char *text, uint64_t size, uint64_t *first, uint64_t *stop)
 {
     uint64_t last;
@@ -85,7 +85,7 @@ static void check_range(const uint8_t *bytes, size_t size)
     }
 }
 
-/* Each byte is a tag of one letter: which, whether it is weak, and how it is set off from the one before. */
+/* Each byte gives a tag of one letter: its letter, whether it is weak, and the separator before it. */
 static void check_tags(const uint8_t *bytes, size_t size)
 {
     static const char *const separators[] = {",", ", ", " ,", ",,", " , \t, ", "\t,"};
@@ -104,19 +104,19 @@ static void check_tags(const uint8_t *bytes, size_t size)
         const char etag[] = {'"', (char)('a' + tag), '"', '\0'};
         MUST(sower_etag_listed(header, etag, true) == any[tag]);
         MUST(sower_etag_listed(header, etag, false) == strong[tag]);
-        /* Bytes that are no list: whatever they say, a strong match is also a weak one. */
+        /* Bytes that are not a list: for any result, a strong match is also a weak match. */
         copy_text(bytes, size, text);
         MUST(!sower_etag_listed(text, etag, false) || sower_etag_listed(text, etag, true));
         MUST(sower_if_range(text, etag) == (strcmp(text, etag) == 0));
     }
 }
 
-/* One option, read from the environment or, where `arguments` is, from the command line. */
+/* One option, read from the command line if `arguments` is not NULL, else from the environment. */
 static bool read_option(const char *variable, char *argument, struct sower_options *options)
 {
     char *variables[] = {(char *)(uintptr_t)variable, NULL};
     char *arguments[] = {"sowerd", argument, NULL};
-    char **kept = environ; /* libraries read it when the program ends */
+    char **kept = environ; /* libraries still read it at the program's end */
     struct sower_problem problem;
     environ = variables;
     enum sower_options_outcome outcome =
@@ -141,7 +141,7 @@ static bool without_unit(char *value)
     return true;
 }
 
-/* An input is "name=value". The value stays where it is, so that texts, which are pointers, are the same. */
+/* An input is "name=value". The value is not copied, so that options that are texts point to the same address. */
 static void check_options(const uint8_t *bytes, size_t size)
 {
     static const char NONE[] = "NOTHING=";
@@ -162,7 +162,7 @@ static void check_options(const uint8_t *bytes, size_t size)
     }
     memcpy(argument, "--", 2);
     if (!read_option(NONE, argument, &by_argument)) {
-        return; /* perhaps there is no such option, and any variable is taken */
+        return; /* there may be no such option; unknown variables are ignored */
     }
     MUST(variable_read && memcmp(&by_variable, &by_argument, sizeof by_argument) == 0);
     if (without_unit(value + 1)) {
@@ -171,14 +171,14 @@ static void check_options(const uint8_t *bytes, size_t size)
     }
 }
 
-/* Takes a part that must be there. */
+/* Takes a text that must be next. */
 static const char *behind(const char *text, const char *part)
 {
     MUST(strncmp(text, part, strlen(part)) == 0);
     return text + strlen(part);
 }
 
-/* Reads %XX, and returns the length of what it stands for. */
+/* Decodes %XX; returns the length of the decoded text. */
 static size_t decode(const char *encoded, char *text)
 {
     size_t length = 0;

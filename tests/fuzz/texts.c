@@ -1,7 +1,7 @@
-/* The small texts of requests; the first byte of an input chooses one. Oracles:
- *   numbers  a number that was read prints as a text that reads as the same number
- *   slices   the region that was read, printed as a slice, is the same region
- *   shards   the pieces before and after a piece end and begin where it begins and ends
+/* The small texts of requests; the first byte of an input chooses the kind. Oracles:
+ *   numbers  a number that was read is printed as a text that reads back as the same number
+ *   slices   a region that is printed as a slice reads back as the same region
+ *   shards   the previous piece ends where a piece begins, and the next begins where it ends
  *   globs    a matcher that tries everything, written from the description in glob.h */
 #include "proto/glob.h"
 #include "proto/slice.h"
@@ -25,7 +25,7 @@ static void check_number(const char *text, size_t length)
     }
 }
 
-/* Some shape of four axes and the rest of the text: sizes from one byte each, the last one very large. */
+/* A shape of four axes from the first bytes, and the rest of the text: sizes from one byte each, the last one very large. */
 static struct sower_shape take_shape(const char **text, size_t *length)
 {
     struct sower_shape shape = {.rank = 0};
@@ -100,7 +100,7 @@ static void check_shard(const char *text, size_t length)
                           : region.stop[0] == shape.sizes[0]);
 }
 
-/* One character of UTF-8 that is known to be valid. */
+/* One character of valid UTF-8. */
 static uint32_t take_character(const char **text)
 {
     uint32_t character = (unsigned char)*(*text)++;
@@ -117,7 +117,7 @@ static uint32_t take_element(const char **pattern)
     return take_character(pattern);
 }
 
-/* Whether the character is in the set at *pattern, which is left behind its "]". */
+/* Whether the character is in the set at *pattern; moves *pattern past its "]". */
 static bool in_set(const char **pattern, uint32_t character)
 {
     bool negated = **pattern == '!', found = false;
@@ -169,7 +169,7 @@ static size_t count_stars(const char *text)
 /* A pattern, a line feed, and a name. */
 static void check_glob(const char *text, size_t length)
 {
-    enum { STARS_MAX = 4, NAME_MAX_TRIED = 40 }; /* more would keep the oracle busy */
+    enum { STARS_MAX = 4, NAME_MAX_TRIED = 40 }; /* more would take the oracle too long */
     char copy[256];
     if (length >= sizeof copy || memchr(text, '\0', length) != NULL) {
         return;

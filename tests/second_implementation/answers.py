@@ -1,4 +1,4 @@
-"""The answers that proto/vectors/ keeps, made from what was asked. proto/vectors/README.md says what each member is."""
+"""The results that proto/vectors/ has, computed from the requests. proto/vectors/README.md describes each member."""
 import hashlib
 import json
 import urllib.parse
@@ -6,7 +6,7 @@ import urllib.parse
 from . import formats, ledger, manifests, models, requests, seeds
 from .refusal import Refusal
 
-# Digests of longer tensors are not made here: tests hold them by their first and last bytes.
+# Digests of longer tensors are not computed here: tests compare their first and last bytes.
 WHOLE_UP_TO = 500
 FIRST_SIZE, LAST_SIZE = 64, 32
 
@@ -48,7 +48,7 @@ def draw(asked, whole_up_to=WHOLE_UP_TO):
 
 
 def digest(request):
-    """Of all the elements, made some at a time."""
+    """The digest of all elements, computed in pieces."""
     state = hashlib.blake2b(digest_size=32)
     for start in range(0, request.count, 4096):
         state.update(request.bytes(start, min(start + 4096, request.count)))
@@ -63,7 +63,7 @@ def request_of(asked):
 
 
 def pairs(query):
-    """The names and values of a query string, percent-decoding done."""
+    """The names and values of a query string, percent-decoded."""
     split = [pair.partition("=") for pair in query.split("&")]
     return [(urllib.parse.unquote_to_bytes(name), urllib.parse.unquote_to_bytes(value) if equals else None) for name, equals, value in split]
 
@@ -91,7 +91,7 @@ def plan(asked):
 
 
 def file(asked):
-    """What stands before the elements, in each format."""
+    """The bytes before the elements, in each format."""
     request = requests.from_json(json.dumps(asked))
     header = formats.header(request)
     return {"request": asked, "header": header.hex(), "bytes": len(header) + request.count * request.draw.tensor.dtype.size}
@@ -104,7 +104,7 @@ def manifest(asked):
 
 
 def model(asked):
-    """`asked` has a manifest and what a request for a model may say."""
+    """`asked` has a manifest and fields of a request for a model."""
     made = manifests.Manifest(json.dumps(asked["manifest"]))
     narrowed = {name: value for name, value in asked.items() if name != "manifest"}
     answer = models.Model(made, **narrowed)
@@ -118,7 +118,7 @@ def index(asked):
 
 
 def lines(asked):
-    """Lines of several writers, each made of what was recorded: ledger number, writer and link are put in."""
+    """Lines of several writers, each from a record; adds the ledger number, the writer and the link."""
     chains, made = {}, []
     for number, (writer, line) in enumerate(asked, 1):
         sequence, previous = chains.get(writer, (0, ledger.NO_LINK))
@@ -130,7 +130,7 @@ def lines(asked):
 
 
 def recorded_draw(asked, time, **more):
-    """What a ledger line says of a draw."""
+    """The members of a ledger line that describe a draw."""
     request = requests.from_json(json.dumps(asked))
     return {"time": time, "kind": "draw", "draw": request.draw.id.hex(), "seed": request.draw.seed.hex(), "root": seeds.root_id(request.draw.root).hex(),
             "spec": 1, "experiment": request.experiment, "trial": request.trial, "name": request.name, "shape": request.shape,
@@ -138,7 +138,7 @@ def recorded_draw(asked, time, **more):
 
 
 def head(secret, time, made):
-    """The head of these lines, signed with a secret key; its own chain is the first, then those that wrote last."""
+    """The head of these lines, signed with a secret key; its own chain comes first, then the ones that wrote last."""
     last = {vector["line"]["writer"]: vector["line"] for vector in made}
     own = ledger.public_key(secret).hex()
     order = sorted(last, key=lambda writer: (writer != own, -last[writer]["ledger"]))

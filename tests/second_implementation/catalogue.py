@@ -1,4 +1,4 @@
-"""Sections 6 and 7: fans, the entries with their parameters, and what each entry makes of them.
+"""Sections 6 and 7: fans, the entries with their parameters, and how each entry uses them.
 
 An entry's `resolve(p, tensor)` gives a law (laws.py), or a function that makes a structure (structures.py) of a seed.
 `tensor` knows what the formulas need: shape, layout, form, and the fans as doubles.
@@ -21,7 +21,7 @@ class Parameter:
     kind: str  # real, whole, boolean or choice
     default: object = None  # None: must be given
     least: float = -INF
-    above: bool = False  # the least value itself is outside
+    above: bool = False  # the least value itself is not allowed
     most: float = INF
     infinite: bool = False
     choices: tuple = ()
@@ -49,7 +49,7 @@ def choice(name, default, *choices):
 
 
 class Tensor:
-    """What a formula may ask of a tensor."""
+    """The properties of a tensor that formulas use."""
 
     def __init__(self, shape, dtype, layout, fan_in, fan_out):
         self.shape, self.layout, self.dtype = shape, layout, DTYPES[dtype]
@@ -58,20 +58,20 @@ class Tensor:
         self.fan_in, self.fan_out = float(fan_in), float(fan_out)
         self.n1, self.total = max(self.fan_in, 1.0), max(self.fan_in + self.fan_out, 1.0)
         self.count = 0 if 0 in shape else math.prod(shape)
-        self.gain = self.std = self.limit = None  # what a plan says of it; None where it does not apply
+        self.gain = self.std = self.limit = None  # figures of the plan; None if a figure does not apply
 
     def fan(self, mode):
         return max({"fan_in": self.fan_in, "fan_out": self.fan_out, "fan_avg": (self.fan_in + self.fan_out) / 2}[mode], 1.0)
 
     def in_range(self, law):
-        """Refuses a law that can produce what its dtype cannot hold."""
+        """Refuses a law that can give a value which its dtype cannot represent."""
         reached = [*law.parts, law.least, law.greatest]
         stored = [] if self.dtype.saturates else [self.dtype.round(law.clamp(x)) for x in (law.least, law.greatest)]
         if not all(map(math.isfinite, reached + stored)):
             raise Refusal("init", "a value is beyond the range of the dtype")
         return law
 
-    # The laws of this tensor, each refused where it is out of range.
+    # The laws of this tensor; each method refuses a law that is out of range.
 
     def constant(self, value):
         return self.in_range(laws.Constant(self.form, value))
@@ -270,7 +270,7 @@ NAMES = {name: entry for entry in ENTRIES for name in (entry.name, *entry.aliase
 
 
 def layout_sets(rank, layout, in_axes, out_axes, batch_axes):
-    """The axes in force, ascending. None stands for axes that were not given."""
+    """The axes in force, ascending. None means that the axes were not given."""
     if rank >= 2:
         of_layout = ([1], [0]) if layout == "oi" else ([rank - 2], [rank - 1])
     else:

@@ -16,7 +16,7 @@ def parameter_text(kind, value):
 
 
 class Draw:
-    """A draw, from a request whose fields are resolved. `made` is its law, or what makes its structure of a seed."""
+    """A draw, from a request whose fields are resolved. `made` is its law, or a function that makes its structure from a seed."""
 
     def __init__(self, request, sets, tensor, made, root):
         self.request, self.sets, self.tensor, self.made, self.root = request, sets, tensor, made, root
@@ -54,7 +54,7 @@ class Draw:
         return lambda index, flat: dtype.encode(dtype.round(self.made.element(words.word(flat, form.size))))
 
     def bytes(self, region, places):
-        """The elements at some places of a region, which count in C order."""
+        """The elements at some indices of a region, in C order."""
         counts = [stop - start for start, stop in region]
         return b"".join(self.at(place, region, counts) for place in places)
 

@@ -1,4 +1,4 @@
-"""Section 9, expressions: how an initializer is written, as text or as an object; and its canonical expression."""
+"""Section 9, expressions: an initializer as text or as an object, and its canonical expression."""
 import math
 import re
 
@@ -91,7 +91,7 @@ def arguments(initializer, rest):
 
 
 def read(parameter, word):
-    """The value of a word of an expression, as this parameter takes it."""
+    """The value of a word of an expression, for this parameter."""
     if parameter.kind == "real" and word in INFINITIES:
         return INFINITIES[word]
     if parameter.kind == "real" and NUMBER.fullmatch(word):
@@ -147,7 +147,7 @@ def written(parameter, value):
 
 
 def shortest(x):
-    """Section 14: as few digits as %g needs to read back, whole ones below 10^15 without point or exponent."""
+    """Section 14: the least number of digits with which %g reads back; whole numbers below 10^15 without point or exponent."""
     if math.isinf(x):
         return "inf" if x > 0 else "-inf"
     if abs(x) < 1e15 and x == math.floor(x):

@@ -1,4 +1,4 @@
-"""The formats of numbers, and the operations whose rounding the contract pins.
+"""The formats of numbers, and the operations whose rounding the contract defines.
 
 A number is a Python float: every number of every format is a double, so a float holds it exactly, with the sign of a
 zero. Python's own + - * / and sqrt on floats are those of binary64, rounded once. What Python lacks is spelt out in
@@ -8,7 +8,7 @@ import math
 
 
 def exact(x):
-    """A finite float as (m, e), which stands for m * 2**e."""
+    """A finite float as (m, e), with the value m * 2**e."""
     numerator, denominator = x.as_integer_ratio()
     return numerator, 1 - denominator.bit_length()
 
@@ -23,7 +23,7 @@ class Format:
         self.largest = self.decode(largest_bits)
 
     def round_exact(self, m, e, zero=0.0):
-        """m * 2**e rounded to nearest, ties to even; `zero` is what an exact 0 becomes."""
+        """m * 2**e rounded to nearest, ties to even; `zero` is the result for an exact 0."""
         if m == 0:
             return zero
         magnitude = abs(m)
@@ -52,7 +52,7 @@ class Format:
     def fma(self, a, b, c):
         """a * b + c with one rounding."""
         if a == 0 or b == 0 or not all(map(math.isfinite, (a, b, c))):
-            return self.round(a * b + c)  # no product to round
+            return self.round(a * b + c)  # a * b is a zero, an infinity or NaN, which is exact
         (m, e), (n, f), (o, g) = exact(a), exact(b), exact(c)
         e += f
         low = min(e, g)
@@ -80,7 +80,7 @@ class Format:
         return -x if sign else x
 
     def next_up(self, x):
-        """The least number of the format above x, a number of it."""
+        """The least number of the format above x; x is a number of the format."""
         if x == 0:
             return math.ldexp(1, self.least)
         m, e = exact(x)

@@ -1,4 +1,4 @@
-"""Section 10: what stands before the elements; and section 15's header, of which a single tensor's file is a case."""
+"""Section 10: the bytes before the elements; and section 15's header, also for the file of a single tensor."""
 import json
 import math
 
@@ -13,7 +13,7 @@ def compact(value):
 
 
 def header(request):
-    """The bytes before the elements of a request's answer."""
+    """The bytes before the elements in the response to a request."""
     shape = [stop - start for start, stop in request.region]
     if request.format == "npy":
         return npy_header(DESCR[request.dtype], shape)

@@ -1,4 +1,4 @@
-"""Section 4: laws make a number from a word. Parameters are doubles; a law rounds them to its format where it uses them.
+"""Section 4: laws compute a number from a word. Parameters are doubles; a law rounds them to its format where it uses them.
 
 `form` is the format a law is evaluated in, F64 for tensors of f64 and F32 for all others. `element(w)` is a number of
 that format. `parts` are the numbers that it is made of, `least` and `greatest` what it can produce before the clamp.
@@ -100,5 +100,5 @@ def truncated(form, mean, std, lower, upper, low, high):
 
 
 def span32(lower, upper):
-    """How many of the 32-bit words lie between two bounds."""
+    """The number of 32-bit words between two bounds."""
     return 2 ** 32 - rank32(lower) - rank32(-upper)

@@ -7,7 +7,7 @@ NO_LINK = "00" * 32
 
 
 def layout(request):
-    """`layout` of a line: oi or io, and what the request said of axes and fans."""
+    """`layout` of a line: oi or io, and the axes and fans that the request gave."""
     given = [("in_axis", request.in_axes), ("out_axis", request.out_axes), ("batch_axis", request.batch_axes)]
     texts = [f",{name}={'+'.join(map(str, axes))}" for name, axes in given if axes is not None]
     texts += [f",{name}={fan}" for name, fan in (("fan_in", request.fan_in), ("fan_out", request.fan_out)) if fan is not None]
@@ -19,7 +19,7 @@ def counted(text):
 
 
 def canonical(line, previous):
-    """The canonical form of a line, behind a link."""
+    """The canonical form of a line after the link `previous`."""
     pairs = [("previous", previous), ("writer", line["writer"]), ("sequence", line["sequence"]), ("ledger", line["ledger"]),
              ("time", line["time"]), ("kind", line["kind"]), ("root", line["root"]), ("experiment", counted(line["experiment"]))]
     if line["kind"] == "draw":

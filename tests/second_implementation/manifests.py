@@ -1,4 +1,4 @@
-"""Section 14: manifests. Rules, globs and formulas come to a list of tensors, which has one canonical form."""
+"""Section 14: manifests. Rules, globs and formulas give a list of tensors, which has one canonical form."""
 import math
 import re
 
@@ -18,7 +18,7 @@ def refuse(why, param="tensors"):
 # Globs
 
 def elements(pattern):
-    """The elements of a glob: None for a star, else a function that says whether it takes a character."""
+    """The elements of a glob: None for a star, else a function that says whether it matches a character."""
     found, at = [], 0
     while at < len(pattern):
         letter = pattern[at]
@@ -64,7 +64,7 @@ def character_set(pattern, at):
 
 def matches(pattern, name):
     """Whether the glob matches the whole name."""
-    reached = {0}  # numbers of elements that the name so far may have taken
+    reached = {0}  # how many elements of the glob the name so far can match; several numbers are possible
     parts = elements(pattern)
 
     def with_stars(places):
@@ -84,7 +84,7 @@ def matches(pattern, name):
 # Names
 
 def beside(name, part):
-    """The name with this in place of its last part."""
+    """The name with `part` in place of its last component."""
     return name[:max(name.rfind("."), name.rfind("/")) + 1] + part
 
 
@@ -111,11 +111,11 @@ class Manifest:
         for name in self.own:
             fields = self.fields(name)
             if "init" not in fields:
-                refuse(f"nothing says how {name} is initialized")
+                refuse(f"{name} has no init")
             yield name, fields
 
     def fields(self, name):
-        """What is said of a tensor, by itself and for it."""
+        """All fields of a tensor, from itself, the rules and the defaults."""
         own = self.own[name]
         fields = dict(own)
         for number, rule in enumerate(self.rules):
@@ -182,7 +182,7 @@ class Formula:
         self.term = term
         self.value = self.product()
         if self.symbols or not math.isfinite(self.value):
-            refuse("no formula")
+            refuse("not a formula")
 
     def product(self):
         value = self.factor()

@@ -5,7 +5,7 @@ from .seeds import PUBLIC_ROOT
 
 
 def chosen(manifest, tensors=None, part=None):
-    """The tensors that a glob takes and that are in a part."""
+    """The tensors that a glob matches and that are in a part."""
     taken = [tensor for tensor in manifest.tensors if tensors is None or manifests.matches(tensors, tensor.name)]
     if part is None:
         return taken
@@ -20,7 +20,7 @@ def chosen(manifest, tensors=None, part=None):
 
 
 def region(shape, shard):
-    """What a shard leaves of a tensor: all of it where it lacks an axis, or where two that are named are the same."""
+    """The region of a tensor under a shard: the whole tensor if it lacks an axis, or if two named axes are the same."""
     try:
         return requests.sharded(shard, shape)
     except Refusal:

@@ -10,7 +10,7 @@ TABLE = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors" / "nor
 
 
 class Width:
-    """One of the two tables: that of words of b bits."""
+    """One of the two tables: the one for words of b bits."""
 
     def __init__(self, bits, form, table):
         self.bits, self.form = bits, form
@@ -43,7 +43,7 @@ def z64(word):
 
 @functools.lru_cache(maxsize=1 << 16)
 def rank(t):
-    """How many 64-bit words lie below t, found by bisection: z64 falls by an ulp here and there."""
+    """About the number of 64-bit words whose z64 is below t, by section 4's bisection: z64 sometimes decreases by an ulp."""
     if math.isinf(t):
         return 0 if t < 0 else 2 ** 64 - 1
     low, high = 0, 2 ** 64 - 1
@@ -57,6 +57,6 @@ def rank(t):
 
 
 def rank32(t):
-    """The same among 32-bit words, each of which stands for the 64-bit word in its middle."""
+    """The same for 32-bit words: each represents the 64-bit word in its middle."""
     r = rank(t)
     return (r >> 32) + (r % 2 ** 32 > 2 ** 31)

@@ -1,4 +1,4 @@
-"""What a wrong request is answered with: an HTTP status and the field that is at fault."""
+"""The refusal of a wrong request: an HTTP status and the field at fault."""
 
 
 class Refusal(Exception):

@@ -1,4 +1,4 @@
-"""Section 9: a request's fields, from a query string or a JSON object, to a draw and the part of it that is asked for."""
+"""Section 9: a request's fields, from a query string or a JSON object, to a draw and the requested region of it."""
 import json
 import math
 import re
@@ -24,7 +24,7 @@ REQUIRED = ("experiment", "name", "shape", "init")
 
 
 def from_query(pairs, root=PUBLIC_ROOT):
-    """A request from the pairs of bytes of a query string, percent-decoding done; a value is None where no `=` stood."""
+    """A request from the pairs of bytes of a query string, already percent-decoded; a value is None if there was no `=`."""
     fields = {}
     for key, value in pairs:
         name = decoded(key, "")
@@ -53,9 +53,9 @@ def read_object(body):
     try:
         fields = json.loads(body, object_pairs_hook=Members, parse_constant=refuse_constant)
     except ValueError as error:
-        raise Refusal("", f"no JSON: {error}") from None
+        raise Refusal("", f"not JSON: {error}") from None
     if not isinstance(fields, Members):
-        raise Refusal("", "no object")
+        raise Refusal("", "not an object")
     for name in fields.doubled:
         raise Refusal(name, "given twice")
     for name, value in fields.items():
@@ -77,7 +77,7 @@ def refuse_constant(word):
 
 
 def check_value(name, value):
-    """Refuses what a JSON text may hold and a request may not."""
+    """Refuses values that JSON allows and a request does not."""
     if isinstance(value, list):
         for item in value:
             check_value(name, item)
@@ -97,7 +97,7 @@ def check_value(name, value):
 def whole(text, param, least=-INT64_MAX, most=INT64_MAX):
     """A whole number in text."""
     if not expressions.WHOLE.fullmatch(text) or not least <= int(text) <= most:
-        raise Refusal(param, f"{text!r} is no whole number in range")
+        raise Refusal(param, f"{text!r} is not a whole number in range")
     return int(text)
 
 
@@ -121,12 +121,12 @@ class JsonReader:
 
     def number(self, value, param, least, most=INT64_MAX):
         if type(value) is not int or not least <= value <= most:
-            raise Refusal(param, "no whole number in range")
+            raise Refusal(param, "not a whole number in range")
         return value
 
     def numbers(self, value, param):
         if not isinstance(value, list):
-            raise Refusal(param, "no array")
+            raise Refusal(param, "not an array")
         return [self.number(item, param, -2 ** 63) for item in value]
 
     def axes(self, value, param):
@@ -138,12 +138,12 @@ class JsonReader:
 
 def text_of(value, param):
     if not isinstance(value, str):
-        raise Refusal(param, "no text")
+        raise Refusal(param, "not a text")
     return value
 
 
 class Request:
-    """The fields are read in the order of section 9; then what they come to together is judged."""
+    """The fields are read in the order of section 9; then their combination is checked."""
 
     def __init__(self, fields, reader, root):
         self.fields, self.reader = fields, reader
@@ -166,7 +166,7 @@ class Request:
         self.draw = self.resolve(root)
 
     def get(self, name, read):
-        """The field, read; None where it was not given and need not be."""
+        """The value of the field; None if it is not given and not required."""
         if name not in self.fields:
             if name in REQUIRED:
                 raise Refusal(name, "missing")
@@ -197,7 +197,7 @@ class Request:
     def read_shape(self):
         shape = self.get("shape", lambda value: self.reader.numbers(value, "shape"))
         if len(shape) > 8 or any(size < 0 for size in shape):
-            raise Refusal("shape", "no shape")
+            raise Refusal("shape", "not a shape")
         return shape
 
     def axes(self, name):
@@ -207,7 +207,7 @@ class Request:
         rank = len(self.shape)
         axes = [axis + rank if axis < 0 else axis for axis in given]
         if not axes or any(not 0 <= axis < rank for axis in axes) or len(set(axes)) < len(axes):
-            raise Refusal(name, "no axes of the shape")
+            raise Refusal(name, "not axes of the shape")
         return sorted(axes)
 
     def read_region(self):
@@ -231,20 +231,20 @@ class Request:
         if max(fan_in, fan_out) >= 2 ** 63:
             raise Refusal("shape", "a fan beyond 2^63 - 1", 413)
         if not entry.ranks[0] <= len(self.shape) <= entry.ranks[1]:
-            raise Refusal("shape", f"{entry.name} takes other ranks")
+            raise Refusal("shape", f"{entry.name} accepts other ranks")
         tensor = Tensor(self.shape, self.dtype, self.layout, fan_in, fan_out)
         draw = Draw(self, sets, tensor, entry.resolve(self.initializer.values, tensor), root)
         if self.format == "safetensors" and self.name == "__metadata__":
-            raise Refusal("name", "the format's own")
+            raise Refusal("name", "reserved by the format")
         return draw
 
     @property
     def count(self):
-        """How many elements are asked for."""
+        """The number of requested elements."""
         return math.prod(stop - start for start, stop in self.region)
 
     def bytes(self, start=0, stop=None):
-        """The elements from one to another, as format=raw has them; all by default."""
+        """The elements from `start` to `stop` as in format=raw; all by default."""
         return self.draw.bytes(self.region, range(start, self.count if stop is None else stop))
 
     def ends(self, first_size, last_size):
@@ -265,7 +265,7 @@ def sliced(text, shape):
     for axis, (given, size) in enumerate(zip(ranges, shape)):
         match = RANGE.fullmatch(given)
         if not match:
-            raise Refusal("slice", "no range")
+            raise Refusal("slice", "not a range")
         start, stop = (bound(word, size, default) for word, default in zip(match.groups(), (0, size)))
         region[axis] = start, max(start, stop)
     return region
@@ -287,7 +287,7 @@ def sharded(text, shape):
     for part in text.split(","):
         match = PART.fullmatch(part)
         if not match:
-            raise Refusal("shard", "no shard")
+            raise Refusal("shard", "not a shard")
         axis, place, count = (whole(word, "shard") for word in match.groups())
         axis += len(shape) if axis < 0 else 0
         if not 0 <= axis < len(shape) or axis in cut or count < 1 or not 0 <= place < count:

@@ -1,4 +1,4 @@
-"""Section 7, structures: initializers whose elements are no independent draws of one law.
+"""Section 7, structures: initializers whose elements are not independent draws of one law.
 
 Each has element(index, flat): the double at an index of the whole tensor, whose number in C order is `flat`.
 """
@@ -10,14 +10,14 @@ from .seeds import Stream, sparse_seed
 
 
 class Channels:
-    """The axes of a convolution's weight by what they are, in either layout."""
+    """The out, in and spatial axes of a convolution's weight, in either layout."""
 
     def __init__(self, shape, layout):
         self.layout = layout
         self.outs, self.ins, self.sizes = self.parts(shape)
 
     def parts(self, index):
-        """The out channel's place, the in channel's, and those of the spatial axes; or sizes of a shape."""
+        """The out channel's index, the in channel's, and those of the spatial axes; or the sizes, if given a shape."""
         if self.layout == "oi":
             return index[0], index[1], index[2:]
         return index[-1], index[-2], index[:-2]
@@ -70,7 +70,7 @@ class LstmBias:
 
 
 class Sparse:
-    """The elements of a law, with zeros put in."""
+    """The elements of a law, some of them replaced by zeros."""
 
     def __init__(self, seed, shape, sparsity, law):
         self.keys, self.words, self.law = Stream(sparse_seed(seed)), Stream(seed), law
@@ -88,7 +88,7 @@ class Sparse:
 
 
 class Orthogonal:
-    """A Haar matrix. Its factors are made once, the elements one by one."""
+    """A Haar matrix. Its factors are computed once, its elements one by one."""
 
     CHAIN = 240
 
@@ -125,7 +125,7 @@ class Orthogonal:
         return start
 
     def single(self, start, terms):
-        """start plus chains in f32, one for each CHAIN terms."""
+        """`start` plus chains in f32, one for each CHAIN terms."""
         for first in range(0, len(terms), self.CHAIN):
             total = 0.0
             for a, b in terms[first:first + self.CHAIN]:
@@ -135,7 +135,7 @@ class Orthogonal:
 
     def product(self, k, l):
         """G[k][l]."""
-        terms = list(zip(self.vectors[k], self.vectors[l]))  # as long as the shorter one, that of l
+        terms = list(zip(self.vectors[k], self.vectors[l]))  # as long as the shorter vector, that of l
         kept = len(terms) if self.double else self.CHAIN
         total = 0.0
         for a, b in terms[:kept]:
@@ -161,7 +161,7 @@ class Orthogonal:
 
 
 class OrthogonalTensor:
-    """A tensor that is its matrix."""
+    """A tensor that is a matrix, with its axes flattened."""
 
     def __init__(self, seed, shape, layout, gain, form):
         rows = shape[0] if layout == "oi" else math.prod(shape[:-1])

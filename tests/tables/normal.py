@@ -30,7 +30,7 @@ FORMATS = {
     "f32": dict(bits=32, precision=24, degree=8, scale=20, real="float", word="uint32_t", suffix="f"),
     "f64": dict(bits=64, precision=53, degree=20, scale=32, real="double", word="uint64_t", suffix=""),
 }
-CANDIDATES = 256  # how many places are tried for a centre
+CANDIDATES = 256  # how many words are tried as a centre
 
 
 def quantile(form, r):
@@ -100,8 +100,8 @@ def nodes(low, high, count):
 
 
 def nodes_beside_zero(low, high, count):
-    """Chebyshev's nodes of [low, high] but for the one that 0 stands in for; where 0 is the upper end of the interval,
-    the interval is widened so far that 0 is one of them."""
+    """Chebyshev's nodes of [low, high] without the one that 0 replaces. If 0 is the upper end of the interval, the
+    interval is widened until 0 is one of the nodes."""
     if high == 0:
         high = low + 2 * -low / (1 + mp.cos(mp.pi / (2 * (count + 1))))
     return sorted(nodes(low, high, count + 1), key=abs)[1:]
@@ -110,14 +110,14 @@ def nodes_beside_zero(low, high, count):
 def fit_octave(form, k):
     """The centre of octave k and its coefficients, lowest first, exact values of the format.
 
-    The polynomial is fitted in t = (r - centre) / 2^k; the change to d is by powers of two and loses nothing."""
+    The polynomial is fitted in t = (r - centre) / 2^k; the change to d is by powers of two, which is exact."""
     centre = octave_centre(form, k)
     first, last = (2**k if k else 0), 2 ** (k + 1) - 1
     low, high = mpf(first - centre) / 2**k, mpf(last - centre) / 2**k
     terms = min(form["degree"] + 1, last - first + 1)
     constant = rounded(form, quantile(form, centre))
 
-    # z = constant + t * slope(t): at the centre the constant alone must be right.
+    # z = constant + t * slope(t): at the centre the constant alone must be correct.
     count = terms - 1
     if last - first == count:
         places = [r for r in range(first, last + 1) if r != centre]
@@ -184,7 +184,7 @@ def print_format(name, form):
 
 
 def octaves_of(form):
-    """Column n is the octave of the words r with n leading zeros; the last is also that of r = 0 and stands at 0."""
+    """Column n is the octave of the words r with n leading zeros; the last one also has r = 0. Column 0, which no word uses, is a copy of it."""
     octaves = [fit_octave(form, k) for k in range(form["bits"] - 1)]
     return octaves[:1] + octaves[::-1]
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes tests/unit/core/normal_vectors.h: values of the inverse normal CDF to hold core/normal.c to.
+"""Makes tests/unit/core/normal_vectors.h: values of the inverse normal CDF, for the test of core/normal.c.
 
     python3 tests/tables/normal_vectors.py > tests/unit/core/normal_vectors.h
 
-They come from mpmath's own inverse error function, not from the method that makes the tables, at 200 bits."""
+They come from mpmath's own inverse error function at 200 bits, not from the method that makes the tables."""
 
 from mpmath import erfinv, mp, mpf, sqrt
 
@@ -16,7 +16,7 @@ def z(word, bits):
 
 
 def words(bits):
-    """Both ends, every border of octaves and a place inside of each, mirrored every other time."""
+    """Both ends, every border of octaves and a word inside each octave, every second one mirrored."""
     chosen = [0, 1, 2**bits - 1]
     for k in range(1, bits):
         inside = (2**k + 2**k * (k * 0x9E37 % 65536) // 65536) & (2**bits - 1)

@@ -3,11 +3,11 @@
 
     /usr/bin/python3 tests/tables/vectors.py [--whole]
 
-What each file is, proto/vectors/README.md says. The lists below say what is asked; the answers come from the second
-implementation, and the C code is held against the files (tests/unit/core/vectors.c, tests/http/test_vectors.py). A vector
-that is in a file already may not change or go: this program refuses to write then. Tensors of more than 500 elements
-take long, the largest half an hour, so that the digest of one that was published is kept and only its ends are made
-again; with --whole all of it is.
+proto/vectors/README.md describes each file. The lists below have the requests, and the second implementation computes the
+results. tests/unit/core/vectors.c and tests/http/test_vectors.py compare the C code with the files. A vector that is in a
+file already must not change or disappear: then this program refuses to write. Tensors of more than 500 elements take long,
+the largest half an hour. So the digest of a published tensor is kept, and only its ends are computed again; with --whole all
+of it is computed.
 """
 import json
 import math
@@ -45,7 +45,7 @@ SEEDS = [
 
 # Chosen by hand. These were the first vectors.
 DRAWS = [
-    # the one that README and `make demo` show
+    # the request that README and `make demo` show
     {"experiment": "exp-42", "name": "w", "shape": [4096, 4096], "init": "he_normal"},
     # laws, each in both widths, at an odd shape
     of([7, 5], "zeros"),
@@ -157,7 +157,7 @@ DRAWS = [
     of([131072, 262144], "truncated_normal", dtype="f64", slice="-1:,-9:"),
 ]
 
-# A small tensor of each entry: (shape, what is asked), in each of the dtypes.
+# A small tensor of each entry: (shape, fields), in each of the dtypes.
 CELLS = {
     "zeros": ([2, 3], "zeros", {}),
     "ones": ([2, 3], "ones", {}),
@@ -192,11 +192,11 @@ CELLS = {
     "delta_orthogonal": ([3, 2, 3], "delta_orthogonal(2)", {}),
 }
 
-# Bounds at which z64 falls from one word to the next, so that only the contract's bisection finds their rank.
+# Bounds at which z64 decreases from one word to the next, so only the contract's bisection finds their rank.
 FALLS = (-1.157472026682862, -1.928825536834829, -1.5497230443025358)
 
 EDGES = [
-    # zeros and their signs: what is rounded to zero keeps its sign, a parameter -0 is 0
+    # zeros and their signs: a number that rounds to zero keeps its sign, a parameter -0 is 0
     of([3], "constant(-0)"),
     of([3], "constant(-1e-50)"),
     of([3], "constant(-1e-10)", dtype="f8_e4m3"),
@@ -226,7 +226,7 @@ EDGES = [
     of([12], "normal(0,1e-40)", dtype="bf16"),
     of([12], "normal(0,0.001)", dtype="f8_e4m3"),
     of([12], "normal(0,1e-05)", dtype="f8_e5m2"),
-    # the largest numbers of each dtype, and what saturates
+    # the largest numbers of each dtype, and saturation
     of([12], "uniform(-1e+308,7e+307)", dtype="f64"),
     of([12], "normal(0,1e+307)", dtype="f64"),
     of([12], "uniform(-3.4028234663852886e+38,0)"),
@@ -237,7 +237,7 @@ EDGES = [
     of([3], "constant(1e+38)", dtype="f8_e4m3"),
     of([12], "normal(0,1e+30)", dtype="f8_e5m2"),
     of([12], "uniform(400,500)", dtype="f8_e4m3"),
-    # bounds that no number of the format lies between, or one, or two
+    # bounds with no number of the format between them, or one, or two
     of([6], "uniform(0.1,0.10000000000000002)", dtype="f64"),
     of([6], "uniform(0.1,0.10000000000000003)", dtype="f64"),
     of([6], "uniform(0.1,0.10000001)"),
@@ -250,15 +250,15 @@ EDGES = [
     of([6], "truncated_normal(2,0,-1,1)"),
     of([6], "truncated_normal(2,0,-inf,inf)"),
     of([6], "normal(-2,0)", dtype="f64"),
-    # bounds at falls of z
+    # bounds where z decreases
     *(of([12], f"truncated_normal(0,1,{bound},inf)", dtype="f64") for bound in FALLS),
     *(of([12], f"truncated_normal(0,1,-inf,{-bound})", dtype="f64") for bound in FALLS),
     of([12], f"truncated_normal(0,1,{FALLS[0]},{-FALLS[0]})"),
-    # bounds whose 64-bit rank lies halfway between two 32-bit ones, which takes the lower
+    # bounds whose 64-bit rank lies halfway between two 32-bit ones, which gives the lower one
     of([12], "truncated_normal(0,1,-5.463062554389333,-4.154)"),
     of([12], "truncated_normal(0,1,-5.461305379804235,-4.154)"),
     of([12], "truncated_normal(0,1,4.154,5.29867170200711)"),
-    # bounds far out, infinite, on one side; spans of 2^16 words and a few more
+    # bounds far from the mean, infinite, on one side; spans of 2^16 words and a few more
     of([12], "truncated_normal(0,1,-9.5,9.5)", dtype="f64"),
     of([12], "truncated_normal(0,1,-7,7)"),
     of([12], "truncated_normal(0,1,-6.3,6.3)"),
@@ -270,7 +270,7 @@ EDGES = [
     of([12], "truncated_normal(0,1,4.169571062244237,inf)", dtype="f64"),
     of([12], "truncated_normal(0,1,0,3.824782030008075e-05)"),
     of([12], "truncated_normal(0,1,0,3.824782030008075e-05)", dtype="f64"),
-    # slices: bounds left out, negative, beyond the axis, the wrong way round; of all ranks
+    # slices: bounds left out, negative, beyond the axis, in the wrong order; of all ranks
     *(of([5, 4], "normal(0,1)", slice=cut) for cut in
       ("1:", ":2", "-2:", ":-3", "1:3,2:", "-100:100", "100:", "4:2", ":0", ":,3:4", "2:3,-1:", "-3:-1,-3:-1")),
     of([24], "normal(0,1)", slice="3:11"),
@@ -285,7 +285,7 @@ EDGES = [
     of([2, 2, 4, 4], "bilinear", slice=":,:1,1:3,:2"),
     of([16], "lstm_bias(2)", slice="3:9"),
     of([9, 9], "identity", slice="3:5,2:6"),
-    # shards: even, uneven, empty, of several axes, counted from the last axis, of more pieces than there is to cut
+    # shards: even, uneven, empty, of several axes, counted from the last axis, of more pieces than the axis has elements
     *(of([10, 3], "normal(0,1)", shard=f"0:{rank}/4") for rank in range(4)),
     *(of([5, 2], "normal(0,1)", shard=f"0:{rank}/4") for rank in range(4)),
     of([6, 4], "normal(0,1)", shard="0:1/2,1:3/4"),
@@ -342,7 +342,7 @@ QUERY = {"experiment": "vectors", "name": "w", "shape": "4,6", "init": "normal"}
 
 
 def wrong(**fields):
-    """A good request with some fields replaced; None takes a field away."""
+    """A good request with some fields replaced; None removes a field."""
     return {"request": {name: value for name, value in {**GOOD, **fields}.items() if value is not None}}
 
 
@@ -420,17 +420,17 @@ REFUSALS = [
                 "variance_scaling(0)", "uniform(1,0)", "uniform(0.1,0.09999999999999999)"),
     *wrong_init("truncated_normal(lower=2,upper=2)", "truncated_normal(lower=2,upper=-2)", "truncated_normal(2,0,1,1)", "trunc_normal(0,1,inf,inf)",
                 "truncated_normal(lower=inf,upper=inf)"),
-    # bounds that hold too few words: one less than 2^16, for f64 too
+    # bounds with too few words between them: one less than 2^16, for f64 too
     *wrong_init("truncated_normal(0,1,4.169571062244238,inf)", "truncated_normal(0,1,0,3.8247820300080745e-05)", "truncated_normal(0,1,40,41)"),
     *wrong_init("truncated_normal(0,1,4.169571062244238,inf)", dtype="f64"),
-    # what a dtype cannot hold
+    # values that a dtype cannot represent
     *wrong_init("constant(65520)", "normal(0,20000)", "normal(3e+16,0)", "uniform(0,65521)", "uniform(-70000,70000)", "truncated_normal(0,40000,-2,2)", "identity(1e5)",
                 "orthogonal(65500)", "sparse(0.5,12000)", dtype="f16"),
     *wrong_init("constant(3.4e+38)", "normal(0,1e+38)", dtype="bf16"),
     *wrong_init("constant(3.4028235677973366e+38)", "normal(0,1e+38)", "uniform(-3.5e+38,3e+38)", "constant(1e+300)", "truncated_normal(0,1e+39)"),
     *wrong_init("normal(0,1e+308)", "uniform(-1e+308,1e+308)", "truncated_normal(0,1e+308,-2,2)", dtype="f64"),
     *wrong_init("constant(3.5e+38)", "normal(0,1e+38)", dtype="f8_e4m3"),
-    # ranks, and what an entry asks of a shape
+    # ranks, and the conditions of an entry on the shape
     *(wrong(init=init, shape=shape) for init, shape in (
         ("xavier_normal", [4]), ("orthogonal", []), ("identity", [4]), ("identity", [4, 4, 4]), ("dirac", [4, 4]), ("dirac", [1] * 6), ("bilinear", [4, 4]), ("lstm_bias", [4, 4]),
         ("lstm_bias", [6]), ("sparse(0.5)", [4]), ("delta_orthogonal", [2, 3, 3]), ("delta_orthogonal", [3, 3]), ("dirac(2)", [3, 2, 3]), ("dirac(8)", [4, 4, 3]),
@@ -440,7 +440,7 @@ REFUSALS = [
     *(wrong(shard=text) for text in ("", "0", "0:1", "0:0/0", "0:2/2", "0:-1/2", "2:0/2", "-3:0/2", "0:0/2,0:1/2", "0:0/2,-2:1/2", "0/1:2", "0:0/2,", "0:0/99999999999999999999")),
     wrong(slice="0:1", shard="0:0/2"),
     wrong(shape=[], init="zeros", slice=":"),
-    # one problem of several: malformed and doubled fields, unknown ones, the fields in their order, what they come to
+    # the first of several problems: malformed and doubled fields, unknown ones, the fields in their order, their combination
     {"query": "x=1&" + PLAIN_QUERY + "&trial=-1&trial=0"},
     {"query": "x=1&" + PLAIN_QUERY + "&trial=-1"},
     wrong(spec=2, trial=-1, dtype="f31"),
@@ -466,7 +466,7 @@ PLANS = [
     of([4096, 1024], "kaiming_uniform(nonlinearity=relu)", shard="1:3/7", format="safetensors", dtype="f16"),
     of([3], "constant(0.1)", trial=9223372036854775807),
     of([3], "uniform(1e-05,123456789012345680)"),
-    of([3], "constant(7.120236347223045e-307)", dtype="f64"),  # 2^-1017, whose repr has a digit less than %.17g
+    of([3], "constant(7.120236347223045e-307)", dtype="f64"),  # 2^-1017, whose repr has one digit less than %.17g
     of([3], "normal(-1e15,1e-300)"),
     of([3], {"type": "truncated_normal", "lower": "-inf", "upper": "inf", "mean": 1e14, "std": 0.5}),
     of([4, 4], "eye"),
@@ -508,7 +508,7 @@ TRANSFORMER = {
 MANIFESTS = [
     {"tensors": [{"name": "w", "shape": [2, 3], "init": "he_normal"}]},
     TRANSFORMER,
-    # every field of a tensor, spelt in other ways
+    # every field of a tensor, in other spellings
     {"tensors": [{"shape": [2, 3, 4], "name": "a/b", "init": " truncated_normal ( .5 , upper = inf )", "dtype": "float16", "layout": "io", "in_axis": [-1, 0], "out_axis": 1,
                   "fan_in": 3, "fan_out": 4},
                  {"name": "c", "shape": [2, 2], "init": "eye"},
@@ -530,7 +530,7 @@ MANIFESTS = [
                {"match": "x\\*", "dtype": "f8_e5m2"}],
      "tensors": [{"name": "a1", "shape": [2]}, {"name": "a12", "shape": [2]}, {"name": "ax", "shape": [2, 2], "dtype": "f32"}, {"name": "b", "shape": [1, 2, 3]},
                  {"name": "x*", "shape": []}, {"name": "xy", "shape": []}, {"name": "日", "shape": [3], "init": "constant(-0)"}]},
-    # besides, and formulas with fans
+    # tensors beside others, and formulas with fans
     {"rules": [{"match": {"beside": "weight", "beside_rank": [2, 5]}, "init": "fan_uniform(weight.fan_in)"},
                {"match": {"beside": "weight"}, "init": "constant(weight.fan_out * 2 / 3)"},
                {"match": "*weight", "init": "normal(std=1/sqrt(weight.fan_in), mean=0)"}],
@@ -590,7 +590,7 @@ def cells():
 
 
 def draw(asked, published):
-    """The answer to a request; of a long tensor that was published, the digest is kept."""
+    """The result of a request; for a long tensor that is published, the digest is kept."""
     for old in published if "--whole" not in sys.argv else []:
         if old["request"] == asked and old["elements"] > answers.WHOLE_UP_TO:
             return {**answers.draw(asked), "blake2b_256": old["blake2b_256"]}
@@ -607,7 +607,7 @@ def write(name, **lists):
     for key, vectors in lists.items():
         for at, old in enumerate(read(name, key)):
             if old not in vectors:
-                sys.exit(f"{name}: number {at} of {key} would change or go: {json.dumps(old)[:300]}")
+                sys.exit(f"{name}: number {at} of {key} would change or disappear: {json.dumps(old)[:300]}")
     parts = [f'"{key}":[\n' + ",\n".join(json.dumps(vector, ensure_ascii=False, separators=(",", ":")) for vector in vectors) + "\n]"
              for key, vectors in lists.items()]
     (VECTORS / name).write_text('{"spec":1,' + ",\n".join(parts) + "}\n")

@@ -2,12 +2,11 @@
  *
  * Usage: driver PORT PID SEED SECONDS [FIRST COUNT]
  *
- * Some 200 connections are open at the same time. Oracles: on a connection of its own a second client asks
- * for what it asked for before, and must be answered the same within seconds, all the while; what a script is
- * answered with begins as HTTP does; the daemon lives; and at the end, when all connections are closed, it
- * holds no more descriptors than at the beginning. With FIRST and COUNT only those scripts are sent, so that
- * a fault can be repeated. Ends with 0 and a line of figures, or with 1 and what does not hold; the scripts
- * that were on their way are named then. */
+ * About 200 connections are open at the same time. Oracles: a second client with its own connection repeats its
+ * requests all the time and must get the same responses within seconds; the response to a script begins like HTTP;
+ * the daemon stays alive; and at the end, when all connections are closed, it has no more descriptors than at the
+ * beginning. With FIRST and COUNT only those scripts are sent, to repeat a fault. Exit status 0 with a line of
+ * figures, or 1 with the fault and the scripts that were in progress. */
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,12 +26,12 @@
 #include "tests/fuzz/http/script.h"
 
 enum {
-    SLOTS = 200,     /* more than 128, at which epoll loops have gone wrong */
-    PATIENCE = 60,   /* seconds for an answer to the second client */
-    IDLE_MAX = 2000, /* milliseconds until a connection on which nothing moves is given up */
-    ASK_EVERY = 100, /* scripts, from one question of the second client to the next */
+    SLOTS = 200,     /* more than 128, where epoll loops have failed before */
+    PATIENCE = 60,   /* seconds for a response to the second client */
+    IDLE_MAX = 2000, /* milliseconds until a connection without any progress is closed */
+    ASK_EVERY = 100, /* scripts between two requests of the second client */
     ANSWER_MAX = 64 * 1024,
-    ANSWER_BEGIN = 12, /* "HTTP/1.1 200" */
+    RESPONSE_BEGIN = 12, /* "HTTP/1.1 200" */
 };
 
 /* A connection that sends a script. */
@@ -40,8 +39,8 @@ struct slot {
     int socket; /* -1: free */
     uint64_t number;
     size_t sent, piece;
-    uint64_t moved;               /* when, in milliseconds */
-    char begin[ANSWER_BEGIN + 1]; /* of the answer */
+    uint64_t moved;                 /* time of the last progress, in milliseconds */
+    char begin[RESPONSE_BEGIN + 1]; /* of the response */
     size_t received;
     struct script *script;
 };
@@ -89,11 +88,11 @@ static int open_connection(int flags)
     return opened;
 }
 
-/* The second client. What it asks for, and the status and body that came first. */
+/* The second client: its requests, and the status and body of the first responses. */
 static struct question {
     const char *text;
     char answer[ANSWER_MAX];
-    size_t length; /* 0: not yet asked */
+    size_t length; /* 0: no response yet */
 } questions[] = {
     {.text = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"},
     {.text = "GET /v1/tensor?experiment=second&name=w&shape=8,8&init=he_normal HTTP/1.1\r\nHost: "
@@ -103,7 +102,7 @@ static struct question {
     {.text = "GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\nCookie: a=b\r\n\r\n"},
 };
 
-/* Reads one answer; how many bytes its head and all of it have, or false when it does not come. */
+/* Reads one response: the number of bytes of its header and of all of it; false without a response. */
 static bool read_answer(char text[ANSWER_MAX], size_t *head, size_t *length)
 {
     size_t received = 0, wanted = SIZE_MAX;
@@ -152,7 +151,7 @@ static void ask(struct question *question)
     const bool kept = fuzzer.second >= 0;
     errno = 0;
     bool answered = send_and_read(question, text, &head, &length);
-    /* The daemon may close a connection on which nothing moved for long; it may not keep it waiting. */
+    /* The daemon may close a connection that was idle for long, but it must not let it wait. */
     if (!answered && kept && errno != EAGAIN) {
         close_second();
         answered = send_and_read(question, text, &head, &length);
@@ -160,7 +159,7 @@ static void ask(struct question *question)
     if (!answered) {
         fail("The second client was not answered.");
     }
-    /* Of the head only the status: it has the time, and the number of the request. */
+    /* Of the header only the status, because the header has the time and the number of the request. */
     const size_t status = strlen("HTTP/1.1 200");
     memmove(text + status, text + head, length - head);
     length = length - head + status;
@@ -179,8 +178,7 @@ static void ask_all(void)
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         ask(&questions[i]);
     }
-    if (fuzzer.finished / ASK_EVERY % 8 ==
-        0) { /* by turns on a connection of long standing and on a new one */
+    if (fuzzer.finished / ASK_EVERY % 8 == 0) { /* alternately on an old connection and on a new one */
         close_second();
     }
 }
@@ -197,7 +195,7 @@ static void begin(struct slot *slot)
 
 static void finish(struct slot *slot)
 {
-    if (slot->received >= ANSWER_BEGIN) {
+    if (slot->received >= RESPONSE_BEGIN) {
         fuzzer.statuses[strtoul(slot->begin + strlen("HTTP/1.1 "), NULL, 10) % 1000]++;
     }
     close(slot->socket);
@@ -207,7 +205,7 @@ static void finish(struct slot *slot)
     }
 }
 
-/* All is sent: as the script ends. True while answers are to be read. */
+/* All bytes are sent: ends as the script says. True while responses must be read. */
 static bool end_sending(const struct slot *slot)
 {
     const struct linger reset = {1, 0};
@@ -225,7 +223,7 @@ static bool end_sending(const struct slot *slot)
     return false;
 }
 
-/* Both return whether the connection goes on. */
+/* Both return whether the connection continues. */
 static bool send_some(struct slot *slot)
 {
     const struct script *script = slot->script;
@@ -250,12 +248,12 @@ static bool receive_some(struct slot *slot)
     if (count <= 0) {
         return count < 0 && errno == EAGAIN;
     }
-    for (size_t i = 0; i < (size_t)count && slot->received + i < ANSWER_BEGIN; i++) {
+    for (size_t i = 0; i < (size_t)count && slot->received + i < RESPONSE_BEGIN; i++) {
         slot->begin[slot->received + i] = bytes[i];
     }
     slot->received += (size_t)count;
     slot->moved = now();
-    if (slot->received >= ANSWER_BEGIN && memcmp(slot->begin, "HTTP/1.", 7) != 0) {
+    if (slot->received >= RESPONSE_BEGIN && memcmp(slot->begin, "HTTP/1.", 7) != 0) {
         fprintf(stderr, "script %" PRIu64 ": %.12s\n", slot->number, slot->begin);
         fail("An answer does not begin as HTTP does.");
     }
@@ -270,7 +268,7 @@ static bool move(struct slot *slot, short events)
     return (events & POLLOUT) == 0 || send_some(slot);
 }
 
-/* Lets everything that is ready move once; false when all slots are free. */
+/* Serves every ready connection once; false when all slots are free. */
 static bool step(bool open_more, uint64_t last)
 {
     struct pollfd polled[SLOTS];
@@ -298,7 +296,7 @@ static bool step(bool open_more, uint64_t last)
     return busy;
 }
 
-/* How many descriptors the daemon holds. */
+/* The number of the daemon's open descriptors. */
 static size_t count_descriptors(void)
 {
     char path[64];
@@ -345,7 +343,7 @@ static void print_figures(uint64_t begun)
     fflush(stdout);
 }
 
-/* Closed connections are noticed by the daemon in its own time. */
+/* The daemon needs some time to notice closed connections. */
 static void check_descriptors(size_t before)
 {
     uint64_t begun = now();

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a request can be made long. */
+/* The places where a request can be made long. */
 enum place {
     NOWHERE,
     BEFORE,
@@ -25,7 +25,7 @@ enum place {
 
 static const struct padding {
     enum place place;
-    const char *unit; /* which is repeated */
+    const char *unit; /* the repeated text */
 } paddings[] = {
     {QUERY, "a"},         {QUERY, "a=b&"},       {QUERY, "&"},      {QUERY, "="},
     {QUERY, "%41"},       {QUERY, "%"},          {QUERY, "a&"},     {QUERY, "%00"},
@@ -41,13 +41,13 @@ static const struct padding {
     {BODY, "["},
 };
 
-/* Sizes at which something ends: the memory of a connection, that without what the library keeps for its
- * answer, halves of it, smaller memories, common buffers. */
+/* Sizes where a limit may be: the memory of a connection, that without the part that the library reserves for the
+ * response, halves of it, smaller memories, common buffers. */
 static const size_t goals[] = {
     116 * 1024, 116 * 1024 - 1500, 58 * 1024, 64 * 1024, 32 * 1024, 16 * 1024, 15000, 6700, 8192, 4096, 1500,
     256};
 
-/* In each list the right ones come first. */
+/* In each list the correct entries come first. */
 enum {
     RIGHT_METHODS = 7,
     RIGHT_PATHS = 8,
@@ -136,14 +136,14 @@ static const char *const sizes[] = {"ffffffffffffffff", "10000000000000000",    
 static const char BODY_TEXT[] =
     "{\"experiment\":\"fuzz\",\"name\":\"w\",\"shape\":[4,6],\"init\":\"he_normal\"}";
 
-/* A script while it is being made. */
+/* A script that is being generated. */
 struct maker {
     struct script *script;
     uint64_t random;
-    const struct padding *padding; /* of the request that is being made; NULL: it is not made long */
+    const struct padding *padding; /* of the current request; NULL: the request is not made long */
     size_t goal;                   /* where the padding ends */
     const char *line_end;
-    bool careful; /* the request is right, but for its size perhaps */
+    bool careful; /* the request is correct, except perhaps for its size */
 };
 
 /* The generator of Sebastiano Vigna, "splitmix64", public domain. */
@@ -167,10 +167,10 @@ static bool one_in(struct maker *maker, size_t count)
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 #define PICK(maker, list) ((list)[below(maker, COUNT(list))])
-/* From a list whose first entries are right. */
+/* Chooses from a list whose first entries are correct. */
 #define PICK_RIGHT(maker, list, right) ((list)[below(maker, (maker)->careful ? (right) : COUNT(list))])
 
-/* Adds as much of a text as fits. */
+/* Adds a text, or the part of it that fits. */
 static void put(struct maker *maker, const char *text)
 {
     struct script *script = maker->script;
@@ -191,7 +191,7 @@ static bool is_long(const struct maker *maker, enum place place)
     return maker->padding != NULL && maker->padding->place == place;
 }
 
-/* Makes the request long if this is the place for it. */
+/* Makes the request long if this is the chosen place. */
 static void pad(struct maker *maker, enum place place)
 {
     while (is_long(maker, place) && maker->script->length < maker->goal) {
@@ -199,7 +199,7 @@ static void pad(struct maker *maker, enum place place)
     }
 }
 
-/* Whether something is to be wrong. */
+/* Whether to make something wrong. */
 static bool wrong(struct maker *maker, size_t count)
 {
     return !maker->careful && one_in(maker, count);
@@ -311,7 +311,7 @@ static void put_request(struct maker *maker)
     put_body(maker);
 }
 
-/* Changes, takes out or repeats some bytes. */
+/* Changes, removes or repeats some bytes. */
 static void spoil(struct maker *maker)
 {
     static const char bytes[] = "\0\r\n\t :=&%;,\"/?#\x7f\x80\xff"

@@ -1,4 +1,4 @@
-/* Links: what a line's link is, and that nothing of the line is left out of it. */
+/* Links: the link of a line, and that every member of the line changes it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -85,7 +85,7 @@ static void the_link_of_a_draw_is_the_hash_of_its_canonical_form(void **state)
     assert_link_of(&record, previous, DRAW_TEXT(HEX("cd"), "7"));
 }
 
-static void the_links_of_the_other_kinds_hold_what_they_say(void **state)
+static void the_links_of_the_other_kinds_are_hashes_of_their_canonical_forms(void **state)
 {
     (void)state;
     struct sower_record record = trials();
@@ -112,7 +112,7 @@ struct part {
 #member, offsetof(struct sower_record, member), sizeof((struct sower_record *)NULL)->member          \
     }
 
-/* One bit of each member, and of the link before. */
+/* Changes one bit of each member, and of the previous link. */
 static void check_parts(struct sower_record record, const struct part *parts, size_t count)
 {
     uint8_t link[SOWER_LINK_SIZE], other[SOWER_LINK_SIZE], previous[SOWER_LINK_SIZE] = {1};
@@ -130,7 +130,7 @@ static void check_parts(struct sower_record record, const struct part *parts, si
     }
 }
 
-static void every_member_of_a_line_is_in_its_link(void **state)
+static void every_member_of_a_line_changes_its_link(void **state)
 {
     (void)state;
     static const struct part of_draws[] = {
@@ -147,8 +147,8 @@ static void every_member_of_a_line_is_in_its_link(void **state)
     check_parts(trials(), of_trials, sizeof of_trials / sizeof of_trials[0]);
 }
 
-/* Without the lengths before them, these two would say the same. */
-static void a_text_cannot_pass_for_the_members_behind_it(void **state)
+/* Without the lengths in front of the texts, these two canonical forms would be the same. */
+static void a_text_cannot_imitate_the_members_after_it(void **state)
 {
     (void)state;
     struct sower_record one = trials(), other = trials();
@@ -165,9 +165,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_link_of_a_draw_is_the_hash_of_its_canonical_form),
-        cmocka_unit_test(the_links_of_the_other_kinds_hold_what_they_say),
-        cmocka_unit_test(every_member_of_a_line_is_in_its_link),
-        cmocka_unit_test(a_text_cannot_pass_for_the_members_behind_it),
+        cmocka_unit_test(the_links_of_the_other_kinds_are_hashes_of_their_canonical_forms),
+        cmocka_unit_test(every_member_of_a_line_changes_its_link),
+        cmocka_unit_test(a_text_cannot_imitate_the_members_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

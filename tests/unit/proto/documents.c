@@ -69,7 +69,7 @@ static void each_kind_of_problem_has_a_status(void **state)
     assert_int_equal(sower_document_status(SOWER_PROBLEM_UNAVAILABLE), 503);
 }
 
-static void a_plan_says_what_a_request_comes_to(void **state)
+static void a_plan_has_the_resolved_figures_of_a_request(void **state)
 {
     (void)state;
     json_t *plan =
@@ -104,7 +104,7 @@ static void a_plan_says_what_a_request_comes_to(void **state)
     json_decref(plan);
 }
 
-static void figures_that_json_cannot_hold_are_null(void **state)
+static void nan_and_infinite_figures_are_null(void **state)
 {
     (void)state;
     json_t *plan = plan_of("{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[4],\"init\":\"normal\"}");
@@ -164,7 +164,7 @@ static void a_parameter_is_described_in_its_own_type(void **state)
     json_decref(entry);
 }
 
-/* Lets that many more allocations of jansson succeed. */
+/* The number of allocations of jansson that still succeed. */
 static size_t allocations_left;
 
 static void *failing_malloc(size_t size)
@@ -172,7 +172,7 @@ static void *failing_malloc(size_t size)
     return allocations_left == 0 ? NULL : (allocations_left--, malloc(size));
 }
 
-static void running_out_of_memory_gives_no_answer_and_no_leak(void **state)
+static void running_out_of_memory_gives_no_document_and_no_leak(void **state)
 {
     (void)state;
     struct sower_request request = request_of("{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[4,5],"
@@ -192,7 +192,7 @@ static void running_out_of_memory_gives_no_answer_and_no_leak(void **state)
         json_t *again = kind == 0   ? sower_document_plan(&request)
                         : kind == 1 ? sower_document_catalogue()
                                     : sower_document_problem(400, "shape", "No.");
-        assert_true(json_equal(whole, again)); /* nothing left out */
+        assert_true(json_equal(whole, again)); /* no member is missing */
         json_decref(again);
         json_decref(whole);
     }
@@ -203,11 +203,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_problem_follows_rfc_9457),
         cmocka_unit_test(each_kind_of_problem_has_a_status),
-        cmocka_unit_test(a_plan_says_what_a_request_comes_to),
-        cmocka_unit_test(figures_that_json_cannot_hold_are_null),
+        cmocka_unit_test(a_plan_has_the_resolved_figures_of_a_request),
+        cmocka_unit_test(nan_and_infinite_figures_are_null),
         cmocka_unit_test(the_catalogue_describes_every_entry_in_full),
         cmocka_unit_test(a_parameter_is_described_in_its_own_type),
-        cmocka_unit_test(running_out_of_memory_gives_no_answer_and_no_leak),
+        cmocka_unit_test(running_out_of_memory_gives_no_document_and_no_leak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Names of experiments, in addresses and out of them. */
+/* Names of experiments: reading them, and writing them into addresses. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -48,7 +48,7 @@ static void a_name_is_escaped_in_an_address(void **state)
                         "/x?experiment=a%2Fb%3Fc%25d%20e%2Bf%26g%3Dh%23%C3%BC%0A");
 }
 
-static void the_longest_name_has_room(void **state)
+static void the_longest_name_fits(void **state)
 {
     (void)state;
     char address[SOWER_EXPERIMENT_ADDRESS_SIZE], around[SOWER_EXPERIMENT_AROUND_MAX + 1];
@@ -67,7 +67,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_experiment_has_1_to_256_bytes_of_text),
         cmocka_unit_test(a_name_is_escaped_in_an_address),
-        cmocka_unit_test(the_longest_name_has_room),
+        cmocka_unit_test(the_longest_name_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static json_t *object(const char *text)
     return json;
 }
 
-static void every_way_of_writing_one_initializer_prints_alike(void **state)
+static void all_spellings_of_one_initializer_print_the_same(void **state)
 {
     (void)state;
     assert_prints("he_normal", "he_normal");
@@ -83,7 +83,7 @@ static void every_entry_of_the_catalogue_prints_and_reads_back(void **state)
     }
 }
 
-static void a_misspelt_name_is_answered_with_the_nearest_one(void **state)
+static void the_refusal_of_a_misspelt_name_suggests_the_nearest_one(void **state)
 {
     (void)state;
     assert_refused("he_norml", 8, "did you mean \"he_normal\"");
@@ -92,7 +92,7 @@ static void a_misspelt_name_is_answered_with_the_nearest_one(void **state)
     assert_refused("ones(value=1)", 13, "it has none");
 }
 
-static void broken_grammar_is_refused_where_it_breaks(void **state)
+static void a_syntax_error_is_refused_with_its_position(void **state)
 {
     (void)state;
     static const struct {
@@ -145,7 +145,7 @@ static void values_outside_of_their_domain_are_refused_with_the_domain(void **st
     assert_refused("variance_scaling(mode=0)", 24, "one of fan_in, fan_out, fan_avg");
 }
 
-static void long_texts_are_refused_and_quoted_short(void **state)
+static void long_texts_are_refused_and_their_quotation_is_short(void **state)
 {
     (void)state;
     static char text[100000];
@@ -158,7 +158,7 @@ static void long_texts_are_refused_and_quoted_short(void **state)
     assert_refused(text, SOWER_EXPRESSION_MAX, "((((…\"");
 }
 
-static void an_object_says_the_same_as_an_expression(void **state)
+static void an_object_is_read_like_its_expression(void **state)
 {
     (void)state;
     static const struct {
@@ -221,7 +221,7 @@ static void a_wrong_object_is_refused(void **state)
     }
 }
 
-static void a_whole_parameter_is_taken_exactly_or_refused(void **state)
+static void a_whole_parameter_is_exact_or_refused(void **state)
 {
     (void)state;
     static const char *const good[] = {"1", "9007199254740991", "9007199254740992"};
@@ -243,7 +243,7 @@ static void a_whole_parameter_is_taken_exactly_or_refused(void **state)
         snprintf(text, sizeof text, "wang_normal(%s)", bad[i]);
         assert_refused(text, strlen(text), "a whole number from 1 to 9007199254740992");
         snprintf(text, sizeof text, "{\"type\":\"wang_normal\",\"layers\":%s}", bad[i]);
-        json_t *json = json_loads(text, 0, NULL); /* NULL where jansson itself finds the number too large */
+        json_t *json = json_loads(text, 0, NULL); /* NULL if the number is too large for jansson */
         struct sower_initializer initializer;
         struct sower_problem problem;
         assert_false(json != NULL && sower_expression_from_json(json, &initializer, &problem));
@@ -263,7 +263,7 @@ static void a_real_parameter_is_the_nearest_double(void **state)
     json_decref(json);
 }
 
-/* Entries of the test's own, for the kinds of parameters. */
+/* Entries for this test only, one for each kind of parameter. */
 static const char *const colours[] = {"red", "green", NULL};
 static const struct sower_entry painted = {
     .name = "painted",
@@ -293,15 +293,15 @@ static void printing_never_writes_past_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_way_of_writing_one_initializer_prints_alike),
+        cmocka_unit_test(all_spellings_of_one_initializer_print_the_same),
         cmocka_unit_test(every_entry_of_the_catalogue_prints_and_reads_back),
-        cmocka_unit_test(a_misspelt_name_is_answered_with_the_nearest_one),
-        cmocka_unit_test(broken_grammar_is_refused_where_it_breaks),
+        cmocka_unit_test(the_refusal_of_a_misspelt_name_suggests_the_nearest_one),
+        cmocka_unit_test(a_syntax_error_is_refused_with_its_position),
         cmocka_unit_test(values_outside_of_their_domain_are_refused_with_the_domain),
-        cmocka_unit_test(long_texts_are_refused_and_quoted_short),
-        cmocka_unit_test(an_object_says_the_same_as_an_expression),
+        cmocka_unit_test(long_texts_are_refused_and_their_quotation_is_short),
+        cmocka_unit_test(an_object_is_read_like_its_expression),
         cmocka_unit_test(a_wrong_object_is_refused),
-        cmocka_unit_test(a_whole_parameter_is_taken_exactly_or_refused),
+        cmocka_unit_test(a_whole_parameter_is_exact_or_refused),
         cmocka_unit_test(a_real_parameter_is_the_nearest_double),
         cmocka_unit_test(printing_never_writes_past_the_end),
     };

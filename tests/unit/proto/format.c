@@ -21,8 +21,7 @@ static struct sower_body body_of(enum sower_dtype dtype, struct sower_shape shap
     return body;
 }
 
-/* Expected headers: numpy.lib.format.write_array_header_1_0 of NumPy 1.24, the padding given by its length.
- */
+/* Expected headers: numpy.lib.format.write_array_header_1_0 of NumPy 1.24, written as the length of the padding. */
 static void an_npy_header_is_what_numpy_writes(void **state)
 {
     (void)state;
@@ -35,7 +34,7 @@ static void an_npy_header_is_what_numpy_writes(void **state)
         {{1, {3}}, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", 128},
         {{2, {4096, 4096}}, "{'descr': '<f4', 'fortran_order': False, 'shape': (4096, 4096), }", 128},
         {{3, {5, 0, 2}}, "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 0, 2), }", 128},
-        /* with room for the first axis to grow to 21 digits: 127 bytes, which one space completes, and 128,
+        /* with space for the first axis to grow to 21 digits: 127 bytes, which one space completes, and 128,
          * which NumPy pads by 64 more */
         {{8, {1, 10, 10, 10, 10, 10, 100000000000000, 0}},
          "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 10, 10, 10, 10, 10, 100000000000000, 0), }",

@@ -46,7 +46,7 @@ static void formulas_become_plain_numbers(void **state)
          "wang_normal(1000000000000000)"}, /* not 1e+15, which is not a whole number */
         {"wang_normal(9007199254740992*1)", "wang_normal(9007199254740992)"},
         {"normal(std=1e8*1e8)", "normal(std=1e+16)"},
-        {"normal(std=1", "normal(std=1"}, /* what is malformed is for the expression's parser to refuse */
+        {"normal(std=1", "normal(std=1"}, /* the parser of expressions refuses malformed text */
         {"", ""},
     };
     char plain[SOWER_EXPRESSION_MAX + 1];
@@ -59,7 +59,7 @@ static void formulas_become_plain_numbers(void **state)
     }
 }
 
-static void what_makes_no_number_is_refused(void **state)
+static void a_formula_without_a_finite_result_is_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -85,7 +85,7 @@ static void what_makes_no_number_is_refused(void **state)
     }
 }
 
-static void layers_that_nobody_knows_are_asked_for(void **state)
+static void an_unknown_number_of_layers_is_refused(void **state)
 {
     (void)state;
     char plain[SOWER_EXPRESSION_MAX + 1];
@@ -112,8 +112,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formulas_become_plain_numbers),
-        cmocka_unit_test(what_makes_no_number_is_refused),
-        cmocka_unit_test(layers_that_nobody_knows_are_asked_for),
+        cmocka_unit_test(a_formula_without_a_finite_result_is_refused),
+        cmocka_unit_test(an_unknown_number_of_layers_is_refused),
         cmocka_unit_test(expressions_of_any_length_stay_inside_their_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

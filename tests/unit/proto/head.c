@@ -1,4 +1,4 @@
-/* Heads: what is signed, and that a head reads as it was printed or not at all. */
+/* Heads: the signed text, and that a printed head reads back exactly, and any other text is refused. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -49,7 +49,7 @@ static char *json_text(const struct sower_head *head)
     return text;
 }
 
-static void the_text_that_is_signed_holds_all_of_it(void **state)
+static void the_signed_text_contains_the_whole_head(void **state)
 {
     (void)state;
     struct sower_head *head = signed_head();
@@ -124,7 +124,7 @@ static void a_change_of_any_bit_breaks_the_signature(void **state)
     free(head);
 }
 
-/* The text with one part replaced. */
+/* The text with one piece replaced. */
 static char *replaced(const char *text, const char *part, const char *by)
 {
     const char *at = strstr(text, part);
@@ -141,7 +141,7 @@ static void a_head_that_is_not_exact_is_refused(void **state)
     static const struct {
         const char *part, *by, *member;
     } cases[] = {
-        {"\"ledger\":12", "\"ledger\":11", "chains"}, /* less than the chains have */
+        {"\"ledger\":12", "\"ledger\":11", "chains"}, /* fewer lines than the chains have */
         {"\"ledger\":12", "\"ledger\":-1", "ledger"},
         {"\"ledger\":12", "\"ledger\":12,\"ledger\":12", ""},
         {"\"ledger\":12", "\"ledger\":12,\"extra\":1", "extra"},
@@ -171,7 +171,7 @@ static void a_head_that_is_not_exact_is_refused(void **state)
     free(again);
 }
 
-static void more_chains_than_a_head_has_are_refused(void **state)
+static void more_chains_than_the_maximum_are_refused(void **state)
 {
     (void)state;
     struct sower_head *head = calloc(1, sizeof *head), *again = calloc(1, sizeof *again);
@@ -208,12 +208,12 @@ static void a_chain_is_found_by_its_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_text_that_is_signed_holds_all_of_it),
+        cmocka_unit_test(the_signed_text_contains_the_whole_head),
         cmocka_unit_test(a_head_reads_back_as_it_was_printed),
         cmocka_unit_test(an_empty_ledger_has_a_head),
         cmocka_unit_test(a_change_of_any_bit_breaks_the_signature),
         cmocka_unit_test(a_head_that_is_not_exact_is_refused),
-        cmocka_unit_test(more_chains_than_a_head_has_are_refused),
+        cmocka_unit_test(more_chains_than_the_maximum_are_refused),
         cmocka_unit_test(a_chain_is_found_by_its_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

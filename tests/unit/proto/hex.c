@@ -1,4 +1,4 @@
-/* Hex digits: lower case, and nothing else reads back. */
+/* Hex digits: only lower-case digits are printed and read. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

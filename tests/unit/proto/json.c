@@ -12,7 +12,7 @@
 
 #include "proto/json.h"
 
-/* A text that is put together of pieces. */
+/* A text that is built from pieces. */
 struct shape {
     const char *name;
     const char *begin, *piece, *end; /* %d of a piece is its number */
@@ -73,7 +73,7 @@ static const struct shape shapes[] = {
 
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
-/* The pieces; the end comes as often as the piece where it closes one. */
+/* Writes the pieces. An end that closes a piece is written as often as the piece. */
 static struct sower_buffer put_together(const struct shape *shape, int count)
 {
     struct sower_buffer text = {0};
@@ -104,7 +104,7 @@ static bool loads_within(uint64_t room, const struct sower_buffer *text, size_t 
     return enough;
 }
 
-/* What the parser takes of the room, to a hundredth. */
+/* The memory that the parser uses, to within one percent. */
 static uint64_t used(uint64_t room, const struct sower_buffer *text, size_t flags)
 {
     uint64_t low = 0, high = room;
@@ -115,7 +115,7 @@ static uint64_t used(uint64_t room, const struct sower_buffer *text, size_t flag
     return high;
 }
 
-static void the_room_of_a_text_is_enough_and_no_more_than_four_times_what_the_parser_takes(void **state)
+static void the_room_of_a_text_is_enough_and_at_most_four_times_what_the_parser_uses(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SHAPES; i++) {
@@ -135,7 +135,7 @@ static void the_room_of_a_text_is_enough_and_no_more_than_four_times_what_the_pa
     }
 }
 
-/* A text that is nearly JSON, the same for the same number. */
+/* A text that is almost JSON, always the same for the same number. */
 static struct sower_buffer random_text(uint32_t number)
 {
     static const char *const pieces[] = {
@@ -152,7 +152,7 @@ static struct sower_buffer random_text(uint32_t number)
     return text;
 }
 
-static void the_room_is_enough_for_texts_that_are_malformed_in_any_way(void **state)
+static void the_room_is_enough_for_malformed_texts(void **state)
 {
     static const size_t flags[] = {0, JSON_REJECT_DUPLICATES, JSON_DECODE_ANY,
                                    JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK};
@@ -169,7 +169,7 @@ static void the_room_is_enough_for_texts_that_are_malformed_in_any_way(void **st
     }
 }
 
-static void a_parse_that_runs_out_of_room_anywhere_fails_as_a_whole(void **state)
+static void a_parse_that_runs_out_of_room_anywhere_fails_completely(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SHAPES; i++) {
@@ -189,7 +189,7 @@ static void a_parse_that_runs_out_of_room_anywhere_fails_as_a_whole(void **state
     }
 }
 
-static void a_room_that_no_machine_has_is_memory_that_ran_out(void **state)
+static void an_impossibly_large_room_is_reported_as_lack_of_memory(void **state)
 {
     (void)state;
     const uint64_t rooms[] = {UINT64_MAX, UINT64_MAX / 2 + 1};
@@ -210,7 +210,7 @@ static json_t *load(const char *text)
     return value;
 }
 
-static void a_part_outlives_the_value_that_it_was_read_with_and_takes_new_members(void **state)
+static void a_member_outlives_the_value_that_it_was_read_with_and_accepts_new_members(void **state)
 {
     (void)state;
     json_t *whole = load(request);
@@ -241,7 +241,7 @@ static void *use(void *context)
     return NULL;
 }
 
-static void several_threads_parse_and_release_the_last_of_them_what_is_shared(void **state)
+static void several_threads_parse_and_release_shared_values(void **state)
 {
     (void)state;
     pthread_t threads[4];
@@ -255,7 +255,7 @@ static void several_threads_parse_and_release_the_last_of_them_what_is_shared(vo
     }
 }
 
-static void what_is_built_after_memory_ran_out_stays_nothing(void **state)
+static void a_value_stays_null_after_memory_ran_out(void **state)
 {
     (void)state;
     json_t *object = json_object(), *list = json_array();
@@ -272,7 +272,7 @@ static void what_is_built_after_memory_ran_out_stays_nothing(void **state)
     assert_null(sower_json_text(object, 0));
 }
 
-static void members_that_are_there_stay(void **state)
+static void set_missing_keeps_existing_members(void **state)
 {
     (void)state;
     json_t *object = load("{\"a\":1}"), *more = load("{\"a\":2,\"b\":3}");
@@ -291,14 +291,14 @@ static void members_that_are_there_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_room_of_a_text_is_enough_and_no_more_than_four_times_what_the_parser_takes),
-        cmocka_unit_test(the_room_is_enough_for_texts_that_are_malformed_in_any_way),
-        cmocka_unit_test(a_parse_that_runs_out_of_room_anywhere_fails_as_a_whole),
-        cmocka_unit_test(a_room_that_no_machine_has_is_memory_that_ran_out),
-        cmocka_unit_test(a_part_outlives_the_value_that_it_was_read_with_and_takes_new_members),
-        cmocka_unit_test(several_threads_parse_and_release_the_last_of_them_what_is_shared),
-        cmocka_unit_test(what_is_built_after_memory_ran_out_stays_nothing),
-        cmocka_unit_test(members_that_are_there_stay),
+        cmocka_unit_test(the_room_of_a_text_is_enough_and_at_most_four_times_what_the_parser_uses),
+        cmocka_unit_test(the_room_is_enough_for_malformed_texts),
+        cmocka_unit_test(a_parse_that_runs_out_of_room_anywhere_fails_completely),
+        cmocka_unit_test(an_impossibly_large_room_is_reported_as_lack_of_memory),
+        cmocka_unit_test(a_member_outlives_the_value_that_it_was_read_with_and_accepts_new_members),
+        cmocka_unit_test(several_threads_parse_and_release_shared_values),
+        cmocka_unit_test(a_value_stays_null_after_memory_ran_out),
+        cmocka_unit_test(set_missing_keeps_existing_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Judges: the same word on every draw as the parser of requests has, whatever was judged before. */
+/* Judges: the same result for every draw as from the parser of requests, whatever was judged before. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static struct sower_record record_of(const char *body)
     return record;
 }
 
-/* The same tensor under other names, and others between. */
+/* The same tensor under other names, with other tensors in between. */
 static const char *const BODIES[] = {
     "{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[4,5],\"init\":\"he_normal\"}",
     "{\"experiment\":\"f\",\"name\":\"w\",\"shape\":[4,5],\"init\":\"he_normal\",\"trial\":3}",
@@ -53,7 +53,7 @@ static void assert_same_word(struct sower_judge *judge, const struct sower_recor
     assert_true(!is_true || known == wanted_known);
 }
 
-/* Every body as it is and with each member changed, after all others: what is remembered is of another. */
+/* Every body, unchanged and with each member changed, after all others: so the remembered kind is another one. */
 static void a_draw_is_judged_as_the_parser_of_requests_judges_it(void **state)
 {
     (void)state;
@@ -98,7 +98,7 @@ static void a_name_that_is_no_utf_8_is_refused_though_its_kind_is_known(void **s
     free(judge);
 }
 
-static void more_kinds_than_are_remembered_are_judged_alike(void **state)
+static void more_kinds_than_are_remembered_give_the_same_results(void **state)
 {
     (void)state;
     const struct sower_seed root = sower_seed_public_root();
@@ -122,7 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_draw_is_judged_as_the_parser_of_requests_judges_it),
         cmocka_unit_test(a_name_that_is_no_utf_8_is_refused_though_its_kind_is_known),
-        cmocka_unit_test(more_kinds_than_are_remembered_are_judged_alike),
+        cmocka_unit_test(more_kinds_than_are_remembered_give_the_same_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

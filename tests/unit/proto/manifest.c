@@ -56,7 +56,7 @@ static void assert_canonical(const char *text, const char *expected)
     "{\"tensors\":[{\"dtype\":\"" dtype "\",\"init\":\"" init "\",\"layout\":\"" layout                      \
     "\",\"name\":\"a.weight\",\"shape\":[32,16]}]}"
 
-static void a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_over_defaults(void **state)
+static void fields_come_from_the_tensor_then_the_first_matching_rule_then_the_defaults(void **state)
 {
     (void)state;
     assert_canonical("{\"tensors\":[" A "],\"defaults\":{\"init\":\"normal(std=0.02)\"}}",
@@ -71,7 +71,7 @@ static void a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_ov
                      CANONICAL_A("f64", "constant(value=0.5)", "oi"));
 }
 
-static void the_canonical_form_is_its_own(void **state)
+static void the_canonical_form_of_the_canonical_form_is_the_same(void **state)
 {
     (void)state;
     static const char text[] =
@@ -81,7 +81,7 @@ static void the_canonical_form_is_its_own(void **state)
     assert_canonical(text, text);
 }
 
-static void rules_match_by_rank_by_dtype_and_by_what_stands_beside(void **state)
+static void rules_match_by_rank_by_dtype_and_by_the_tensor_beside(void **state)
 {
     (void)state;
     struct sower_manifest manifest = good(
@@ -115,7 +115,7 @@ static void a_tensor_is_not_beside_itself(void **state)
         good("{\"tensors\":[{\"name\":\"weight\",\"shape\":[2,2]},{\"name\":\"a.weight\",\"shape\":[2,3]},"
              "{\"name\":\"a.bias\",\"shape\":[2]}],\"rules\":[{\"match\":{\"beside\":\"weight\"},\"init\":"
              "\"constant(weight.fan_in)\"}],\"defaults\":{\"init\":\"constant(-2*weight.fan_out)\"}}");
-    static const double expected[] = {-4, -4, 3}; /* a formula may ask for the tensor's own fan */
+    static const double expected[] = {-4, -4, 3}; /* a formula may use the tensor's own fan */
     for (size_t i = 0; i < 3; i++) {
         assert_true(manifest.tensors[i].initializer.values[0] == expected[i]);
     }
@@ -221,7 +221,7 @@ static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
     }
 }
 
-/* The text of `count` tensors of a shape. */
+/* A manifest with `count` tensors of a shape. */
 static char *many(size_t count, const char *shape)
 {
     char *text = malloc(64 * count + 100), *at = text;
@@ -234,7 +234,7 @@ static char *many(size_t count, const char *shape)
     return text;
 }
 
-static void a_hundred_thousand_tensors_are_taken_and_one_more_is_not(void **state)
+static void a_hundred_thousand_tensors_are_accepted_and_one_more_is_not(void **state)
 {
     (void)state;
     char *text = many(SOWER_MANIFEST_TENSORS_MAX, "[1]");
@@ -273,7 +273,7 @@ static void deep_json_is_refused(void **state)
     free(text);
 }
 
-static void every_cut_and_every_changed_byte_of_a_manifest_is_survived(void **state)
+static void cut_and_changed_manifests_do_no_harm(void **state)
 {
     (void)state;
     static const char text[] =
@@ -285,7 +285,7 @@ static void every_cut_and_every_changed_byte_of_a_manifest_is_survived(void **st
     struct sower_manifest manifest;
     struct sower_problem problem;
     for (size_t length = 0; length < sizeof text - 1; length++) {
-        char *cut = malloc(length + 1); /* so that a sanitizer sees a byte too many */
+        char *cut = malloc(length + 1); /* on the heap, so that a sanitizer detects a read past the end */
         memcpy(cut, text, length);
         assert_false(sower_manifest_read(cut, length, &manifest, &problem));
         sower_manifest_free(&manifest);
@@ -305,18 +305,18 @@ static void every_cut_and_every_changed_byte_of_a_manifest_is_survived(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_tensor_wins_over_rules_the_first_rule_over_later_ones_and_rules_over_defaults),
-        cmocka_unit_test(the_canonical_form_is_its_own),
-        cmocka_unit_test(rules_match_by_rank_by_dtype_and_by_what_stands_beside),
+        cmocka_unit_test(fields_come_from_the_tensor_then_the_first_matching_rule_then_the_defaults),
+        cmocka_unit_test(the_canonical_form_of_the_canonical_form_is_the_same),
+        cmocka_unit_test(rules_match_by_rank_by_dtype_and_by_the_tensor_beside),
         cmocka_unit_test(a_tensor_is_not_beside_itself),
         cmocka_unit_test(the_fan_beside_follows_the_layout_beside),
         cmocka_unit_test(layers_are_counted_from_the_names_or_given),
         cmocka_unit_test(own_rules_come_before_those_of_the_recipe),
         cmocka_unit_test(bad_manifests_are_refused_with_the_field_at_fault),
-        cmocka_unit_test(a_hundred_thousand_tensors_are_taken_and_one_more_is_not),
+        cmocka_unit_test(a_hundred_thousand_tensors_are_accepted_and_one_more_is_not),
         cmocka_unit_test(a_model_beyond_the_limit_is_refused),
         cmocka_unit_test(deep_json_is_refused),
-        cmocka_unit_test(every_cut_and_every_changed_byte_of_a_manifest_is_survived),
+        cmocka_unit_test(cut_and_changed_manifests_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

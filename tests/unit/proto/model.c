@@ -18,7 +18,7 @@ static const char MANIFEST[] =
     "\"c\","
     "\"shape\":[],\"init\":\"ones\"},{\"name\":\"d\",\"shape\":[2,2,2],\"dtype\":\"f64\"}]}";
 
-/* Makes the model of MANIFEST; NULL when all is well, else the problem's field. */
+/* Makes the model of MANIFEST. Returns NULL, or the field of the problem. */
 static const char *make(struct sower_model *model, struct sower_model_choice choice, const char *asked)
 {
     static struct sower_problem problem;
@@ -39,7 +39,7 @@ static struct sower_model good(struct sower_model_choice choice)
     return model;
 }
 
-static void every_tensor_is_the_draw_that_it_is_alone(void **state)
+static void every_tensor_is_the_same_draw_as_alone(void **state)
 {
     (void)state;
     struct sower_model model = good((struct sower_model_choice){0});
@@ -61,7 +61,7 @@ static void every_tensor_is_the_draw_that_it_is_alone(void **state)
     sower_model_free(&model);
 }
 
-static void a_byte_of_the_file_belongs_to_the_tensor_that_is_there(void **state)
+static void a_byte_of_the_file_belongs_to_the_tensor_at_that_position(void **state)
 {
     (void)state;
     struct sower_model model = good((struct sower_model_choice){0});
@@ -80,7 +80,7 @@ static void a_byte_of_the_file_belongs_to_the_tensor_that_is_there(void **state)
     sower_model_free(&model);
 }
 
-static void a_glob_takes_tensors_in_the_manifests_order(void **state)
+static void a_glob_selects_tensors_in_the_manifests_order(void **state)
 {
     (void)state;
     struct sower_model model = good((struct sower_model_choice){.tensors = "[bd]"});
@@ -102,7 +102,7 @@ static void a_shard_cuts_tensors_that_have_the_axis_and_leaves_others_whole(void
     sower_model_free(&model);
 }
 
-static void parts_hold_every_tensor_once_also_when_sharded(void **state)
+static void each_tensor_is_in_exactly_one_part_also_when_sharded(void **state)
 {
     (void)state;
     for (uint64_t parts = 1; parts < 9; parts++) {
@@ -147,7 +147,7 @@ static void the_index_names_the_part_of_every_tensor(void **state)
     sower_manifest_free(&manifest);
 }
 
-static void what_cannot_be_chosen_is_refused(void **state)
+static void an_invalid_choice_is_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -182,13 +182,13 @@ static void what_cannot_be_chosen_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_tensor_is_the_draw_that_it_is_alone),
-        cmocka_unit_test(a_byte_of_the_file_belongs_to_the_tensor_that_is_there),
-        cmocka_unit_test(a_glob_takes_tensors_in_the_manifests_order),
+        cmocka_unit_test(every_tensor_is_the_same_draw_as_alone),
+        cmocka_unit_test(a_byte_of_the_file_belongs_to_the_tensor_at_that_position),
+        cmocka_unit_test(a_glob_selects_tensors_in_the_manifests_order),
         cmocka_unit_test(a_shard_cuts_tensors_that_have_the_axis_and_leaves_others_whole),
-        cmocka_unit_test(parts_hold_every_tensor_once_also_when_sharded),
+        cmocka_unit_test(each_tensor_is_in_exactly_one_part_also_when_sharded),
         cmocka_unit_test(the_index_names_the_part_of_every_tensor),
-        cmocka_unit_test(what_cannot_be_chosen_is_refused),
+        cmocka_unit_test(an_invalid_choice_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include "proto/manifest_read.h"
 #include "proto/recipes.h"
 
-/* Tensors of every kind that the rules of some recipe are for. */
+/* One tensor for each kind that a recipe has rules for. */
 static const char EVERYTHING[] =
     "{\"name\":\"h.0.attn.c_proj.weight\",\"shape\":[8,8]},{\"name\":\"h.0.attn.c_proj.bias\",\"shape\":[8]},"
     "{\"name\":\"h.0.ln.weight\",\"shape\":[8]},{\"name\":\"h.0.ln.bias\",\"shape\":[8]},"
@@ -33,7 +33,7 @@ static struct sower_manifest read_with(const char *recipe, const char *tensors)
     return manifest;
 }
 
-static void every_rule_of_every_recipe_can_be_read_and_taken_as_its_own(void **state)
+static void every_rule_of_every_recipe_can_be_read_and_copied_into_a_manifest(void **state)
 {
     (void)state;
     for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
@@ -57,7 +57,7 @@ static void every_rule_of_every_recipe_can_be_read_and_taken_as_its_own(void **s
     }
 }
 
-/* Reads every rule's initializer by giving it to a tensor of a rank that the rule takes. */
+/* Reads each rule's initializer with a tensor of a rank that the rule matches. */
 static void every_initializer_of_every_recipe_exists(void **state)
 {
     (void)state;
@@ -94,7 +94,7 @@ static void assert_initializers(const char *recipe, const char *const expected[6
     sower_manifest_free(&manifest);
 }
 
-static void all_of_an_lstm_follows_its_hidden_size(void **state)
+static void all_tensors_of_an_lstm_follow_its_hidden_size(void **state)
 {
     (void)state;
     struct sower_manifest manifest = read_with(
@@ -108,7 +108,7 @@ static void all_of_an_lstm_follows_its_hidden_size(void **state)
     sower_manifest_free(&manifest);
 }
 
-static void recipes_give_what_their_code_does(void **state)
+static void recipes_give_the_same_as_their_code(void **state)
 {
     (void)state;
     assert_initializers("torch_default",
@@ -128,7 +128,7 @@ static void recipes_give_what_their_code_does(void **state)
                                               "fan_uniform(fan_in=36)"});
 }
 
-static void a_mistyped_recipe_finds_its_neighbour(void **state)
+static void a_mistyped_recipe_gets_a_suggestion(void **state)
 {
     (void)state;
     assert_null(sower_recipe_find("GPT2"));
@@ -140,11 +140,11 @@ static void a_mistyped_recipe_finds_its_neighbour(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_rule_of_every_recipe_can_be_read_and_taken_as_its_own),
+        cmocka_unit_test(every_rule_of_every_recipe_can_be_read_and_copied_into_a_manifest),
         cmocka_unit_test(every_initializer_of_every_recipe_exists),
-        cmocka_unit_test(all_of_an_lstm_follows_its_hidden_size),
-        cmocka_unit_test(recipes_give_what_their_code_does),
-        cmocka_unit_test(a_mistyped_recipe_finds_its_neighbour),
+        cmocka_unit_test(all_tensors_of_an_lstm_follow_its_hidden_size),
+        cmocka_unit_test(recipes_give_the_same_as_their_code),
+        cmocka_unit_test(a_mistyped_recipe_gets_a_suggestion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

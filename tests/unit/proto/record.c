@@ -79,7 +79,7 @@ static void a_draw_that_is_not_yet_written_has_no_number_and_time(void **state)
     json_decref(line);
 }
 
-/* What stands between the time and the place in the chain. */
+/* The members between the time and the place in the chain. */
 static void assert_middle(const struct sower_record *record, const char *expected)
 {
     json_t *line = sower_record_json(record);
@@ -90,7 +90,7 @@ static void assert_middle(const struct sower_record *record, const char *expecte
     assert_json(line, expected);
 }
 
-static void a_line_of_trials_says_which_and_under_which_key(void **state)
+static void a_line_of_trials_has_its_numbers_and_its_key(void **state)
 {
     (void)state;
     struct sower_record record = {
@@ -106,7 +106,7 @@ static void a_line_of_trials_says_which_and_under_which_key(void **state)
                       "00") "\",\"experiment\":\"e\\\"\",\"trial\":0,\"count\":1000000,\"key\":\"a key\"}");
 }
 
-static void a_line_of_a_pin_says_no_more_than_the_experiment(void **state)
+static void a_line_of_a_pin_has_only_the_experiment(void **state)
 {
     (void)state;
     struct sower_record record = {.ledger = 3, .kind = SOWER_RECORD_PIN, .experiment = "e", .trial = 7};
@@ -163,7 +163,7 @@ static void the_longest_record_fits(void **state)
     json_decref(line);
 }
 
-static void a_damaged_shape_makes_no_line(void **state)
+static void a_record_with_a_damaged_shape_gives_no_line(void **state)
 {
     (void)state;
     struct sower_record record =
@@ -172,7 +172,7 @@ static void a_damaged_shape_makes_no_line(void **state)
     assert_null(sower_record_json(&record));
 }
 
-/* The line's own fields ask for the same draw again. */
+/* A request with the line's own fields is the same draw. */
 static void a_line_regenerates_its_draw(void **state)
 {
     (void)state;
@@ -196,12 +196,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_has_its_keys_in_the_order_of_the_contract),
         cmocka_unit_test(a_draw_that_is_not_yet_written_has_no_number_and_time),
-        cmocka_unit_test(a_line_of_trials_says_which_and_under_which_key),
-        cmocka_unit_test(a_line_of_a_pin_says_no_more_than_the_experiment),
+        cmocka_unit_test(a_line_of_trials_has_its_numbers_and_its_key),
+        cmocka_unit_test(a_line_of_a_pin_has_only_the_experiment),
         cmocka_unit_test(a_draw_names_its_manifest_and_what_it_drifts_from),
         cmocka_unit_test(a_layout_lists_its_overrides_in_order),
         cmocka_unit_test(the_longest_record_fits),
-        cmocka_unit_test(a_damaged_shape_makes_no_line),
+        cmocka_unit_test(a_record_with_a_damaged_shape_gives_no_line),
         cmocka_unit_test(a_line_regenerates_its_draw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

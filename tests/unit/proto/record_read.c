@@ -1,4 +1,4 @@
-/* Lines read back: what a daemon prints reads as it was, and nothing else reads. */
+/* Reading lines: a printed line gives the same record again, and any other text is refused. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -28,7 +28,7 @@
     BEGIN("trials") "\"root\":\"" HEX("00") "\",\"experiment\":\"e\",\"trial\":3,\"count\":2" rest END
 #define PIN(kind) BEGIN(kind) "\"root\":\"" HEX("00") "\",\"experiment\":\"e\"" END
 
-static void what_is_printed_reads_back_to_the_same_text(void **state)
+static void a_printed_line_reads_back_to_the_same_text(void **state)
 {
     (void)state;
     static const char *const lines[] = {
@@ -55,7 +55,7 @@ static void what_is_printed_reads_back_to_the_same_text(void **state)
     }
 }
 
-/* Read in one pass, if it is read so at all, a line is what it is as JSON. */
+/* If the one-pass scan accepts a line, it gives the same record as reading it as JSON. */
 static void assert_scanned_alike(const char *line)
 {
     struct sower_record scanned, read;
@@ -84,7 +84,7 @@ static void a_line_reads_the_same_in_one_pass(void **state)
         size_t length = strlen(lines[i]);
         assert_true(sower_record_scan(lines[i], length, &record));
         assert_false(sower_record_scan(lines[i], length - 1, &record));
-        /* every byte left out, doubled, or another */
+        /* every byte removed, doubled, or replaced */
         for (size_t at = 0; at < length; at++) {
             sprintf(line, "%.*s%s", (int)at, lines[i], lines[i] + at + 1);
             assert_scanned_alike(line);
@@ -99,7 +99,7 @@ static void a_line_reads_the_same_in_one_pass(void **state)
     }
 }
 
-/* The line with one part of its text replaced. */
+/* The line with one piece of its text replaced. */
 static char *replaced(const char *line, const char *part, const char *by)
 {
     const char *at = strstr(line, part);
@@ -111,7 +111,7 @@ static char *replaced(const char *line, const char *part, const char *by)
     return text;
 }
 
-static void a_line_that_is_not_exact_is_refused_by_the_name_of_its_member(void **state)
+static void a_line_that_is_not_exact_is_refused_with_the_name_of_the_member(void **state)
 {
     (void)state;
     static char long_text[600], long_experiment[700], long_name[700];
@@ -208,7 +208,7 @@ static const char *const BODIES[] = {
     "\"f64\"}",
 };
 
-static void the_request_of_a_record_is_the_one_it_was_made_from(void **state)
+static void the_request_of_a_record_is_the_one_that_it_came_from(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof BODIES / sizeof BODIES[0]; i++) {
@@ -226,7 +226,7 @@ static void the_request_of_a_record_is_the_one_it_was_made_from(void **state)
     }
 }
 
-static void a_record_of_another_root_is_judged_but_for_its_seed(void **state)
+static void a_record_of_another_root_is_checked_except_its_seed(void **state)
 {
     (void)state;
     struct sower_record record = record_of(BODIES[2]);
@@ -242,7 +242,7 @@ static void a_record_of_another_root_is_judged_but_for_its_seed(void **state)
     assert_string_equal(problem.field, "draw");
 }
 
-static void a_record_that_is_not_true_in_itself_is_refused(void **state)
+static void a_record_that_contradicts_itself_is_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -285,12 +285,12 @@ static void a_record_that_is_not_true_in_itself_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_printed_reads_back_to_the_same_text),
+        cmocka_unit_test(a_printed_line_reads_back_to_the_same_text),
         cmocka_unit_test(a_line_reads_the_same_in_one_pass),
-        cmocka_unit_test(a_line_that_is_not_exact_is_refused_by_the_name_of_its_member),
-        cmocka_unit_test(the_request_of_a_record_is_the_one_it_was_made_from),
-        cmocka_unit_test(a_record_of_another_root_is_judged_but_for_its_seed),
-        cmocka_unit_test(a_record_that_is_not_true_in_itself_is_refused),
+        cmocka_unit_test(a_line_that_is_not_exact_is_refused_with_the_name_of_the_member),
+        cmocka_unit_test(the_request_of_a_record_is_the_one_that_it_came_from),
+        cmocka_unit_test(a_record_of_another_root_is_checked_except_its_seed),
+        cmocka_unit_test(a_record_that_contradicts_itself_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void assert_problem(const char *input, bool parsed, const struct sower_pr
         fail_msg("%s: field %s, \"%s\"; expected field %s and \"%s\"", input, problem->field,
                  problem->sentence, field, part);
     }
-    json_t *sentence = json_string(problem->sentence); /* UTF-8, whatever was quoted */
+    json_t *sentence = json_string(problem->sentence); /* NULL unless the sentence is UTF-8 */
     assert_non_null(sentence);
     json_decref(sentence);
 }
@@ -112,7 +112,7 @@ static struct sower_request good_json(const char *text)
 #define BASE "experiment=exp-42&name=w&shape=10,7&init=he_normal"
 #define JSON_BASE "\"experiment\":\"exp-42\",\"name\":\"w\",\"shape\":[10,7],\"init\":\"he_normal\""
 
-static void what_is_left_out_has_its_default(void **state)
+static void omitted_fields_have_their_defaults(void **state)
 {
     (void)state;
     struct sower_request request = good_query(BASE);
@@ -133,7 +133,7 @@ static void what_is_left_out_has_its_default(void **state)
 }
 
 /* Python: hashlib.blake2b with key= and person=, down the tree of seed.h. */
-static void the_seed_is_that_of_the_names(void **state)
+static void the_seed_follows_from_experiment_trial_and_name(void **state)
 {
     (void)state;
     static const uint8_t expected[32] = {0x5b, 0x82, 0x08, 0xda, 0xe6, 0x56, 0xf6, 0x5e, 0x30, 0x10, 0x2f,
@@ -166,7 +166,7 @@ static void every_field_is_read_from_a_query(void **state)
     assert_int_equal(request.format, SOWER_FORMAT_RAW);
 }
 
-static void json_says_the_same_as_a_query(void **state)
+static void json_is_read_like_a_query(void **state)
 {
     (void)state;
     struct sower_request query =
@@ -239,7 +239,7 @@ static void a_doubled_or_unknown_field_is_named(void **state)
     assert_query_refused(BASE "&trial&trial", "trial", "twice");
     assert_query_refused(BASE "&shap=1", "shap", "did you mean \"shape\"?");
     assert_query_refused(BASE "&shap=1", "shap", "slice, shard, format, spec");
-    assert_query_refused("x=1", "x", "no field"); /* before what is missing */
+    assert_query_refused("x=1", "x", "no field"); /* reported before missing fields */
     assert_query_refused(BASE "&=1", "", "no field \"\"");
     assert_query_refused(BASE "&Trial=1", "Trial", "no field");
     assert_query_refused(BASE "&trial=-1&seed=1", "seed", "no field");
@@ -293,7 +293,7 @@ static void a_number_is_plain_digits_within_its_range(void **state)
     assert_query_refused(BASE "&fan_in=-0", "fan_in", "from 1");
     assert_query_refused(BASE "&in_axis=-0", "in_axis", "-0");
     assert_query_refused("experiment=e&name=n&init=zeros&shape=2,-0", "shape", "-0");
-    /* JSON has -0, and its readers do not tell it from 0 */
+    /* JSON has -0, but readers of JSON do not distinguish it from 0 */
     assert_int_equal(good_json("{" JSON_BASE ",\"trial\":-0}").draw.trial, 0);
     assert_json_refused("{" JSON_BASE ",\"trial\":9223372036854775808}", "trial", "too big integer");
     assert_json_refused("{" JSON_BASE ",\"trial\":1e999}", "trial", "real number overflow");
@@ -374,7 +374,7 @@ static void names_are_utf8_of_bounded_length(void **state)
     assert_query_refused(query, "name", "has 513 bytes");
 }
 
-/* Every field with 100 KB of one character, and such a name of a field. */
+/* Every field with 100 KB of one character, and a field with such a name. */
 static void long_values_are_refused_in_a_short_sentence(void **state)
 {
     (void)state;
@@ -420,7 +420,7 @@ static void long_values_are_refused_in_a_short_sentence(void **state)
     json_decref(given);
 }
 
-static void words_outside_of_a_list_are_refused_with_the_list(void **state)
+static void unknown_words_are_refused_with_the_list_of_words(void **state)
 {
     (void)state;
     assert_query_refused(BASE "&dtype=F32", "dtype", "f64, f32, f16, bf16, f8_e4m3, f8_e5m2");
@@ -484,7 +484,7 @@ static void a_slice_or_a_shard_but_not_both(void **state)
     assert_query_refused(BASE "&slice=0:1:2", "slice", "step");
     assert_query_refused(BASE "&shard=0:8/8", "shard", "count - 1");
     struct sower_request whole = good_query(BASE);
-    assert_memory_equal(&whole.draw, &slice.draw, sizeof whole.draw); /* a slice is no part of the draw */
+    assert_memory_equal(&whole.draw, &slice.draw, sizeof whole.draw); /* a slice is not part of the draw */
 }
 
 static void a_body_must_be_one_json_object(void **state)
@@ -527,7 +527,7 @@ static void a_body_must_be_one_json_object(void **state)
     free(deep);
 }
 
-static void a_field_is_named_as_its_key_reads(void **state)
+static void a_field_is_named_by_its_decoded_key(void **state)
 {
     (void)state;
     assert_json_refused("{\"\\u00e9\":99999999999999999999}", "\xc3\xa9", "Whole numbers");
@@ -549,7 +549,7 @@ static char *repeated(const char *begin, const char *item, size_t count, const c
     return text;
 }
 
-static void a_body_takes_a_bounded_memory(void **state)
+static void the_memory_for_a_body_is_bounded(void **state)
 {
     (void)state;
     struct sower_problem problem;
@@ -568,7 +568,7 @@ static void a_body_takes_a_bounded_memory(void **state)
     free(large);
 }
 
-/* A valid body cut short or with a byte changed is refused or read, never more. */
+/* A valid body that is cut short or has a changed byte is read or refused, without any harm. */
 static void a_damaged_body_does_no_harm(void **state)
 {
     (void)state;
@@ -579,7 +579,7 @@ static void a_damaged_body_does_no_harm(void **state)
     struct sower_problem problem;
     assert_true(parse_json(body, sizeof body - 1, &request, &problem));
     for (size_t length = 0; length < sizeof body - 1; length++) {
-        char *copy = malloc(length + 1); /* so that a read past the end is seen by the sanitizers */
+        char *copy = malloc(length + 1); /* on the heap, so that sanitizers detect a read past the end */
         assert_non_null(copy);
         memcpy(copy, body, length);
         assert_false(parse_json(copy, length, &request, &problem));
@@ -597,7 +597,7 @@ static void a_damaged_body_does_no_harm(void **state)
     }
 }
 
-/* Lets that many more allocations of jansson succeed. */
+/* The number of allocations of jansson that still succeed. */
 static size_t allocations_left;
 
 static void *failing_malloc(size_t size)
@@ -637,10 +637,10 @@ static void running_out_of_memory_is_a_problem_and_leaks_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_left_out_has_its_default),
-        cmocka_unit_test(the_seed_is_that_of_the_names),
+        cmocka_unit_test(omitted_fields_have_their_defaults),
+        cmocka_unit_test(the_seed_follows_from_experiment_trial_and_name),
         cmocka_unit_test(every_field_is_read_from_a_query),
-        cmocka_unit_test(json_says_the_same_as_a_query),
+        cmocka_unit_test(json_is_read_like_a_query),
         cmocka_unit_test(a_scalar_and_an_empty_tensor_are_tensors),
         cmocka_unit_test(a_missing_or_empty_field_is_named),
         cmocka_unit_test(a_doubled_or_unknown_field_is_named),
@@ -648,12 +648,12 @@ int main(void)
         cmocka_unit_test(a_shape_is_at_most_eight_sizes_that_fit_one_stream),
         cmocka_unit_test(names_are_utf8_of_bounded_length),
         cmocka_unit_test(long_values_are_refused_in_a_short_sentence),
-        cmocka_unit_test(words_outside_of_a_list_are_refused_with_the_list),
+        cmocka_unit_test(unknown_words_are_refused_with_the_list_of_words),
         cmocka_unit_test(axes_are_checked_against_the_shape),
         cmocka_unit_test(a_slice_or_a_shard_but_not_both),
         cmocka_unit_test(a_body_must_be_one_json_object),
-        cmocka_unit_test(a_field_is_named_as_its_key_reads),
-        cmocka_unit_test(a_body_takes_a_bounded_memory),
+        cmocka_unit_test(a_field_is_named_by_its_decoded_key),
+        cmocka_unit_test(the_memory_for_a_body_is_bounded),
         cmocka_unit_test(a_damaged_body_does_no_harm),
         cmocka_unit_test(running_out_of_memory_is_a_problem_and_leaks_nothing),
     };

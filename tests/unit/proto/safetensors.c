@@ -38,7 +38,7 @@ static void a_header_is_padded_to_eight_bytes_and_says_its_length(void **state)
     sower_buffer_free(&buffer);
 }
 
-static void a_length_that_cannot_be_true_is_refused(void **state)
+static void an_impossible_length_is_refused(void **state)
 {
     (void)state;
     static const uint8_t huge[8] = {255, 255, 255, 255, 255, 255, 255, 255}, hundred[8] = {100},
@@ -84,7 +84,7 @@ static void tensors_are_read_in_the_order_of_the_header(void **state)
 #define ENTRY(dtype, shape, offsets)                                                                         \
     "{\"a\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 
-static void headers_that_lie_are_refused(void **state)
+static void wrong_headers_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -130,9 +130,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_header_is_padded_to_eight_bytes_and_says_its_length),
-        cmocka_unit_test(a_length_that_cannot_be_true_is_refused),
+        cmocka_unit_test(an_impossible_length_is_refused),
         cmocka_unit_test(tensors_are_read_in_the_order_of_the_header),
-        cmocka_unit_test(headers_that_lie_are_refused),
+        cmocka_unit_test(wrong_headers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

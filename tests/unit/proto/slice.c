@@ -37,7 +37,7 @@ static void assert_refused(parser *parse, const char *field, const char *text,
 }
 
 /* Expected figures: Python's slice(start, stop).indices(10). */
-static void a_slice_is_read_as_numpy_reads_it(void **state)
+static void a_slice_means_the_same_as_in_numpy(void **state)
 {
     (void)state;
     static const struct {
@@ -67,7 +67,7 @@ static void a_slice_is_read_as_numpy_reads_it(void **state)
     assert_int_equal(both.stop[1], 7);
 }
 
-static void what_is_no_slice_is_refused(void **state)
+static void an_invalid_slice_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {"",
@@ -103,8 +103,8 @@ static void what_is_no_slice_is_refused(void **state)
     assert_refused(sower_slice_parse, "slice", ":", &scalar);
 }
 
-/* Expected figures: torch.arange(n).chunk(count), and empty pieces where it gives fewer. */
-static void shards_are_cut_as_torch_cuts_chunks(void **state)
+/* Expected figures: torch.arange(n).chunk(count), and empty pieces if it gives fewer. */
+static void shards_are_the_same_as_chunks_of_torch(void **state)
 {
     (void)state;
     static const struct {
@@ -157,7 +157,7 @@ static void shards_of_any_size_and_count_tile_the_axis(void **state)
     }
 }
 
-static void what_is_no_shard_is_refused(void **state)
+static void an_invalid_shard_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {"",
@@ -193,11 +193,11 @@ static void what_is_no_shard_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_slice_is_read_as_numpy_reads_it),
-        cmocka_unit_test(what_is_no_slice_is_refused),
-        cmocka_unit_test(shards_are_cut_as_torch_cuts_chunks),
+        cmocka_unit_test(a_slice_means_the_same_as_in_numpy),
+        cmocka_unit_test(an_invalid_slice_is_refused),
+        cmocka_unit_test(shards_are_the_same_as_chunks_of_torch),
         cmocka_unit_test(shards_of_any_size_and_count_tile_the_axis),
-        cmocka_unit_test(what_is_no_shard_is_refused),
+        cmocka_unit_test(an_invalid_shard_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

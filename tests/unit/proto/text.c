@@ -134,7 +134,7 @@ static void a_quotation_is_cut_between_characters(void **state)
     char text[200];
     memset(text, 'x', sizeof text);
     for (size_t shift = 0; shift < 4; shift++) {
-        memcpy(text + 57 + shift, "𝄞", 4); /* four bytes, across the cut or beside it */
+        memcpy(text + 57 + shift, "𝄞", 4); /* four bytes, across the cut or next to it */
         sower_text_quote(text, sizeof text, quote);
         assert_true(strlen(quote) < SOWER_QUOTE_SIZE);
         json_t *valid = json_string(quote);
@@ -143,7 +143,7 @@ static void a_quotation_is_cut_between_characters(void **state)
         assert_non_null(strstr(quote, "…\""));
         memset(text, 'x', sizeof text);
     }
-    memset(text, 0x80, sizeof text); /* nothing but continuation bytes */
+    memset(text, 0x80, sizeof text); /* only continuation bytes */
     sower_text_quote(text, sizeof text, quote);
     assert_true(strlen(quote) < SOWER_QUOTE_SIZE);
 }

@@ -1,4 +1,4 @@
-/* What a request for trials may say. */
+/* Requests for trial numbers: count and key. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

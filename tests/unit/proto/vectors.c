@@ -1,8 +1,8 @@
-/* The published vectors of what is said about elements: refusals, plans, headers, manifests, models, ledger
- * lines and heads. The elements themselves are in vectors.c.
+/* The published vectors of everything except elements: refusals, plans, headers, manifests, models, ledger lines
+ * and heads. tests/unit/core/vectors.c checks the elements.
  *
- * tests/http/test_vectors.py asks a daemon for the same over HTTP; this program needs none, and so shows on
- * other machines that no byte of a header or a hash depends on theirs. Run it at the top of the tree. */
+ * tests/http/test_vectors.py asks a daemon for the same over HTTP. This program needs no daemon, so it can show on
+ * other machines that no byte of a header or a hash depends on the machine. Run it at the top of the tree. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,7 +25,7 @@
 #include "proto/model.h"
 #include "proto/record_read.h"
 
-/* Of one element of any dtype, and of the largest tensor of a model's vector. */
+/* Enough for one element of any dtype, and for the largest tensor in a vector of a model. */
 enum { TENSOR_SIZE_MAX = 4096 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -38,7 +38,7 @@ static uint64_t number_of(const json_t *object, const char *key)
     return (uint64_t)json_integer_value(json_object_get(object, key));
 }
 
-/* Holds each vector of a list against this code. */
+/* Checks each vector of a list. */
 static void replay(const char *path, const char *key, void (*check)(const json_t *vector))
 {
     json_error_t error;
@@ -56,7 +56,7 @@ static void replay(const char *path, const char *key, void (*check)(const json_t
     json_decref(file);
 }
 
-/* Fails unless `found` is what the vector has under the key; says which vector it is. */
+/* Fails, and shows the vector, unless `found` is the vector's value for the key. */
 static void assert_text(const json_t *vector, const char *key, const char *found)
 {
     const char *published = text_of(vector, key);
@@ -87,7 +87,7 @@ static struct sower_request request_of(const json_t *vector)
     return request;
 }
 
-/* The fields of a refused request in JSON, as a body has them: numbers keep their type on the way. */
+/* The fields of a refused request as the text of a JSON body; numbers keep their type. */
 static bool is_refused(const char *body, struct sower_problem *problem)
 {
     struct sower_request request;
@@ -105,7 +105,7 @@ static void check_refusal(const json_t *vector)
 {
     struct sower_problem problem = {.sentence = ""};
     if (json_object_get(vector, "query") != NULL) {
-        return; /* query strings are decoded by the daemon */
+        return; /* only the daemon decodes query strings */
     }
     char *body = json_object_get(vector, "body") != NULL
                      ? strdup(text_of(vector, "body"))
@@ -127,7 +127,7 @@ static void check_plan(const json_t *vector)
     json_object_foreach(json_object_get(vector, "plan"), key, published)
     {
         if (!json_equal(json_object_get(plan, key), published)) {
-            fail_msg("%s is another one here: %s", key, sower_json_text(vector, JSON_COMPACT));
+            fail_msg("%s is different here: %s", key, sower_json_text(vector, JSON_COMPACT));
         }
     }
     json_decref(plan);
@@ -280,7 +280,7 @@ static void check_head(const json_t *vector)
     sower_buffer_free(&text);
 }
 
-static void what_is_published_as_refused_is_refused_for_the_same_field(void **state)
+static void every_published_refusal_names_the_same_field(void **state)
 {
     (void)state;
     replay("proto/vectors/refusals.json", "refusals", check_refusal);
@@ -326,7 +326,7 @@ static void every_published_head_is_signed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_published_as_refused_is_refused_for_the_same_field),
+        cmocka_unit_test(every_published_refusal_names_the_same_field),
         cmocka_unit_test(every_published_plan_is_the_same),
         cmocka_unit_test(every_published_file_begins_with_the_same_bytes),
         cmocka_unit_test(every_published_manifest_has_the_same_hash),
