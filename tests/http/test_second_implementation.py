@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from second_implementation import responses
+from second_implementation import results
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "proto" / "vectors"
 
@@ -21,49 +21,49 @@ def draw_label(vector):
 
 @pytest.mark.parametrize("vector", load("seeds.json", "seeds"), ids=lambda vector: f"{vector['experiment'][:20]}/{vector['trial']}")
 def test_seeds_and_streams_follow_from_their_names(vector):
-    assert responses.seed(vector) == vector
+    assert results.seed(vector) == vector
 
 
 @pytest.mark.parametrize("vector", [v for name in ("draws", "cells", "edges") for v in load(f"{name}.json", "draws")], ids=draw_label)
 def test_elements_follow_from_the_contract(vector):
-    response = responses.draw(vector["request"])
-    if vector["elements"] > responses.WHOLE_UP_TO:
-        response["blake2b_256"] = vector["blake2b_256"]
-    assert response == vector
+    result = results.draw(vector["request"])
+    if vector["elements"] > results.WHOLE_UP_TO:
+        result["blake2b_256"] = vector["blake2b_256"]
+    assert result == vector
 
 
 def test_refusals():
     for vector in load("refusals.json", "refusals"):
-        assert responses.refusal({name: vector[name] for name in ("request", "body", "query") if name in vector}) == vector
+        assert results.refusal({name: vector[name] for name in ("request", "body", "query") if name in vector}) == vector
 
 
 def test_plans():
     for vector in load("plans.json", "plans"):
-        assert responses.plan(vector["request"]) == vector
+        assert results.plan(vector["request"]) == vector
 
 
 def test_files():
     for vector in load("files.json", "files"):
-        assert responses.file(vector["request"]) == vector
+        assert results.file(vector["request"]) == vector
 
 
 def test_manifests():
     for vector in load("manifests.json", "manifests"):
-        assert responses.manifest(vector["manifest"]) == vector
+        assert results.manifest(vector["manifest"]) == vector
 
 
 def test_models_and_indexes():
     for vector in load("models.json", "models"):
-        assert responses.model({name: vector[name] for name in ("manifest", "experiment", "trial", "tensors", "part", "shard") if name in vector}) == vector
+        assert results.model({name: vector[name] for name in ("manifest", "experiment", "trial", "tensors", "part", "shard") if name in vector}) == vector
     for vector in load("models.json", "indexes"):
-        assert responses.index({name: vector[name] for name in ("manifest", "parts", "tensors") if name in vector}) == vector
+        assert results.index({name: vector[name] for name in ("manifest", "parts", "tensors") if name in vector}) == vector
 
 
 def test_lines_and_heads():
     lines = load("ledger.json", "lines")
     recorded = [(vector["line"]["writer"], {name: value for name, value in vector["line"].items() if name not in ("ledger", "writer", "sequence", "link")})
                 for vector in lines]
-    assert responses.lines(recorded) == lines
+    assert results.lines(recorded) == lines
     for vector in load("ledger.json", "heads"):
         head = vector["head"]
-        assert responses.head(bytes.fromhex(vector["secret"]), head["time"], lines[:head["ledger"]]) == vector
+        assert results.head(bytes.fromhex(vector["secret"]), head["time"], lines[:head["ledger"]]) == vector

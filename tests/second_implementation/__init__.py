@@ -16,7 +16,7 @@ It uses no other code of the project and only Python's standard library. Its mod
     manifests     14           rules, globs, formulas, and the canonical form
     models        15           safetensors files
     ledger        12, 18       lines, links and signed heads
-    answers       -            the results that proto/vectors/ has
+    results       -            the results that proto/vectors/ has
 
 tests/tables/vectors.py makes proto/vectors/ with it, and tests/http/test_random_requests.py compares the C code with it by
 random requests.

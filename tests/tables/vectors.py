@@ -18,7 +18,7 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1]))
 
-from second_implementation import answers, catalogue, floats, ledger, seeds  # noqa: E402
+from second_implementation import results, catalogue, floats, ledger, seeds  # noqa: E402
 
 VECTORS = HERE.parents[2] / "proto" / "vectors"
 
@@ -570,15 +570,15 @@ def ledger_lines():
     about = {"root": root, "experiment": 'exp "42"\n'}
     drifted = {"experiment": "vectors", "name": "w", "shape": [3], "init": "normal(0,1)"}
     return [
-        (first, answers.recorded_draw(GOOD, "2026-01-31T12:00:00.000Z")),
-        (first, answers.recorded_draw(drifted, "2026-01-31T12:00:00.001Z", drift=1)),
-        (second, answers.recorded_draw({**of([2, 3, 4], "he_uniform", in_axis=[0, 2], out_axis=1, fan_in=77, trial=2 ** 63 - 1), "name": "a\nb=1:λ"},
-                                       "2026-01-31T11:59:59.999Z", manifest=answers.manifest(MANIFESTS[0])["hash"])),
+        (first, results.recorded_draw(GOOD, "2026-01-31T12:00:00.000Z")),
+        (first, results.recorded_draw(drifted, "2026-01-31T12:00:00.001Z", drift=1)),
+        (second, results.recorded_draw({**of([2, 3, 4], "he_uniform", in_axis=[0, 2], out_axis=1, fan_in=77, trial=2 ** 63 - 1), "name": "a\nb=1:λ"},
+                                       "2026-01-31T11:59:59.999Z", manifest=results.manifest(MANIFESTS[0])["hash"])),
         (first, {"time": "2026-02-28T23:59:59.999Z", "kind": "trials", **about, "trial": 0, "count": 1}),
         (second, {"time": "2026-03-01T00:00:00.000Z", "kind": "trials", **about, "trial": 1, "count": 1000000, "key": "retry: 7"}),
         (first, {"time": "2026-03-01T00:00:00.000Z", "kind": "pin", **about}),
         (first, {"time": "9999-12-31T23:59:59.999Z", "kind": "unpin", **about}),
-        (second, answers.recorded_draw(of([], "zeros", dtype="f8_e4m3", layout="io", trial=1), "2028-02-29T00:00:00.000Z")),
+        (second, results.recorded_draw(of([], "zeros", dtype="f8_e4m3", layout="io", trial=1), "2028-02-29T00:00:00.000Z")),
     ]
 
 
@@ -592,9 +592,9 @@ def cells():
 def draw(asked, published):
     """The result of a request; for a long tensor that is published, the digest is kept."""
     for old in published if "--whole" not in sys.argv else []:
-        if old["request"] == asked and old["elements"] > answers.WHOLE_UP_TO:
-            return {**answers.draw(asked), "blake2b_256": old["blake2b_256"]}
-    return answers.draw(asked, whole_up_to=math.inf)
+        if old["request"] == asked and old["elements"] > results.WHOLE_UP_TO:
+            return {**results.draw(asked), "blake2b_256": old["blake2b_256"]}
+    return results.draw(asked, whole_up_to=math.inf)
 
 
 def read(name, key):
@@ -615,16 +615,16 @@ def write(name, **lists):
 
 
 def main():
-    made = answers.lines(ledger_lines())
-    heads = [answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made), answers.head(SECRETS[1], "2026-06-01T00:00:00.000Z", made),
-             answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:2]), answers.head(SECRETS[0], "2026-06-01T00:00:00.000Z", [])]
-    write("refusals.json", refusals=list(map(answers.refusal, REFUSALS)))
-    write("plans.json", plans=list(map(answers.plan, PLANS)))
-    write("files.json", files=list(map(answers.file, FILES)))
-    write("manifests.json", manifests=list(map(answers.manifest, MANIFESTS)))
-    write("models.json", models=list(map(answers.model, MODELS)), indexes=list(map(answers.index, INDEXES)))
+    made = results.lines(ledger_lines())
+    heads = [results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made), results.head(SECRETS[1], "2026-06-01T00:00:00.000Z", made),
+             results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:2]), results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", [])]
+    write("refusals.json", refusals=list(map(results.refusal, REFUSALS)))
+    write("plans.json", plans=list(map(results.plan, PLANS)))
+    write("files.json", files=list(map(results.file, FILES)))
+    write("manifests.json", manifests=list(map(results.manifest, MANIFESTS)))
+    write("models.json", models=list(map(results.model, MODELS)), indexes=list(map(results.index, INDEXES)))
     write("ledger.json", lines=made, heads=heads)
-    write("seeds.json", seeds=[answers.seed(asked) for asked in SEEDS])
+    write("seeds.json", seeds=[results.seed(asked) for asked in SEEDS])
     for name, asked in (("draws.json", DRAWS), ("cells.json", cells()), ("edges.json", EDGES)):
         published = read(name, "draws")
         write(name, draws=[draw(request, published) for request in asked])
