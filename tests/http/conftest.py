@@ -121,8 +121,8 @@ class Daemon:
         assert response.status == 200, response.body
         return [json.loads(line) for line in response.body.splitlines()]
 
-    def figure(self, name):
-        """A value of /proc/PID/status in KiB, for example VmHWM."""
+    def status_kib(self, name):
+        """A value of /proc/PID/status in KiB. VmHWM, for example, is the peak resident set."""
         for line in open(f"/proc/{self.process.pid}/status"):
             if line.startswith(name + ":"):
                 return int(line.split()[1])
@@ -130,9 +130,9 @@ class Daemon:
 
     def peak_memory(self):
         """The peak resident set in KiB. Skips the test for a daemon built with a sanitizer, which keeps freed memory."""
-        if self.figure("VmSize") > 1 << 30:
+        if self.status_kib("VmSize") > 1 << 30:
             pytest.skip("a sanitizer uses memory of its own")
-        return self.figure("VmHWM")
+        return self.status_kib("VmHWM")
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""Two clients: one puts load on the daemon, the other measures its small requests meanwhile.
+"""Two clients: one puts load on the daemon, the other measures the times of its small requests.
 
 Run as a program, this file prints the measured times: /usr/bin/python3 tests/http/loads.py [PROGRAM]
 """

@@ -33,6 +33,7 @@ EDGES = sorted({edge * factor
                 for edge in (form.largest, math.ldexp(1, form.least), math.ldexp(1, form.least + form.mantissa_bits))
                 for factor in (0.5, 0.75, 1 - 2 ** -25, 1 - 2 ** -53, 1, 1 + 2 ** -52, 1 + 2 ** -25, 1 + 2 ** -4, 1.5)
                 if not math.isinf(edge * factor)})
+# Bounds at which z64, the inverse normal of 64-bit words, falls from one word to the next.
 FALLS = (-1.157472026682862, -1.928825536834829, -1.5497230443025358, -1.8657948074438893, -1.9148187818213878)
 # Bounds whose 64-bit rank lies halfway between two 32-bit ones.
 HALFWAY = (-5.463062554389333, -5.461305379804235, -6.030967019112878, -5.29867170200711)

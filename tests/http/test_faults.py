@@ -175,11 +175,11 @@ def test_the_daemon_does_not_start_when_it_cannot_flush_the_write_ahead_log(star
     os.environ.update(faults.environment)
     try:
         with Injected(faults, sync_error=errno.EIO):
-            said = refused_to_start("--state", str(tmp_path / "state"))
+            sentence = refused_to_start("--state", str(tmp_path / "state"))
     finally:
         for name in faults.environment:
             del os.environ[name]
-    assert "write-ahead log" in said and said.endswith(".\n")
+    assert "write-ahead log" in sentence and sentence.endswith(".\n")
     assert len(start(state=tmp_path / "state").ledger()) == 3
 
 
@@ -238,7 +238,7 @@ def test_the_daemon_recovers_from_a_really_full_disk(start, small_disk):
 def test_the_daemon_does_not_start_on_a_read_only_disk(start, small_disk):
     start(state=small_disk / "state").stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    said = refused_to_start("--state", str(small_disk / "state"))
-    assert "cannot be" in said and said.startswith("sowerd: The ") and said.endswith(".\n")
+    sentence = refused_to_start("--state", str(small_disk / "state"))
+    assert "cannot be" in sentence and sentence.startswith("sowerd: The ") and sentence.endswith(".\n")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert start(state=small_disk / "state").get("/readyz").status == 200

@@ -47,16 +47,16 @@ def test_slices_of_a_heavy_tensor_are_slices_of_the_whole(daemon):
 
 def test_head_and_plan_prepare_nothing(start):
     daemon = start("--max-orthogonal", "100000", "--max-preparation", "1000", "--cache-size", "100G")
-    before = daemon.figure("VmHWM")
+    before = daemon.status_kib("VmHWM")
     assert daemon.request("HEAD", path_of(daemon, orthogonal(30000, 30000))).status == 200
     assert daemon.get("/v1/plan", **orthogonal(30000, 30000)).status == 200
-    assert daemon.figure("VmHWM") - before < 16 * 1024
+    assert daemon.status_kib("VmHWM") - before < 16 * 1024
 
 
 def test_an_empty_slice_of_a_heavy_tensor_prepares_nothing(start):
     daemon = start("--max-orthogonal", "100000", "--max-preparation", "1000", "--cache-size", "100G")
     huge = {**orthogonal(30000, 30000), "format": "npy"}
-    before = daemon.figure("VmHWM")
+    before = daemon.status_kib("VmHWM")
     empty = daemon.get("/v1/tensor", **huge, slice="5:5,:")
     assert empty.status == 200 and empty.body.startswith(b"\x93NUMPY") and b"(0, 30000)" in empty.body
     assert daemon.get("/v1/tensor", **{**huge, "format": "raw"}, slice="5:5,:").body == b""
@@ -64,7 +64,7 @@ def test_an_empty_slice_of_a_heavy_tensor_prepares_nothing(start):
     assert head.status == 206 and b"(30000, 30000)" in daemon.get("/v1/tensor", headers={"Range": "bytes=0-127"}, **huge).body
     statistics = daemon.get("/v1/stats", **orthogonal(30000, 30000), slice="5:5,:")
     assert statistics.status == 200 and statistics.json()["elements"] == 0
-    assert daemon.figure("VmHWM") - before < 16 * 1024
+    assert daemon.status_kib("VmHWM") - before < 16 * 1024
     assert len(daemon.ledger()) == 1
 
 
@@ -154,10 +154,10 @@ def test_clients_that_disconnect_during_heavy_work_leak_nothing(start):
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
 def test_a_preparation_stops_when_its_client_has_disconnected(start, reset):
     daemon = start("--compute-threads", "1")
-    before = daemon.figure("VmHWM")
+    before = daemon.status_kib("VmHWM")
     connection = daemon.socket()
     connection.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    while daemon.figure("VmHWM") < before + 16 * 1024:  # until the preparation runs
+    while daemon.status_kib("VmHWM") < before + 16 * 1024:  # until the preparation runs
         pass
     if reset:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -190,10 +190,10 @@ def stuck_reader(daemon, path, fields):
 
 def test_a_request_that_waits_too_long_for_memory_gets_503(start):
     daemon = start("--compute-threads", "1", "--cache-size", "200M", "--wait-seconds", "1")
-    before = daemon.figure("VmHWM")
+    before = daemon.status_kib("VmHWM")
     with daemon.socket() as preparing:  # takes long, and most of the memory
         preparing.sendall(f"GET {path_of(daemon, orthogonal(50000, 4000))} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        while daemon.figure("VmHWM") < before + 16 * 1024:
+        while daemon.status_kib("VmHWM") < before + 16 * 1024:
             pass
         other = http.client.HTTPConnection(daemon.host, daemon.port, timeout=PATIENCE, source_address=("127.0.0.2", 0))
         other.request("GET", path_of(daemon, {**orthogonal(4000, 4000), "name": "other"}))

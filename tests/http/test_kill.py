@@ -76,7 +76,7 @@ class Ask:
         self.seen, self.response_headers, self.response = False, None, None
 
 
-class World:
+class Observed:
     """The state directory, and everything that clients have received from daemons on it."""
 
     def __init__(self, state):
@@ -256,26 +256,26 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("killed") / "state")
+def observed(tmp_path_factory):
+    return Observed(tmp_path_factory.mktemp("killed") / "state")
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_kill_loses_nothing_that_a_client_received_and_no_number_is_given_twice(world, part):
+def test_a_kill_loses_nothing_that_a_client_received_and_no_number_is_given_twice(observed, part):
     for _ in range(KILLS // PARTS):
-        world.kill_one()
-    world.check()
-    assert world.responses >= (part + 1) * KILLS // PARTS, "there was load"
-    print(f"{(part + 1) * (KILLS // PARTS)} kills, {world.responses} responses, {world.chains.count} lines")
+        observed.kill_one()
+    observed.check()
+    assert observed.responses >= (part + 1) * KILLS // PARTS, "there was load"
+    print(f"{(part + 1) * (KILLS // PARTS)} kills, {observed.responses} responses, {observed.chains.count} lines")
 
 
 def test_a_daemon_starts_after_kills_during_the_first_start(tmp_path):
     rng = random.Random(SEED)
     for number in range(10 if SANITIZED else 50):
-        world = World(tmp_path / f"state-{number}")
+        observed = Observed(tmp_path / f"state-{number}")
         for _ in range(3):
-            process = world.spawn()
+            process = observed.spawn()
             time.sleep(rng.random() * 0.02)
-            world.kill(process)
-        world.check()
-        assert [path.name for path in world.state.iterdir() if "writer" in path.name and path.suffix == ".key"] == ["writer.key"]
+            observed.kill(process)
+        observed.check()
+        assert [path.name for path in observed.state.iterdir() if "writer" in path.name and path.suffix == ".key"] == ["writer.key"]

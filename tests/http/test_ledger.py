@@ -82,7 +82,7 @@ def test_a_long_ledger_is_streamed_completely_in_order_and_in_constant_memory(st
             (rows,),
         )
     database.close()
-    before = daemon.figure("VmHWM")
+    before = daemon.status_kib("VmHWM")
     lines = daemon.ledger()
     assert [line["ledger"] for line in lines] == list(range(1, rows + 1))
     assert daemon.peak_memory() - before < 4096, "the response has some 8 MB"

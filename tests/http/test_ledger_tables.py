@@ -55,8 +55,8 @@ def sqlite_columns(database, table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_of_sqlite_has_the_columns_that_the_contract_names(database, table):
-    said = {name: (kind, optional) for name, (kind, optional, _) in specified(table).items()}
-    assert sqlite_columns(database, table) == said
+    expected = {name: (kind, optional) for name, (kind, optional, _) in specified(table).items()}
+    assert sqlite_columns(database, table) == expected
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -89,8 +89,8 @@ def test_a_sqlite_file_has_the_numbers_of_the_contract_and_no_other_tables(datab
 
 def test_postgresql_has_the_version_of_the_contract_and_no_other_tables(start, postgres):
     start("--ledger", postgres.url("tables"))
-    said = re.search(r"schema's version, (\d+)", (ROOT / "proto/SPEC.md").read_text())[1]
-    assert postgres.query("tables", "SELECT version FROM sower.ledger") == [[said]]
-    assert header("SOWER_LEDGER_POSTGRES_VERSION") == int(said)
+    version = re.search(r"schema's version, (\d+)", (ROOT / "proto/SPEC.md").read_text())[1]
+    assert postgres.query("tables", "SELECT version FROM sower.ledger") == [[version]]
+    assert header("SOWER_LEDGER_POSTGRES_VERSION") == int(version)
     tables = postgres.query("tables", "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sower'")
     assert {name for name, in tables} == {*TABLES, "ledger"}

@@ -182,9 +182,9 @@ def test_the_daemon_notifies_systemd_of_readiness_watchdog_and_stop(start, tmp_p
         assert receiver.recv(4096) == b"WATCHDOG=1"
         assert receiver.recv(4096) == b"WATCHDOG=1"
         daemon.signal(signal.SIGTERM)
-        while (told := receiver.recv(4096)) == b"WATCHDOG=1":
+        while (message := receiver.recv(4096)) == b"WATCHDOG=1":
             pass
-        assert told == b"STOPPING=1"
+        assert message == b"STOPPING=1"
         assert daemon.process.wait(timeout=PATIENCE) == 0
 
 
@@ -204,9 +204,9 @@ def test_a_daemon_started_without_standard_files_does_not_reuse_their_descriptor
 def test_a_socket_passed_by_systemd_is_served(start):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        hand_over = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+        pass_socket = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
                      "os.execv(sys.argv[2], sys.argv[2:])")
-        command = [sys.executable, "-c", hand_over, str(listening.fileno()), SOWERD]
+        command = [sys.executable, "-c", pass_socket, str(listening.fileno()), SOWERD]
         daemon = start(command=command, pass_fds=(listening.fileno(),), listen="127.0.0.1:1")
         assert daemon.address == f"127.0.0.1:{port}"
         assert daemon.get("/v1/tensor", **DRAW).status == 200

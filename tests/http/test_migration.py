@@ -171,8 +171,8 @@ def test_an_old_ledger_with_a_damaged_line_is_refused_and_not_changed(tmp_path, 
     content = bytearray(path.read_bytes())
     content[(root - 1) * size : root * size] = b"\xff" * size
     path.write_bytes(content)
-    said = refused_to_start("--state", str(path.parent))
-    assert "malformed" in said and said.endswith(".\n")
+    sentence = refused_to_start("--state", str(path.parent))
+    assert "malformed" in sentence and sentence.endswith(".\n")
     assert path.read_bytes() == content
 
 
@@ -197,5 +197,5 @@ def test_a_truncated_file_is_refused_with_a_sentence(start, tmp_path, size):
     path = tmp_path / "state" / "ledger.sqlite"
     content = path.read_bytes()
     path.write_bytes(content[:size])
-    said = refused_to_start("--state", str(tmp_path / "state"))
-    assert said.startswith("sowerd: The ledger ") and said.endswith(".\n")
+    sentence = refused_to_start("--state", str(tmp_path / "state"))
+    assert sentence.startswith("sowerd: The ledger ") and sentence.endswith(".\n")

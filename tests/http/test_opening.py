@@ -106,5 +106,5 @@ def test_a_ledger_that_cannot_be_opened_ends_the_daemon_with_a_sentence(start, t
         faults.write_error = errno.ENOSPC
         faults.hold = 0
         assert daemon.process.wait(timeout=PATIENCE) == 1
-    said = daemon.rest_of_log()[-1]
-    assert said.startswith(b"sowerd: The ledger ") and b"full" in said and said.endswith(b".\n")
+    sentence = daemon.rest_of_log()[-1]
+    assert sentence.startswith(b"sowerd: The ledger ") and b"full" in sentence and sentence.endswith(b".\n")

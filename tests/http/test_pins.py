@@ -13,9 +13,9 @@ from sow_programs import StandIn, environment, page, run
 def pin(daemon, experiment, method="PUT"):
     response = daemon.request(method, f"/v1/experiments/{quoted(experiment)}/pin")
     assert response.status == 200 and response.headers["Content-Type"] == "application/json", response.body
-    said = response.json()
-    assert list(said) == ["experiment", "pinned", "ledger"] and said["experiment"] == experiment
-    return said["pinned"], said["ledger"]
+    body = response.json()
+    assert list(body) == ["experiment", "pinned", "ledger"] and body["experiment"] == experiment
+    return body["pinned"], body["ledger"]
 
 
 def ask(daemon, experiment, path="/v1/tensor", method="GET", name="w", shape="2", init="zeros", **fields):

@@ -235,8 +235,8 @@ def test_a_model_requested_at_two_daemons_is_written_once(pair):
     tensors = [{"name": f"t{number}", "shape": [number % 3 + 1], "init": "normal"} for number in range(200)]
 
     def work(client):
-        mine = tensors[:: 1 if client < 4 else -1]
-        return pair[client % 2].post("/v1/model", {"experiment": "m", "tensors": mine}).status
+        ordered = tensors[:: 1 if client < 4 else -1]
+        return pair[client % 2].post("/v1/model", {"experiment": "m", "tensors": ordered}).status
 
     assert set(together(8, work)) == {200}
     assert len(whole_ledger(pair[0])) == 200
@@ -429,11 +429,11 @@ def test_a_user_with_a_password_and_its_own_schema_is_enough(postgres, start, da
 
 
 def test_a_database_that_cannot_hold_a_ledger_is_refused_with_a_sentence(postgres):
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        closed = f"postgresql://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
+    with socket.socket() as unresponsive:
+        unresponsive.bind(("127.0.0.1", 0))
+        closed = f"postgresql://u:secret@127.0.0.1:{unresponsive.getsockname()[1]}/d"
         assert "Connection refused" in refused(closed)
-        silent.listen()
+        unresponsive.listen()
         assert "timeout expired" in refused(closed + "?connect_timeout=2")
     assert 'database "nowhere" does not exist' in refused(postgres.url("nowhere"))
     assert "could not translate host name" in refused("postgresql://u:secret@host.invalid/d")
@@ -463,8 +463,8 @@ def pooler(postgres, database):
 @pytest.mark.parametrize("settings", [("transaction",), ("transaction", "server_round_robin = 1"), ("transaction", "default_pool_size = 1"),
                                       ("transaction", "min_pool_size = 5"), ("statement",)], ids=str)
 def test_a_pooler_without_sessions_is_refused_at_start(pooler, settings):
-    said = refused(pooler(*settings))
-    assert "a pooler gives the daemon single transactions" in said and "pool_mode = session" in said
+    sentence = refused(pooler(*settings))
+    assert "a pooler gives the daemon single transactions" in sentence and "pool_mode = session" in sentence
 
 
 def test_a_pooler_with_sessions_works_like_the_database(start, pooler):
@@ -485,8 +485,8 @@ def test_a_daemon_whose_database_is_full_is_not_ready(postgres, start):
             daemon = start("--ledger", postgres.url("small"))
             assert get(daemon, "w0").status == 200
             fill(mounted / "filler")
-            refused_as = next(response for response in (get(daemon, f"w{number}") for number in range(1, 500)) if response.status != 200)
-            assert refused_as.status == 503 and "full" in refused_as.problem()["detail"]
+            refusal = next(response for response in (get(daemon, f"w{number}") for number in range(1, 500)) if response.status != 200)
+            assert refusal.status == 503 and "full" in refusal.problem()["detail"]
             for _ in range(2):
                 response = daemon.get("/readyz")
                 assert response.status == 503 and "full" in response.problem()["detail"]

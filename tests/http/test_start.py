@@ -28,9 +28,9 @@ def refused_after(script, *options):
 @pytest.mark.parametrize("connections", [1024, 200])
 def test_too_few_file_descriptors_for_the_connections_are_refused(start, tmp_path, connections):
     options = ["--connections", str(connections), "--threads", "2"]
-    said = refused_after("ulimit -n 100", "--state", str(tmp_path / "state"), *options)
-    needed = int(re.search(r"--connections (\d+) needs (\d+) open files, and the limit is 100\.", said)[2])
-    assert needed > connections and f"ulimit -n {needed}" in said and f"LimitNOFILE={needed}" in said
+    sentence = refused_after("ulimit -n 100", "--state", str(tmp_path / "state"), *options)
+    needed = int(re.search(r"--connections (\d+) needs (\d+) open files, and the limit is 100\.", sentence)[2])
+    assert needed > connections and f"ulimit -n {needed}" in sentence and f"LimitNOFILE={needed}" in sentence
     assert f"the limit is {needed - 1}." in refused_after(f"ulimit -n {needed - 1}", "--state", str(tmp_path / "state"), *options)
     daemon = start(*options, state=tmp_path / "state", command=shell(f"ulimit -n {needed}"))
     sockets = [daemon.connect() for _ in range(connections // 2)]  # limit of connections for one client
@@ -50,8 +50,8 @@ def test_a_state_directory_writable_by_others_is_refused(tmp_path, mode):
     state = tmp_path / "state"
     state.mkdir()
     state.chmod(mode)
-    said = refused_after(":", "--state", str(state))
-    assert f"mode {mode:04o}" in said and "chmod go-w" in said
+    sentence = refused_after(":", "--state", str(state))
+    assert f"mode {mode:04o}" in sentence and "chmod go-w" in sentence
     assert list(state.iterdir()) == []
 
 
@@ -88,8 +88,8 @@ def test_files_open_to_others_become_private(start, tmp_path):
         (tmp_path / "state" / name).chmod(0o664)
     daemon = start(state=tmp_path / "state")
     assert set(modes(daemon.state).values()) == {0o600}
-    said = [line["sentence"] for line in daemon.log if line["event"] == "file_mode"]
-    assert len(said) == 3 and all("mode 0664" in sentence for sentence in said)
+    sentences = [line["sentence"] for line in daemon.log if line["event"] == "file_mode"]
+    assert len(sentences) == 3 and all("mode 0664" in sentence for sentence in sentences)
     daemon.stop()
     assert not [line for line in start(state=tmp_path / "state").log if line["event"] == "file_mode"]
 
@@ -103,8 +103,8 @@ def warnings(daemon):
                                                ("SOWERD_" + "X" * 5000, None)], ids=lambda name: str(name)[:20])
 def test_a_warning_names_a_variable_without_an_option(start, variable, nearest):
     daemon = start(environment={variable: "8080"})
-    [said] = warnings(daemon)
-    assert variable[:80] in said and said.endswith(f"; did you mean {nearest}?" if nearest else "has no effect.")
+    [sentence] = warnings(daemon)
+    assert variable[:80] in sentence and sentence.endswith(f"; did you mean {nearest}?" if nearest else "has no effect.")
 
 
 def test_no_warning_names_variables_of_kubernetes_or_of_options(start):
@@ -124,8 +124,8 @@ def test_a_file_that_is_not_a_ledger_is_not_changed_and_its_kind_is_named(tmp_pa
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(content)
     mode = path.stat().st_mode & 0o777
-    said = refused_after(":", "--state", str(tmp_path))
-    assert said.startswith(f"sowerd: The ledger {path} cannot be opened: ") and words in said
+    sentence = refused_after(":", "--state", str(tmp_path))
+    assert sentence.startswith(f"sowerd: The ledger {path} cannot be opened: ") and words in sentence
     assert path.read_bytes() == content and path.stat().st_mode & 0o777 == mode and not (tmp_path / "ledger.sqlite-wal").exists()
 
 
@@ -140,8 +140,8 @@ def test_a_ledger_that_is_not_a_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert "is a directory" in refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/directory")
     assert "is not a file" in refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/pipe")
-    said = refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/none/ledger")
-    assert f"no file can be made in {tmp_path}/none: No such file or directory." in said
+    sentence = refused_after(":", "--state", str(tmp_path), "--ledger", f"sqlite:{tmp_path}/none/ledger")
+    assert f"no file can be made in {tmp_path}/none: No such file or directory." in sentence
 
 
 @pytest.mark.parametrize("kept", [["writer.key", "ledger.sqlite"], ["writer.key"], []], ids=str)
@@ -152,8 +152,8 @@ def test_a_read_only_volume_is_named(start, tmp_path, kept):
             if path.name not in kept:
                 path.unlink()
         subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
-        said = refused_after(":", "--state", str(mounted / "state"))
-        assert "mounted read-only; mount it for writing." in said
+        sentence = refused_after(":", "--state", str(mounted / "state"))
+        assert "mounted read-only; mount it for writing." in sentence
         assert "mounted read-only" in refused_after(":", "--state", str(mounted / "new"))
         subprocess.run(["mount", "-o", "remount,rw", mounted], check=True)
         assert start(state=mounted / "state").get("/readyz").status == 200
@@ -181,5 +181,5 @@ def test_a_ledger_of_another_user_is_refused_with_both_users_named(start):
         start(state=state).stop()
         for path in [state, state / "writer.key"]:
             os.chown(path, 65534, 65534)
-        said = refused_after('exec setpriv --reuid=65534 --clear-groups "$0" "$@"', "--state", str(state))
-    assert "the file belongs to user 0 (mode 0600), and sowerd, as user 65534, may not" in said
+        sentence = refused_after('exec setpriv --reuid=65534 --clear-groups "$0" "$@"', "--state", str(state))
+    assert "the file belongs to user 0 (mode 0600), and sowerd, as user 65534, may not" in sentence

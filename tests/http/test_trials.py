@@ -342,8 +342,8 @@ def test_sow_refuses_a_malformed_response_for_numbers(text):
 
 
 def test_sow_reports_a_refusal_of_the_daemon(daemon):
-    assert sow(daemon, "new", "-e", "told", "-k", "k").stdout == b"0\n"
-    done = sow(daemon, "new", "-e", "told", "-k", "k", "-c", "2")
+    assert sow(daemon, "new", "-e", "refused", "-k", "k").stdout == b"0\n"
+    done = sow(daemon, "new", "-e", "refused", "-k", "k", "-c", "2")
     assert done.returncode == 1 and "another count" in done.stderr and done.stdout == b""
     with StandIn(problem(503, "The ledger cannot be used now.")) as stand_in:
         done = run(["trial", "new", "-e", "x"], environment(SOW_SERVER=stand_in.address))

@@ -70,20 +70,20 @@ def test_manifests(daemon):
 
 def test_models(daemon):
     for vector in load("models.json", "models"):
-        narrowed = {name: vector[name] for name in ("experiment", "trial", "tensors", "part", "shard") if name in vector}
+        fields = {name: vector[name] for name in ("experiment", "trial", "tensors", "part", "shard") if name in vector}
         known = daemon.post("/v1/manifests", vector["manifest"]).json()["manifest"]
-        response = daemon.get("/v1/model", manifest=known, **narrowed)
+        response = daemon.get("/v1/model", manifest=known, **fields)
         assert response.status == 200, response.body
-        assert response.body.hex().startswith(vector["header"]), narrowed
-        assert (len(response.body), blake2b(response.body)) == (vector["bytes"], vector["blake2b_256"]), narrowed
-        assert daemon.get("/v1/stats", manifest=known, **narrowed).json()["digest"] == vector["digest"], narrowed
+        assert response.body.hex().startswith(vector["header"]), fields
+        assert (len(response.body), blake2b(response.body)) == (vector["bytes"], vector["blake2b_256"]), fields
+        assert daemon.get("/v1/stats", manifest=known, **fields).json()["digest"] == vector["digest"], fields
 
 
 def test_indexes(daemon):
     for vector in load("models.json", "indexes"):
         known = daemon.post("/v1/manifests", vector["manifest"]).json()["manifest"]
-        narrowed = {name: vector[name] for name in ("parts", "tensors") if name in vector}
-        assert daemon.get("/v1/model/index", manifest=known, **narrowed).json() == vector["index"]
+        fields = {name: vector[name] for name in ("parts", "tensors") if name in vector}
+        assert daemon.get("/v1/model/index", manifest=known, **fields).json() == vector["index"]
 
 
 @pytest.fixture

@@ -77,12 +77,12 @@ def test_every_initializer_of_jax_is_in_the_map():
 
 
 def test_every_name_in_the_map_is_compared():
-    by_tests_of_their_own = {
+    with_own_test = {
         "orthogonal": test_orthogonal,
         "delta_orthogonal": test_delta_orthogonal,
     }
     compared = {names.initializer(expression) for expression in [*RANDOM, *EXACT]}
-    assert compared | by_tests_of_their_own.keys() == set(names.JAX.values())
+    assert compared | with_own_test.keys() == set(names.JAX.values())
 
 
 def test_every_name_of_the_catalogue_that_jax_has_too_is_compared(sower):

@@ -71,13 +71,13 @@ def test_every_initializer_of_keras_is_in_the_map():
 
 
 def test_every_name_in_the_map_is_compared():
-    by_tests_of_their_own = {
+    with_own_test = {
         "identity": test_identity,
         "orthogonal": test_orthogonal,
         "lstm_bias": test_lstm_bias,
     }
     compared = {names.initializer(expression) for expression in [*RANDOM, *EXACT]}
-    assert compared | by_tests_of_their_own.keys() == set(names.KERAS.values())
+    assert compared | with_own_test.keys() == set(names.KERAS.values())
 
 
 def test_every_name_of_the_catalogue_that_keras_has_too_is_compared(sower):

@@ -95,7 +95,7 @@ def test_every_initializer_of_torch_is_in_the_map():
 
 
 def test_every_name_in_the_map_is_compared():
-    by_tests_of_their_own = {
+    with_own_test = {
         "identity": test_identity,
         "dirac": test_dirac,
         "orthogonal": test_orthogonal,
@@ -103,7 +103,7 @@ def test_every_name_in_the_map_is_compared():
         "fan_uniform": test_default_bias_is_fan_uniform,
     }
     compared = {names.initializer(expression) for expression in [*RANDOM, *EXACT]}
-    assert compared | by_tests_of_their_own.keys() == set(names.TORCH.values())
+    assert compared | with_own_test.keys() == set(names.TORCH.values())
 
 
 def test_every_name_of_the_catalogue_that_torch_has_too_is_compared(sower):
