@@ -271,13 +271,13 @@ def test_a_database_of_another_program_is_refused_and_not_changed(tmp_path):
 @pytest.mark.parametrize("url", ["mysql:x", "ledger.sqlite", "sqlite", "SQLITE:x", ":memory:"])
 def test_a_ledger_of_an_unknown_kind_is_refused_with_a_sentence(url):
     sentence = refused_to_start("--ledger", url)
-    assert f'begins with "{url.split(":")[0]}"' in sentence and "sqlite:PATH and postgresql://" in sentence
+    assert f'begins with "{url.split(":")[0]}"' in sentence and "sqlite:PATH or postgresql://" in sentence
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     path = tmp_path / "text"
     path.write_text("not a database, but long enough to be looked at by SQLite as one" * 100)
-    assert "not a database" in refused_to_start("--ledger", f"sqlite:{path}")
+    assert "not a SQLite database" in refused_to_start("--ledger", f"sqlite:{path}")
     assert "cannot be opened" in refused_to_start("--ledger", f"sqlite:{tmp_path}/none/ledger")
     assert "write-ahead log" in refused_to_start("--ledger", "sqlite::memory:")
 
