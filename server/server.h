@@ -1,4 +1,4 @@
-/* The server: what all requests share. */
+/* The server: the state that all requests share. */
 #ifndef SOWER_SERVER_SERVER_H
 #define SOWER_SERVER_SERVER_H
 
@@ -31,23 +31,23 @@ struct sower_server {
     struct sower_writer_key writer;
     struct sower_ledger *ledger;
     struct sower_pool *pool;    /* for long computations */
-    struct sower_pool *readers; /* for reading the ledger, which shall not wait behind those */
+    struct sower_pool *readers; /* for reading the ledger, which must not wait for long computations */
     struct sower_sources *sources;
     struct sower_responses *responses;
     struct sower_listener listener;
-    const struct sower_route *routes; /* the table that sower_http_start was given */
-    struct sower_hosts *hosts;        /* made by main, filled by sower_http_start */
+    const struct sower_route *routes; /* the table passed to sower_http_start */
+    struct sower_hosts *hosts;        /* allocated by main, set by sower_http_start */
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;
-    struct MHD_Response *unavailable; /* the answer when memory has run out */
-    uint64_t first_request;           /* a random number, so that request ids of different runs differ */
-    _Atomic uint64_t requests;        /* begun so far */
-    _Atomic uint64_t active;          /* requests that are complete and whose answer is not */
-    _Atomic uint64_t streams;         /* answers that are being generated block by block */
-    _Atomic uint64_t burden;          /* bytes that large requests hold (burden.h) */
-    _Atomic bool draining;            /* no new connections; those that are open close after their answer */
-    int idle_event;                   /* eventfd: told when the last exchange completes while draining */
+    struct MHD_Response *unavailable; /* the response when memory has run out */
+    uint64_t first_request;           /* random, so that request ids of different runs differ */
+    _Atomic uint64_t requests;        /* requests that have begun */
+    _Atomic uint64_t active;  /* requests that have arrived completely and whose response is not complete */
+    _Atomic uint64_t streams; /* responses that are being generated block by block */
+    _Atomic uint64_t budget;  /* bytes that large requests take (http/budget.h) */
+    _Atomic bool draining;    /* no new connections; open ones close after their response */
+    int idle_event;           /* eventfd: signalled when the last exchange ends while draining */
 };
 
 #endif

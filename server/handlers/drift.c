@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "server/server.h"
 #include "proto/number.h"
 
 enum { CACHE_CONTROL_MAX = 80 };

@@ -1,6 +1,7 @@
 /* /v1/experiments: what experiments there are, the newest first. /v1/experiments/{experiment}: one of them,
  * with the trials that were drawn under it. Both page by page; `next` is the address of the page that
  * follows. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>

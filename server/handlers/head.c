@@ -1,4 +1,5 @@
 /* /v1/ledger/head: how many lines there are and where each chain ends, signed by this daemon. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* /healthz: the daemon runs. /readyz: it can also write a draw to its ledger, as it has just tried (store.h:
  * probe) or done, so that new draws are served. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>

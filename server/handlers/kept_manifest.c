@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "server/server.h"
 #include "proto/json.h"
 #include "proto/manifest_read.h"
 

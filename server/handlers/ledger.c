@@ -3,6 +3,7 @@
  * A stream in constant memory: the store is read page by page, by line number, on the threads for that, and
  * each page is printed and sent before the next is read. It ends at the line that was the last one when the
  * request came. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* /v1/manifests: a POST keeps a manifest under its hash, a GET gives the canonical form of a kept one. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stddef.h>

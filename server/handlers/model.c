@@ -12,6 +12,7 @@
  *    ledger only looks the draws up.
  * 5. after_recording, on a worker: refuses a model with a draw that drifts where the ledger says so (drift.h).
  * 6. reply: sends the file, which is generated while it is sent. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -28,7 +29,7 @@
 #include "proto/record.h"
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
-#include "server/http/burden.h"
+#include "server/http/budget.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
 #include "server/streams/cost.h"
@@ -45,7 +46,7 @@ struct model_file {
     struct sower_model model;
     struct sower_draw_id id; /* of the file: the ledger remembers by this id that all draws are recorded */
     struct sower_entity entity;
-    uint64_t burden; /* bytes counted for the model (burden.h) */
+    uint64_t budget; /* bytes counted for the model (budget.h) */
     bool any_heavy, streams;
     struct sower_model_stream stream;
 };
@@ -62,8 +63,8 @@ static void release(void *state)
     if (file->streams) {
         sower_model_stream_end(&file->stream);
     }
-    if (file->burden > 0) {
-        sower_burden_give(file->work.exchange->server, file->burden);
+    if (file->budget > 0) {
+        sower_budget_give_back(&file->work.exchange->server->budget, file->budget);
     }
     sower_model_free(&file->model);
     sower_buffer_free(&file->text);
@@ -157,13 +158,13 @@ static bool check_costs(struct model_file *file)
     return true;
 }
 
-static bool take_burden(struct model_file *file)
+static bool take_budget(struct model_file *file)
 {
-    uint64_t burden = sower_burden_of_model(&file->model);
-    if (!sower_burden_take(file->work.exchange->server, burden, &file->work.problem)) {
+    uint64_t budget = sower_budget_for_model(&file->model);
+    if (!sower_budget_take(&file->work.exchange->server->budget, budget, &file->work.problem)) {
         return false;
     }
-    file->burden = burden;
+    file->budget = budget;
     return true;
 }
 
@@ -185,7 +186,7 @@ static void make_model(struct sower_work *work)
     json_t *asked = posted ? json_incref(manifest.asked) : sower_kept_manifest_asked(file->fields);
     made = made && sower_model_make(&file->model, &manifest, asked, !posted, &exchange->server->root, &choice,
                                     &work->problem);
-    work->done = made && take_burden(file) && check_costs(file);
+    work->done = made && take_budget(file) && check_costs(file);
     if (work->done) {
         crypto_generichash(file->id.bytes, sizeof file->id.bytes,
                            (const unsigned char *)file->model.header.text, file->model.header.length, NULL,
@@ -204,7 +205,7 @@ static enum MHD_Result check_conditions(struct sower_exchange *exchange)
     }
     /* The header of the file has everything that decides its bytes, and the id is a hash of that header. */
     sower_entity_make(&file->entity, exchange, file->id.bytes, file->model.size);
-    return sower_entity_weigh(&file->entity, exchange, &result) ? record(exchange) : result;
+    return sower_entity_evaluate(&file->entity, exchange, &result) ? record(exchange) : result;
 }
 
 static void fill_record(void *context, size_t n, struct sower_record *record)

@@ -2,6 +2,7 @@
  *
  * In a pinned experiment a draw that drifts is refused (drift.h), also one that was recorded before. The line
  * that says so is on disk before the answer leaves; what is so already gets no second line. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stddef.h>

@@ -6,6 +6,7 @@
  *    exchange is suspended meanwhile, unless the ledger remembers the draw.
  * 3. after_look_up, on a worker: sends the plan. If the ledger cannot be read, the plan is sent without these two
  *    lines: a plan needs no ledger. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * Nothing is sent of the elements and nothing is recorded. They are made on the compute pool while the
  * connection is suspended, for some milliseconds at a turn, so that other work gets its turns as well; heavy
  * tensors are prepared with those that are asked for (sources.h). */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -21,7 +22,7 @@
 #include "server/base/clock.h"
 #include "server/caches/sources.h"
 #include "server/handlers/kept_manifest.h"
-#include "server/http/burden.h"
+#include "server/http/budget.h"
 #include "server/streams/cost.h"
 
 enum {
@@ -39,7 +40,7 @@ struct stats {
     struct sower_work work; /* comes first: the pool hands a pointer to it back */
     json_t *fields;
     bool of_model;
-    uint64_t burden; /* of the model */
+    uint64_t budget; /* of the model */
     struct sower_model model;
     struct sower_request request; /* of the tensor at hand */
     size_t number, count;
@@ -73,8 +74,8 @@ static void release(void *state)
 {
     struct stats *stats = state;
     close_tensor(stats);
-    if (stats->burden > 0) {
-        sower_burden_give(stats->work.exchange->server, stats->burden);
+    if (stats->budget > 0) {
+        sower_budget_give_back(&stats->work.exchange->server->budget, stats->budget);
     }
     sower_model_free(&stats->model);
     sower_buffer_free(&stats->text);
@@ -361,13 +362,13 @@ static bool check_costs(struct stats *stats)
     return true;
 }
 
-static bool take_burden(struct stats *stats)
+static bool take_budget(struct stats *stats)
 {
-    uint64_t burden = sower_burden_of_model(&stats->model);
-    if (!sower_burden_take(stats->work.exchange->server, burden, &stats->work.problem)) {
+    uint64_t budget = sower_budget_for_model(&stats->model);
+    if (!sower_budget_take(&stats->work.exchange->server->budget, budget, &stats->work.problem)) {
         return false;
     }
-    stats->burden = burden;
+    stats->budget = budget;
     return true;
 }
 
@@ -389,7 +390,7 @@ static bool read_model(struct stats *stats)
     sower_manifest_free(&manifest);
     json_decref(asked);
     stats->count = stats->model.count;
-    return made && take_burden(stats) && refuse_size(&stats->work.problem, stats->model.size) &&
+    return made && take_budget(stats) && refuse_size(&stats->work.problem, stats->model.size) &&
            check_costs(stats);
 }
 

@@ -12,6 +12,7 @@
  *
  * HEAD gets the headers of GET. HEAD is safe (RFC 9110, 9.2.1), so it records nothing: the ledger only looks the
  * draw up. A refusal (4xx) and a 304, which sends nothing new, record nothing either. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -199,7 +200,7 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     exchange->release = release;
     exchange->describe = describe;
     enum MHD_Result result;
-    return sower_entity_weigh(&tensor->entity, exchange, &result) ? record(exchange) : result;
+    return sower_entity_evaluate(&tensor->entity, exchange, &result) ? record(exchange) : result;
 }
 
 static void resume_recorded(struct sower_ledger_wait *wait)

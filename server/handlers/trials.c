@@ -2,6 +2,7 @@
  *
  * The numbers are on disk before the answer leaves, so none is given twice. What is drawn under a trial that
  * the client chose by itself has no part in this. */
+#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>

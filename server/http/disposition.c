@@ -7,8 +7,8 @@
 
 #include "core/utf8.h"
 
-/* Code points that no file name has, besides those of ASCII: C1 controls; marks, embeddings, overrides and
- * isolates of bidirectional text; separators of lines and paragraphs; the byte order mark. */
+/* Unsafe code points beyond ASCII: C1 controls; marks, embeddings, overrides and isolates of bidirectional text;
+ * separators of lines and paragraphs; the byte order mark. */
 static const struct {
     uint32_t first, last;
 } UNSAFE[] = {{0x80, 0x9f},     {0x61c, 0x61c},   {0x200e, 0x200f},
@@ -19,7 +19,7 @@ static bool is_safe_ascii(char byte)
     return byte >= ' ' && byte < 0x7f && strchr("\"\\/:*?<>|%", byte) == NULL;
 }
 
-/* Of a well-formed character of `size` bytes, more than one. */
+/* `text` is a well-formed character of `size` bytes; size > 1. */
 static bool is_safe_wide(const char *text, size_t size)
 {
     uint32_t point = (uint8_t)text[0] & (0x7fU >> size);
@@ -34,7 +34,7 @@ static bool is_safe_wide(const char *text, size_t size)
     return true;
 }
 
-/* The bytes of the next character of a name; *safe tells whether it may stay. */
+/* The size of the next character of a name, in bytes. *safe: whether the character may stay. */
 static size_t take(const char *text, size_t left, bool *safe)
 {
     size_t size = sower_utf8_length(text, left);
@@ -62,7 +62,7 @@ static void make_harmless(const char *name, char harmless[SOWER_DISPOSITION_NAME
     }
 }
 
-/* A name in ASCII: one "_" for each other character. */
+/* Prints a name in ASCII, with one "_" for each other character. */
 static size_t print_plain(const char *name, char *text)
 {
     size_t length = 0;
@@ -75,7 +75,7 @@ static size_t print_plain(const char *name, char *text)
     return length;
 }
 
-/* A name as RFC 8187 has it: letters, digits and few others as they are, each other byte as %XX. */
+/* Prints a name as RFC 8187 requires: letters, digits and a few others unchanged, each other byte as %XX. */
 static size_t print_encoded(const char *name, char *text)
 {
     static const char hex[] = "0123456789ABCDEF";

@@ -5,6 +5,8 @@
 
 #include <sodium.h>
 
+#include "server/server.h"
+
 void sower_entity_make(struct sower_entity *entity, struct sower_exchange *exchange,
                        const uint8_t tag[SOWER_ETAG_SIZE], uint64_t size)
 {
@@ -20,8 +22,8 @@ void sower_entity_make(struct sower_entity *entity, struct sower_exchange *excha
 static void add_cache_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
                               struct MHD_Response **response)
 {
-    /* A draw never changes. Under a private root it is for those who may ask the daemon, not for shared
-     * caches. */
+    /* A draw never changes. Under a private root, only clients of the daemon may have it, so shared caches may not
+     * store it. */
     sower_reply_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
                        exchange->server->private_root ? "private, max-age=31536000, immutable"
                                                       : "public, max-age=31536000, immutable");
@@ -39,7 +41,7 @@ static enum MHD_Result refuse_match(const struct sower_entity *entity, struct so
 {
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "",
-                      "If-Match names another answer than this one, whose entity tag is %s.", entity->etag);
+                      "If-Match does not match this response; its entity tag is %s.", entity->etag);
     return sower_refuse_as(exchange, MHD_HTTP_PRECONDITION_FAILED, &problem);
 }
 
@@ -47,12 +49,13 @@ static enum MHD_Result refuse_range(struct sower_exchange *exchange)
 {
     struct sower_problem problem;
     sower_problem_set(&problem, SOWER_PROBLEM_INVALID, "",
-                      "The Range begins behind the end of the answer, which has %" PRIu64 " bytes.",
+                      "The Range begins after the end of the response, which has %" PRIu64 " bytes.",
                       exchange->whole_size);
     return sower_refuse_as(exchange, MHD_HTTP_RANGE_NOT_SATISFIABLE, &problem);
 }
 
-bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exchange, enum MHD_Result *result)
+bool sower_entity_evaluate(struct sower_entity *entity, struct sower_exchange *exchange,
+                           enum MHD_Result *result)
 {
     if (exchange->method == SOWER_POST) {
         return true;

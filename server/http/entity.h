@@ -1,10 +1,11 @@
-/* Entities: answers that have an entity tag and can be asked for in part.
+/* Entities: responses with an entity tag, whose bytes can be requested in part (RFC 9110, sections 13 and 14).
  *
- * Whoever answers with one says its tag and size; here the conditions and the range of the request are
- * weighed, and the headers written that follow from them. */
+ * The handler sets the tag and the size. The functions here evaluate the conditions and the range of the request, and
+ * add the headers that follow from them. */
 #ifndef SOWER_SERVER_HTTP_ENTITY_H
 #define SOWER_SERVER_HTTP_ENTITY_H
 
+#include "core/attributes.h"
 #include "server/http/exchange.h"
 #include "server/http/range.h"
 
@@ -13,26 +14,26 @@ enum { SOWER_ETAG_SIZE = 16, SOWER_ETAG_TEXT = 2 * SOWER_ETAG_SIZE + 3 };
 struct sower_entity {
     char etag[SOWER_ETAG_TEXT]; /* quoted */
     enum sower_range_outcome part;
-    struct sower_range range; /* of the answer that is to be sent */
+    struct sower_range range; /* the bytes to send */
 };
 
-/* An answer of `size` bytes whose tag is made of 16 bytes. */
+/* An entity of `size` bytes. Its tag is `tag` in hex. Sets exchange->whole_size. */
 void sower_entity_make(struct sower_entity *entity, struct sower_exchange *exchange,
                        const uint8_t tag[SOWER_ETAG_SIZE], uint64_t size);
 
-/* Weighs conditions and range; they are for GET, and HEAD takes the conditions, as RFC 9110 has it. True when
- * the answer is to be sent; otherwise another one was, and *result is what the step has to return. */
-bool sower_entity_weigh(struct sower_entity *entity, struct sower_exchange *exchange,
-                        enum MHD_Result *result);
+/* Evaluates the conditions (GET and HEAD) and the range (GET), as RFC 9110 requires. True: send the entity. False:
+ * another response was sent, and the step returns *result. */
+SOWER_MUST_USE bool sower_entity_evaluate(struct sower_entity *entity, struct sower_exchange *exchange,
+                                          enum MHD_Result *result);
 
-/* Cache-Control, ETag, Accept-Ranges, and Content-Range for a part. */
+/* Adds Cache-Control, ETag, Accept-Ranges, and for a part Content-Range. */
 void sower_entity_add_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
                               struct MHD_Response **response);
 
 /* 200 or 206. */
 unsigned sower_entity_status(const struct sower_entity *entity);
 
-/* A response without a body that announces the entity's: for HEAD. */
-struct MHD_Response *sower_entity_head(const struct sower_entity *entity);
+/* For HEAD: a response without a body, with the Content-Length of the entity. NULL when memory runs out. */
+SOWER_MUST_USE struct MHD_Response *sower_entity_head(const struct sower_entity *entity);
 
 #endif

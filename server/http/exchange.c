@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/server.h"
 #include "proto/documents.h"
 #include "proto/json.h"
 #include "proto/number.h"
-#include "server/http/burden.h"
+#include "server/http/budget.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
@@ -52,15 +53,15 @@ void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHO
     }
 }
 
-/* Room for a body of that size, if it is a large one. */
-static bool make_room(struct sower_exchange *exchange, size_t capacity)
+/* Takes the part of a large body from the budget. */
+static bool take_budget(struct sower_exchange *exchange, size_t capacity)
 {
     struct sower_problem unused;
-    uint64_t burden = capacity > SOWER_REQUEST_BODY_MAX ? capacity - SOWER_REQUEST_BODY_MAX : 0;
-    if (!sower_burden_take(exchange->server, burden - exchange->body_burden, &unused)) {
+    uint64_t budget = capacity > SOWER_REQUEST_BODY_MAX ? capacity - SOWER_REQUEST_BODY_MAX : 0;
+    if (!sower_budget_take(&exchange->server->budget, budget - exchange->body_budget, &unused)) {
         return false;
     }
-    exchange->body_burden = burden;
+    exchange->body_budget = budget;
     return true;
 }
 
@@ -75,8 +76,8 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
         while (capacity < exchange->body_size + count) {
             capacity *= 2;
         }
-        if (!make_room(exchange, capacity)) {
-            exchange->crowded = true;
+        if (!take_budget(exchange, capacity)) {
+            exchange->no_budget = true;
             exchange->discarded += count;
             return true;
         }
@@ -97,10 +98,10 @@ bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes,
 void sower_exchange_body_free(struct sower_exchange *exchange)
 {
     free(exchange->body);
-    sower_burden_give(exchange->server, exchange->body_burden);
+    sower_budget_give_back(&exchange->server->budget, exchange->body_budget);
     exchange->body = NULL;
     exchange->body_size = exchange->body_capacity = 0;
-    exchange->body_burden = 0;
+    exchange->body_budget = 0;
 }
 
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)
@@ -146,7 +147,7 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-/* Adds the fields that libmicrohttpd was not given; `text` is a copy of them, which is decoded in place. */
+/* Adds the fields that libmicrohttpd did not get (library_guards.h). `text` is a copy of them, decoded in place. */
 static void add_bare_pairs(struct pairs *pairs, char *text)
 {
     enum MHD_Result more = MHD_YES;
@@ -179,7 +180,7 @@ bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, stru
     add_bare_pairs(&pairs, bare_fields);
     if (pairs.too_many) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
-                                 "The query string has more than %d fields, which is more than there are.",
+                                 "The query string has more than %d fields; no request has so many.",
                                  PAIRS_MAX);
     }
     return sower_request_fields_from_pairs(pairs.list, pairs.count, fields, problem);
@@ -200,8 +201,8 @@ bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, str
                                           fields, problem);
 }
 
-/* While it shuts down, libmicrohttpd takes a response, drops it, and asks again. */
-static enum MHD_Result answer_no_more(struct sower_exchange *exchange)
+/* The step after a response: while libmicrohttpd shuts down, it drops a response and calls the handler again. */
+static enum MHD_Result respond_no_more(struct sower_exchange *exchange)
 {
     (void)exchange;
     return MHD_NO;
@@ -233,7 +234,7 @@ enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange)
 {
     exchange->status = MHD_HTTP_SERVICE_UNAVAILABLE;
     exchange->bytes = exchange->method == SOWER_HEAD ? 0 : sizeof UNAVAILABLE - 1;
-    exchange->step = answer_no_more;
+    exchange->step = respond_no_more;
     return MHD_queue_response(exchange->connection, exchange->status, exchange->server->unavailable);
 }
 
@@ -245,7 +246,7 @@ void sower_reply_header(struct MHD_Response **response, const char *name, const 
     }
 }
 
-/* The headers of every answer; of the earlier one if the response was sent before, only its id is changed. */
+/* Adds the headers of every response. If the response was sent before, replaces its request id. */
 static bool add_own_headers(const struct sower_exchange *exchange, struct MHD_Response *response)
 {
     char id[SOWER_REQUEST_ID_MAX];
@@ -267,7 +268,7 @@ enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned stat
         return sower_reply_unavailable(exchange);
     }
     exchange->status = status;
-    exchange->step = answer_no_more;
+    exchange->step = respond_no_more;
     return MHD_queue_response(exchange->connection, status, response);
 }
 
@@ -320,8 +321,8 @@ enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned statu
     return sower_reply(exchange, status, response);
 }
 
-/* Prints and releases the object, ended by a line feed: people read these answers in a terminal. */
-static char *print(json_t *object, size_t *length)
+/* A line feed ends the text, because people read these responses in a terminal. */
+static char *print_and_release(json_t *object, size_t *length)
 {
     struct sower_buffer buffer = {0};
     sower_json_print(object, JSON_REAL_PRECISION(17), &buffer);
@@ -337,7 +338,7 @@ static char *print(json_t *object, size_t *length)
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object)
 {
     size_t length = 0;
-    char *text = print(object, &length);
+    char *text = print_and_release(object, &length);
     return sower_reply_text(exchange, status, "application/json", text, length);
 }
 
@@ -345,7 +346,8 @@ enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status
                                 const struct sower_problem *problem)
 {
     size_t length = 0;
-    char *text = print(sower_document_problem(status, problem->field, problem->sentence), &length);
+    char *text =
+        print_and_release(sower_document_problem(status, problem->field, problem->sentence), &length);
     return sower_reply_text(exchange, status, "application/problem+json", text, length);
 }
 

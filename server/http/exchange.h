@@ -1,9 +1,9 @@
-/* Exchanges: one request and its answer.
+/* Exchanges: one request and its response.
  *
- * An exchange is made when a request's headers are in and released when libmicrohttpd is through with it,
- * whichever way it ended. Its handler is called when the request is complete. It answers with one of the
- * functions below, or suspends the exchange and is called again, at the step it named, when what it waits for
- * has come. No handler ever blocks on a commit or on a long computation. */
+ * An exchange begins when the request line has arrived, and ends when libmicrohttpd reports the end of the request,
+ * successful or not. Its handler is called when the request is complete. The handler sends a response with one of the
+ * functions below, or suspends the exchange; after sower_exchange_resume the exchange continues at the step that the
+ * handler named. A handler never blocks on a commit or on a long computation. */
 #ifndef SOWER_SERVER_HTTP_EXCHANGE_H
 #define SOWER_SERVER_HTTP_EXCHANGE_H
 
@@ -14,134 +14,137 @@
 #include <jansson.h>
 #include <microhttpd.h>
 
+#include "core/attributes.h"
 #include "core/problem.h"
 #include "server/base/log.h"
-#include "server/server.h"
 
 enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4, SOWER_PUT = 8, SOWER_DELETE = 16 };
 
-/* The method of that name; 0: another one. */
+/* The method with this name; 0: none of these. */
 enum sower_method sower_method_find(const char *name);
 
-/* The names of methods, separated by commas, the last one by `last`: "GET, HEAD and POST". */
+/* The names of a set of methods, separated by commas, and by `last` before the last one: "GET, HEAD and POST". */
 enum { SOWER_METHODS_SIZE = 40 };
 void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHODS_SIZE]);
 
-/* The greatest body of a request, unless its route takes more. What is beyond is read and thrown away, so
- * that the client gets to see its refusal, up to SOWER_DISCARD_MAX; then the connection is cut. */
+/* The largest body of a request in bytes, unless its route accepts more. Bytes beyond that are read and discarded, so
+ * that the client can read the refusal. After SOWER_DISCARD_MAX discarded bytes the connection is cut. */
 enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
 
-/* The longest target that an exchange remembers. */
+/* The longest target that an exchange keeps, in bytes. */
 enum { SOWER_TARGET_MAX = 1024 };
 
+struct sower_connection;
 struct sower_exchange;
+struct sower_route;
+struct sower_server;
 
-/* What a handler does when it is called: answers or suspends (MHD_YES), or gives the connection up (MHD_NO).
- */
+/* One step of a handler. It responds or suspends (MHD_YES), or cuts the connection (MHD_NO). */
 typedef enum MHD_Result sower_step(struct sower_exchange *exchange);
 
 struct sower_exchange {
     struct sower_server *server;
     struct MHD_Connection *connection;
     struct sower_connection *link; /* the registry's entry of the connection (connections.h), or NULL */
-    uint64_t client;               /* who asks (client.h) */
+    uint64_t client;               /* (client.h) */
     uint64_t id;
-    enum sower_method method;        /* 0: another one */
+    enum sower_method method;        /* 0: none of these */
     sower_step *step;                /* called when the request is complete, and after each suspension */
-    unsigned allowed;                /* methods of the route, for the Allow of a 405 */
-    const struct sower_route *route; /* found by the target as it came; NULL: by its decoded path */
-    char *variable;                  /* of such a route the variable part, decoded: any bytes, and a NUL */
+    unsigned allowed;                /* methods of the route, for the Allow header of a 405 */
+    const struct sower_route *route; /* with a variable part; NULL: none, the decoded path decides */
+    char *variable;                  /* the variable part of that route, decoded: any bytes, and a NUL */
     size_t variable_size;
-    uint64_t whole_size; /* bytes of the whole answer, for the Content-Range of a 416 */
+    uint64_t whole_size; /* bytes of the whole representation, for the Content-Range of a 416 */
 
-    bool any_host; /* the route is a probe, which may come under any host name (route.h) */
+    bool any_host; /* the route is a probe: it accepts every host name (route.h) */
 
-    bool closes; /* the connection ends after the answer */
+    bool closes; /* the connection ends after the response */
 
-    bool complete; /* the request is all there; before, its sender may have left without our knowing */
+    bool complete; /* the whole request has arrived */
 
     char *body; /* of the request */
     size_t body_size, body_capacity, body_max;
     uint64_t discarded;
-    uint64_t body_burden; /* what the body takes beyond SOWER_REQUEST_BODY_MAX (burden.h) */
-    bool crowded;         /* the body was discarded because there was no room for it */
-    bool out_of_memory;   /* it was discarded for a lack of memory */
+    uint64_t body_budget; /* bytes of the body above SOWER_REQUEST_BODY_MAX (budget.h) */
+    bool no_budget;       /* the body was discarded because the budget had no room */
+    bool out_of_memory;   /* the body was discarded because memory ran out */
 
-    void *state; /* what the handler keeps between steps */
+    void *state; /* of the handler, between its steps */
     void (*release)(void *state);
 
     /* for the log */
     uint64_t started; /* nanoseconds, monotonic */
     char path[96], method_name[16];
     unsigned status;
-    uint64_t bytes; /* of the answer's body, as far as they were made */
+    uint64_t bytes; /* of the response's body, generated so far */
     void (*describe)(const void *state, struct sower_log_line *line);
 
     const char *target_fault; /* a sentence; NULL: the target is well-formed */
-    size_t target_length;     /* as it came */
-    const char *bare_fields;  /* of the query, at its end and without "=": not given to libmicrohttpd
-                                 (library_guards.h); as they came; NULL: none */
-    const char *host;         /* that a target in absolute form names, else Host; for the first call alone */
+    size_t target_length;     /* as received, in bytes */
+    const char *bare_fields; /* fields without "=" at the end of the query, as received; libmicrohttpd did not
+                                 get them (library_guards.h); NULL: none */
+    const char *host; /* of a target in absolute form, otherwise of Host; valid only in the first call */
     size_t host_length;
-    bool short_target; /* `target` is the path and query as they came; otherwise they are too long */
+    bool short_target; /* `target` is the whole path and query; otherwise they are too long */
     char target[];
 };
 
-/* Releases the body, once it was read. */
+/* Releases the body. */
 void sower_exchange_body_free(struct sower_exchange *exchange);
 
-/* Adds bytes to the body, or discards them; false when the client went beyond SOWER_DISCARD_MAX. */
-bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);
+/* Adds bytes to the body, or discards them. False: more than SOWER_DISCARD_MAX were discarded. */
+SOWER_MUST_USE bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);
 
-/* Suspends the exchange until sower_exchange_resume, which any thread may call, also before the handler that
- * suspended returned; then `step` is called. */
+/* Suspends the exchange until sower_exchange_resume; then `step` is called. Any thread may resume, even before the
+ * handler that suspended has returned. */
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step);
 void sower_exchange_resume(struct sower_exchange *exchange);
 
-/* While an exchange is suspended: whether the other side has closed the connection, or what it sends over it,
- * which cannot be told apart. */
+/* While the exchange is suspended: whether the client has closed the connection, or only its sending side. The two
+ * cannot be distinguished. */
 bool sower_exchange_has_left(const struct sower_exchange *exchange);
 
-/* A request header's value or NULL. */
+/* The value of a request header, or NULL. */
 const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name);
 
-/* The fields of the request, from the query string or, for a POST, from the JSON body. *fields is the
- * caller's. */
-bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
+/* The fields of the request: from the query string or, for a POST, from the JSON body. The caller releases *fields. False
+ * with a problem. */
+SOWER_MUST_USE bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields,
+                                          struct sower_problem *problem);
 
 bool sower_exchange_has_query(const struct sower_exchange *exchange);
 
-/* The fields of the query string alone. */
-bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem);
+/* The fields of the query string only. */
+SOWER_MUST_USE bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields,
+                                         struct sower_problem *problem);
 
-/* Answers. Each takes over what it sends (`response`, `text`, `object`; NULL stands for memory that ran out)
- * and returns what the step has to return. No cache may keep an answer, whatever its status, unless the
- * response has a Cache-Control of its own: only a draw's bytes never change (entity.h). */
+/* Responses. Each function takes ownership of `response`, `text` or `object` (NULL: memory ran out) and returns the
+ * result of the step. No HTTP cache may store a response, whatever its status, unless the response sets its own
+ * Cache-Control: only the bytes of a draw never change (entity.h). */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
 
-/* Whether the connection ends after the answer: as the exchange says, or since the server is draining. */
+/* Whether the connection ends after the response: the exchange requires it, or the server is draining. */
 bool sower_exchange_closes(const struct sower_exchange *exchange);
 
-/* Adds a header. When memory runs out *response is released and becomes NULL, which later calls leave so: no
- * answer leaves without one of its headers. */
+/* Adds a header. When memory runs out, releases *response and sets it to NULL; later calls leave it NULL. So a response
+ * is never sent without one of its headers. */
 void sower_reply_header(struct MHD_Response **response, const char *name, const char *value);
 
-/* Answers that memory has run out, by the server's `unavailable`, which is made at the start by the function
- * below: no memory is needed. It has no Sower-Request, since it is the answer of many, and ends the
- * connection. */
+/* Responds that memory has run out, without allocating: sends server->unavailable, which the second function makes at the
+ * start. This response is shared by many requests, so it has no Sower-Request. It ends the connection. */
 enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange);
 struct MHD_Response *sower_reply_make_unavailable(void);
 
-/* Answers with a response that stays the caller's, who may send it again when the exchange has ended. Not for
- * an answer after which the connection ends: nothing in it says so. */
+/* Sends a response that the caller still owns and may send again when the exchange has ended. Not for a response after
+ * which the connection ends: it has no "Connection: close". */
 enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
                                   struct MHD_Response *response);
 enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
                                  char *text, size_t length);
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);
 
-/* Answers with a problem, under the status of its code or under one of its own. UNAVAILABLE comes with a
- * Retry-After, 405 with an Allow, 416 with a Content-Range. */
+/* Responds with a problem, with the status of its code or with the given status. UNAVAILABLE gets a Retry-After header,
+ * 405 an Allow, 416 a Content-Range. */
 enum MHD_Result sower_refuse(struct sower_exchange *exchange, const struct sower_problem *problem);
 enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
                                 const struct sower_problem *problem);

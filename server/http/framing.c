@@ -37,7 +37,7 @@ static bool is_token(const char *text, size_t length)
     return length > 0;
 }
 
-/* A registered name or an IPv4 address (RFC 3986, section 3.2.2); percent signs have no use in host names. */
+/* A registered name or an IPv4 address (RFC 3986, section 3.2.2); percent signs are refused. */
 static bool is_name(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -99,10 +99,11 @@ static const char *path_fault(const char *path, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (path[i] == '%' && (!is_hex_digit(path[i + 1]) || !is_hex_digit(path[i + 2]))) {
-            return "The request's path has a percent sign without two hex digits; %25 stands for it.";
+            return "The request's path has a percent sign without two hex digits; write %25 for a percent "
+                   "sign.";
         }
         if (strncmp(path + i, "%00", 3) == 0) {
-            return "The request's path has %00; no path has a NUL byte.";
+            return "The request's path has %00; a path has no NUL byte.";
         }
     }
     return NULL;
@@ -121,7 +122,8 @@ const char *sower_framing_target_fault(const char *target)
     }
     for (const char *byte = target; *byte != '\0'; byte++) {
         if (*byte <= ' ' || *byte > '~' || *byte == '#') {
-            return "The request's target has a byte that no URL has; write it as % and two hex digits.";
+            return "The request's target has a byte that a URL may not have; write it as % and two hex "
+                   "digits.";
         }
     }
     return path_fault(target, strcspn(target, "?"));
@@ -129,10 +131,9 @@ const char *sower_framing_target_fault(const char *target)
 
 static bool refuse_hidden(struct sower_problem *problem)
 {
-    return refuse(
-        problem, "",
-        "The request's head is malformed: it has a NUL byte, a line feed without a carriage return, a "
-        "folded line or a line without a name.");
+    return refuse(problem, "",
+                  "The request's header section is malformed: it has a NUL byte, a line feed without a "
+                  "carriage return, a folded line or a line without a name.");
 }
 
 bool sower_framing_begin(struct sower_framing *framing, const char *method, const char *target,
@@ -157,7 +158,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* Whether the line lies where the one before ends, with nothing but blanks between name and value. */
+/* Whether the line begins where the previous one ends, with only blanks between name and value. */
 static bool lies_in_place(struct sower_framing *framing, const char *name, size_t name_length,
                           const char *value, size_t value_length)
 {
@@ -190,7 +191,7 @@ static bool check_content_length(struct sower_framing *framing, const char *valu
         }
     }
     return length > 0 ||
-           refuse(problem, "Content-Length", "Content-Length is not a number; it takes digits alone.");
+           refuse(problem, "Content-Length", "Content-Length is not a number; it takes only digits.");
 }
 
 static bool check_transfer_encoding(struct sower_framing *framing, const char *value, size_t length,
@@ -205,8 +206,7 @@ static bool check_transfer_encoding(struct sower_framing *framing, const char *v
                       "HTTP/1.0 has no Transfer-Encoding; it takes Content-Length.");
     }
     return is_named(value, length, "chunked") ||
-           refuse(problem, "Transfer-Encoding",
-                  "Transfer-Encoding is not known here; it takes chunked, alone.");
+           refuse(problem, "Transfer-Encoding", "Transfer-Encoding is not supported; it takes only chunked.");
 }
 
 static bool check_host(struct sower_framing *framing, const char *value, size_t length,
@@ -239,7 +239,7 @@ bool sower_framing_line(struct sower_framing *framing, const char *name, size_t 
     }
     if (!is_token(name, name_length)) {
         return refuse(problem, "",
-                      "A header's name is malformed; it is one word, with the colon right behind it.");
+                      "A header's name is malformed; it is one word, directly followed by a colon.");
     }
     if (has_control_byte(value, value_length)) {
         char header[sizeof problem->field];

@@ -11,7 +11,7 @@ struct span {
     size_t length;
 };
 
-/* The host without its port, and without the dot that may end a name. */
+/* The host without its port and without a final dot. */
 static struct span without_port(const char *host, size_t length)
 {
     size_t end = length;
@@ -35,7 +35,7 @@ static bool is_address(struct span host)
     char text[INET_ADDRSTRLEN];
     struct in_addr address;
     if (host.length > 0 && host.begin[0] == '[') {
-        return true; /* nothing else has brackets */
+        return true; /* only an IPv6 address has brackets */
     }
     if (host.length >= sizeof text) {
         return false;
@@ -53,7 +53,7 @@ static bool is_loopback(struct span host)
            (host.length > size && strncasecmp(host.begin + host.length - size, below, size) == 0);
 }
 
-/* The machine's name, whole or up to its first dot. */
+/* The name of the machine, whole or up to its first dot. */
 static bool is_machine(const struct sower_hosts *hosts, struct span host)
 {
     return equals(host, hosts->machine, strlen(hosts->machine)) ||
@@ -118,12 +118,12 @@ bool sower_hosts_know(const struct sower_hosts *hosts, const char *host, size_t 
            is_listed(hosts, name);
 }
 
-/* Whether an origin, "https://name:1", is the host that is asked, or a name of --hosts. */
+/* Whether an origin ("https://name:1") is the host of the request, or a name of --hosts. */
 static bool is_own(const struct sower_hosts *hosts, const char *host, size_t length, const char *origin)
 {
     const char *authority = strstr(origin, "://");
     if (authority == NULL) {
-        return false; /* "null" is a page that hides where it is from */
+        return false; /* "null": the page hides its origin */
     }
     authority += 3;
     return equals((struct span){host, length}, authority, strlen(authority)) ||

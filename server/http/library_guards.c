@@ -25,7 +25,7 @@ void sower_guard_cut(const char *target, size_t tail)
 {
     if (tail > 0) {
         *(char *)(target + strlen(target) - tail) =
-            '\0'; /* const in the callback's type, but not the buffer */
+            '\0'; /* the callback's type has const, but the buffer is writable */
     }
 }
 

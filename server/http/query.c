@@ -7,7 +7,7 @@
 
 #include "proto/text.h"
 
-/* Finds the field; *text is NULL for one without a value. */
+/* Finds a field. *text is NULL if it is absent or has no value. */
 static bool find(const json_t *fields, const char *name, bool *given, const char **text, size_t *length)
 {
     const json_t *value = json_object_get(fields, name);

@@ -12,7 +12,7 @@ static const char *skip_space(const char *text)
     return text;
 }
 
-/* Reads digits; a number that does not fit becomes the greatest one. False when there is no digit. */
+/* Reads digits. A number that does not fit becomes UINT64_MAX. False: there is no digit. */
 static bool read_number(const char **text, uint64_t *number)
 {
     if (**text < '0' || **text > '9') {

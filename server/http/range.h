@@ -1,7 +1,7 @@
-/* Conditions and ranges (RFC 9110, sections 13 and 14): which part of an answer is wanted.
+/* Conditions and ranges (RFC 9110, sections 13 and 14): which bytes of a response a client asks for.
  *
- * An answer of ours has one strong entity tag and never changes, so there are no dates to compare. Pure
- * functions of header texts; a header that is absent is NULL. */
+ * A response of the daemon has one strong entity tag and never changes, so there are no dates to compare. Pure functions
+ * of header values; NULL: the header is absent. */
 #ifndef SOWER_SERVER_HTTP_RANGE_H
 #define SOWER_SERVER_HTTP_RANGE_H
 
@@ -9,24 +9,23 @@
 #include <stdint.h>
 
 struct sower_range {
-    uint64_t start, length; /* bytes of the whole answer */
+    uint64_t start, length; /* in bytes */
 };
 
 enum sower_range_outcome {
-    SOWER_RANGE_WHOLE, /* no range, one that is malformed or of another unit, or several: answer 200 */
-    SOWER_RANGE_PART,  /* answer 206 with these bytes */
-    SOWER_RANGE_UNSATISFIABLE, /* answer 416 */
+    SOWER_RANGE_WHOLE,         /* no range, a malformed one, another unit, or several ranges: status 200 */
+    SOWER_RANGE_PART,          /* status 206 with these bytes */
+    SOWER_RANGE_UNSATISFIABLE, /* status 416 */
 };
 
-/* Reads a Range header for an answer of `size` bytes; *range is set to the whole, or to the part. */
+/* Reads a Range header for a representation of `size` bytes. Sets *range to the part, or to the whole. */
 enum sower_range_outcome sower_range_parse(const char *header, uint64_t size, struct sower_range *range);
 
-/* Whether a list of entity tags (If-Match, If-None-Match) has "*" or `etag`, which is strong and quoted. With
- * `weak`, W/"x" matches "x" as well. */
+/* Whether a list of entity tags (If-Match, If-None-Match) contains "*" or `etag`, which is strong and quoted. With
+ * `weak`, W/"x" also matches "x". */
 bool sower_etag_listed(const char *header, const char *etag, bool weak);
 
-/* Whether If-Range lets a range stand: it is absent, or exactly `etag`. A date never is, for there is none.
- */
+/* Whether If-Range permits a range: it is absent, or exactly `etag`. A date does not permit one. */
 bool sower_if_range(const char *header, const char *etag);
 
 #endif

@@ -1,7 +1,7 @@
-/* Routes: which handler takes which paths and methods.
+/* Routes: which handler serves which paths and methods.
  *
- * The table of routes is made by the handlers (handlers/routes.c) and given to sower_http_start, so that nothing here knows a
- * handler by name. */
+ * The handlers define the table of routes (handlers/routes.c) and main passes it to sower_http_start. So this folder
+ * does not include a handler. */
 #ifndef SOWER_SERVER_HTTP_ROUTE_H
 #define SOWER_SERVER_HTTP_ROUTE_H
 
@@ -11,11 +11,19 @@
 #include "server/http/exchange.h"
 
 struct sower_route {
-    const char *path; /* "{…}" in it stands for a variable part, which ends before the next "/" */
+    const char *path; /* may contain "{…}": a variable part, which ends before the next "/" */
     unsigned methods; /* a set of enum sower_method */
     sower_step *handle;
     size_t body_max; /* the largest body of a request, in bytes; 0: SOWER_REQUEST_BODY_MAX */
-    bool any_host;   /* a probe: it may come under any host name, and from any page */
+    bool any_host;   /* a probe: accepts every host name and every origin (hosts.h) */
 };
+
+/* Looks for a route with a variable part that matches `path`, which is a path and query before decoding. Sets
+ * exchange->route and exchange->variable if there is one. `variable` is NULL then if memory has run out. */
+void sower_route_find(struct sower_exchange *exchange, const char *path);
+
+/* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a refusal.
+ * Sets what else depends on the route: `allowed`, `body_max`, `any_host`. */
+void sower_route_choose(struct sower_exchange *exchange, const char *path);
 
 #endif

@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/server.h"
+
 static void run(struct sower_job *job)
 {
     struct sower_work *work = (struct sower_work *)job;
     work->run(work);
-    /* From the resume on it is the connection's again, and may be gone. */
+    /* After the resume the work belongs to the connection again and may no longer exist. */
     sower_exchange_resume(work->exchange);
 }
 
@@ -57,7 +59,7 @@ bool sower_work_check_query(struct sower_exchange *exchange, struct sower_proble
 {
     return !sower_exchange_has_query(exchange) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
-                             "A POST takes the manifest in its body; it has a query string as well.");
+                             "A POST takes the manifest in its body; remove the query string.");
 }
 
 bool sower_work_check_fields(const json_t *fields, const char *const *known, struct sower_problem *problem)

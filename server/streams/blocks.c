@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/server.h"
+
 enum {
     BLOCK_MIN = 64 * 1024,
     BLOCK_MAX = 8 * 1024 * 1024,

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "server/server.h"
+
 bool sower_cost_check(const struct sower_server *server, const struct sower_plan *plan,
                       struct sower_cost *cost, struct sower_problem *problem)
 {

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "server/server.h"
 #include "server/streams/stream.h"
 #include "server/streams/together.h"
 

@@ -1,5 +1,6 @@
 #include "server/streams/stream.h"
 
+#include "server/server.h"
 #include "server/streams/together.h"
 
 static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t size)

@@ -1,5 +1,7 @@
 #include "server/streams/together.h"
 
+#include "server/server.h"
+
 enum { PIECE = 64 * 1024 }; /* what one thread makes at a time: some 20 microseconds */
 
 struct reading {
