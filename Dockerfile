@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # docker build -t sower .
 # docker run --stop-timeout 60 -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
-# Asked by another name than localhost or an address, for example as a service of Compose: -e SOWERD_HOSTS=sower
+# If clients use another name than localhost or an address (a Compose service, for example): -e SOWERD_HOSTS=sower
 ARG BASE=debian:13-slim
 
 FROM ${BASE} AS build
@@ -17,10 +17,10 @@ RUN make install DESTDIR=/out
 
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local
-# Debian 13's own libmicrohttpd, 1.0.1, has faults that are mended in later versions (docs/security.md), and there is no
-# package of it with the mends. So this one library is taken from the release after it, whose package asks for nothing
-# that Debian 13 does not have; the pins keep all else out. The guards in the daemon hold with either version. On
-# another base (Debian 12: 0.9.75) its own library stays.
+# Debian 13 has libmicrohttpd 1.0.1, which has bugs that later versions fix (docs/security.md), and no package for
+# Debian 13 has the fixes. So this one library comes from the next release of Debian; its package needs nothing that
+# Debian 13 does not have, and the pins exclude all other packages. The daemon's guards work with both versions.
+# Another base (Debian 12: 0.9.75) keeps its own library.
 RUN set -e; . /etc/os-release; [ "$VERSION_CODENAME" = trixie ] || exit 0; \
     sed '/^$/,$d; s/^Suites:.*/Suites: forky/' /etc/apt/sources.list.d/debian.sources >/etc/apt/sources.list.d/forky.sources; \
     printf 'Package: %s\nPin: release n=forky\nPin-Priority: %s\n\n' libmicrohttpd12t64 990 '*' -1 >/etc/apt/preferences.d/forky
@@ -33,6 +33,6 @@ USER sower
 ENV SOWERD_LISTEN=0.0.0.0:7697 SOWERD_STATE=/var/lib/sower
 VOLUME /var/lib/sower
 EXPOSE 7697
-# Who is unhealthy may be killed: a daemon that brings an old ledger to this version is not ready, and lives.
+# /healthz, not /readyz: an unhealthy container may be killed, and a daemon that upgrades its ledger is not ready yet.
 HEALTHCHECK --interval=10s --timeout=3s CMD curl -fsS http://127.0.0.1:7697/healthz || exit 1
 ENTRYPOINT ["/usr/local/bin/sowerd"]

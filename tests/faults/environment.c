@@ -1,6 +1,5 @@
-/* Preloaded into a program (LD_PRELOAD): starts it in the floating-point environment that SOWER_ENVIRONMENT
- * names, as a library would that was built with -ffast-math. The names are those of
- * tests/unit/core/environments.h. */
+/* Preloaded into a program (LD_PRELOAD): sets the floating-point environment that SOWER_ENVIRONMENT names before main
+ * runs, as a library built with -ffast-math does. The names are in tests/unit/core/environments.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,6 @@ __attribute__((constructor)) static void set(void)
             return;
         }
     }
-    fprintf(stderr, "SOWER_ENVIRONMENT names no environment\n");
+    fprintf(stderr, "SOWER_ENVIRONMENT does not name an environment of tests/unit/core/environments.h\n");
     _Exit(99);
 }

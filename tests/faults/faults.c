@@ -1,9 +1,9 @@
-/* Faults on request: preloaded into a daemon (LD_PRELOAD), it makes writes and flushes of the ledger's files
- * fail, the clock go wrong, and the process die in the middle of a write.
+/* Fault injection, preloaded into a daemon (LD_PRELOAD): makes writes and flushes of the ledger's files fail, sets
+ * the clock wrong, or kills the process in the middle of a write.
  *
- * What is to go wrong stands in a small file that the test and the daemon both map (SOWER_FAULTS names it),
- * so that it takes effect, and ends, at once; there also stands how often the ledger's files were changed.
- * The test's side of it is tests/http/injected.py. */
+ * The test and the daemon both map a small file (SOWER_FAULTS names it). The test sets faults there, which take
+ * effect and end at once, and reads how often the ledger's files were changed. The test's side is
+ * tests/http/injected.py. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 struct faults {
-    _Atomic int64_t write_error; /* an errno; 0: none */
+    _Atomic int64_t write_error; /* errno of failing writes; 0: writes work */
     _Atomic int64_t sync_error;
-    _Atomic int64_t clock;   /* milliseconds by which the clock of the day is wrong */
-    _Atomic int64_t kill_at; /* the process ends in the middle of the change with this number; 0: in none */
-    _Atomic int64_t changes; /* so far: writes, flushes, truncations and removals */
-    _Atomic int64_t failed;  /* so many of them failed on request */
-    _Atomic int64_t hold;    /* changes wait while it is not 0 */
+    _Atomic int64_t clock;   /* milliseconds to add to the wall clock */
+    _Atomic int64_t kill_at; /* the process dies in the middle of this change; 0: never */
+    _Atomic int64_t changes; /* number of writes, flushes, truncations and removals */
+    _Atomic int64_t failed;  /* how many of them failed on request */
+    _Atomic int64_t hold;    /* while not 0, changes wait */
 };
 
 static struct faults *faults;
@@ -41,15 +41,15 @@ __attribute__((constructor)) static void map_faults(void)
     faults = mapped == MAP_FAILED ? NULL : mapped;
 }
 
-/* The ledger and its write-ahead log; not the log's index, which is memory that processes share. */
-static bool is_ledgers(const char *path)
+/* Whether a path is the ledger or its write-ahead log. The log's index (-shm) is shared memory and does not count. */
+static bool is_ledger(const char *path)
 {
     const char *name = strrchr(path, '/');
     name = name == NULL ? path : name + 1;
     return strncmp(name, "ledger.sqlite", 13) == 0 && strstr(name, "-shm") == NULL;
 }
 
-static bool is_ledgers_file(int file)
+static bool is_ledger_file(int file)
 {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
@@ -58,10 +58,10 @@ static bool is_ledgers_file(int file)
         return false;
     }
     path[length] = '\0';
-    return is_ledgers(path);
+    return is_ledger(path);
 }
 
-/* Counts a change, and holds it up on request; true when the process is to end in the middle of it. */
+/* Counts a change, and makes it wait on request. True if the process must die in the middle of it. */
 static bool change(void)
 {
     int64_t number = ++faults->changes;
@@ -74,7 +74,7 @@ static bool change(void)
 static int die(void)
 {
     kill(getpid(), SIGKILL);
-    return -1; /* which nobody reads */
+    return -1; /* not reached */
 }
 
 static int fail(int64_t error)
@@ -86,22 +86,22 @@ static int fail(int64_t error)
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-/* False with errno when a write is to fail; one in the middle of which the process dies is made half. */
-static bool write_goes_well(int file, bool *dies)
+/* False with errno if a write must fail. *dies: the caller writes the first half, then the process dies. */
+static bool may_write(int file, bool *dies)
 {
-    if (!is_ledgers_file(file)) {
+    if (!is_ledger_file(file)) {
         return true;
     }
     *dies = change();
     return *dies || faults->write_error == 0 || fail(faults->write_error) == 0;
 }
 
-/* Both names are one function; which of them SQLite was built to call is Debian's choice. */
+/* Both names are the same function; which one SQLite calls depends on how Debian built it. */
 #define PWRITE(name, offset_type)                                                                            \
     ssize_t name(int file, const void *bytes, size_t size, offset_type offset)                               \
     {                                                                                                        \
         bool dies = false;                                                                                   \
-        if (!write_goes_well(file, &dies)) {                                                                 \
+        if (!may_write(file, &dies)) {                                                                       \
             return -1;                                                                                       \
         }                                                                                                    \
         ssize_t written = REAL(name)(file, bytes, dies ? size / 2 : size, offset);                           \
@@ -113,16 +113,16 @@ PWRITE(pwrite64, off64_t)
 ssize_t write(int file, const void *bytes, size_t size)
 {
     bool dies = false;
-    if (!write_goes_well(file, &dies)) {
+    if (!may_write(file, &dies)) {
         return -1;
     }
     ssize_t written = REAL(write)(file, bytes, dies ? size / 2 : size);
     return dies ? die() : written;
 }
 
-static bool sync_goes_well(int file)
+static bool may_sync(int file)
 {
-    if (!is_ledgers_file(file)) {
+    if (!is_ledger_file(file)) {
         return true;
     }
     if (change()) {
@@ -133,25 +133,25 @@ static bool sync_goes_well(int file)
 
 int fdatasync(int file)
 {
-    return sync_goes_well(file) ? REAL(fdatasync)(file) : -1;
+    return may_sync(file) ? REAL(fdatasync)(file) : -1;
 }
 
 int fsync(int file)
 {
-    return sync_goes_well(file) ? REAL(fsync)(file) : -1;
+    return may_sync(file) ? REAL(fsync)(file) : -1;
 }
 
 #define FTRUNCATE(name, offset_type)                                                                         \
     int name(int file, offset_type size)                                                                     \
     {                                                                                                        \
-        return is_ledgers_file(file) && change() ? die() : REAL(name)(file, size);                           \
+        return is_ledger_file(file) && change() ? die() : REAL(name)(file, size);                            \
     }
 FTRUNCATE(ftruncate, off_t)
 FTRUNCATE(ftruncate64, off64_t)
 
 int unlink(const char *path)
 {
-    if (faults != NULL && is_ledgers(path) && change()) {
+    if (faults != NULL && is_ledger(path) && change()) {
         die();
     }
     return REAL(unlink)(path);

@@ -1,13 +1,13 @@
-/* Memory that runs out on request: preloaded into a program (LD_PRELOAD), it makes chosen allocations fail.
+/* Injection of memory failures, preloaded into a program (LD_PRELOAD): makes chosen allocations fail.
  *
- * Which ones stands in a small file that the test and the program both map (SOWER_MEMORY names it). While
- * `armed` is set every allocation of the process is counted, in all its threads, and those numbered from
- * `first` to `last` fail. The test's side of it is tests/http/injected.py.
+ * The test and the program both map a small file (SOWER_MEMORY names it). While `armed` is set, every allocation in
+ * every thread of the process is counted, and the allocations from number `first` to `last` fail. The test's side is
+ * tests/http/injected.py.
  *
- * A program that runs to its end is started once for all of its allocations: at the point that `forks_at`
- * says it becomes the parent of one child after the other, in each of which the next allocation fails. A
- * child runs in a directory of its own, SOWER_MEMORY_RESULTS/NUMBER, with its standard output and error in
- * files there; how it ended is a line of the parent's standard output. */
+ * A program that runs to its end is started once for all of its allocations. At the point `forks_at` it forks one
+ * child after the other; in each child the next allocation fails. A child runs in its own directory
+ * SOWER_MEMORY_RESULTS/NUMBER, with its standard output and standard error in files there. The parent prints a line
+ * on standard output for each child: its number, its wait status, and how many allocations failed. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,24 +25,24 @@
 
 struct memory {
     _Atomic int64_t armed;
-    _Atomic int64_t first, last; /* fail; 0: none */
+    _Atomic int64_t first, last; /* the failing allocations; 0: none */
     _Atomic int64_t count;       /* allocations since the test set it to 0 */
-    _Atomic int64_t failed;      /* so many of them failed */
-    _Atomic int64_t held;        /* blocks that were allocated and not released, armed or not */
-    _Atomic int64_t started;     /* allocations from main until libcurl had started */
-    _Atomic int64_t forks_at;    /* enum point; 0: nowhere */
-    _Atomic int64_t onward;      /* in a child all allocations fail from the chosen one on */
-    _Atomic int64_t from, most;  /* the first and the last one that is chosen */
+    _Atomic int64_t failed;      /* how many of them failed */
+    _Atomic int64_t held;        /* blocks that are allocated now; counted also while not armed */
+    _Atomic int64_t started;     /* allocations from main until libcurl was initialized */
+    _Atomic int64_t forks_at;    /* enum point; 0: never */
+    _Atomic int64_t onward;      /* in a child, the chosen allocation and all later ones fail */
+    _Atomic int64_t from, most;  /* range of the chosen allocations */
     _Atomic int64_t step;
 };
 
 enum point { AT_MAIN = 1, AT_LIBCURL };
 
-enum { PATIENCE = 60 }; /* seconds that a child may take */
+enum { CHILD_SECONDS = 60 }; /* time limit of a child */
 
-static struct memory own, *memory = &own; /* the program's until the file is mapped */
+static struct memory own, *memory = &own; /* used until the file is mapped */
 
-/* What dlsym itself takes while the functions behind these are looked for; it is never released. */
+/* Memory for dlsym itself while it looks up the real functions; never released. */
 static alignas(max_align_t) char early[4096];
 static size_t early_used;
 
@@ -72,7 +72,7 @@ static void *take_early(size_t size)
 
 #define FIND(name) (*(void **)&real.name = dlsym(RTLD_NEXT, #name))
 
-/* False while it is under way, for what it allocates itself. */
+/* Looks up the real functions. False while the look-up runs: dlsym allocates too. */
 static bool find_real(void)
 {
     static bool looking;
@@ -92,7 +92,7 @@ static bool find_real(void)
     return true;
 }
 
-/* In a child: what it prints and writes goes to a directory of its own. */
+/* In a child: enters its own directory, and redirects standard output and standard error there. */
 static void enter(const char *results, int64_t number)
 {
     char directory[4096];
@@ -107,15 +107,15 @@ static void enter(const char *results, int64_t number)
     }
     close(output);
     close(error);
-    alarm(PATIENCE); /* ends one that hangs */
+    alarm(CHILD_SECONDS); /* kills a child that hangs */
 }
 
-/* Returns in each child. The parent ends when two children have not come to their allocation. */
+/* Returns in each child. The parent exits after two children in a row that did not reach their allocation. */
 static void fork_each(void)
 {
     const char *results = getenv("SOWER_MEMORY_RESULTS");
-    int spared = 0;
-    for (int64_t number = memory->from; spared < 2 && number <= memory->most; number += memory->step) {
+    int unaffected = 0;
+    for (int64_t number = memory->from; unaffected < 2 && number <= memory->most; number += memory->step) {
         memory->first = number;
         memory->last = memory->onward != 0 ? INT64_MAX : number;
         memory->count = memory->failed = 0;
@@ -130,7 +130,7 @@ static void fork_each(void)
             abort();
         }
         memory->armed = 0;
-        spared = memory->failed == 0 ? spared + 1 : 0;
+        unaffected = memory->failed == 0 ? unaffected + 1 : 0;
         dprintf(STDOUT_FILENO, "%lld %d %lld\n", (long long)number, status, (long long)memory->failed);
     }
     _exit(0);
@@ -159,7 +159,7 @@ static int run_program(int count, char **arguments, char **environment)
     return program(count, arguments, environment);
 }
 
-/* libc's, which calls main: what the constructors of libraries do without memory is theirs. */
+/* Replaces libc's function, which calls main. Allocations of library constructors, before main, never fail. */
 int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments, void (*init)(void),
                       void (*end)(void), void (*unload)(void), void *stack);
 int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments, void (*init)(void),
@@ -172,7 +172,7 @@ int __libc_start_main(int (*main)(int, char **, char **), int count, char **argu
     return start(run_program, count, arguments, init, end, unload, stack);
 }
 
-/* Counts an allocation; true when it is to fail. */
+/* Counts an allocation. True if it must fail. */
 static bool fails(void)
 {
     if (memory->armed == 0) {
@@ -253,7 +253,7 @@ void free(void *block)
     real.free(block);
 }
 
-/* libcurl's, where the program has it. */
+/* Replaces libcurl's function, if the program uses libcurl. */
 int curl_global_init(long flags)
 {
     int (*init)(long);

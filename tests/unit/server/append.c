@@ -1,4 +1,4 @@
-/* The place that a new line gets. */
+/* Number, place and time of a new line. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,7 +22,7 @@ static struct sower_record line_at(int64_t time)
     return record;
 }
 
-/* A chain whose last line is number 7 of the ledger and its own third. */
+/* A chain whose last line is line 7 of the ledger and the third of the chain. */
 static struct sower_append make_append(void)
 {
     struct sower_append append = {.ledger = 7, .time = TIME};
@@ -32,7 +32,7 @@ static struct sower_append make_append(void)
     return append;
 }
 
-static void a_line_gets_the_next_number_and_place_and_moves_the_head_there(void **state)
+static void a_line_gets_the_next_number_and_place_and_becomes_the_head(void **state)
 {
     (void)state;
     struct sower_append append = make_append();
@@ -55,7 +55,7 @@ static void a_line_gets_the_next_number_and_place_and_moves_the_head_there(void 
     }
 }
 
-static void the_first_line_of_a_writer_follows_zeros_and_has_the_clocks_time(void **state)
+static void the_first_line_of_a_writer_is_linked_to_zeros_and_has_the_clocks_time(void **state)
 {
     (void)state;
     static const uint8_t zeros[SOWER_LINK_SIZE];
@@ -88,14 +88,14 @@ static void a_line_gets_the_later_of_the_clocks_time_and_the_last_lines(void **s
         assert_true(sower_append_time(&append, clocks[i]) == TIME);
         assert_true(sower_append_next(&append, &record, &problem));
         assert_true(record.time == TIME && append.time == TIME);
-        sower_chain_link(&record, before, link); /* the link is of the time that the line has */
+        sower_chain_link(&record, before, link); /* the link includes the line's time */
         assert_memory_equal(record.place.link, link, sizeof link);
         assert_true(sower_append_next(&append, &next, &problem));
         assert_true(next.time == TIME + 1 && append.time == TIME + 1);
     }
 }
 
-static void a_year_that_no_line_can_have_is_refused_and_nothing_moves(void **state)
+static void a_year_that_no_line_can_have_is_refused_and_the_head_stays(void **state)
 {
     (void)state;
     static const int64_t clocks[] = {SOWER_TIME_LAST + 1, INT64_MAX};
@@ -118,13 +118,13 @@ static void a_year_that_no_line_can_have_is_refused_and_nothing_moves(void **sta
     assert_false(sower_append_next(&first, &record, &problem));
 }
 
-static void a_chain_whose_last_line_cannot_be_is_not_gone_on_with(void **state)
+static void a_chain_with_an_invalid_last_line_is_not_continued(void **state)
 {
     (void)state;
     struct sower_append append = make_append();
     struct sower_record record = line_at(TIME);
     struct sower_problem problem = {.sentence = ""};
-    append.time = SOWER_TIME_LAST + 1; /* in a database that was changed by other hands */
+    append.time = SOWER_TIME_LAST + 1; /* as in a database that somebody has changed */
     assert_false(sower_append_next(&append, &record, &problem));
     assert_non_null(strstr(problem.sentence, "writer.key"));
 }
@@ -132,11 +132,11 @@ static void a_chain_whose_last_line_cannot_be_is_not_gone_on_with(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_line_gets_the_next_number_and_place_and_moves_the_head_there),
-        cmocka_unit_test(the_first_line_of_a_writer_follows_zeros_and_has_the_clocks_time),
+        cmocka_unit_test(a_line_gets_the_next_number_and_place_and_becomes_the_head),
+        cmocka_unit_test(the_first_line_of_a_writer_is_linked_to_zeros_and_has_the_clocks_time),
         cmocka_unit_test(a_line_gets_the_later_of_the_clocks_time_and_the_last_lines),
-        cmocka_unit_test(a_year_that_no_line_can_have_is_refused_and_nothing_moves),
-        cmocka_unit_test(a_chain_whose_last_line_cannot_be_is_not_gone_on_with),
+        cmocka_unit_test(a_year_that_no_line_can_have_is_refused_and_the_head_stays),
+        cmocka_unit_test(a_chain_with_an_invalid_last_line_is_not_continued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The registry of connections, over pairs of sockets, with time as the test says. */
+/* The registry of connections, on socket pairs, with a time that the test sets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -67,7 +67,7 @@ static struct end *open_one(uint64_t client)
     return end;
 }
 
-/* Whether the other side sees an end. */
+/* Whether the other side sees the end of the stream. */
 static bool is_shut(const struct end *end)
 {
     char byte;
@@ -79,7 +79,7 @@ static void after(int64_t seconds)
     sower_connections_tick(&registry, now() + seconds * SECOND);
 }
 
-static void each_phase_has_its_time(void **state)
+static void each_phase_has_its_time_limit(void **state)
 {
     (void)state;
     static const struct {
@@ -99,7 +99,7 @@ static void each_phase_has_its_time(void **state)
     }
 }
 
-static void what_is_answered_is_never_late(void **state)
+static void a_connection_with_a_response_in_progress_is_never_late(void **state)
 {
     (void)state;
     struct end *end = open_one(1);
@@ -108,7 +108,7 @@ static void what_is_answered_is_never_late(void **state)
     assert_false(is_shut(end));
 }
 
-static void the_descriptor_of_what_has_not_begun_is_left_alone(void **state)
+static void a_descriptor_is_not_touched_before_its_connection_begins(void **state)
 {
     (void)state;
     int pair[2];
@@ -118,7 +118,7 @@ static void the_descriptor_of_what_has_not_begun_is_left_alone(void **state)
     after(HEADERS + 1);
     assert_int_equal(recv(pair[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
     assert_int_equal(registry.open, 1);
-    after(1000); /* it never will begin: its place is free again */
+    after(1000); /* it will never begin and no longer counts */
     assert_int_equal(recv(pair[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
     assert_int_equal(registry.open, 0);
     assert_null(sower_connection_begin(&registry, pair[0]));
@@ -139,7 +139,7 @@ static bool place(uint64_t client, enum sower_connection_limit expected)
     return found;
 }
 
-static void a_client_has_its_share_and_others_have_theirs(void **state)
+static void each_client_has_its_own_share(void **state)
 {
     (void)state;
     for (int i = 0; i < SHARE; i++) {
@@ -153,7 +153,7 @@ static void a_client_has_its_share_and_others_have_theirs(void **state)
     assert_false(place(3, SOWER_LIMIT_TOTAL));
 }
 
-/* Time passes by itself here: that nobody makes way within a second is what is tested. */
+/* This test uses the real clock: it checks that no connection is closed within half a second. */
 static void wait_a_second(void)
 {
     for (int64_t end = now() + SECOND + 1; now() < end;) {
@@ -162,7 +162,7 @@ static void wait_a_second(void)
     }
 }
 
-static void who_waits_longest_without_unread_bytes_makes_way(void **state)
+static void the_longest_waiting_connection_without_unread_bytes_is_closed(void **state)
 {
     (void)state;
     struct end *asks = open_one(1), *answered = open_one(1), *longest = open_one(1), *other = open_one(2);
@@ -174,13 +174,13 @@ static void who_waits_longest_without_unread_bytes_makes_way(void **state)
     assert_true(place(1, SOWER_LIMIT_CLIENT));
     assert_true(is_shut(longest));
     assert_false(is_shut(asks) || is_shut(answered) || is_shut(other));
-    /* What was shut down has no place any more, and nobody else makes way. */
+    /* A connection that was shut down no longer counts, so no other one is closed. */
     assert_true(place(1, SOWER_LIMIT_NONE));
     answer(open_one(1));
     assert_false(place(1, SOWER_LIMIT_CLIENT));
 }
 
-static void in_a_full_house_anybody_makes_way(void **state)
+static void at_the_total_limit_any_clients_connection_is_closed(void **state)
 {
     (void)state;
     struct end *longest = open_one(1);
@@ -197,7 +197,7 @@ static void in_a_full_house_anybody_makes_way(void **state)
     assert_false(is_shut(&ends[3]));
 }
 
-static void those_that_are_shut_and_still_open_are_not_too_many(void **state)
+static void few_connections_are_shut_down_and_still_open(void **state)
 {
     (void)state;
     for (int i = 0; i < LIMIT + SOWER_CONNECTIONS_RESERVE; i++) {
@@ -243,13 +243,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(each_phase_has_its_time),
-        TEST(what_is_answered_is_never_late),
-        TEST(the_descriptor_of_what_has_not_begun_is_left_alone),
-        TEST(a_client_has_its_share_and_others_have_theirs),
-        TEST(who_waits_longest_without_unread_bytes_makes_way),
-        TEST(in_a_full_house_anybody_makes_way),
-        TEST(those_that_are_shut_and_still_open_are_not_too_many),
+        TEST(each_phase_has_its_time_limit),
+        TEST(a_connection_with_a_response_in_progress_is_never_late),
+        TEST(a_descriptor_is_not_touched_before_its_connection_begins),
+        TEST(each_client_has_its_own_share),
+        TEST(the_longest_waiting_connection_without_unread_bytes_is_closed),
+        TEST(at_the_total_limit_any_clients_connection_is_closed),
+        TEST(few_connections_are_shut_down_and_still_open),
         TEST(a_client_is_an_address_or_a_network_of_64_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* The file name that an answer suggests. */
+/* The file name that a response suggests. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -29,7 +29,7 @@ static void a_name_is_given_in_ascii_and_in_utf_8(void **state)
     assert_value("\xe6\xa8\xa9\xf0\x9f\x8c\xb1", "__", "%E6%A8%A9%F0%9F%8C%B1");
 }
 
-static void what_leads_elsewhere_or_is_obeyed_becomes_an_underscore(void **state)
+static void path_separators_and_special_names_become_underscores(void **state)
 {
     (void)state;
     assert_value("../../etc/passwd", "_._.._etc_passwd", "_._.._etc_passwd");
@@ -44,7 +44,7 @@ static void what_leads_elsewhere_or_is_obeyed_becomes_an_underscore(void **state
     assert_value("\x01\r\nX: y\x1b[2J\x7f", "___X_ y_[2J_", "___X_%20y_%5B2J_");
 }
 
-static void characters_that_a_terminal_obeys_or_that_turn_a_line_round_do_not_stay(void **state)
+static void control_and_direction_characters_are_replaced(void **state)
 {
     (void)state;
     static const char *const unsafe[] = {"\xc2\x80",     "\xc2\x9f",     "\xd8\x9c",     "\xe2\x80\x8e",
@@ -77,7 +77,7 @@ static void a_long_name_is_cut_between_characters(void **state)
         const char *encoded = strstr(value, "UTF-8''") + 7;
         assert_int_equal(strspn(encoded, "x"), ahead);
         size_t length = strcspn(encoded + ahead, "-");
-        assert_int_equal(length % 12, 0); /* of %XX four times */
+        assert_int_equal(length % 12, 0); /* four times %XX per character */
         assert_int_equal(length / 12, (SOWER_DISPOSITION_NAME_MAX - ahead) / 4);
     }
 }
@@ -86,8 +86,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_given_in_ascii_and_in_utf_8),
-        cmocka_unit_test(what_leads_elsewhere_or_is_obeyed_becomes_an_underscore),
-        cmocka_unit_test(characters_that_a_terminal_obeys_or_that_turn_a_line_round_do_not_stay),
+        cmocka_unit_test(path_separators_and_special_names_become_underscores),
+        cmocka_unit_test(control_and_direction_characters_are_replaced),
         cmocka_unit_test(a_long_name_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ static bool line(struct sower_framing *framing, const char *name, const char *va
     return sower_framing_line(framing, name, strlen(name), value, strlen(value), &problem);
 }
 
-/* Whether a request of that version with these lines ("name", "value", …, NULL) is sound. */
+/* Whether a request of this HTTP version with these lines ("name", "value", …, NULL) is accepted. */
 static bool is_sound(const char *version, const char *const *lines)
 {
     struct sower_framing framing;
@@ -144,8 +144,8 @@ static void a_target_is_a_path_with_or_without_a_host(void **state)
     }
 }
 
-/* A head as libmicrohttpd 0.9.75 leaves it: NUL bytes ('|') in place of line ends, of colons and of the
- * blanks in the request line. Names and values are found as that version finds them. */
+/* A header buffer as libmicrohttpd 0.9.75 leaves it: NUL bytes (here '|') replace line ends, colons and the spaces of
+ * the request line. The helper finds names and values as that version does. */
 static bool lies_in_place(const char *picture, size_t hidden)
 {
     char head[128];
@@ -177,7 +177,7 @@ static bool lies_in_place(const char *picture, size_t hidden)
     return sower_framing_end(&framing, size + hidden, &problem);
 }
 
-static void gaps_show_what_is_hidden(void **state)
+static void gaps_show_hidden_bytes(void **state)
 {
     (void)state;
     assert_true(lies_in_place("GET|/|HTTP/1.1||Host| x||A|b||||", 0));
@@ -192,7 +192,7 @@ static void gaps_show_what_is_hidden(void **state)
     assert_false(lies_in_place("GET||/|HTTP/1.1||Host| x||||", 0));    /* a NUL in the method */
 }
 
-static void texts_elsewhere_are_hidden_too(void **state)
+static void texts_outside_the_header_buffer_count_as_hidden(void **state)
 {
     (void)state;
     static const char head[] = "GET\0/\0HTTP/1.1\0\0Host\0 x\0\0";
@@ -217,8 +217,8 @@ int main(void)
         cmocka_unit_test(a_host_is_a_name_or_an_address_with_an_optional_port),
         cmocka_unit_test(names_are_tokens_and_values_have_no_control_bytes),
         cmocka_unit_test(a_target_is_a_path_with_or_without_a_host),
-        cmocka_unit_test(gaps_show_what_is_hidden),
-        cmocka_unit_test(texts_elsewhere_are_hidden_too),
+        cmocka_unit_test(gaps_show_hidden_bytes),
+        cmocka_unit_test(texts_outside_the_header_buffer_count_as_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

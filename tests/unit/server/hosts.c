@@ -54,7 +54,7 @@ static void names_are_added_one_by_one(void **state)
     assert_true(knows(&any, "evil.example") && knows(&star, "evil.example"));
 }
 
-static void a_machine_without_a_name_knows_no_empty_one(void **state)
+static void a_machine_without_a_name_does_not_accept_an_empty_name(void **state)
 {
     (void)state;
     struct sower_hosts hosts = hosts_of(NULL, "[::1]:7697");
@@ -113,7 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loopback_addresses_and_own_names_are_known),
         cmocka_unit_test(names_are_added_one_by_one),
-        cmocka_unit_test(a_machine_without_a_name_knows_no_empty_one),
+        cmocka_unit_test(a_machine_without_a_name_does_not_accept_an_empty_name),
         cmocka_unit_test(a_list_has_names_and_no_ports),
         cmocka_unit_test(a_page_of_another_site_is_foreign),
     };

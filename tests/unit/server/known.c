@@ -8,7 +8,7 @@
 
 #include "server/ledger/known.h"
 
-/* Draw ids are hashes; a multiplication spreads these well enough. */
+/* Draw ids are hashes; a multiplication spreads test ids well enough. */
 static struct sower_draw_id draw_id(uint64_t number)
 {
     struct sower_draw_id draw = {{0}};
@@ -18,7 +18,7 @@ static struct sower_draw_id draw_id(uint64_t number)
     return draw;
 }
 
-static void what_was_added_is_found_and_nothing_else(void **state)
+static void only_added_draws_are_found(void **state)
 {
     (void)state;
     struct sower_known *known = sower_known_new(1024);
@@ -33,7 +33,7 @@ static void what_was_added_is_found_and_nothing_else(void **state)
     sower_known_free(known);
 }
 
-static void draws_that_differ_in_their_last_byte_are_told_apart(void **state)
+static void draws_that_differ_only_in_their_last_byte_are_different(void **state)
 {
     (void)state;
     struct sower_known *known = sower_known_new(8);
@@ -47,7 +47,7 @@ static void draws_that_differ_in_their_last_byte_are_told_apart(void **state)
     sower_known_free(known);
 }
 
-static void a_full_set_forgets_what_was_not_used_for_longest(void **state)
+static void a_full_set_forgets_the_least_recently_used_draw(void **state)
 {
     (void)state;
     struct sower_known *known = sower_known_new(8); /* one bucket of eight */
@@ -56,7 +56,7 @@ static void a_full_set_forgets_what_was_not_used_for_longest(void **state)
         struct sower_draw_id draw = draw_id(i);
         sower_known_add(known, &draw, i + 1);
     }
-    assert_int_equal(sower_known_find(known, &first), 1); /* used: the next to go is draw 1 */
+    assert_int_equal(sower_known_find(known, &first), 1); /* used: draw 1 is forgotten next */
     struct sower_draw_id ninth = draw_id(8), second = draw_id(1);
     sower_known_add(known, &ninth, 9);
     assert_int_equal(sower_known_find(known, &second), 0);
@@ -98,9 +98,9 @@ static void any_capacity_works(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_added_is_found_and_nothing_else),
-        cmocka_unit_test(draws_that_differ_in_their_last_byte_are_told_apart),
-        cmocka_unit_test(a_full_set_forgets_what_was_not_used_for_longest),
+        cmocka_unit_test(only_added_draws_are_found),
+        cmocka_unit_test(draws_that_differ_only_in_their_last_byte_are_different),
+        cmocka_unit_test(a_full_set_forgets_the_least_recently_used_draw),
         cmocka_unit_test(adding_a_draw_again_changes_nothing),
         cmocka_unit_test(any_capacity_works),
     };

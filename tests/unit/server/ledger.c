@@ -1,4 +1,4 @@
-/* The queue and its group commit, over a store that fails and blocks on request. */
+/* The ledger's queue and group commit, with a store that fails and blocks on request. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -21,12 +21,12 @@ struct fake_store {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool blocked, fails, closed;
-    size_t entered; /* how often a write was begun */
+    size_t entered; /* number of writes that have begun */
     size_t appends, finds, probes;
     size_t count;
     struct sower_draw_id lines[LINES_MAX];
     size_t gives;
-    uint64_t next_trial, keyed_trial; /* the one key that there is has the latter, once `keyed` */
+    uint64_t next_trial, keyed_trial; /* the latter belongs to the only key, once `keyed` */
     bool keyed;
     size_t models, pins;
 };
@@ -71,7 +71,7 @@ static bool find(struct sower_store_writer *base, struct sower_store_draw *const
     return true;
 }
 
-/* Waits while the store is blocked, then says whether the write works. The lock is held. */
+/* Waits while the store is blocked. Returns whether the write works. The lock is held. */
 static bool enter(struct fake_store *store, struct sower_problem *problem)
 {
     store->entered++;
@@ -193,7 +193,7 @@ static void set_blocked(struct fake_store *store, bool blocked)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* Until the ledger's thread is inside of its n-th write. */
+/* Waits until the ledger's thread is in its n-th write. */
 static void wait_until_entered(struct fake_store *store, size_t times)
 {
     pthread_mutex_lock(&store->lock);
@@ -235,7 +235,7 @@ static int tear_down(void **state)
     return wrong;
 }
 
-/* Somebody who waits, and can be waited for. */
+/* A client whose request's outcome the test can wait for. */
 struct client {
     struct sower_ledger_wait wait;
     struct sower_store_draw draw;
@@ -256,8 +256,7 @@ static void done(struct sower_ledger_wait *wait)
     pthread_mutex_unlock(&client->lock);
 }
 
-/* Readies a client that wishes for something; what that names is filled by the caller. Nobody has asked
- * before under its number. */
+/* Prepares a client for a request; the caller sets the member that the request names. The client's number is new. */
 static void ready(struct client *client, enum sower_ledger_request request)
 {
     static uint64_t number;
@@ -350,7 +349,7 @@ static void a_recorded_draw_is_not_written_again(void **state)
     assert_int_equal(fixture->store.finds, 1);
 }
 
-static void a_draw_that_memory_forgot_is_looked_up_and_not_written(void **state)
+static void a_draw_that_memory_forgot_is_looked_up_and_not_written_again(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -368,7 +367,7 @@ static void a_draw_that_memory_forgot_is_looked_up_and_not_written(void **state)
     assert_true(fixture->store.finds > finds);
 }
 
-static void those_who_wait_together_share_a_commit(void **state)
+static void requests_that_wait_together_share_a_commit(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[QUEUE];
@@ -423,7 +422,7 @@ static void a_full_queue_refuses_at_once(void **state)
     }
 }
 
-static void a_store_that_fails_refuses_new_draws_and_serves_recorded_ones(void **state)
+static void while_the_store_fails_new_draws_are_refused_and_recorded_ones_served(void **state)
 {
     struct fixture *fixture = *state;
     struct client old, new, again;
@@ -488,7 +487,7 @@ static void *stop(void *ledger)
     return NULL;
 }
 
-static void a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest(void **state)
+static void a_stopping_ledger_completes_its_current_work_and_refuses_the_rest(void **state)
 {
     struct fixture *fixture = *state;
     struct client at_work, waiting[3], late;
@@ -501,7 +500,7 @@ static void a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest(void **st
     submit_probe(fixture, &waiting[2]);
     assert_int_equal(pthread_create(&stopping, NULL, stop, fixture->ledger), 0);
     for (unsigned i = 0; i < 3; i++) {
-        assert_false(outcome(&waiting[i])); /* while the first is still being written */
+        assert_false(outcome(&waiting[i])); /* while the first one is being written */
     }
     set_blocked(&fixture->store, false);
     pthread_join(stopping, NULL);
@@ -527,8 +526,8 @@ static void submit_for(struct fixture *fixture, struct client *client, enum sowe
     sower_ledger_submit(fixture->ledger, &client->wait);
 }
 
-/* Pins have a transaction each, and their lines are numbered in the order in which they were made. */
-static void what_stands_alone_is_served_round_the_clients_and_holds_up_no_draws(void **state)
+/* Each pin has its own transaction; their line numbers show the order. */
+static void requests_with_their_own_transaction_serve_clients_in_turn_and_do_not_delay_draws(void **state)
 {
     struct fixture *fixture = *state;
     struct client first, greedy[4], other, draw;
@@ -546,10 +545,10 @@ static void what_stands_alone_is_served_round_the_clients_and_holds_up_no_draws(
     assert_true(outcome(&draw));
     assert_int_equal(other.pin.ledger, 2);
     assert_int_equal(greedy[3].pin.ledger, 5);
-    assert_int_equal(draw.draw.record.ledger, 2); /* the store counts draws apart from pins */
+    assert_int_equal(draw.draw.record.ledger, 2); /* the store numbers draws and pins separately */
 }
 
-static void a_client_has_half_of_the_queue(void **state)
+static void a_client_may_fill_half_of_the_queue(void **state)
 {
     struct fixture *fixture = *state;
     static struct client first, greedy[QUEUE / 2 + 1], other;
@@ -563,10 +562,10 @@ static void a_client_has_half_of_the_queue(void **state)
     submit_for(fixture, &other, SOWER_LEDGER_RECORD, 2);
     set_blocked(&fixture->store, false);
     assert_true(outcome(&other));
-    assert_int_equal(other.draw.record.ledger, 3); /* after one of the other client's */
+    assert_int_equal(other.draw.record.ledger, 3); /* after one draw of the other client */
 }
 
-static void who_only_asks_whether_the_ledger_works_waits_for_nobody(void **state)
+static void a_probe_does_not_wait_for_other_requests(void **state)
 {
     struct fixture *fixture = *state;
     struct client client, probe;
@@ -590,7 +589,7 @@ static void who_only_asks_whether_the_ledger_works_waits_for_nobody(void **state
     assert_false(outcome(&client));
 }
 
-static void those_who_wait_for_trials_share_a_commit_and_get_a_number_each(void **state)
+static void requests_for_trials_share_a_commit_and_get_a_number_each(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[QUEUE], draw;
@@ -614,7 +613,7 @@ static void those_who_wait_for_trials_share_a_commit_and_get_a_number_each(void 
     assert_int_equal(fixture->store.gives, 2);
 }
 
-static void a_store_that_fails_gives_out_no_trials_but_those_of_known_keys(void **state)
+static void while_the_store_fails_only_trials_of_known_keys_are_given_out(void **state)
 {
     struct fixture *fixture = *state;
     struct client known, new, again;
@@ -634,7 +633,7 @@ static void a_store_that_fails_gives_out_no_trials_but_those_of_known_keys(void 
     assert_int_equal(fixture->store.gives, 2);
 }
 
-static void looking_for_a_draw_writes_nothing(void **state)
+static void looking_a_draw_up_writes_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -675,7 +674,7 @@ static void a_draw_that_drifts_is_never_remembered(void **state)
     assert_int_equal(fixture->store.count, 2);
 }
 
-static void a_store_that_fails_refuses_models_and_pins_until_it_works_again(void **state)
+static void models_and_pins_are_refused_while_the_store_fails(void **state)
 {
     struct fixture *fixture = *state;
     struct client model, pin, probe;
@@ -689,7 +688,7 @@ static void a_store_that_fails_refuses_models_and_pins_until_it_works_again(void
     assert_false(outcome(&pin));
     assert_int_equal(pin.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
     submit_probe(fixture, &probe);
-    assert_false(outcome(&probe)); /* also just after a write that went well */
+    assert_false(outcome(&probe)); /* also right after a successful write */
     fixture->store.fails = false;
     submit_pin(fixture, &pin);
     assert_true(outcome(&pin));
@@ -699,7 +698,7 @@ static void a_store_that_fails_refuses_models_and_pins_until_it_works_again(void
     assert_int_equal(fixture->store.probes, 1);
 }
 
-static void a_ledger_that_is_not_open_yet_refuses_all_who_come(void **state)
+static void a_ledger_that_is_not_open_yet_refuses_all_requests(void **state)
 {
     struct fixture *fixture = *state, unopened = {.log = fixture->log};
     struct client clients[6];
@@ -726,25 +725,25 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_ledger_that_is_not_open_yet_refuses_all_who_come),
+        TEST(a_ledger_that_is_not_open_yet_refuses_all_requests),
         TEST(a_new_draw_is_written_and_then_known),
         TEST(a_recorded_draw_is_not_written_again),
-        TEST(a_draw_that_memory_forgot_is_looked_up_and_not_written),
-        TEST(those_who_wait_together_share_a_commit),
+        TEST(a_draw_that_memory_forgot_is_looked_up_and_not_written_again),
+        TEST(requests_that_wait_together_share_a_commit),
         TEST(the_same_draw_in_one_batch_gets_one_line),
         TEST(a_full_queue_refuses_at_once),
-        TEST(a_store_that_fails_refuses_new_draws_and_serves_recorded_ones),
+        TEST(while_the_store_fails_new_draws_are_refused_and_recorded_ones_served),
         TEST(recorded_draws_in_a_failing_batch_are_served),
         TEST(a_probe_writes_and_says_whether_that_works),
-        TEST(those_who_wait_for_trials_share_a_commit_and_get_a_number_each),
-        TEST(a_store_that_fails_gives_out_no_trials_but_those_of_known_keys),
-        TEST(looking_for_a_draw_writes_nothing),
+        TEST(requests_for_trials_share_a_commit_and_get_a_number_each),
+        TEST(while_the_store_fails_only_trials_of_known_keys_are_given_out),
+        TEST(looking_a_draw_up_writes_nothing),
         TEST(a_draw_that_drifts_is_never_remembered),
-        TEST(a_store_that_fails_refuses_models_and_pins_until_it_works_again),
-        TEST(a_ledger_that_stops_ends_its_work_and_refuses_all_the_rest),
-        TEST(what_stands_alone_is_served_round_the_clients_and_holds_up_no_draws),
-        TEST(a_client_has_half_of_the_queue),
-        TEST(who_only_asks_whether_the_ledger_works_waits_for_nobody),
+        TEST(models_and_pins_are_refused_while_the_store_fails),
+        TEST(a_stopping_ledger_completes_its_current_work_and_refuses_the_rest),
+        TEST(requests_with_their_own_transaction_serve_clients_in_turn_and_do_not_delay_draws),
+        TEST(a_client_may_fill_half_of_the_queue),
+        TEST(a_probe_does_not_wait_for_other_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

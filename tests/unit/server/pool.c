@@ -25,7 +25,7 @@ static void count_job(struct sower_job *job)
     atomic_fetch_add(((struct counting_job *)job)->finished, 1);
 }
 
-/* Waits until so many have finished: nothing else tells. */
+/* Waits until `count` jobs have finished; there is no other signal for that. */
 static void wait_until(const _Atomic unsigned *finished, unsigned count)
 {
     while (atomic_load(finished) < count) {
@@ -63,7 +63,7 @@ static void a_stopped_pool_refuses_jobs_and_tasks(void **state)
     sower_pool_free(pool);
 }
 
-/* A pool of one thread, which a job of nobody's holds until the others are in the queue. */
+/* A pool of one thread. A job of another client keeps it busy until the other jobs are queued. */
 struct held_pool {
     struct sower_job job;
     struct sower_pool *pool;
@@ -91,7 +91,7 @@ static void let_go(struct held_pool *held)
     pthread_barrier_wait(&held->barrier);
 }
 
-/* What was served, in order: letters of clients. */
+/* The clients that were served, in order, as letters. */
 static struct {
     char order[100];
     _Atomic unsigned count;
@@ -152,8 +152,8 @@ static void serve_long(struct sower_job *job)
     work_for(20);
 }
 
-/* One long job costs its client the turns that short ones of another take in the same time. */
-static void who_has_used_less_time_is_served_first(void **state)
+/* One long job costs its client as many turns as short jobs of another client fit into that time. */
+static void the_client_that_has_used_less_time_is_served_first(void **state)
 {
     (void)state;
     struct held_pool held;
@@ -167,8 +167,8 @@ static void who_has_used_less_time_is_served_first(void **state)
     assert_string_equal(order_of(&held, 10), "abbbbbbbaa");
 }
 
-/* All threads but the spare one are at jobs of one client, which end when another's has run. */
-static void a_client_for_whom_nobody_works_does_not_wait_for_others(void **state)
+/* All threads but the spare one run jobs of one client, which end only after another client's job has run. */
+static void a_client_without_a_thread_does_not_wait_for_others(void **state)
 {
     (void)state;
     enum { THREADS = 2 };
@@ -186,7 +186,7 @@ static void a_client_for_whom_nobody_works_does_not_wait_for_others(void **state
     sower_pool_submit(pool, &more.job);
     sower_pool_submit(pool, &other.job);
     wait_until(&others, 1);
-    assert_int_equal(own, 0); /* the spare thread is not for those who have threads */
+    assert_int_equal(own, 0); /* the spare thread does not serve a client that has threads */
     for (size_t i = 0; i < THREADS; i++) {
         let_go(&held[i]);
     }
@@ -197,7 +197,7 @@ static void a_client_for_whom_nobody_works_does_not_wait_for_others(void **state
     }
 }
 
-/* Submits itself again, as work in slices does, and beside it one of another client. */
+/* Submits itself again, as work in slices does, and also a job of another client. */
 struct slices {
     struct sower_job job;
     struct sower_pool *pool;
@@ -276,7 +276,7 @@ static void *stop(void *pool)
     return NULL;
 }
 
-static void stopping_refuses_what_has_not_begun(void **state)
+static void stopping_refuses_work_that_has_not_begun(void **state)
 {
     (void)state;
     _Atomic unsigned refused = 0;
@@ -345,7 +345,7 @@ static void every_task_of_every_job_runs_once(void **state)
     }
 }
 
-/* Two tasks that each wait for the other: they only end on two threads. */
+/* Two tasks that wait for each other: they end only on two threads. */
 struct meeting {
     struct counting_job job;
     pthread_barrier_t barrier;
@@ -380,8 +380,8 @@ static void idle_threads_help_with_a_jobs_tasks(void **state)
     pthread_barrier_destroy(&meeting.barrier);
 }
 
-/* One task waits on the calling thread, which is not the pool's, the other on a thread of the pool. */
-static void idle_threads_help_a_thread_that_is_not_the_pools(void **state)
+/* One task waits on the calling thread, which is outside the pool, the other on a thread of the pool. */
+static void idle_threads_help_a_thread_outside_the_pool(void **state)
 {
     (void)state;
     _Atomic unsigned finished = 0;
@@ -394,7 +394,7 @@ static void idle_threads_help_a_thread_that_is_not_the_pools(void **state)
     pthread_barrier_destroy(&meeting.barrier);
 }
 
-/* Two tasks that meet each other, and a caller that is neither. */
+/* Two tasks that wait for each other, and a caller that runs neither. */
 static void a_caller_that_does_not_join_waits_for_all_tasks(void **state)
 {
     (void)state;
@@ -405,7 +405,8 @@ static void a_caller_that_does_not_join_waits_for_all_tasks(void **state)
     const struct sower_parallel parallel = sower_team_parallel(&team);
     parallel.run(parallel.executor, meet, &meeting, 2);
     sower_pool_stop(pool);
-    parallel.run(parallel.executor, mark, &meeting, TASKS); /* nobody else is left: it works itself */
+    parallel.run(parallel.executor, mark, &meeting,
+                 TASKS); /* no other thread is left: the caller runs the tasks */
     assert_int_equal(meeting.job.done[TASKS - 1], 1);
     sower_pool_free(pool);
     pthread_barrier_destroy(&meeting.barrier);
@@ -417,15 +418,15 @@ int main(void)
         cmocka_unit_test(every_job_runs_once),
         cmocka_unit_test(a_stopped_pool_refuses_jobs_and_tasks),
         cmocka_unit_test(clients_are_served_in_turn_and_their_jobs_in_order),
-        cmocka_unit_test(who_has_used_less_time_is_served_first),
+        cmocka_unit_test(the_client_that_has_used_less_time_is_served_first),
         cmocka_unit_test(work_in_slices_gets_its_turns),
-        cmocka_unit_test(a_client_for_whom_nobody_works_does_not_wait_for_others),
+        cmocka_unit_test(a_client_without_a_thread_does_not_wait_for_others),
         cmocka_unit_test(tasks_give_way_after_each),
-        cmocka_unit_test(stopping_refuses_what_has_not_begun),
+        cmocka_unit_test(stopping_refuses_work_that_has_not_begun),
         cmocka_unit_test(a_caller_that_does_not_join_waits_for_all_tasks),
         cmocka_unit_test(every_task_of_every_job_runs_once),
         cmocka_unit_test(idle_threads_help_with_a_jobs_tasks),
-        cmocka_unit_test(idle_threads_help_a_thread_that_is_not_the_pools),
+        cmocka_unit_test(idle_threads_help_a_thread_outside_the_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The store on PostgreSQL: what every store must do, and what a server brings with it. It runs against a real
- * one, which tests/http/postgres.py makes for it. */
+/* The PostgreSQL store: the contract of all stores, and the effects of a server. The tests use a real server, which
+ * tests/http/postgres.py starts. */
 #include <unistd.h>
 
 #include "tests/unit/server/store_contract_lines.h"
@@ -9,7 +9,7 @@
 
 #include "server/ledger/postgres/store.h"
 
-/* The server's own database; the tests use another, one after the other. */
+/* The URL of the server's default database; each test creates its own. */
 static const char *server_url(void)
 {
     return getenv("SOWER_TEST_POSTGRES");
@@ -47,7 +47,7 @@ static void run_once(const char *url, const char *statement)
     PQfinish(connection);
 }
 
-/* The URL of a database beside the server's own. Locks are not waited for as long as a daemon would. */
+/* The URL of another database of the server, with a shorter lock timeout than a daemon's. */
 static void make_url(const char *database, char *url, size_t size)
 {
     static const char own[] = "/postgres?";
@@ -109,7 +109,7 @@ static void expect_refusal(const char *url, const char *words)
     assert_null(strstr(problem.sentence, "secret"));
 }
 
-static void a_url_that_is_none_is_refused_without_showing_a_password(void **state)
+static void an_invalid_url_is_refused_without_showing_its_password(void **state)
 {
     (void)state;
     static const char *const urls[] = {
@@ -121,7 +121,7 @@ static void a_url_that_is_none_is_refused_without_showing_a_password(void **stat
     }
 }
 
-static void a_database_that_is_not_there_is_refused(void **state)
+static void a_missing_database_is_refused(void **state)
 {
     (void)state;
     char url[256];
@@ -154,7 +154,7 @@ static void a_ledger_of_a_newer_version_is_refused_at_the_start_and_later(void *
     append(fixture, 1, 1);
 }
 
-static void the_schema_of_another_program_is_left_alone_and_an_empty_one_taken(void **state)
+static void the_schema_of_another_program_is_refused_and_an_empty_one_used(void **state)
 {
     struct fixture *fixture = *state;
     fixture->store->close(fixture->store);
@@ -174,7 +174,7 @@ static void *open_in_thread(void *context)
     return open_as(context, OTHER_WRITER);
 }
 
-static void stores_that_are_opened_together_make_one_schema(void **state)
+static void stores_that_are_opened_together_create_one_schema(void **state)
 {
     struct fixture *fixture = *state;
     enum { COUNT = 6 };
@@ -194,7 +194,7 @@ static void stores_that_are_opened_together_make_one_schema(void **state)
     append(fixture, 0, 2);
 }
 
-static void connections_that_were_ended_are_made_anew_without_a_failure(void **state)
+static void lost_connections_are_opened_again_without_a_failure(void **state)
 {
     struct fixture *fixture = *state;
     append(fixture, 0, 2);
@@ -209,7 +209,7 @@ static void connections_that_were_ended_are_made_anew_without_a_failure(void **s
     assert_int_equal(check_chains(fixture), 5);
 }
 
-static void a_store_that_stands_still_in_a_transaction_is_not_waited_for_for_ever(void **state)
+static void waiting_for_a_store_that_hangs_in_a_transaction_ends(void **state)
 {
     struct fixture *fixture = *state;
     PGconn *idle = session(fixture->url);
@@ -220,14 +220,14 @@ static void a_store_that_stands_still_in_a_transaction_is_not_waited_for_for_eve
     char *timeout = strstr(fixture->url, "lock_timeout%3D300");
     assert_non_null(timeout);
     memcpy(timeout, "lock_timeout%3D9s",
-           sizeof "lock_timeout%3D9s"); /* longer than the other may stand still */
+           sizeof "lock_timeout%3D9s"); /* longer than the other store may hang */
     fixture->store = open_as(fixture, WRITER);
     assert_non_null(fixture->store);
     append(fixture, 0, 1);
     PQfinish(idle);
 }
 
-static void a_database_that_would_not_wait_for_the_disk_is_told_to(void **state)
+static void a_database_with_asynchronous_commit_waits_for_the_disk(void **state)
 {
     struct fixture *fixture = *state;
     strcat(fixture->url, "%20-csynchronous_commit%3Doff");
@@ -246,13 +246,14 @@ static void a_database_that_would_not_wait_for_the_disk_is_told_to(void **state)
     PQfinish(connection);
 }
 
-static void a_batch_that_the_database_refuses_in_its_middle_leaves_nothing(void **state)
+static void a_batch_that_the_database_refuses_in_the_middle_leaves_nothing(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
     struct sower_store_draw draw = {.record = make_record(1)}, *pointer = &draw;
     append(fixture, 0, 1);
-    execute(fixture, "ALTER TABLE ledger ADD CHECK (last < 2)"); /* the last thing before the commit */
+    execute(fixture,
+            "ALTER TABLE ledger ADD CHECK (last < 2)"); /* fails in the last statement before the commit */
     assert_false(fixture->store->writer->methods->append(fixture->store->writer, &pointer, 1, &problem));
     assert_non_null(strstr(problem.sentence, "check constraint"));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
@@ -272,7 +273,7 @@ static int make_database(void **state)
 int main(int count, char **arguments)
 {
     (void)count;
-    if (server_url() == NULL) { /* once more, with a server */
+    if (server_url() == NULL) { /* run again, with a server */
         execl("/usr/bin/python3", "python3", "tests/http/postgres.py", arguments[0], (char *)NULL);
         perror("tests/http/postgres.py");
         return EXIT_FAILURE;
@@ -281,16 +282,16 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         CONTRACT_LINES(TEST),
         CONTRACT_TRIALS(TEST),
-        cmocka_unit_test(a_url_that_is_none_is_refused_without_showing_a_password),
-        cmocka_unit_test(a_database_that_is_not_there_is_refused),
+        cmocka_unit_test(an_invalid_url_is_refused_without_showing_its_password),
+        cmocka_unit_test(a_missing_database_is_refused),
         cmocka_unit_test(a_database_of_another_encoding_is_refused),
         TEST(a_ledger_of_a_newer_version_is_refused_at_the_start_and_later),
-        TEST(the_schema_of_another_program_is_left_alone_and_an_empty_one_taken),
-        TEST(stores_that_are_opened_together_make_one_schema),
-        TEST(connections_that_were_ended_are_made_anew_without_a_failure),
-        TEST(a_store_that_stands_still_in_a_transaction_is_not_waited_for_for_ever),
-        TEST(a_database_that_would_not_wait_for_the_disk_is_told_to),
-        TEST(a_batch_that_the_database_refuses_in_its_middle_leaves_nothing),
+        TEST(the_schema_of_another_program_is_refused_and_an_empty_one_used),
+        TEST(stores_that_are_opened_together_create_one_schema),
+        TEST(lost_connections_are_opened_again_without_a_failure),
+        TEST(waiting_for_a_store_that_hangs_in_a_transaction_ends),
+        TEST(a_database_with_asynchronous_commit_waits_for_the_disk),
+        TEST(a_batch_that_the_database_refuses_in_the_middle_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, make_database, NULL);
 }

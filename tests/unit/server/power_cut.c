@@ -1,8 +1,8 @@
-/* The ledger on SQLite when the power goes: a cut at every change of a disk, and a disk that fails to flush.
+/* A SQLite ledger after power cuts at every change of a disk, and on a disk that fails to flush.
  *
- * Sessions, each a process that starts as the daemon does, write to a recorded disk (power_disk.h) and note
- * what they were told to be written. Afterwards the disk is made anew as each cut would leave it, and what
- * was noted by then must be there: every line, under its number, in a whole chain of the one writer. */
+ * Sessions, each a process that starts as the daemon does, write to a recorded disk (power_disk.h) and note every
+ * line that the store confirmed. Afterwards the test rebuilds the disk as each cut would leave it. Every line that
+ * was noted before the cut must be there, under its number, in a complete chain of the one writer. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 #include "server/options.h"
 #include "tests/unit/server/power_disk.h"
 
-/* Every moment is met; under the sanitizers, which take ten times as long, every so many-th. */
+/* Every moment is tested; with sanitizers, which are ten times slower, every STRIDE-th. */
 #ifdef __SANITIZE_ADDRESS__
 enum { STRIDE = 5 };
 #else
@@ -37,7 +37,7 @@ static const int64_t TIME = 1769860800123;
         }                                                                                                    \
     } while (0)
 
-/* A daemon as far as it concerns the disk. */
+/* The part of a daemon that uses the disk. */
 struct daemon {
     struct sower_writer_key writer;
     struct sower_store *store;
@@ -89,7 +89,7 @@ static void note_answer(const struct sower_record *record)
     disk_note(DISK_ANSWERED, record, sizeof *record);
 }
 
-/* Draws, in one commit; returns whether it was well. */
+/* Records draws in one commit; returns whether it succeeded. */
 static bool draw(struct daemon *daemon, unsigned first, unsigned count)
 {
     enum { AT_ONCE_MAX = 64 };
@@ -109,14 +109,14 @@ static bool draw(struct daemon *daemon, unsigned first, unsigned count)
     return true;
 }
 
-/* What the ledger says is recorded is handed out as well. */
+/* Requests a draw that is recorded already. */
 static void draw_again(struct daemon *daemon, unsigned number)
 {
     struct sower_store_draw draw = {.record = make_draw(number)}, *pointer = &draw;
     struct sower_problem problem = {.sentence = ""};
     MUST(daemon->store->writer->methods->find(daemon->store->writer, &pointer, 1, &problem));
     if (draw.outcome == SOWER_DRAW_RECORDED) {
-        memset(&draw.record.place, 0, sizeof draw.record.place); /* which is not told */
+        memset(&draw.record.place, 0, sizeof draw.record.place); /* find does not set it */
         note_answer(&draw.record);
     }
 }
@@ -173,7 +173,7 @@ static void pin(struct daemon *daemon, bool pinned)
     note_answer(&record);
 }
 
-/* Runs `work` in a process of its own, which ends without a word: what it did not close stays open. */
+/* Runs `work` in a process of its own, which exits without closing its files. */
 static void session(void (*work)(struct daemon *daemon, unsigned number), unsigned number)
 {
     fflush(NULL);
@@ -197,7 +197,7 @@ static void session(void (*work)(struct daemon *daemon, unsigned number), unsign
     assert_int_equal(status, 0);
 }
 
-/* The lines of a ledger, checked as they come. */
+/* The lines of a ledger, checked as they are read. */
 struct audit {
     struct sower_record *lines; /* [0] is line 1 */
     size_t count, size;
@@ -241,7 +241,7 @@ static void check_answer(const struct audit *audit, const struct sower_record *a
     }
 }
 
-/* Starts a daemon on what a cut has left. */
+/* Starts a daemon on the disk after a cut. */
 static void check_image(struct audit *audit, const size_t *answers, size_t count)
 {
     struct daemon daemon;
@@ -274,7 +274,7 @@ static void check_image(struct audit *audit, const size_t *answers, size_t count
     stop(&daemon);
 }
 
-/* Whether a flush is near: the moments that count. */
+/* Whether a flush is near: these are the interesting moments. */
 static bool is_near_sync(size_t at)
 {
     const size_t near = STRIDE == 1 ? 4 : 0;
@@ -287,8 +287,7 @@ static bool is_near_sync(size_t at)
     return false;
 }
 
-/* Cuts the power before every op from `from` on, and at the end; in long stretches of writes before every
- * `stride`-th. */
+/* Cuts the power before every op from `from` on and at the end; in a long run of writes, before every `stride`-th. */
 static size_t cut_everywhere(size_t from, size_t stride)
 {
     struct disk_state *state = calloc(1, sizeof *state);
@@ -323,7 +322,7 @@ static int set_up(void **state)
     char path[DISK_PATH_MAX + 8];
     disk_make();
     snprintf(path, sizeof path, "%s/var", disk->root);
-    disk->recording = true; /* a directory that was there before, and is safe */
+    disk->recording = true; /* the directory existed before and is safe */
     bool made = mkdir(path, 0700) == 0;
     disk_note_path(DISK_SYNC_DIRECTORY, "", true, 0);
     disk->recording = false;
@@ -337,7 +336,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A bit of everything. */
+/* Lines of every kind. */
 static void write_some(struct daemon *daemon, unsigned first)
 {
     struct sower_problem problem = {.sentence = ""};
@@ -358,7 +357,7 @@ static void write_and_close(struct daemon *daemon, unsigned first)
     stop(daemon);
 }
 
-static void nothing_that_was_answered_is_lost_wherever_the_power_is_cut(void **state)
+static void no_confirmed_line_is_lost_wherever_the_power_is_cut(void **state)
 {
     (void)state;
     session(write_some, 0);
@@ -369,9 +368,7 @@ static void nothing_that_was_answered_is_lost_wherever_the_power_is_cut(void **s
     print_message("%zu cuts\n", cuts);
 }
 
-/* Has the log written back into the database, as a commit does that finds it long; the next one begins it
- * anew.
- */
+/* Checkpoints the log, as a commit does when the log is long. The next commit starts the log again. */
 static void write_back(void)
 {
     struct sower_problem problem = {.sentence = ""};
@@ -379,7 +376,7 @@ static void write_back(void)
     sqlite3 *database;
     int frames, written;
     snprintf(path, sizeof path, "%s/var/state/ledger.sqlite", disk->root);
-    MUST(sqlite3_open(path, &database) == SQLITE_OK); /* and looked into: before, it does not know of a log */
+    MUST(sqlite3_open(path, &database) == SQLITE_OK); /* SQLite opens the log only when it reads */
     MUST(sqlite3_exec(database, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK);
     MUST(sqlite3_wal_checkpoint_v2(database, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &written) ==
          SQLITE_OK);
@@ -387,7 +384,7 @@ static void write_back(void)
     sqlite3_close(database);
 }
 
-/* So much that there is something to be written back, and more behind it. */
+/* Writes enough for a checkpoint, and more lines after it. */
 static void write_much(struct daemon *daemon, unsigned first)
 {
     struct sower_problem problem = {.sentence = ""};
@@ -401,7 +398,7 @@ static void write_much(struct daemon *daemon, unsigned first)
     }
 }
 
-static void neither_is_it_where_the_log_is_written_back(void **state)
+static void no_confirmed_line_is_lost_during_a_checkpoint(void **state)
 {
     (void)state;
     session(write_much, 0);
@@ -409,7 +406,7 @@ static void neither_is_it_where_the_log_is_written_back(void **state)
     assert_true(cut_everywhere(0, 101) > 30);
 }
 
-/* A ledger of version 3, closed well: draws 0 to 29, and trials. */
+/* A ledger of version 3, properly closed: draws 0 to 29, and trials. */
 static void make_old_ledger(struct daemon *daemon, unsigned number)
 {
     static const char schema[] =
@@ -477,7 +474,7 @@ static void take_over(struct daemon *daemon, unsigned number)
     stop(daemon);
 }
 
-static void an_old_ledger_is_taken_over_whole_wherever_the_power_is_cut(void **state)
+static void an_old_ledger_is_upgraded_completely_wherever_the_power_is_cut(void **state)
 {
     (void)state;
     session(make_old_ledger, 0);
@@ -486,7 +483,7 @@ static void an_old_ledger_is_taken_over_whole_wherever_the_power_is_cut(void **s
     assert_true(cut_everywhere(from, STRIDE) > 100 / STRIDE);
 }
 
-/* With a disk that fails to flush once: what is refused then may be asked for again. */
+/* On a disk that fails to flush once: a refused draw may be requested again. */
 static void write_to_a_failing_disk(struct daemon *daemon, unsigned first)
 {
     for (unsigned n = 0; n < 4; n++) {
@@ -540,13 +537,13 @@ static void fail_every_sync(void (*work)(struct daemon *daemon, unsigned number)
     assert_true(failures >= 4);
 }
 
-static void what_could_not_be_flushed_does_not_count_as_written(void **state)
+static void lines_that_could_not_be_flushed_do_not_count_as_written(void **state)
 {
     (void)state;
     fail_every_sync(write_to_a_failing_disk);
 }
 
-static void neither_does_it_for_the_daemon_that_starts_next(void **state)
+static void the_next_daemon_does_not_trust_lines_that_could_not_be_flushed(void **state)
 {
     (void)state;
     fail_every_sync(write_to_a_failing_disk_and_end);
@@ -558,14 +555,15 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(nothing_that_was_answered_is_lost_wherever_the_power_is_cut, set_up,
+        cmocka_unit_test_setup_teardown(no_confirmed_line_is_lost_wherever_the_power_is_cut, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(neither_is_it_where_the_log_is_written_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_old_ledger_is_taken_over_whole_wherever_the_power_is_cut, set_up,
+        cmocka_unit_test_setup_teardown(no_confirmed_line_is_lost_during_a_checkpoint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_old_ledger_is_upgraded_completely_wherever_the_power_is_cut,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lines_that_could_not_be_flushed_do_not_count_as_written, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(what_could_not_be_flushed_does_not_count_as_written, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(neither_does_it_for_the_daemon_that_starts_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_next_daemon_does_not_trust_lines_that_could_not_be_flushed,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

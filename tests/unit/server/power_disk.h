@@ -1,14 +1,13 @@
-/* A disk whose power can be cut: for tests that run the real code on real files.
+/* A disk whose power can be cut, for tests that run the real code on real files.
  *
- * The functions of the C library that change files are defined here once more, in front of it; SQLite calls
- * them too. Below one directory, and while it is recorded, each change is written down in a trace before it
- * is made. What a power cut leaves behind is then made from any prefix of the trace: what was flushed (the
- * content by fsync of the file, its name by fsync of the directory) is there; of the rest whatever the test
- * wants, nothing, all, or some sectors of some writes.
+ * This header defines the functions of the C library that change files; SQLite calls these definitions too. While
+ * recording, each change below one directory goes into a trace before it is executed. From any prefix of the trace
+ * the test can build the disk after a power cut. Flushed changes are there (content by fsync of the file, its name by
+ * fsync of the directory). Of the other changes the test chooses: none, all, or some sectors of some writes.
  *
- * The trace is memory that child processes share, so that a test can have a process end without a word, start
- * the next one on the same files, and cut the power later. A file is a number of the disk's own, as its inode
- * may be used again. To be included by one program only. */
+ * Child processes share the trace's memory, so a test can let a process exit without closing its files, start the
+ * next process on the same files, and cut the power later. Files have numbers of this disk, because an inode may be
+ * used again. Only one program may include this file. */
 #ifndef SOWER_TESTS_UNIT_SERVER_POWER_DISK_H
 #define SOWER_TESTS_UNIT_SERVER_POWER_DISK_H
 
@@ -34,17 +33,17 @@ enum {
     DISK_NAMES_MAX = 64,
     DISK_PENDING_MAX = 1 << 16,
 };
-static const size_t DISK_TRACE_MAX = (size_t)1 << 30; /* of addresses; what is not written takes no memory */
+static const size_t DISK_TRACE_MAX = (size_t)1 << 30; /* address space; unused pages take no memory */
 
 enum disk_change {
-    DISK_ENTER,          /* a name for a file or directory */
-    DISK_LEAVE,          /* a name is gone */
+    DISK_ENTER,          /* a file or directory gets a name */
+    DISK_LEAVE,          /* a name is removed */
     DISK_WRITE,          /* `size` bytes at `offset` */
     DISK_TRUNCATE,       /* to `offset` */
-    DISK_SYNC,           /* of a file */
-    DISK_SYNC_FAILED,    /* the kernel gave up what was not written, and takes it for written from now on */
-    DISK_SYNC_DIRECTORY, /* of names */
-    DISK_ANSWERED        /* the test's own mark; `size` bytes of its own */
+    DISK_SYNC,           /* of a file's content */
+    DISK_SYNC_FAILED,    /* unwritten pages are lost; the kernel treats them as written from now on */
+    DISK_SYNC_DIRECTORY, /* of a directory's names */
+    DISK_ANSWERED        /* a mark of the test with `size` bytes of data */
 };
 
 struct disk_op {
@@ -60,10 +59,10 @@ struct disk_op {
 struct disk {
     char root[64], image[72];
     bool recording;
-    int64_t fail_sync; /* the so many-th sync from now on fails; 0: none */
+    int64_t fail_sync; /* how many syncs from now until one fails; 0: none fails */
     size_t count, used;
     unsigned files;
-    ino_t inodes[DISK_FILES_MAX]; /* of each file */
+    ino_t inodes[DISK_FILES_MAX]; /* inode of each file */
     struct disk_op *ops[1 << 18];
     uint8_t trace[];
 };
@@ -76,7 +75,7 @@ static void disk_stop(const char *why)
     abort();
 }
 
-/* Adds an op to the trace; `bytes` may be NULL for none. */
+/* Adds an op to the trace; `bytes` NULL: no data. */
 static struct disk_op *disk_note(enum disk_change change, const void *bytes, size_t size)
 {
     size_t needed = (sizeof(struct disk_op) + size + 15) & ~(size_t)15;
@@ -94,8 +93,8 @@ static struct disk_op *disk_note(enum disk_change change, const void *bytes, siz
     return op;
 }
 
-/* The part of a path below the disk's directory, or NULL when it is not there or not recorded. The index of
- * the write-ahead log is memory, and means nothing after a power cut. */
+/* The part of a path below the disk's directory; NULL if it is elsewhere or recording is off. Leaves out the index of
+ * the write-ahead log (-shm), which is memory and has no meaning after a power cut. */
 static const char *disk_path(const char *path)
 {
     size_t length = disk == NULL ? 0 : strlen(disk->root);
@@ -106,7 +105,7 @@ static const char *disk_path(const char *path)
     return path[length] == '/' ? path + length + 1 : path + length;
 }
 
-/* The same of an open file. */
+/* The same for an open file. */
 static const char *disk_path_of(int file, char resolved[4096])
 {
     char link[64];
@@ -185,7 +184,7 @@ static void disk_note_write(int file, const void *bytes, size_t size, int64_t of
     }
 }
 
-/* Both names are one function; which of them SQLite was built to call is Debian's choice. */
+/* Both names are the same function; which one SQLite calls depends on how Debian built it. */
 #define DISK_PWRITE(name, offset_type)                                                                       \
     ssize_t name(int file, const void *bytes, size_t size, offset_type offset)                               \
     {                                                                                                        \
@@ -224,7 +223,7 @@ static void disk_note_truncate(int file, int64_t size)
 DISK_FTRUNCATE(ftruncate, off_t)
 DISK_FTRUNCATE(ftruncate64, off64_t)
 
-/* Nothing waits for the real disk. */
+/* These do not flush the real disk. */
 static int disk_sync(int file)
 {
     char resolved[4096];
@@ -285,9 +284,9 @@ int mkdir(const char *path, mode_t mode)
     return done;
 }
 
-/* What the disk holds after a prefix of the trace. */
+/* The content of the disk after a prefix of the trace. */
 struct disk_content {
-    uint8_t *bytes; /* that are safe */
+    uint8_t *bytes; /* the safe content */
     size_t size, room;
 };
 
@@ -298,11 +297,11 @@ struct disk_name {
 };
 
 struct disk_state {
-    size_t next; /* op of the trace */
+    size_t next; /* the next op of the trace */
     struct disk_content files[DISK_FILES_MAX];
-    struct disk_name names[DISK_NAMES_MAX]; /* that are safe */
+    struct disk_name names[DISK_NAMES_MAX]; /* the safe names */
     size_t name_count;
-    size_t pending[DISK_PENDING_MAX]; /* ops that are not safe, in order */
+    size_t pending[DISK_PENDING_MAX]; /* ops that are not safe yet, in order */
     size_t pending_count;
 };
 
@@ -349,7 +348,7 @@ static void disk_name_apply(struct disk_name *names, size_t *count, const struct
     }
 }
 
-/* Whether a name stands in this very directory. */
+/* Whether a name is directly in this directory. */
 static bool disk_is_in(const char *path, const char *directory)
 {
     size_t length = strlen(directory);
@@ -358,7 +357,7 @@ static bool disk_is_in(const char *path, const char *directory)
            strchr(rest, '/') == NULL;
 }
 
-/* Makes safe (or gives up) what waits of a file, or of the names in a directory. */
+/* Makes the pending ops of a file, or of the names of a directory, safe (or drops them). */
 static void disk_settle(struct disk_state *state, const struct disk_op *sync)
 {
     size_t kept = 0;
@@ -378,7 +377,7 @@ static void disk_settle(struct disk_state *state, const struct disk_op *sync)
     state->pending_count = kept;
 }
 
-/* Goes on to the op with this number, which is not done any more. */
+/* Applies the ops up to the one with this number, exclusive. */
 static void disk_advance(struct disk_state *state, size_t until)
 {
     for (; state->next < until; state->next++) {
@@ -408,10 +407,10 @@ static void disk_state_free(struct disk_state *state)
     free(state);
 }
 
-/* How much of what was not flushed is there after a cut. */
+/* How many of the unflushed changes survive a cut. */
 enum disk_luck { DISK_NOTHING_KEPT, DISK_SECTORS_KEPT, DISK_ALL_KEPT };
 
-/* A small generator, so that a failure comes again. */
+/* A small random generator with a seed, so that a failure can be repeated. */
 static uint64_t disk_random(uint64_t *seed)
 {
     *seed ^= *seed << 13;
@@ -420,7 +419,7 @@ static uint64_t disk_random(uint64_t *seed)
     return *seed;
 }
 
-/* Names come in order: with one, all before it. */
+/* Names survive in order: with one, all before it. */
 static void disk_keep_names(const struct disk_state *state, enum disk_luck luck, uint64_t *seed,
                             struct disk_name *names, size_t *count)
 {
@@ -450,7 +449,7 @@ static void disk_keep(struct disk_content *content, const struct disk_op *op, en
         }
         return;
     }
-    /* Sectors of the disk, whatever part of them was written. */
+    /* Whole sectors of the disk, even if only part of one was written. */
     for (size_t at = 0; at < op->size;) {
         size_t count = DISK_SECTOR - ((size_t)op->offset + at) % DISK_SECTOR;
         count = count < op->size - at ? count : op->size - at;
@@ -461,7 +460,7 @@ static void disk_keep(struct disk_content *content, const struct disk_op *op, en
     }
 }
 
-/* Where a name is in the image. */
+/* The path of a name in the image. */
 static void disk_image_path(const struct disk_name *name, char path[DISK_IMAGE_PATH_MAX])
 {
     if (snprintf(path, DISK_IMAGE_PATH_MAX, "%s/%.*s", disk->image, DISK_PATH_MAX - 1, name->path) >=
@@ -481,7 +480,7 @@ static void disk_write_file(const struct disk_state *state, const struct disk_na
         memcpy(content.bytes, safe->bytes, safe->size);
     }
     unsigned chance =
-        (unsigned)(disk_random(seed) % 17); /* some cuts leave nearly all, some nearly nothing */
+        (unsigned)(disk_random(seed) % 17); /* some cuts keep nearly all changes, some nearly none */
     for (size_t i = 0; i < state->pending_count && luck != DISK_NOTHING_KEPT; i++) {
         const struct disk_op *op = disk->ops[state->pending[i]];
         if ((op->change == DISK_WRITE || op->change == DISK_TRUNCATE) && op->file == name->file) {
@@ -510,7 +509,7 @@ static void disk_remove(const char *directory)
     }
 }
 
-/* Makes the image directory what the disk is after a cut in this state. */
+/* Fills the image directory with the disk after a cut in this state. */
 static void disk_cut(const struct disk_state *state, enum disk_luck luck, uint64_t *seed)
 {
     struct disk_name names[DISK_NAMES_MAX];
@@ -521,10 +520,10 @@ static void disk_cut(const struct disk_state *state, enum disk_luck luck, uint64
         disk_stop(disk->image);
     }
     disk_keep_names(state, luck, seed, names, &count);
-    for (size_t i = 0; i < count; i++) { /* a directory was made before what is in it */
+    for (size_t i = 0; i < count; i++) { /* a directory is created before its entries */
         disk_image_path(&names[i], path);
         if (names[i].is_directory) {
-            (void)REAL(mkdir)(path, 0700); /* one whose own directory was lost is lost with it */
+            (void)REAL(mkdir)(path, 0700); /* fails if its parent was lost: then it is lost too */
         }
     }
     for (size_t i = 0; i < count; i++) {

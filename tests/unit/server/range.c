@@ -38,7 +38,7 @@ static void a_range_has_both_its_ends(void **state)
     assert_part("bytes=0-9", 10, 0, 10);
 }
 
-static void an_end_beyond_the_answer_is_its_end(void **state)
+static void an_end_beyond_the_response_is_its_end(void **state)
 {
     (void)state;
     assert_part("bytes=3-10", 10, 3, 7);
@@ -57,7 +57,7 @@ static void a_suffix_is_the_last_bytes(void **state)
     assert_part("bytes=-99999999999999999999999", 10, 0, 10);
 }
 
-static void a_range_behind_the_end_and_an_empty_suffix_cannot_be_satisfied(void **state)
+static void a_range_after_the_end_and_an_empty_suffix_cannot_be_satisfied(void **state)
 {
     (void)state;
     assert_unsatisfiable("bytes=10-", 10);
@@ -67,7 +67,7 @@ static void a_range_behind_the_end_and_an_empty_suffix_cannot_be_satisfied(void 
     assert_unsatisfiable("bytes=0-", 0);
 }
 
-static void what_is_malformed_of_another_unit_or_several_is_ignored(void **state)
+static void malformed_ranges_other_units_and_several_ranges_are_ignored(void **state)
 {
     (void)state;
     static const char *const headers[] = {
@@ -83,7 +83,7 @@ static void what_is_malformed_of_another_unit_or_several_is_ignored(void **state
     assert_whole("bytes=-5", 0);
 }
 
-static void units_are_read_in_any_case_and_spaces_around_a_range_are_allowed(void **state)
+static void units_ignore_case_and_spaces_around_a_range_are_allowed(void **state)
 {
     (void)state;
     assert_part("Bytes=1-2", 10, 1, 2);
@@ -121,7 +121,7 @@ static void a_malformed_list_of_tags_matches_nothing(void **state)
     }
 }
 
-static void if_range_takes_the_very_tag_only(void **state)
+static void if_range_matches_only_the_identical_tag(void **state)
 {
     (void)state;
     assert_true(sower_if_range(NULL, "\"a\""));
@@ -135,15 +135,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_range_has_both_its_ends),
-        cmocka_unit_test(an_end_beyond_the_answer_is_its_end),
+        cmocka_unit_test(an_end_beyond_the_response_is_its_end),
         cmocka_unit_test(a_suffix_is_the_last_bytes),
-        cmocka_unit_test(a_range_behind_the_end_and_an_empty_suffix_cannot_be_satisfied),
-        cmocka_unit_test(what_is_malformed_of_another_unit_or_several_is_ignored),
-        cmocka_unit_test(units_are_read_in_any_case_and_spaces_around_a_range_are_allowed),
+        cmocka_unit_test(a_range_after_the_end_and_an_empty_suffix_cannot_be_satisfied),
+        cmocka_unit_test(malformed_ranges_other_units_and_several_ranges_are_ignored),
+        cmocka_unit_test(units_ignore_case_and_spaces_around_a_range_are_allowed),
         cmocka_unit_test(a_tag_is_found_in_a_list),
         cmocka_unit_test(a_weak_tag_matches_only_where_weak_ones_may),
         cmocka_unit_test(a_malformed_list_of_tags_matches_nothing),
-        cmocka_unit_test(if_range_takes_the_very_tag_only),
+        cmocka_unit_test(if_range_matches_only_the_identical_tag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The cache of prepared sources, over a structure whose factors are made when the test says so. */
+/* The cache of prepared sources, with a structure whose factors are generated when the test allows it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,24 +12,24 @@
 #include "core/structure.h"
 #include "server/caches/sources.h"
 
-enum { LIMIT = 100, PATIENCE = 3 /* seconds that one may wait for memory */ };
+enum { LIMIT = 100, PATIENCE = 3 /* seconds that a request may wait for memory */ };
 
-/* What the structure below reports; guarded by `lock`. */
+/* Counters of the structure below; guarded by `lock`. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool held, fails;
-    unsigned tasks; /* of one preparation; 0: it has none */
+    unsigned tasks; /* tasks of one preparation; 0: none */
     unsigned started, made, released;
 } work = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* values[0] of a plan is what its factors cost, values[1] what preparing them costs besides. */
+/* values[0] of a plan is the memory of its factors, values[1] the additional memory for preparing them. */
 static struct sower_cost cost(const struct sower_plan *plan)
 {
     return (struct sower_cost){.memory = (uint64_t)plan->values[0], .scratch = (uint64_t)plan->values[1]};
 }
 
-/* What takes long: as long as `held` says. */
+/* The long work: lasts while `held` is set. */
 static void take_long(void *unused, size_t index)
 {
     (void)unused, (void)index;
@@ -111,7 +111,7 @@ static int tear_down(void **state)
     sower_pool_free(fixture->pool);
     sower_sources_free(fixture->sources);
     free(fixture);
-    return work.made != work.released; /* everything that was made is released in the end */
+    return work.made != work.released; /* all factors are released in the end */
 }
 
 struct client {
@@ -192,7 +192,7 @@ static bool is_there(struct fixture *fixture, uint8_t number)
     return prepared != NULL;
 }
 
-static void all_who_ask_at_the_same_time_share_one_preparation(void **state)
+static void simultaneous_requests_share_one_preparation(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[10];
@@ -214,7 +214,7 @@ static void all_who_ask_at_the_same_time_share_one_preparation(void **state)
     assert_int_equal(sower_sources_source(prepared)->seed.bytes[0], 1);
 }
 
-static void who_asks_later_gets_what_is_kept(void **state)
+static void a_later_request_gets_the_cached_source(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -227,7 +227,7 @@ static void who_asks_later_gets_what_is_kept(void **state)
     assert_int_equal(work.started, 1);
 }
 
-static void what_was_not_used_for_longest_makes_room(void **state)
+static void the_least_recently_used_source_is_removed_first(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -235,7 +235,7 @@ static void what_was_not_used_for_longest_makes_room(void **state)
         ask(fixture, &client, number, 33);
         sower_sources_release(outcome(&client));
     }
-    assert_true(is_there(fixture, 1)); /* used: 2 is the next to go */
+    assert_true(is_there(fixture, 1)); /* used: 2 is removed next */
     ask(fixture, &client, 4, 33);
     sower_sources_release(outcome(&client));
     assert_false(is_there(fixture, 2));
@@ -244,7 +244,7 @@ static void what_was_not_used_for_longest_makes_room(void **state)
     assert_true(is_there(fixture, 4));
 }
 
-static void what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn(void **state)
+static void sources_in_use_stay_and_a_request_without_room_waits_for_its_turn(void **state)
 {
     struct fixture *fixture = *state;
     struct client large, second, third;
@@ -253,7 +253,7 @@ static void what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn(void *
     ask(fixture, &second, 2, LIMIT);
     ask(fixture, &third, 3, 1);
     assert_int_equal(second.times, 0);
-    assert_int_equal(third.times, 0); /* first come, first served */
+    assert_int_equal(third.times, 0); /* in order of arrival */
     assert_int_equal(work.started, 1);
     sower_sources_release(held);
     held = outcome(&second);
@@ -262,7 +262,7 @@ static void what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn(void *
     sower_sources_release(outcome(&third));
 }
 
-static void a_failure_is_told_to_all_and_not_kept(void **state)
+static void a_failure_is_reported_to_all_and_not_cached(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[3], again;
@@ -281,7 +281,7 @@ static void a_failure_is_told_to_all_and_not_kept(void **state)
     sower_sources_release(outcome(&again));
 }
 
-static void stopping_refuses_those_who_wait_and_who_come(void **state)
+static void stopping_refuses_waiting_and_later_requests(void **state)
 {
     struct fixture *fixture = *state;
     struct client begun, waiting, late;
@@ -298,8 +298,8 @@ static void stopping_refuses_those_who_wait_and_who_come(void **state)
     assert_int_equal(begun.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
 }
 
-/* The first task of a preparation waits for the stop; no other one may begin after it. */
-static void stopping_gives_up_a_preparation_between_its_tasks(void **state)
+/* The first task of a preparation waits for the stop; no task may begin after that. */
+static void stopping_cancels_a_preparation_between_its_tasks(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -320,8 +320,8 @@ static void seconds_pass(struct fixture *fixture, unsigned count)
     }
 }
 
-/* The first task waits until nobody is left; no other one may begin after it. */
-static void a_preparation_that_all_have_left_is_given_up_between_its_tasks(void **state)
+/* The first task waits until all clients have left; no task may begin after that. */
+static void a_preparation_without_clients_is_cancelled_between_its_tasks(void **state)
 {
     struct fixture *fixture = *state;
     struct client clients[3], again;
@@ -343,11 +343,12 @@ static void a_preparation_that_all_have_left_is_given_up_between_its_tasks(void 
     assert_int_equal(again.times, 0);
     set(&work.held, false);
     sower_sources_release(outcome(&again));
-    assert_in_range(work.started, 1000 + 1, 1000 + 4); /* of the first as many as the pool has threads */
+    assert_in_range(work.started, 1000 + 1,
+                    1000 + 4); /* of the first preparation at most one task per thread */
     assert_int_equal(work.made, work.released + 1);
 }
 
-static void a_preparation_goes_on_for_those_who_stay(void **state)
+static void a_preparation_continues_for_the_clients_that_stay(void **state)
 {
     struct fixture *fixture = *state;
     struct client leaves, stays;
@@ -364,8 +365,8 @@ static void a_preparation_goes_on_for_those_who_stay(void **state)
     assert_int_equal(work.started, 1);
 }
 
-/* A client that has closed only its sending side looks the same: it gets what is soon done. */
-static void who_seems_to_have_left_is_given_a_second(void **state)
+/* A half-closed client looks the same, and still gets a response that is nearly ready. */
+static void a_client_that_seems_to_have_left_gets_one_more_second(void **state)
 {
     struct fixture *fixture = *state;
     struct client client;
@@ -380,7 +381,7 @@ static void who_seems_to_have_left_is_given_a_second(void **state)
     sower_sources_release(outcome(&client));
 }
 
-static void whose_turn_does_not_come_in_time_is_refused_and_others_move_up(void **state)
+static void a_request_without_a_turn_in_time_is_refused_and_others_move_up(void **state)
 {
     struct fixture *fixture = *state;
     struct client holder, large, small;
@@ -398,7 +399,7 @@ static void whose_turn_does_not_come_in_time_is_refused_and_others_move_up(void 
     sower_sources_release(held);
 }
 
-static void who_leaves_before_its_turn_makes_way(void **state)
+static void a_client_that_leaves_before_its_turn_frees_its_place(void **state)
 {
     struct fixture *fixture = *state;
     struct client holder, leaves, next;
@@ -426,15 +427,15 @@ static void scratch_memory_counts_while_a_preparation_lasts(void **state)
     assert_int_equal(work.started, 1);
     set(&work.held, false);
     struct sower_prepared *held = outcome(&first);
-    sower_sources_release(outcome(&second)); /* beside the first, whose scratch memory is free again */
+    sower_sources_release(outcome(&second)); /* together with the first, whose scratch memory is free again */
     sower_sources_release(held);
-    ask_with_scratch(fixture, &third, 3, 1, LIMIT - 1); /* all that is kept makes room for it */
+    ask_with_scratch(fixture, &third, 3, 1, LIMIT - 1); /* all cached sources are removed for it */
     sower_sources_release(outcome(&third));
     assert_false(is_there(fixture, 1));
     assert_false(is_there(fixture, 2));
 }
 
-static void what_is_needed_is_the_sum_and_never_wraps(void **state)
+static void the_memory_needed_is_the_sum_and_never_overflows(void **state)
 {
     const struct fixture *fixture = *state;
     struct sower_cost cost = {.memory = 5, .scratch = 7, .scratch_per_thread = 11};
@@ -443,7 +444,7 @@ static void what_is_needed_is_the_sum_and_never_wraps(void **state)
     assert_true(sower_sources_need(fixture->sources, &cost) == UINT64_MAX);
 }
 
-static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
+static void a_source_that_is_not_read_for_long_is_removed_for_waiting_requests(void **state)
 {
     struct fixture *fixture = *state;
     struct client slow, reading, second, third;
@@ -451,7 +452,7 @@ static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
     ask(fixture, &reading, 2, LIMIT / 2);
     struct sower_prepared *rests = outcome(&slow), *read = outcome(&reading);
     sower_sources_rest(rests);
-    seconds_pass(fixture, 100); /* nobody waits */
+    seconds_pass(fixture, 100); /* no request waits */
     assert_true(is_there(fixture, 1));
     ask(fixture, &second, 3, LIMIT / 2);
     seconds_pass(fixture, PATIENCE - 1);
@@ -460,7 +461,7 @@ static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
     assert_false(is_there(fixture, 1));
     assert_true(is_there(fixture, 2));
     assert_false(sower_sources_wake(rests));
-    /* It is prepared again for who has slept, like anything else: when there is room. */
+    /* It is prepared again for the client that did not read, when there is room. */
     sower_sources_release(held);
     memset(&third, 0, sizeof third);
     pthread_mutex_init(&third.lock, NULL);
@@ -476,7 +477,7 @@ static void what_is_not_read_for_long_makes_way_for_those_who_wait(void **state)
     assert_int_equal(work.made, 4);
 }
 
-static void what_one_of_two_reads_is_not_taken_away(void **state)
+static void a_source_that_one_of_two_clients_reads_is_not_removed(void **state)
 {
     struct fixture *fixture = *state;
     struct client slow, reading, waiting;
@@ -493,7 +494,7 @@ static void what_one_of_two_reads_is_not_taken_away(void **state)
     sower_sources_release(held);
 }
 
-static void turns_go_round_the_clients(void **state)
+static void clients_take_turns(void **state)
 {
     struct fixture *fixture = *state;
     struct client holder, greedy[3], other;
@@ -514,7 +515,7 @@ static void turns_go_round_the_clients(void **state)
     sower_sources_release(held);
 }
 
-static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
+static void waiting_time_counts_only_for_a_client_with_a_turn_and_without_a_preparation(void **state)
 {
     struct fixture *fixture = *state;
     struct client greedy[2], other, third;
@@ -525,9 +526,9 @@ static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
     ask_for(fixture->sources, &other, 2, 3, LIMIT, 0);
     ask_for(fixture->sources, &third, 3, 4, LIMIT, 0);
     seconds_pass(fixture, PATIENCE + 1);
-    assert_null(outcome(&other)); /* it had the turn */
+    assert_null(outcome(&other)); /* it had its turn */
     seconds_pass(fixture, PATIENCE);
-    assert_int_equal(third.times, 0); /* it has had it since */
+    assert_int_equal(third.times, 0); /* it has had its turn since then */
     assert_int_equal(greedy[1].times, 0);
     set(&work.held, false);
     sower_sources_release(outcome(&greedy[0]));
@@ -535,8 +536,8 @@ static void who_is_served_or_has_no_turn_does_not_wait_in_vain(void **state)
     sower_sources_release(outcome(&greedy[1]));
 }
 
-/* The cache of the fixture is so small that nothing in it is. */
-static void what_is_small_waits_for_nothing_large(void **state)
+/* The fixture's cache is so small that no tensor in it counts as small. */
+static void small_tensors_do_not_wait_for_large_ones(void **state)
 {
     enum { LARGE = 128 * 100 };
     struct fixture *fixture = *state;
@@ -555,7 +556,7 @@ static void what_is_small_waits_for_nothing_large(void **state)
     sower_sources_free(sources);
 }
 
-static void a_client_has_half_of_the_places_in_the_queue(void **state)
+static void a_client_may_have_half_of_the_queue(void **state)
 {
     enum { MOST = 128 };
     struct fixture *fixture = *state;
@@ -567,14 +568,14 @@ static void a_client_has_half_of_the_places_in_the_queue(void **state)
     }
     assert_null(outcome(&greedy[MOST]));
     ask_for(fixture->sources, &other, 2, 254, LIMIT, 0);
-    assert_int_equal(other.times, 0); /* it has a place */
+    assert_int_equal(other.times, 0); /* it is queued */
     sower_sources_stop(fixture->sources);
     assert_null(outcome(&other));
     sower_sources_release(held);
 }
 
-/* With nobody to call the tick: the cache's own thread does. */
-static void time_passes_by_itself(void **state)
+/* The test does not call the tick; the cache's thread does. */
+static void the_cache_calls_its_own_tick(void **state)
 {
     struct fixture *fixture = *state;
     struct client holder, large;
@@ -589,27 +590,27 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(all_who_ask_at_the_same_time_share_one_preparation),
-        TEST(who_asks_later_gets_what_is_kept),
-        TEST(what_was_not_used_for_longest_makes_room),
-        TEST(what_is_in_use_stays_and_what_does_not_fit_waits_for_its_turn),
-        TEST(a_failure_is_told_to_all_and_not_kept),
-        TEST(stopping_refuses_those_who_wait_and_who_come),
-        TEST(stopping_gives_up_a_preparation_between_its_tasks),
-        TEST(a_preparation_that_all_have_left_is_given_up_between_its_tasks),
-        TEST(a_preparation_goes_on_for_those_who_stay),
-        TEST(who_seems_to_have_left_is_given_a_second),
-        TEST(whose_turn_does_not_come_in_time_is_refused_and_others_move_up),
-        TEST(who_leaves_before_its_turn_makes_way),
+        TEST(simultaneous_requests_share_one_preparation),
+        TEST(a_later_request_gets_the_cached_source),
+        TEST(the_least_recently_used_source_is_removed_first),
+        TEST(sources_in_use_stay_and_a_request_without_room_waits_for_its_turn),
+        TEST(a_failure_is_reported_to_all_and_not_cached),
+        TEST(stopping_refuses_waiting_and_later_requests),
+        TEST(stopping_cancels_a_preparation_between_its_tasks),
+        TEST(a_preparation_without_clients_is_cancelled_between_its_tasks),
+        TEST(a_preparation_continues_for_the_clients_that_stay),
+        TEST(a_client_that_seems_to_have_left_gets_one_more_second),
+        TEST(a_request_without_a_turn_in_time_is_refused_and_others_move_up),
+        TEST(a_client_that_leaves_before_its_turn_frees_its_place),
         TEST(scratch_memory_counts_while_a_preparation_lasts),
-        TEST(what_is_needed_is_the_sum_and_never_wraps),
-        TEST(what_is_not_read_for_long_makes_way_for_those_who_wait),
-        TEST(what_one_of_two_reads_is_not_taken_away),
-        TEST(turns_go_round_the_clients),
-        TEST(who_is_served_or_has_no_turn_does_not_wait_in_vain),
-        TEST(what_is_small_waits_for_nothing_large),
-        TEST(a_client_has_half_of_the_places_in_the_queue),
-        TEST(time_passes_by_itself),
+        TEST(the_memory_needed_is_the_sum_and_never_overflows),
+        TEST(a_source_that_is_not_read_for_long_is_removed_for_waiting_requests),
+        TEST(a_source_that_one_of_two_clients_reads_is_not_removed),
+        TEST(clients_take_turns),
+        TEST(waiting_time_counts_only_for_a_client_with_a_turn_and_without_a_preparation),
+        TEST(small_tensors_do_not_wait_for_large_ones),
+        TEST(a_client_may_have_half_of_the_queue),
+        TEST(the_cache_calls_its_own_tick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The store on SQLite: what every store must do, and the places that cannot hold a file. */
+/* The SQLite store: the contract of all stores, and paths where a ledger cannot be created. */
 #include <unistd.h>
 
 #include "tests/unit/server/store_contract_lines.h"

@@ -1,5 +1,5 @@
-/* What every kind of store must do: the same cases for each, in store_contract_lines.h and
- * store_contract_trials.h. A program includes these and says below how its kind is made and reached. */
+/* The contract of all kinds of stores: the same test cases for each kind, in store_contract_lines.h and
+ * store_contract_trials.h. A test program includes them and defines the functions below for its kind. */
 #ifndef SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_H
 #define SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_H
 
@@ -23,14 +23,14 @@ struct fixture {
     struct sower_store *store; /* of WRITER */
 };
 
-/* Makes an empty place for a ledger, and removes it. */
+/* Create an empty place for a ledger, and remove it. */
 static bool make_place(struct fixture *fixture);
 static bool remove_place(struct fixture *fixture);
 static struct sower_store *open_store(const struct fixture *fixture, const uint8_t writer[SOWER_WRITER_SIZE],
                                       struct sower_problem *problem);
-/* Runs a statement behind the store's back. */
+/* Runs a statement on the database, past the store. */
 static void execute(const struct fixture *fixture, const char *statement);
-/* Another program that keeps the ledger from being written, until it is released. */
+/* Lock the ledger against writes, as another program could; release the lock. */
 static void *hold_lock(const struct fixture *fixture);
 static void release_lock(void *lock);
 
@@ -163,7 +163,7 @@ static bool visit_record(void *context, const struct sower_record *record)
     return page->count != page->stop_at;
 }
 
-/* Reads lines 1 to 1,000 of a page, at most 16 where it does not say otherwise. */
+/* Reads the lines from 1 to 1,000 of a page, at most 16 unless the page says otherwise. */
 static size_t read_page(struct fixture *fixture, struct sower_page wanted, struct page *page)
 {
     struct sower_problem problem = {.sentence = ""};
@@ -175,7 +175,7 @@ static size_t read_page(struct fixture *fixture, struct sower_page wanted, struc
     return page->count;
 }
 
-/* Chains as the lines say they are. */
+/* The chains, computed from the lines. */
 struct chains {
     uint64_t lines;
     struct sower_link heads[4];
@@ -218,8 +218,8 @@ static uint64_t read_heads(struct sower_store *store, size_t count, struct heads
     return lines;
 }
 
-/* Every line in its place, without gaps, under the link that it must have; and the heads are the chains'
- * last. Returns the number of lines. */
+/* Checks that every line is at its place, without gaps, with the right link, and that the heads are the last lines of
+ * the chains. Returns the number of lines. */
 static uint64_t check_chains(struct fixture *fixture)
 {
     struct chains chains = {0};

@@ -1,4 +1,4 @@
-/* Lines of draws: rows in, rows out, once each, linked. */
+/* Lines of draws: written once, linked, and read as written. */
 #ifndef SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_LINES_H
 #define SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_LINES_H
 
@@ -27,7 +27,7 @@ static void assert_same_draw(const struct sower_record *got, const struct sower_
     assert_memory_equal(got->manifest, expected->manifest, sizeof got->manifest);
 }
 
-static void a_record_comes_back_as_it_was(void **state)
+static void a_record_is_read_as_it_was_written(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -48,7 +48,7 @@ static void a_record_comes_back_as_it_was(void **state)
     }
 }
 
-static void texts_of_any_kind_and_of_the_greatest_length_come_back(void **state)
+static void texts_of_any_kind_and_of_the_greatest_length_are_read_as_written(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -86,7 +86,7 @@ static void a_draw_is_found_by_its_id(void **state)
     }
 }
 
-static void a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line(void **state)
+static void a_draw_that_is_recorded_or_twice_in_a_batch_keeps_its_line(void **state)
 {
     struct fixture *fixture = *state;
     append(fixture, 0, 3);
@@ -99,12 +99,12 @@ static void a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line(void **state
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(draws[i].record.ledger, lines[i]);
     }
-    append_to(fixture->store, draws, 4); /* nothing is new */
+    append_to(fixture->store, draws, 4); /* no draw is new */
     assert_int_equal(last_line(fixture), 5);
     assert_int_equal(check_chains(fixture), 5);
 }
 
-static void a_batch_of_any_size_is_written_whole(void **state)
+static void a_batch_of_any_size_is_written_completely(void **state)
 {
     struct fixture *fixture = *state;
     enum { COUNT = 2500 };
@@ -136,7 +136,7 @@ static void pages_follow_each_other_without_gaps(void **state)
     assert_int_equal(seen, 35);
 }
 
-static void a_page_of_one_experiment_has_its_lines_only(void **state)
+static void a_page_of_one_experiment_has_only_its_lines(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -203,7 +203,7 @@ static void a_probe_adds_no_line(void **state)
     append(fixture, 3, 1);
 }
 
-static void lines_are_there_after_opening_again_and_for_a_second_store(void **state)
+static void lines_are_found_after_reopening_and_by_a_second_store(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
@@ -261,11 +261,11 @@ static void a_strict_draw_that_drifts_is_refused_and_the_others_are_written(void
     }
     assert_int_equal(draws[0].record.drift, 1);
     assert_int_equal(draws[2].record.drift, 2);
-    assert_int_equal(find_one(fixture, &draws[4]), SOWER_DRAW_REFUSED); /* it stands there, and drifts */
+    assert_int_equal(find_one(fixture, &draws[4]), SOWER_DRAW_REFUSED); /* it is recorded, and drifts */
     assert_int_equal(check_chains(fixture), 3);
 }
 
-/* A model of the draws `first`, first + 1, … that are drifting where `variant` is not 0. */
+/* A model of the draws `first`, first + 1, …, which drift if `variant` is not 0. */
 struct drawn {
     unsigned first;
     uint8_t variant;
@@ -338,7 +338,7 @@ static void a_model_is_written_once_with_its_manifest(void **state)
     struct sower_store_model model = append_model(fixture, (struct drawn){1, 0}, 2300, 5, false);
     assert_true(model.written && !model.refused && model.drift == 0);
     assert_true(keeps_manifest(fixture, 5));
-    assert_int_equal(last_line(fixture), 2301); /* one of its draws was there */
+    assert_int_equal(last_line(fixture), 2301); /* one of its draws was recorded */
     model = append_model(fixture, (struct drawn){1, 0}, 2300, 5, true);
     assert_false(model.written || model.refused);
     assert_int_equal(read_page(fixture, (struct sower_page){.manifest = model.manifest, .after = 2}, &page),
@@ -348,7 +348,7 @@ static void a_model_is_written_once_with_its_manifest(void **state)
     assert_int_equal(check_chains(fixture), 2301);
 }
 
-static void a_model_of_which_all_is_there_or_nothing_is_needed_keeps_its_manifest(void **state)
+static void a_model_without_new_draws_stores_its_manifest(void **state)
 {
     struct fixture *fixture = *state;
     append(fixture, 0, 3);
@@ -361,7 +361,7 @@ static void a_model_of_which_all_is_there_or_nothing_is_needed_keeps_its_manifes
     assert_int_equal(check_chains(fixture), 4);
 }
 
-static void a_model_that_drifts_is_noted_or_refused_whole(void **state)
+static void a_model_that_drifts_is_noted_or_refused_completely(void **state)
 {
     struct fixture *fixture = *state;
     append_one(fixture, make_record(1500), false);
@@ -375,18 +375,18 @@ static void a_model_that_drifts_is_noted_or_refused_whole(void **state)
     assert_true(model.written && !model.refused);
     assert_int_equal(model.drifting, 1);
     assert_int_equal(model.drift, 1);
-    model = append_model(fixture, (struct drawn){1499, 1}, 3, 1, true); /* it is there, and drifts */
+    model = append_model(fixture, (struct drawn){1499, 1}, 3, 1, true); /* it is recorded, and drifts */
     assert_true(model.refused && !model.written);
     assert_int_equal(check_chains(fixture), 4);
 }
 
-static void a_model_is_looked_for_without_a_write(void **state)
+static void looking_a_model_up_writes_nothing(void **state)
 {
     struct fixture *fixture = *state;
     append_one(fixture, make_record(1500), false);
     struct sower_store_model model = find_model(fixture, (struct drawn){0, 0}, 2000, 1, true);
     assert_true(!model.refused && model.drift == 0);
-    model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, false); /* behind many that are new */
+    model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, false); /* after many new draws */
     assert_true(!model.refused && model.drift == 1 && model.drifting == 1500);
     model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, true);
     assert_true(model.refused && model.drift == 1 && model.drifting == 1500);
@@ -398,7 +398,7 @@ static void a_model_is_looked_for_without_a_write(void **state)
     assert_int_equal(check_chains(fixture), 2001);
 }
 
-/* Nobody waits any more when its 1,500th draw has been made. */
+/* The model is given up after its 1,500th draw. */
 static void fill_and_give_up(void *context, size_t n, struct sower_record *record)
 {
     *record = make_record((unsigned)n);
@@ -407,7 +407,7 @@ static void fill_and_give_up(void *context, size_t n, struct sower_record *recor
     }
 }
 
-static void a_model_that_nobody_waits_for_is_given_up_and_leaves_nothing(void **state)
+static void a_model_that_is_given_up_leaves_nothing(void **state)
 {
     struct fixture *fixture = *state;
     _Atomic bool given_up = false;
@@ -451,7 +451,7 @@ static void two_writers_on_one_ledger_have_a_chain_each(void **state)
     assert_memory_equal(heads.heads[0].writer, WRITER, sizeof WRITER);
     assert_int_equal(heads.heads[0].sequence, 10);
     assert_int_equal(heads.heads[1].sequence, 20);
-    assert_int_equal(read_heads(other, 0, &heads), 30); /* of others; its own is said in any case */
+    assert_int_equal(read_heads(other, 0, &heads), 30); /* no others; its own head is always included */
     assert_int_equal(heads.count, 1);
     assert_memory_equal(heads.heads[0].writer, OTHER_WRITER, sizeof OTHER_WRITER);
     other->close(other);
@@ -465,7 +465,7 @@ struct contender {
     bool failed;
 };
 
-/* Half of each batch is the other one's too. */
+/* Half of each batch is also written by the other thread. */
 static void *contend(void *context)
 {
     struct contender *contender = context;
@@ -485,7 +485,7 @@ static void *contend(void *context)
     return NULL;
 }
 
-static void writers_at_the_same_time_leave_no_gap_and_write_nothing_twice(void **state)
+static void concurrent_writers_leave_no_gap_and_write_nothing_twice(void **state)
 {
     struct fixture *fixture = *state;
     static struct contender contenders[2];
@@ -502,7 +502,7 @@ static void writers_at_the_same_time_leave_no_gap_and_write_nothing_twice(void *
     assert_int_equal(check_chains(fixture), 20 * (5 + 5 + 5));
 }
 
-static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits(void **state)
+static void times_in_a_chain_never_decrease_and_have_a_year_of_four_digits(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -530,7 +530,8 @@ static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_di
         fixture->store->writer->methods->probe(fixture->store->writer, SOWER_TIME_LAST + 1, &problem));
     assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW);
     assert_int_equal(check_chains(fixture), 4);
-    struct sower_store *other = open_as(fixture, OTHER_WRITER); /* another's clock is its own */
+    struct sower_store *other =
+        open_as(fixture, OTHER_WRITER); /* each writer's times depend on its own chain only */
     draw.record = make_record(4);
     draw.record.time -= 6000;
     int64_t time = draw.record.time;
@@ -540,7 +541,7 @@ static void a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_di
     other->close(other);
 }
 
-static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
+static void a_failed_write_is_reported_and_the_next_one_works(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
@@ -552,7 +553,7 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
     assert_false(
         fixture->store->writer->methods->probe(fixture->store->writer, make_record(9).time, &problem));
     assert_int_equal(problem.code, SOWER_PROBLEM_UNAVAILABLE);
-    assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW); /* looking and reading go on */
+    assert_int_equal(find_one(fixture, &draw), SOWER_DRAW_NEW); /* look-ups and reading still work */
     assert_int_equal(last_line(fixture), 1);
     release_lock(lock);
     append(fixture, 1, 1);
@@ -560,22 +561,22 @@ static void what_cannot_be_written_is_said_and_works_afterwards(void **state)
 }
 
 #define CONTRACT_LINES(test)                                                                                 \
-    test(a_record_comes_back_as_it_was), test(texts_of_any_kind_and_of_the_greatest_length_come_back),       \
-        test(a_draw_is_found_by_its_id), test(a_draw_that_is_there_or_twice_in_a_batch_keeps_its_line),      \
-        test(a_batch_of_any_size_is_written_whole), test(pages_follow_each_other_without_gaps),              \
-        test(a_page_of_one_experiment_has_its_lines_only),                                                   \
+    test(a_record_is_read_as_it_was_written),                                                                \
+        test(texts_of_any_kind_and_of_the_greatest_length_are_read_as_written),                              \
+        test(a_draw_is_found_by_its_id), test(a_draw_that_is_recorded_or_twice_in_a_batch_keeps_its_line),   \
+        test(a_batch_of_any_size_is_written_completely), test(pages_follow_each_other_without_gaps),         \
+        test(a_page_of_one_experiment_has_only_its_lines),                                                   \
         test(a_page_can_be_narrowed_by_trial_name_seed_and_manifest),                                        \
         test(a_visit_can_stop_a_page_and_the_next_works), test(a_probe_adds_no_line),                        \
-        test(lines_are_there_after_opening_again_and_for_a_second_store),                                    \
+        test(lines_are_found_after_reopening_and_by_a_second_store),                                         \
         test(another_draw_of_a_name_drifts_from_its_first_line),                                             \
         test(a_strict_draw_that_drifts_is_refused_and_the_others_are_written),                               \
         test(a_model_is_written_once_with_its_manifest),                                                     \
-        test(a_model_of_which_all_is_there_or_nothing_is_needed_keeps_its_manifest),                         \
-        test(a_model_that_drifts_is_noted_or_refused_whole), test(a_model_is_looked_for_without_a_write),    \
-        test(a_model_that_nobody_waits_for_is_given_up_and_leaves_nothing),                                  \
-        test(two_writers_on_one_ledger_have_a_chain_each),                                                   \
-        test(writers_at_the_same_time_leave_no_gap_and_write_nothing_twice),                                 \
-        test(a_line_is_never_older_than_its_chains_last_and_has_a_year_of_four_digits),                      \
-        test(what_cannot_be_written_is_said_and_works_afterwards)
+        test(a_model_without_new_draws_stores_its_manifest),                                                 \
+        test(a_model_that_drifts_is_noted_or_refused_completely), test(looking_a_model_up_writes_nothing),   \
+        test(a_model_that_is_given_up_leaves_nothing), test(two_writers_on_one_ledger_have_a_chain_each),    \
+        test(concurrent_writers_leave_no_gap_and_write_nothing_twice),                                       \
+        test(times_in_a_chain_never_decrease_and_have_a_year_of_four_digits),                                \
+        test(a_failed_write_is_reported_and_the_next_one_works)
 
 #endif

@@ -1,4 +1,4 @@
-/* Experiments: trial numbers, each once, without gaps, under keys that are kept; pins; what is counted. */
+/* Experiments: trial numbers (each once, without gaps, with keys), pins, and totals. */
 #ifndef SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_TRIALS_H
 #define SOWER_TESTS_UNIT_SERVER_STORE_CONTRACT_TRIALS_H
 
@@ -28,7 +28,7 @@ static enum sower_trials_outcome give(struct fixture *fixture, struct sower_stor
     return request->outcome;
 }
 
-/* Takes numbers without a key and checks which they are. */
+/* Requests numbers without a key and checks them. */
 static void take(struct fixture *fixture, const char *experiment, uint64_t count, uint64_t first)
 {
     struct sower_store_trials request = make_request(experiment, "", count);
@@ -67,7 +67,7 @@ static void another_root_has_its_own_numbers(void **state)
     assert_int_equal(request.first, 0);
 }
 
-static void a_batch_is_served_in_its_order(void **state)
+static void a_batch_is_served_in_order(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -91,7 +91,7 @@ static void a_batch_is_served_in_its_order(void **state)
     assert_int_equal(check_chains(fixture), 4);
 }
 
-static void a_key_gives_the_same_numbers_after_opening_again(void **state)
+static void a_key_gives_the_same_numbers_after_reopening(void **state)
 {
     struct fixture *fixture = *state;
     char key[SOWER_TRIALS_KEY_MAX + 1];
@@ -122,7 +122,7 @@ static void a_request_without_a_key_is_never_found(void **state)
     assert_int_equal(find_key(fixture, &request), SOWER_TRIALS_NONE);
 }
 
-static void numbers_end_at_the_greatest_trial(void **state)
+static void numbers_end_at_the_highest_trial(void **state)
 {
     struct fixture *fixture = *state;
     take(fixture, "a", 1, 0);
@@ -140,7 +140,7 @@ static void numbers_end_at_the_greatest_trial(void **state)
     take(fixture, "b", 1, 0);
 }
 
-static void a_request_that_is_refused_does_not_keep_the_others_from_theirs(void **state)
+static void a_refused_request_does_not_prevent_the_others(void **state)
 {
     struct fixture *fixture = *state;
     take(fixture, "a", 1, 0);
@@ -195,7 +195,7 @@ static uint64_t pin(struct fixture *fixture, bool pinned)
     return request.ledger;
 }
 
-static void a_pinned_experiment_takes_no_drift_until_it_is_unpinned(void **state)
+static void a_pinned_experiment_refuses_drift_until_it_is_unpinned(void **state)
 {
     struct fixture *fixture = *state;
     struct page page = {.stop_at = 0};
@@ -209,7 +209,7 @@ static void a_pinned_experiment_takes_no_drift_until_it_is_unpinned(void **state
     assert_int_equal(draw.outcome, SOWER_DRAW_REFUSED);
     assert_int_equal(draw.record.drift, 1);
     assert_int_equal(append_one(fixture, fresh, false).record.ledger, 6);
-    assert_int_equal(append_one(fixture, other, false).record.ledger, 7); /* of another experiment */
+    assert_int_equal(append_one(fixture, other, false).record.ledger, 7); /* another experiment */
     assert_int_equal(pin(fixture, false), 8);
     assert_int_equal(pin(fixture, false), 0);
     assert_int_equal(append_one(fixture, drifting, false).outcome, SOWER_DRAW_RECORDED);
@@ -246,7 +246,7 @@ static bool visit_experiment(void *context, const struct sower_experiment *exper
     return true;
 }
 
-static void experiments_are_counted_and_listed_the_newest_first(void **state)
+static void experiments_are_counted_and_listed_newest_first(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
@@ -296,7 +296,7 @@ static bool visit_trial(void *context, const struct sower_trial *trial)
     return true;
 }
 
-static void trials_are_counted_and_listed_from_a_number_on(void **state)
+static void trials_are_counted_and_listed_from_a_given_number(void **state)
 {
     struct fixture *fixture = *state;
     struct sower_problem problem;
@@ -325,14 +325,14 @@ static void trials_are_counted_and_listed_from_a_number_on(void **state)
 
 #define CONTRACT_TRIALS(test)                                                                                \
     test(numbers_begin_at_0_and_follow_each_other), test(another_root_has_its_own_numbers),                  \
-        test(a_batch_is_served_in_its_order), test(a_key_gives_the_same_numbers_after_opening_again),        \
-        test(a_request_without_a_key_is_never_found), test(numbers_end_at_the_greatest_trial),               \
-        test(a_request_that_is_refused_does_not_keep_the_others_from_theirs),                                \
+        test(a_batch_is_served_in_order), test(a_key_gives_the_same_numbers_after_reopening),                \
+        test(a_request_without_a_key_is_never_found), test(numbers_end_at_the_highest_trial),                \
+        test(a_refused_request_does_not_prevent_the_others),                                                 \
         test(two_stores_on_one_ledger_share_the_numbers),                                                    \
         test(a_batch_that_cannot_be_written_gives_out_nothing),                                              \
-        test(a_pinned_experiment_takes_no_drift_until_it_is_unpinned),                                       \
+        test(a_pinned_experiment_refuses_drift_until_it_is_unpinned),                                        \
         test(an_experiment_may_be_pinned_before_it_is_used),                                                 \
-        test(experiments_are_counted_and_listed_the_newest_first),                                           \
-        test(trials_are_counted_and_listed_from_a_number_on)
+        test(experiments_are_counted_and_listed_newest_first),                                               \
+        test(trials_are_counted_and_listed_from_a_given_number)
 
 #endif

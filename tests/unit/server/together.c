@@ -56,7 +56,7 @@ static void read_all(const struct sower_server *server, struct tensor *tensor, s
     assert_memory_equal(tensor->made, tensor->expected, tensor->size);
 }
 
-static void what_is_read_together_is_what_one_reads_alone(void **state)
+static void reading_together_gives_the_same_bytes_as_reading_alone(void **state)
 {
     (void)state;
     static const size_t steps[] = {1 << 16, (1 << 16) + 1, 100003, 1 << 20, 2 << 20, SIZE_MAX};
@@ -75,7 +75,7 @@ static void what_is_read_together_is_what_one_reads_alone(void **state)
     sower_pool_free(server.pool);
 }
 
-/* Jobs that hold every thread of the pool until the test lets them go. */
+/* Jobs that keep every thread of the pool busy until the test releases them. */
 struct holding {
     struct sower_job job;
     pthread_barrier_t *held, *let_go;
@@ -88,7 +88,7 @@ static void hold(struct sower_job *job)
     pthread_barrier_wait(holding->let_go);
 }
 
-static void a_busy_pool_is_not_waited_for(void **state)
+static void reading_does_not_wait_for_a_busy_pool(void **state)
 {
     (void)state;
     struct sower_server server = {.pool = sower_pool_new(THREADS, false), .streams = 1};
@@ -160,8 +160,8 @@ static void several_streams_share_the_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_read_together_is_what_one_reads_alone),
-        cmocka_unit_test(a_busy_pool_is_not_waited_for),
+        cmocka_unit_test(reading_together_gives_the_same_bytes_as_reading_alone),
+        cmocka_unit_test(reading_does_not_wait_for_a_busy_pool),
         cmocka_unit_test(streams_go_on_when_the_pool_has_stopped),
         cmocka_unit_test(several_streams_share_the_pool),
     };
