@@ -180,7 +180,7 @@ bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_r
     }
     lines->changed = true;
     sower_postgres_columns_put(&lines->added, record);
-    if (lines->added.count == SOWER_POSTGRES_CHUNK) {
+    if (lines->added.count == SOWER_STORE_CHUNK) {
         queue_added(lines);
     }
     return true;
@@ -189,8 +189,8 @@ bool sower_postgres_lines_add(struct sower_postgres_lines *lines, struct sower_r
 /* The draws of a chunk that were added: the first bytes of their seeds. */
 struct added {
     size_t count;
-    uint64_t seeds[SOWER_POSTGRES_CHUNK];
-    const struct sower_record *records[SOWER_POSTGRES_CHUNK];
+    uint64_t seeds[SOWER_STORE_CHUNK];
+    const struct sower_record *records[SOWER_STORE_CHUNK];
 };
 
 static uint64_t seed_prefix(const struct sower_record *record)

@@ -2,7 +2,7 @@
  *
  * A write transaction costs two round trips. Its beginning, which locks the ledger and reads its state, is sent
  * with the first look-ups. The new lines, which are linked here, are sent with its end. Look-ups and new rows are
- * sent as arrays, one statement for up to SOWER_POSTGRES_CHUNK rows.
+ * sent as arrays, one statement for up to SOWER_STORE_CHUNK rows.
  *
  * Call begin, then find and add for each chunk, then end, also after a failure. To read only, call find alone. */
 #ifndef SOWER_SERVER_LEDGER_POSTGRES_LINES_H
@@ -16,8 +16,9 @@
 #include "server/ledger/postgres/columns.h"
 #include "server/ledger/postgres/connection.h"
 #include "server/ledger/store.h"
+#include "server/ledger/store_models.h"
 
-enum { SOWER_POSTGRES_CHUNK = 1024, SOWER_POSTGRES_KEYS = 4 };
+enum { SOWER_POSTGRES_KEYS = 4 };
 
 /* All zeros before sower_postgres_lines_open. */
 struct sower_postgres_lines {
@@ -31,7 +32,7 @@ struct sower_postgres_lines {
     struct sower_problem refusal;
     struct sower_postgres_array keys[SOWER_POSTGRES_KEYS]; /* columns of a look-up */
     struct sower_postgres_columns added;
-    bool pinned[SOWER_POSTGRES_CHUNK]; /* whether the experiment of each current draw is pinned */
+    bool pinned[SOWER_STORE_CHUNK]; /* whether the experiment of each current draw is pinned */
 };
 
 /* Connects. False: lines->postgres.cause says why. Call sower_postgres_lines_close in either case. */
@@ -43,7 +44,7 @@ void sower_postgres_lines_close(struct sower_postgres_lines *lines);
 SOWER_MUST_USE bool sower_postgres_lines_begin(struct sower_postgres_lines *lines,
                                                struct sower_problem *problem);
 
-/* Sets the outcome of at most SOWER_POSTGRES_CHUNK draws (store.h). */
+/* Sets the outcome of at most SOWER_STORE_CHUNK draws (store.h). */
 SOWER_MUST_USE bool sower_postgres_lines_find(struct sower_postgres_lines *lines,
                                               struct sower_store_draw *const *draws, size_t count,
                                               struct sower_problem *problem);

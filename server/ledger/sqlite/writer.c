@@ -3,6 +3,7 @@
 #include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/wal.h"
+#include "server/ledger/store_models.h"
 #include "server/ledger/store_records.h"
 
 enum statement {
@@ -73,18 +74,20 @@ static bool begin_reading(struct sower_sqlite_writer *writer, struct sower_probl
     return run(writer, BEGIN_READING, problem);
 }
 
-static bool begin_writing(struct sower_sqlite_writer *writer, struct sower_problem *problem)
+static bool begin_writing(struct sower_store_writer *base, struct sower_problem *problem)
 {
+    struct sower_sqlite_writer *writer = of(base);
     roll_back(writer);
     return check_in_place(writer, problem) && run(writer, BEGIN, problem) &&
            sower_sqlite_lines_begin(&writer->lines, problem);
 }
 
 /* Commits a write transaction if everything succeeded (`done`), else rolls it back. */
-static bool end_writing(struct sower_sqlite_writer *writer, bool done, struct sower_problem *problem)
+static bool end_writing(struct sower_store_writer *base, bool done, struct sower_problem *problem)
 {
+    struct sower_sqlite_writer *writer = of(base);
     if (done && sower_sqlite_lines_end(&writer->lines, problem) && run(writer, COMMIT, problem)) {
-        writer->writer.chain_time = writer->lines.append.time;
+        base->chain_time = writer->lines.append.time;
         return true;
     }
     roll_back(writer); /* SQLite has done that itself after some errors */
@@ -117,20 +120,28 @@ static bool add(struct sower_sqlite_writer *writer, struct sower_store_draw *dra
     return sower_sqlite_lines_add(&writer->lines, &draw->record, problem);
 }
 
+static bool add_all(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
+                    struct sower_problem *problem)
+{
+    bool done = true;
+    for (size_t i = 0; i < count && done; i++) {
+        done = add(of(base), draws[i], problem);
+    }
+    return done;
+}
+
 static bool append(struct sower_store_writer *base, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem)
 {
-    struct sower_sqlite_writer *writer = of(base);
-    bool done = begin_writing(writer, problem);
-    for (size_t i = 0; i < count && done; i++) {
-        done = add(writer, draws[i], problem);
-    }
-    return end_writing(writer, done, problem);
+    bool done = begin_writing(base, problem) && add_all(base, draws, count, problem);
+    return end_writing(base, done, problem);
 }
 
-static bool find_manifest(struct sower_sqlite_writer *writer, const uint8_t hash[32], bool *found,
+static bool find_manifest(struct sower_store_writer *base, const uint8_t hash[32], bool *found,
                           struct sower_problem *problem)
 {
+    struct sower_sqlite_writer *writer = of(base);
+    roll_back(writer);
     sqlite3_stmt *statement = writer->statements[FIND_MANIFEST];
     bool done = (sower_sqlite_bind_bytes(statement, 1, hash) && sower_sqlite_seek(statement, found)) ||
                 sower_sqlite_fail(writer->database, problem);
@@ -138,36 +149,10 @@ static bool find_manifest(struct sower_sqlite_writer *writer, const uint8_t hash
     return done;
 }
 
-/* Sets *found if the manifest and all draws of a model are recorded. Stops at a refused draw and, unless `all`, at
- * the first draw that is new. */
-static bool look_for_model(struct sower_sqlite_writer *writer, struct sower_store_model *model, bool all,
-                           bool *found, struct sower_problem *problem)
+static bool add_manifest(struct sower_store_writer *base, const struct sower_store_model *model,
+                         struct sower_problem *problem)
 {
-    struct sower_store_draw draw;
-    model->written = model->refused = false;
-    model->drift = 0;
-    bool done = begin_reading(writer, problem) && find_manifest(writer, model->manifest, found, problem);
-    for (size_t n = 0; n < model->count && done && (*found || all) && !model->refused; n++) {
-        sower_store_model_draw(model, n, &draw);
-        done = sower_store_model_goes_on(model, problem) &&
-               sower_sqlite_lines_find(&writer->lines, &draw, problem);
-        sower_store_model_note(model, n, &draw);
-        *found = *found && draw.outcome != SOWER_DRAW_NEW;
-    }
-    roll_back(writer);
-    return done;
-}
-
-static bool find_model(struct sower_store_writer *base, struct sower_store_model *model,
-                       struct sower_problem *problem)
-{
-    bool found;
-    return look_for_model(of(base), model, true, &found, problem);
-}
-
-static bool insert_manifest(struct sower_sqlite_writer *writer, const struct sower_store_model *model,
-                            struct sower_problem *problem)
-{
+    struct sower_sqlite_writer *writer = of(base);
     sqlite3_stmt *statement = writer->statements[INSERT_MANIFEST];
     bool done = (sower_sqlite_bind_bytes(statement, 1, model->manifest) &&
                  sqlite3_bind_int64(statement, 2, model->time) == SQLITE_OK &&
@@ -178,31 +163,24 @@ static bool insert_manifest(struct sower_sqlite_writer *writer, const struct sow
     return done;
 }
 
+static const struct sower_store_model_steps model_steps = {
+    .find_manifest = find_manifest,
+    .begin = begin_writing,
+    .add_manifest = add_manifest,
+    .add = add_all,
+    .end = end_writing,
+};
+
+static bool find_model(struct sower_store_writer *base, struct sower_store_model *model,
+                       struct sower_problem *problem)
+{
+    return sower_store_find_model(base, &model_steps, model, problem);
+}
+
 static bool append_model(struct sower_store_writer *base, struct sower_store_model *model,
                          struct sower_problem *problem)
 {
-    struct sower_sqlite_writer *writer = of(base);
-    struct sower_store_draw draw;
-    bool found;
-    if (!look_for_model(writer, model, false, &found, problem)) {
-        return false;
-    }
-    if (found || model->refused) {
-        return true;
-    }
-    model->drift = 0;
-    bool done = begin_writing(writer, problem) && insert_manifest(writer, model, problem);
-    for (size_t n = 0; n < model->count && done && !model->refused; n++) {
-        sower_store_model_draw(model, n, &draw);
-        done = sower_store_model_goes_on(model, problem) && add(writer, &draw, problem);
-        sower_store_model_note(model, n, &draw);
-    }
-    if (done && model->refused) {
-        roll_back(writer);
-        return true;
-    }
-    model->written = end_writing(writer, done, problem);
-    return model->written;
+    return sower_store_append_model(base, &model_steps, model, problem);
 }
 
 static bool find_trials(struct sower_store_writer *base, struct sower_store_trials *const *requests,
@@ -245,11 +223,11 @@ static bool give_trials(struct sower_store_writer *base, struct sower_store_tria
                         size_t count, struct sower_problem *problem)
 {
     struct sower_sqlite_writer *writer = of(base);
-    bool done = begin_writing(writer, problem);
+    bool done = begin_writing(base, problem);
     for (size_t i = 0; i < count && done; i++) {
         done = give(writer, requests[i], problem);
     }
-    return end_writing(writer, done, problem);
+    return end_writing(base, done, problem);
 }
 
 static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, struct sower_problem *problem)
@@ -258,14 +236,14 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     struct sower_sqlite_lines *lines = &writer->lines;
     struct sower_record record;
     sower_store_pin_record(pin, &record);
-    bool done = begin_writing(writer, problem) &&
+    bool done = begin_writing(base, problem) &&
                 sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem);
     if (done && (lines->experiment.pinned != 0) == pin->pinned) {
         pin->ledger = lines->experiment.pinned;
         roll_back(writer);
         return true;
     }
-    done = end_writing(writer, done && sower_sqlite_lines_add(lines, &record, problem), problem);
+    done = end_writing(base, done && sower_sqlite_lines_add(lines, &record, problem), problem);
     pin->ledger = record.ledger;
     return done;
 }
@@ -287,7 +265,7 @@ static bool write_probe(struct sower_sqlite_writer *writer, int64_t time, struct
 static bool probe(struct sower_store_writer *base, int64_t time, struct sower_problem *problem)
 {
     struct sower_sqlite_writer *writer = of(base);
-    bool well = begin_writing(writer, problem);
+    bool well = begin_writing(base, problem);
     int64_t chain_time = writer->lines.append.time;
     well = well && write_probe(writer, time, problem);
     roll_back(writer);

@@ -1,0 +1,46 @@
+/* Models in a store: the code that finds and appends one is the same for all kinds of stores.
+ *
+ * A model can have 100,000 draws, so it is processed in chunks. Between two chunks the daemon may give the model
+ * up. A store supplies the steps; each must follow the rules of store.h. */
+#ifndef SOWER_SERVER_LEDGER_STORE_MODELS_H
+#define SOWER_SERVER_LEDGER_STORE_MODELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/attributes.h"
+#include "server/ledger/store.h"
+
+enum { SOWER_STORE_CHUNK = 1024 }; /* draws that one step processes, at most */
+
+/* How many of `left` draws the next chunk has. */
+size_t sower_store_chunk_of(size_t left);
+
+/* What a store can do inside of a writing transaction, and one look outside of it. Each returns false with a
+ * problem. */
+struct sower_store_model_steps {
+    /* Outside of a transaction: sets *found if a manifest is recorded. */
+    bool (*find_manifest)(struct sower_store_writer *writer, const uint8_t hash[32], bool *found,
+                          struct sower_problem *problem);
+    bool (*begin)(struct sower_store_writer *writer, struct sower_problem *problem);
+    /* Records the manifest of a model, if it is not recorded yet. */
+    bool (*add_manifest)(struct sower_store_writer *writer, const struct sower_store_model *model,
+                         struct sower_problem *problem);
+    /* Records the draws of a chunk that are new and not refused, and sets all outcomes. */
+    bool (*add)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
+                struct sower_problem *problem);
+    /* Commits if `done`; else, or if that fails, rolls back. Returns whether it committed. */
+    bool (*end)(struct sower_store_writer *writer, bool done, struct sower_problem *problem);
+};
+
+/* The methods find_model and append_model of a store (store.h). The draws are found by the store's method
+ * `find`. */
+SOWER_MUST_USE bool sower_store_find_model(struct sower_store_writer *writer,
+                                           const struct sower_store_model_steps *steps,
+                                           struct sower_store_model *model, struct sower_problem *problem);
+SOWER_MUST_USE bool sower_store_append_model(struct sower_store_writer *writer,
+                                             const struct sower_store_model_steps *steps,
+                                             struct sower_store_model *model, struct sower_problem *problem);
+
+#endif
