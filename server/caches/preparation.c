@@ -44,8 +44,8 @@ static void run_unless_given_up(void *context, size_t index)
     }
 }
 
-/* Runs the tasks of a preparation on the pool. A preparation may take minutes, so tasks that have not started when
- * it is given up are skipped. Factors with skipped tasks are discarded. */
+/* Runs the tasks of a preparation on the pool. A preparation may take minutes, so tasks that have not started
+ * when it is given up are skipped. Factors with skipped tasks are discarded. */
 static void run_tasks(void *executor, sower_task *task, void *work, size_t count)
 {
     const struct sower_prepared *entry = executor;

@@ -1,7 +1,7 @@
 /* Prepared factors: the entries of the cache of sources (sources.h), and their list in order of last use.
  *
- * Nothing here locks or waits: the cache does. Each entry takes megabytes, so the list is short and a search looks at
- * every entry. */
+ * Nothing here locks or waits: the cache does. Each entry takes megabytes, so the list is short and a search
+ * looks at every entry. */
 #ifndef SOWER_SERVER_CACHES_PREPARED_H
 #define SOWER_SERVER_CACHES_PREPARED_H
 
@@ -18,7 +18,7 @@ enum sower_stage {
     SOWER_STAGE_WAITING,   /* for its turn */
     SOWER_STAGE_PREPARING, /* its memory is reserved, and its job is submitted */
     SOWER_STAGE_READY,
-    SOWER_STAGE_EVICTED, /* its factors are released and it is not in the list; it exists until its last user releases it */
+    SOWER_STAGE_EVICTED, /* its factors are released; it is not in the list, and exists until its last user leaves */
 };
 
 struct sower_sources;
@@ -59,7 +59,8 @@ void sower_prepared_unlink(struct sower_prepared_list *list, struct sower_prepar
 SOWER_MUST_USE struct sower_prepared *sower_prepared_find(struct sower_prepared_list *list,
                                                           const struct sower_draw_id *draw);
 
-/* Releases READY entries without users, least recently used first, until `memory` more bytes fit. Whether they fit. */
+/* Releases READY entries without users, least recently used first, until `memory` more bytes fit. Whether
+ * they fit. */
 SOWER_MUST_USE bool sower_prepared_make_room(struct sower_prepared_list *list, uint64_t memory);
 
 /* Closes the source of a READY entry and takes the entry out of the list. Its users still hold it. */

@@ -1,13 +1,14 @@
 /* Cached responses: small responses that were sent, kept to be sent again.
  *
- * A thousand ranks ask for the same biases. Making such a response (reading the fields, hashing the names, finding the
- * draw, printing the headers) takes longer than sending it. So the cache keeps it under the target of the request, and
- * gives it to the next request with exactly the same target. A request that takes a response has it alone until it
- * gives it back, because the header Sower-Request belongs to one request. When many requests come at the same time,
- * the cache keeps several responses for one target.
+ * A thousand ranks ask for the same biases. Making such a response (reading the fields, hashing the names,
+ * finding the draw, printing the headers) takes longer than sending it. So the cache keeps it under the
+ * target of the request, and gives it to the next request with exactly the same target. A request that takes
+ * a response has it alone until it gives it back, because the header Sower-Request belongs to one request.
+ * When many requests come at the same time, the cache keeps several responses for one target.
  *
- * Memory is bounded: the least recently used response is dropped first. The handler decides which responses may be
- * kept. An entry also has the values that the log line of a request shows. Any thread may call these functions. */
+ * Memory is bounded: the least recently used response is dropped first. The handler decides which responses
+ * may be kept. An entry also has the values that the log line of a request shows. Any thread may call these
+ * functions. */
 #ifndef SOWER_SERVER_CACHES_RESPONSES_H
 #define SOWER_SERVER_CACHES_RESPONSES_H
 
@@ -52,8 +53,8 @@ void sower_responses_free(struct sower_responses *responses);
 SOWER_MUST_USE struct sower_response *sower_responses_take(struct sower_responses *responses,
                                                            const char *target);
 
-/* A new entry, which the caller gives to the cache. It takes over the reference to `response` and copies the rest.
- * NULL when memory runs out; then the caller still owns the reference. */
+/* A new entry, which the caller gives to the cache. It takes over the reference to `response` and copies the
+ * rest. NULL when memory runs out; then the caller still owns the reference. */
 SOWER_MUST_USE struct sower_response *sower_responses_make(struct sower_responses *responses,
                                                            const char *target, const struct sower_draw *draw,
                                                            struct MHD_Response *response, size_t size);

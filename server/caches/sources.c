@@ -14,8 +14,8 @@
 #include "server/caches/prepared.h"
 #include "server/caches/turns.h"
 
-/* How many ticks in a row a client must look gone. A client that has only closed its sending side looks gone too; with
- * two ticks it still gets a source that is nearly ready. */
+/* How many ticks in a row a client must look gone. A client that has only closed its sending side looks gone
+ * too; with two ticks it still gets a source that is nearly ready. */
 enum { SIGHTINGS_MAX = 2 };
 
 /* Preparations that may run beside those that one client may have. */
@@ -218,7 +218,8 @@ static void collect_refused(const struct sower_sources *sources, struct sower_pr
     }
 }
 
-/* Gives up an entry without waits. If its preparation runs, it ends before its next task and releases the entry. */
+/* Gives up an entry without waits. If its preparation runs, it ends before its next task and releases the
+ * entry. */
 static void abandon(struct sower_sources *sources, struct sower_prepared *entry)
 {
     if (entry->stage == SOWER_STAGE_WAITING) {
@@ -230,8 +231,8 @@ static void abandon(struct sower_sources *sources, struct sower_prepared *entry)
     atomic_store(&entry->abandoned, true);
 }
 
-/* Counts this second for READY entries whose users all rest while preparations wait. Evicts entries that have rested for
- * more than half of --wait-seconds, until no preparation waits. */
+/* Counts this second for READY entries whose users all rest while preparations wait. Evicts entries that have
+ * rested for more than half of --wait-seconds, until no preparation waits. */
 static void end_rests(struct sower_sources *sources)
 {
     for (struct sower_prepared *entry = sources->list.oldest; entry != NULL; entry = entry->newer) {

@@ -1,27 +1,29 @@
 /* Prepared sources: the factors of heavy tensors, computed once and shared.
  *
- * Opening the source of an orthogonal matrix takes long and produces factors. The compute pool prepares them once for
- * all requests for the same draw, and the cache keeps them while memory allows: a tensor that is fetched in eight
- * shards is prepared once. An entry that is read is never dropped. At the limit, the least recently used entry
- * without a user is dropped first.
+ * Opening the source of an orthogonal matrix takes long and produces factors. The compute pool prepares them
+ * once for all requests for the same draw, and the cache keeps them while memory allows: a tensor that is
+ * fetched in eight shards is prepared once. An entry that is read is never dropped. At the limit, the least
+ * recently used entry without a user is dropped first.
  *
- * A preparation that does not fit now waits for its turn. Clients take turns: next is the client whose last preparation
- * began longest ago, with its oldest one. While that one does not fit, only small preparations begin. A small
- * preparation needs at most 1/128 of the memory and less than a tenth of a second; other preparations leave 1/128 of
- * the memory free for small ones. A client may run as many preparations at a time as the pool has threads (two on one
- * thread), not counting small ones. The queue has 256 places, at most 128 of them for one client.
+ * A preparation that does not fit now waits for its turn. Clients take turns: next is the client whose last
+ * preparation began longest ago, with its oldest one. While that one does not fit, only small preparations
+ * begin. A small preparation needs at most 1/128 of the memory and less than a tenth of a second; other
+ * preparations leave 1/128 of the memory free for small ones. A client may run as many preparations at a time
+ * as the pool has threads (two on one thread), not counting small ones. The queue has 256 places, at most 128
+ * of them for one client.
  *
- * A wait is refused after --wait-seconds. A second counts only while the client has no preparation that runs, and only
- * if the client has the turn or the preparation is small. So a client loses no time while others are served.
+ * A wait is refused after --wait-seconds. A second counts only while the client has no preparation that runs,
+ * and only if the client has the turn or the preparation is small. So a client loses no time while others are
+ * served.
  *
- * A preparation that is not small has a thread of its own, which waits while the pool runs its tasks. So it never
- * occupies a thread of the pool for long, and shares the CPUs with all other work.
+ * A preparation that is not small has a thread of its own, which waits while the pool runs its tasks. So it
+ * never occupies a thread of the pool for long, and shares the CPUs with all other work.
  *
- * A reader rests while its client takes no more bytes. When all readers of an entry are slow and preparations wait,
- * the entry is evicted: its factors are released, and a reader that goes on has them prepared again.
+ * A reader rests while its client takes no more bytes. When all readers of an entry are slow and preparations
+ * wait, the entry is evicted: its factors are released, and a reader that goes on has them prepared again.
  *
- * A preparation is given up when all clients that wait for it have left. libmicrohttpd does not notice that the client
- * of a suspended connection has left, so a thread of the cache checks every second.
+ * A preparation is given up when all clients that wait for it have left. libmicrohttpd does not notice that
+ * the client of a suspended connection has left, so a thread of the cache checks every second.
  *
  * turns.h has the order of preparations, preparation.h runs one, prepared.h has the entries. */
 #ifndef SOWER_SERVER_CACHES_SOURCES_H
@@ -61,8 +63,8 @@ struct sower_sources_wait {
 SOWER_MUST_USE struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory,
                                                        uint64_t wait_seconds);
 
-/* Call once a second: refuses clients that have left or waited too long, and gives up preparations without waits.
- * The cache's own thread calls it; a test may call it to make time pass. */
+/* Call once a second: refuses clients that have left or waited too long, and gives up preparations without
+ * waits. The cache's own thread calls it; a test may call it to make time pass. */
 void sower_sources_tick(struct sower_sources *sources);
 
 /* Refuses all waits, now and later. Preparations that run are given up when their current tasks end. */
@@ -85,8 +87,8 @@ SOWER_MUST_USE uint64_t sower_sources_limit(const struct sower_sources *sources)
 SOWER_MUST_USE struct sower_prepared *sower_sources_find(struct sower_sources *sources,
                                                          const struct sower_draw_id *draw);
 
-/* Has the source of a draw prepared. Its need must be within the limit. Always calls wait->done, possibly before it
- * returns. The caller sets `done`, `has_left` and `client`. */
+/* Has the source of a draw prepared. Its need must be within the limit. Always calls wait->done, possibly
+ * before it returns. The caller sets `done`, `has_left` and `client`. */
 void sower_sources_prepare(struct sower_sources *sources, const struct sower_draw_id *draw,
                            const struct sower_plan *plan, const struct sower_seed *seed,
                            struct sower_sources_wait *wait);
@@ -94,8 +96,8 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
 const struct sower_source *sower_sources_source(const struct sower_prepared *prepared);
 void sower_sources_release(struct sower_prepared *prepared);
 
-/* The caller does not read the source for a while, so it may be evicted. Call sower_sources_wake before the next read
- * and before the release. */
+/* The caller does not read the source for a while, so it may be evicted. Call sower_sources_wake before the
+ * next read and before the release. */
 void sower_sources_rest(struct sower_prepared *prepared);
 
 /* Before reading again. False: the factors were evicted; release the entry, or have it prepared again. */

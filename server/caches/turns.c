@@ -15,7 +15,8 @@ size_t sower_turns_count_preparing(const struct sower_sources *sources, uint64_t
     return count;
 }
 
-/* The number of the last preparation of a client that began, among the entries that the cache still has; 0: none. */
+/* The number of the last preparation of a client that began, among the entries that the cache still has; 0:
+ * none. */
 static uint64_t last_turn(const struct sower_sources *sources, uint64_t client)
 {
     uint64_t last = 0;
@@ -25,8 +26,8 @@ static uint64_t last_turn(const struct sower_sources *sources, uint64_t client)
     return last;
 }
 
-/* The waiting preparation whose turn is next: the oldest one of the client whose last preparation began longest
- * ago. Skips a client that has `preparing_max` preparations running. NULL: none waits. */
+/* The waiting preparation whose turn is next: the oldest one of the client whose last preparation began
+ * longest ago. Skips a client that has `preparing_max` preparations running. NULL: none waits. */
 static struct sower_prepared *next_turn(const struct sower_sources *sources, bool small_only)
 {
     struct sower_prepared *next = NULL;

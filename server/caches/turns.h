@@ -1,6 +1,7 @@
 /* Turns: the state of the cache of sources (sources.h), and the order in which its preparations begin.
  *
- * Only the files of the cache include this header. Every function expects the caller to hold the cache's lock. */
+ * Only the files of the cache include this header. Every function expects the caller to hold the cache's
+ * lock. */
 #ifndef SOWER_SERVER_CACHES_TURNS_H
 #define SOWER_SERVER_CACHES_TURNS_H
 

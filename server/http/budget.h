@@ -1,8 +1,9 @@
 /* The memory budget of large requests.
  *
- * A request for a tensor takes a few kilobytes, whatever the size of the tensor. A manifest may take tens of megabytes,
- * and its model as much while it is sent. Amounts above a megabyte are counted here, so that many large requests
- * together cannot take all memory. A request that does not fit is refused, and its client may try again. */
+ * A request for a tensor takes a few kilobytes, whatever the size of the tensor. A manifest may take tens of
+ * megabytes, and its model as much while it is sent. Amounts above a megabyte are counted here, so that many
+ * large requests together cannot take all memory. A request that does not fit is refused, and its client may
+ * try again. */
 #ifndef SOWER_SERVER_HTTP_BUDGET_H
 #define SOWER_SERVER_HTTP_BUDGET_H
 
@@ -14,8 +15,8 @@
 #include "core/problem.h"
 #include "proto/model.h"
 
-/* Adds `bytes` to *used (server->budget). False with a problem (UNAVAILABLE), and *used as before, when the sum would
- * exceed 512 MiB. The caller gives the bytes back. */
+/* Adds `bytes` to *used (server->budget). False with a problem (UNAVAILABLE), and *used as before, when the
+ * sum would exceed 512 MiB. The caller gives the bytes back. */
 SOWER_MUST_USE bool sower_budget_take(_Atomic uint64_t *used, uint64_t bytes, struct sower_problem *problem);
 void sower_budget_give_back(_Atomic uint64_t *used, uint64_t bytes);
 

@@ -42,8 +42,8 @@ static void enter_phase(const struct sower_exchange *exchange, enum sower_phase 
     }
 }
 
-/* A new exchange with a copy of its target: path and query, at most SOWER_TARGET_MAX + 1 bytes, and after them the host
- * of a target in absolute form. NULL when memory runs out. */
+/* A new exchange with a copy of its target: path and query, at most SOWER_TARGET_MAX + 1 bytes, and after
+ * them the host of a target in absolute form. NULL when memory runs out. */
 static struct sower_exchange *new_exchange(const char *target)
 {
     size_t authority_length = 0;
@@ -116,8 +116,8 @@ static void begin(struct sower_exchange *exchange, const char *path, const char 
     }
 }
 
-/* Whether a body is refused before it is read: its announced length is beyond SOWER_DISCARD_MAX, or beyond the limit and
- * the client waits for "100 Continue". */
+/* Whether a body is refused before it is read: its announced length is beyond SOWER_DISCARD_MAX, or beyond
+ * the limit and the client waits for "100 Continue". */
 static bool refused_unread(const struct sower_exchange *exchange)
 {
     if (exchange->method == SOWER_GET) {
@@ -145,8 +145,8 @@ static enum MHD_Result check_line(void *context, enum MHD_ValueKind kind, const 
     return lines->sound ? MHD_YES : MHD_NO;
 }
 
-/* Whether every HTTP implementation reads the request in the same way (framing.h). libmicrohttpd does not show how the
- * chunks of a body were framed, so a connection ends after a request with a chunked body. */
+/* Whether every HTTP implementation reads the request in the same way (framing.h). libmicrohttpd does not
+ * show how the chunks of a body were framed, so a connection ends after a request with a chunked body. */
 static bool check_framing(struct sower_exchange *exchange, const char *path, const char *method,
                           const char *version, struct sower_problem *problem)
 {
@@ -170,8 +170,8 @@ static bool check_framing(struct sower_exchange *exchange, const char *path, con
     return lines.sound && sower_framing_end(&lines.framing, info->header_size, problem);
 }
 
-/* Whether the request names this daemon and does not come from a page of another site (hosts.h). Probes accept any name.
- * Returns 0, or the status of a refusal, with a problem. */
+/* Whether the request names this daemon and does not come from a page of another site (hosts.h). Probes
+ * accept any name. Returns 0, or the status of a refusal, with a problem. */
 static unsigned check_host(const struct sower_exchange *exchange, struct sower_problem *problem)
 {
     const struct sower_hosts *hosts = exchange->server->hosts;
@@ -333,8 +333,8 @@ void sower_callback_completed(void *context, struct MHD_Connection *connection, 
     }
 }
 
-/* Ends an exchange that libmicrohttpd did not report as ended: that happens for a request that it refuses twice (a chunk
- * extension that is too long, in 1.0.1), and for a request for whose refusal it has no memory. */
+/* Ends an exchange that libmicrohttpd did not report as ended: that happens for a request that it refuses
+ * twice (a chunk extension that is too long, in 1.0.1), and for a request for whose refusal it has no memory. */
 static void end_unfinished(const struct sower_connection *link)
 {
     struct sower_exchange *exchange = sower_connection_work(link);

@@ -7,8 +7,8 @@
 
 #include "core/utf8.h"
 
-/* Unsafe code points beyond ASCII: C1 controls; marks, embeddings, overrides and isolates of bidirectional text;
- * separators of lines and paragraphs; the byte order mark. */
+/* Unsafe code points beyond ASCII: C1 controls; marks, embeddings, overrides and isolates of bidirectional
+ * text; separators of lines and paragraphs; the byte order mark. */
 static const struct {
     uint32_t first, last;
 } UNSAFE[] = {{0x80, 0x9f},     {0x61c, 0x61c},   {0x200e, 0x200f},

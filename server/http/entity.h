@@ -1,7 +1,8 @@
-/* Entities: responses with an entity tag, whose bytes can be requested in part (RFC 9110, sections 13 and 14).
+/* Entities: responses with an entity tag, whose bytes can be requested in part (RFC 9110, sections 13 and
+ * 14).
  *
- * The handler sets the tag and the size. The functions here evaluate the conditions and the range of the request, and
- * add the headers that follow from them. */
+ * The handler sets the tag and the size. The functions here evaluate the conditions and the range of the
+ * request, and add the headers that follow from them. */
 #ifndef SOWER_SERVER_HTTP_ENTITY_H
 #define SOWER_SERVER_HTTP_ENTITY_H
 
@@ -21,8 +22,8 @@ struct sower_entity {
 void sower_entity_make(struct sower_entity *entity, struct sower_exchange *exchange,
                        const uint8_t tag[SOWER_ETAG_SIZE], uint64_t size);
 
-/* Evaluates the conditions (GET and HEAD) and the range (GET), as RFC 9110 requires. True: send the entity. False:
- * another response was sent, and the step returns *result. */
+/* Evaluates the conditions (GET and HEAD) and the range (GET), as RFC 9110 requires. True: send the entity.
+ * False: another response was sent, and the step returns *result. */
 SOWER_MUST_USE bool sower_entity_evaluate(struct sower_entity *entity, struct sower_exchange *exchange,
                                           enum MHD_Result *result);
 

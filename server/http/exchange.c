@@ -147,7 +147,8 @@ static enum MHD_Result add_pair(void *context, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-/* Adds the fields that libmicrohttpd did not get (library_guards.h). `text` is a copy of them, decoded in place. */
+/* Adds the fields that libmicrohttpd did not get (library_guards.h). `text` is a copy of them, decoded in
+ * place. */
 static void add_bare_pairs(struct pairs *pairs, char *text)
 {
     enum MHD_Result more = MHD_YES;

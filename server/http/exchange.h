@@ -1,9 +1,10 @@
 /* Exchanges: one request and its response.
  *
- * An exchange begins when the request line has arrived, and ends when libmicrohttpd reports the end of the request,
- * successful or not. Its handler is called when the request is complete. The handler sends a response with one of the
- * functions below, or suspends the exchange; after sower_exchange_resume the exchange continues at the step that the
- * handler named. A handler never blocks on a commit or on a long computation. */
+ * An exchange begins when the request line has arrived, and ends when libmicrohttpd reports the end of the
+ * request, successful or not. Its handler is called when the request is complete. The handler sends a
+ * response with one of the functions below, or suspends the exchange; after sower_exchange_resume the
+ * exchange continues at the step that the handler named. A handler never blocks on a commit or on a long
+ * computation. */
 #ifndef SOWER_SERVER_HTTP_EXCHANGE_H
 #define SOWER_SERVER_HTTP_EXCHANGE_H
 
@@ -23,12 +24,14 @@ enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4, SOWER_PUT = 8
 /* The method with this name; 0: none of these. */
 enum sower_method sower_method_find(const char *name);
 
-/* The names of a set of methods, separated by commas, and by `last` before the last one: "GET, HEAD and POST". */
+/* The names of a set of methods, separated by commas, and by `last` before the last one: "GET, HEAD and
+ * POST". */
 enum { SOWER_METHODS_SIZE = 40 };
 void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHODS_SIZE]);
 
-/* The largest body of a request in bytes, unless its route accepts more. Bytes beyond that are read and discarded, so
- * that the client can read the refusal. After SOWER_DISCARD_MAX discarded bytes the connection is cut. */
+/* The largest body of a request in bytes, unless its route accepts more. Bytes beyond that are read and
+ * discarded, so that the client can read the refusal. After SOWER_DISCARD_MAX discarded bytes the connection
+ * is cut. */
 enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
 
 /* The longest target that an exchange keeps, in bytes. */
@@ -95,20 +98,20 @@ void sower_exchange_body_free(struct sower_exchange *exchange);
 /* Adds bytes to the body, or discards them. False: more than SOWER_DISCARD_MAX were discarded. */
 SOWER_MUST_USE bool sower_exchange_body_add(struct sower_exchange *exchange, const char *bytes, size_t count);
 
-/* Suspends the exchange until sower_exchange_resume; then `step` is called. Any thread may resume, even before the
- * handler that suspended has returned. */
+/* Suspends the exchange until sower_exchange_resume; then `step` is called. Any thread may resume, even
+ * before the handler that suspended has returned. */
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step);
 void sower_exchange_resume(struct sower_exchange *exchange);
 
-/* While the exchange is suspended: whether the client has closed the connection, or only its sending side. The two
- * cannot be distinguished. */
+/* While the exchange is suspended: whether the client has closed the connection, or only its sending side.
+ * The two cannot be distinguished. */
 bool sower_exchange_has_left(const struct sower_exchange *exchange);
 
 /* The value of a request header, or NULL. */
 const char *sower_exchange_header(const struct sower_exchange *exchange, const char *name);
 
-/* The fields of the request: from the query string or, for a POST, from the JSON body. The caller releases *fields. False
- * with a problem. */
+/* The fields of the request: from the query string or, for a POST, from the JSON body. The caller releases
+ * *fields. False with a problem. */
 SOWER_MUST_USE bool sower_exchange_fields(struct sower_exchange *exchange, json_t **fields,
                                           struct sower_problem *problem);
 
@@ -118,33 +121,34 @@ bool sower_exchange_has_query(const struct sower_exchange *exchange);
 SOWER_MUST_USE bool sower_exchange_query(struct sower_exchange *exchange, json_t **fields,
                                          struct sower_problem *problem);
 
-/* Responses. Each function takes ownership of `response`, `text` or `object` (NULL: memory ran out) and returns the
- * result of the step. No HTTP cache may store a response, whatever its status, unless the response sets its own
- * Cache-Control: only the bytes of a draw never change (entity.h). */
+/* Responses. Each function takes ownership of `response`, `text` or `object` (NULL: memory ran out) and
+ * returns the result of the step. No HTTP cache may store a response, whatever its status, unless the
+ * response sets its own Cache-Control: only the bytes of a draw never change (entity.h). */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
 
 /* Whether the connection ends after the response: the exchange requires it, or the server is draining. */
 bool sower_exchange_closes(const struct sower_exchange *exchange);
 
-/* Adds a header. When memory runs out, releases *response and sets it to NULL; later calls leave it NULL. So a response
- * is never sent without one of its headers. */
+/* Adds a header. When memory runs out, releases *response and sets it to NULL; later calls leave it NULL. So
+ * a response is never sent without one of its headers. */
 void sower_reply_header(struct MHD_Response **response, const char *name, const char *value);
 
-/* Responds that memory has run out, without allocating: sends server->unavailable, which the second function makes at the
- * start. This response is shared by many requests, so it has no Sower-Request. It ends the connection. */
+/* Responds that memory has run out, without allocating: sends server->unavailable, which the second function
+ * makes at the start. This response is shared by many requests, so it has no Sower-Request. It ends the
+ * connection. */
 enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange);
 struct MHD_Response *sower_reply_make_unavailable(void);
 
-/* Sends a response that the caller still owns and may send again when the exchange has ended. Not for a response after
- * which the connection ends: it has no "Connection: close". */
+/* Sends a response that the caller still owns and may send again when the exchange has ended. Not for a
+ * response after which the connection ends: it has no "Connection: close". */
 enum MHD_Result sower_reply_again(struct sower_exchange *exchange, unsigned status,
                                   struct MHD_Response *response);
 enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned status, const char *media_type,
                                  char *text, size_t length);
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);
 
-/* Responds with a problem, with the status of its code or with the given status. UNAVAILABLE gets a Retry-After header,
- * 405 an Allow, 416 a Content-Range. */
+/* Responds with a problem, with the status of its code or with the given status. UNAVAILABLE gets a
+ * Retry-After header, 405 an Allow, 416 a Content-Range. */
 enum MHD_Result sower_refuse(struct sower_exchange *exchange, const struct sower_problem *problem);
 enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
                                 const struct sower_problem *problem);

@@ -1,17 +1,18 @@
 /* Hosts: the host names that the daemon accepts, and web pages whose requests it refuses.
  *
- * A daemon that listens on loopback without passwords trusts every client that can reach it. A browser on the same
- * machine reaches it for any page that it shows. So two things are checked:
+ * A daemon that listens on loopback without passwords trusts every client that can reach it. A browser on the
+ * same machine reaches it for any page that it shows. So two things are checked:
  *
- * - The host that a request names. A page of evil.example can point its own name to 127.0.0.1 (DNS rebinding), and then
- *   reads and writes as if the daemon were its own server; its requests name evil.example. The daemon accepts localhost
- *   and names below it, addresses (a page cannot point an address elsewhere), the name of the machine, the name of
- *   --listen, and the names of --hosts. It also accepts an empty host, or none in HTTP/1.0: no browser sends these.
- * - Origin and Sec-Fetch-Site. With them a browser says that a page of another site sent the request: an image whose URL
- *   is a draw, or a form, would write lines. A link that a person follows is not refused.
+ * - The host that a request names. A page of evil.example can point its own name to 127.0.0.1 (DNS
+ *   rebinding), and then reads and writes as if the daemon were its own server; its requests name
+ *   evil.example. The daemon accepts localhost and names below it, addresses (a page cannot point an address
+ *   elsewhere), the name of the machine, the name of --listen, and the names of --hosts. It also accepts an
+ *   empty host, or none in HTTP/1.0: no browser sends these.
+ * - Origin and Sec-Fetch-Site. With them a browser says that a page of another site sent the request: an
+ *   image whose URL is a draw, or a form, would write lines. A link that a person follows is not refused.
  *
- * A Unix socket accepts any host, because no browser connects to it. All functions are pure, except sower_hosts_init.
- */
+ * A Unix socket accepts any host, because no browser connects to it. All functions are pure, except
+ * sower_hosts_init. */
 #ifndef SOWER_SERVER_HTTP_HOSTS_H
 #define SOWER_SERVER_HTTP_HOSTS_H
 
@@ -29,7 +30,8 @@ struct sower_hosts {
     char machine[256];
 };
 
-/* Whether a text is a valid --hosts: "any", "*", or names separated by commas, without ports. False with a problem. */
+/* Whether a text is a valid --hosts: "any", "*", or names separated by commas, without ports. False with a
+ * problem. */
 SOWER_MUST_USE bool sower_hosts_check(const char *names, struct sower_problem *problem);
 
 /* `names` is a valid --hosts or NULL, and must live as long as *hosts. `listen` is the value of --listen.
@@ -39,8 +41,8 @@ void sower_hosts_init(struct sower_hosts *hosts, const char *names, const char *
 /* Whether the daemon accepts HOST or HOST:PORT. */
 bool sower_hosts_know(const struct sower_hosts *hosts, const char *host, size_t length);
 
-/* Whether a page of another site sent a request to `host`. The other parameters are header values or NULL. A page
- * belongs to the same site if its host is `host` or a name of --hosts. */
+/* Whether a page of another site sent a request to `host`. The other parameters are header values or NULL. A
+ * page belongs to the same site if its host is `host` or a name of --hosts. */
 bool sower_hosts_foreign(const struct sower_hosts *hosts, const char *host, size_t length, const char *origin,
                          const char *fetch_site, const char *fetch_mode, const char *fetch_dest);
 

@@ -78,7 +78,8 @@ static struct sower_connection_limits connection_limits(const struct sower_optio
     };
 }
 
-/* How many new connections may wait for room: as many as the limit of connections, if the process may open so many files. */
+/* How many new connections may wait for room: as many as the limit of connections, if the process may open so
+ * many files. */
 static size_t line_max(const struct sower_options *options)
 {
     struct rlimit files;
@@ -114,7 +115,8 @@ bool sower_http_start(struct sower_server *server, const struct sower_route *rou
            refuse_start(problem);
 }
 
-/* Closes our own socket. A socket passed by systemd stays open there and queues connections for the next daemon. */
+/* Closes our own socket. A socket passed by systemd stays open there and queues connections for the next
+ * daemon. */
 void sower_http_drain(struct sower_server *server)
 {
     atomic_store(&server->draining, true);

@@ -1,7 +1,7 @@
 /* Queries: reads the fields of a query on the ledger, one by one.
  *
- * A field that is absent leaves its output unchanged; *given says whether it is present. False with a problem, which
- * names the field. */
+ * A field that is absent leaves its output unchanged; *given says whether it is present. False with a
+ * problem, which names the field. */
 #ifndef SOWER_SERVER_HTTP_QUERY_H
 #define SOWER_SERVER_HTTP_QUERY_H
 

@@ -1,7 +1,7 @@
 /* Routes: which handler serves which paths and methods.
  *
- * The handlers define the table of routes (handlers/routes.c) and main passes it to sower_http_start. So this folder
- * does not include a handler. */
+ * The handlers define the table of routes (handlers/routes.c) and main passes it to sower_http_start. So this
+ * folder does not include a handler. */
 #ifndef SOWER_SERVER_HTTP_ROUTE_H
 #define SOWER_SERVER_HTTP_ROUTE_H
 
@@ -22,8 +22,8 @@ struct sower_route {
  * exchange->route and exchange->variable if there is one. `variable` is NULL then if memory has run out. */
 void sower_route_find(struct sower_exchange *exchange, const char *path);
 
-/* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a refusal.
- * Sets what else depends on the route: `allowed`, `body_max`, `any_host`. */
+/* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a
+ * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`. */
 void sower_route_choose(struct sower_exchange *exchange, const char *path);
 
 #endif
