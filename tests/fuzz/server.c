@@ -172,7 +172,7 @@ static void check_options(const uint8_t *bytes, size_t size)
 }
 
 /* Takes a text that must be next. */
-static const char *behind(const char *text, const char *part)
+static const char *after(const char *text, const char *part)
 {
     MUST(strncmp(text, part, strlen(part)) == 0);
     return text + strlen(part);
@@ -198,10 +198,10 @@ static void check_name(const uint8_t *bytes, size_t size)
 {
     char name[TEXT_MAX], value[SOWER_DISPOSITION_SIZE], decoded[SOWER_DISPOSITION_SIZE];
     sower_disposition_print(copy_text(bytes, size, name), "-1.npy", value);
-    const char *plain = behind(value, "attachment; filename=\"");
+    const char *plain = after(value, "attachment; filename=\"");
     const char *end = strchr(plain, '"');
     MUST(end != NULL && end - plain <= SOWER_DISPOSITION_NAME_MAX + 6 && strncmp(end - 6, "-1.npy", 6) == 0);
-    size_t length = decode(behind(end, "\"; filename*=UTF-8''"), decoded);
+    size_t length = decode(after(end, "\"; filename*=UTF-8''"), decoded);
     MUST(length <= SOWER_DISPOSITION_NAME_MAX + 6 && sower_utf8_check(decoded, length));
     MUST(strpbrk(decoded, "\"\\/:*?<>|%") == NULL && strchr(".~ ", decoded[0]) == NULL);
     for (const char *at = decoded; *at != '\0'; at += sower_utf8_length(at, strlen(at))) {

@@ -50,7 +50,7 @@ def symbols(text):
             return found
         match = SYMBOL.match(text, at)
         if not match:
-            raise Refusal("init", f"at {at} stands what belongs nowhere")
+            raise Refusal("init", f"unexpected text at {at}")
         found.append(match.group())
         at = match.end()
 

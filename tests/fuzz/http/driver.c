@@ -30,7 +30,7 @@ enum {
     PATIENCE = 60,   /* seconds for a response to the second client */
     IDLE_MAX = 2000, /* milliseconds until a connection without any progress is closed */
     ASK_EVERY = 100, /* scripts between two requests of the second client */
-    ANSWER_MAX = 64 * 1024,
+    RESPONSE_MAX = 64 * 1024,
     RESPONSE_BEGIN = 12, /* "HTTP/1.1 200" */
 };
 
@@ -91,7 +91,7 @@ static int open_connection(int flags)
 /* The second client: its requests, and the status and body of the first responses. */
 static struct question {
     const char *text;
-    char answer[ANSWER_MAX];
+    char response[RESPONSE_MAX];
     size_t length; /* 0: no response yet */
 } questions[] = {
     {.text = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"},
@@ -103,11 +103,11 @@ static struct question {
 };
 
 /* Reads one response: the number of bytes of its header and of all of it; false without a response. */
-static bool read_answer(char text[ANSWER_MAX], size_t *head, size_t *length)
+static bool read_answer(char text[RESPONSE_MAX], size_t *head, size_t *length)
 {
     size_t received = 0, wanted = SIZE_MAX;
     while (received < wanted) {
-        ssize_t count = recv(fuzzer.second, text + received, ANSWER_MAX - 1 - received, 0);
+        ssize_t count = recv(fuzzer.second, text + received, RESPONSE_MAX - 1 - received, 0);
         if (count <= 0) {
             return false;
         }
@@ -126,7 +126,7 @@ static bool read_answer(char text[ANSWER_MAX], size_t *head, size_t *length)
     return received == wanted;
 }
 
-static bool send_and_read(const struct question *question, char text[ANSWER_MAX], size_t *head,
+static bool send_and_read(const struct question *question, char text[RESPONSE_MAX], size_t *head,
                           size_t *length)
 {
     const struct timeval patience = {.tv_sec = PATIENCE};
@@ -146,7 +146,7 @@ static void close_second(void)
 
 static void ask(struct question *question)
 {
-    static char text[ANSWER_MAX];
+    static char text[RESPONSE_MAX];
     size_t head = 0, length = 0;
     const bool kept = fuzzer.second >= 0;
     errno = 0;
@@ -164,11 +164,11 @@ static void ask(struct question *question)
     memmove(text + status, text + head, length - head);
     length = length - head + status;
     if (question->length == 0) {
-        memcpy(question->answer, text, length);
+        memcpy(question->response, text, length);
         question->length = length;
-    } else if (length != question->length || memcmp(text, question->answer, length) != 0) {
+    } else if (length != question->length || memcmp(text, question->response, length) != 0) {
         fprintf(stderr, "%s%.*s\nand before\n%.*s\n", question->text, (int)length, text,
-                (int)question->length, question->answer);
+                (int)question->length, question->response);
         fail("The second client was answered otherwise than before.");
     }
 }
@@ -255,7 +255,7 @@ static bool receive_some(struct slot *slot)
     slot->moved = now();
     if (slot->received >= RESPONSE_BEGIN && memcmp(slot->begin, "HTTP/1.", 7) != 0) {
         fprintf(stderr, "script %" PRIu64 ": %.12s\n", slot->number, slot->begin);
-        fail("An answer does not begin as HTTP does.");
+        fail("A response does not begin like HTTP.");
     }
     return slot->piece < slot->script->piece_count || slot->script->end != SCRIPT_WAIT;
 }
@@ -331,7 +331,7 @@ static unsigned long memory(void)
 
 static void print_figures(uint64_t begun)
 {
-    printf("%" PRIu64 " scripts, %" PRIu64 " MB in %" PRIu64 " s; first answers", fuzzer.finished,
+    printf("%" PRIu64 " scripts, %" PRIu64 " MB in %" PRIu64 " s; first responses", fuzzer.finished,
            fuzzer.bytes_sent / 1000000, (now() - begun) / 1000);
     for (size_t i = 0; i < 1000; i++) {
         if (fuzzer.statuses[i] > 0) {
