@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/server.h"
+
 #include "proto/number.h"
 
 enum { CACHE_CONTROL_MAX = 80 };
@@ -13,14 +14,14 @@ enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *
     struct sower_problem problem;
     sower_problem_set(
         &problem, SOWER_PROBLEM_INVALID, "name",
-        "\"%.200s\" stands on line %" PRIu64 " of the ledger with another shape, dtype, "
-        "initializer or layout, and %s. Ask for it as it stands there, or under another name, "
-        "trial or experiment.",
-        name, line, exchange->server->options->strict ? "this daemon is strict" : "the experiment is pinned");
+        "Line %" PRIu64 " of the ledger has \"%.200s\" with another shape, dtype, initializer or "
+        "layout, and %s. Request it as that line has it, or under another name, trial or "
+        "experiment.",
+        line, name, exchange->server->options->strict ? "this daemon is strict" : "the experiment is pinned");
     return sower_refuse_as(exchange, MHD_HTTP_CONFLICT, &problem);
 }
 
-/* A cache would go on answering when the experiment was pinned. */
+/* Otherwise a cache would still send the tensor after the experiment was pinned. */
 static void forbid_keeping(struct MHD_Response **response)
 {
     char value[CACHE_CONTROL_MAX];

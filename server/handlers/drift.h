@@ -1,18 +1,19 @@
-/* Drift: the same name asked for again as another tensor.
+/* Drift: the same name is requested again for another tensor.
  *
- * The root, experiment, trial and name of a draw decide its seed; its shape, dtype, initializer and layout do
- * not. A draw that shares them with an earlier line and is another draw is served and flagged, or, where the
- * daemon is strict or the experiment pinned, refused. */
+ * The root, experiment, trial and name of a draw decide its seed; its shape, dtype, initializer and layout
+ * do not. A draw drifts if an earlier line has the same root, experiment, trial and name but is another
+ * draw. A draw that drifts is served with a flag. It is refused if the daemon is strict or the experiment
+ * is pinned. */
 #ifndef SOWER_SERVER_HANDLERS_DRIFT_H
 #define SOWER_SERVER_HANDLERS_DRIFT_H
 
 #include "server/http/exchange.h"
 
-/* Refuses with 409 the tensor `name`, which drifts from a line of the ledger. */
+/* Refuses with 409 the tensor `name`, which drifts from line `line` of the ledger. */
 enum MHD_Result sower_drift_refuse(struct sower_exchange *exchange, const char *name, uint64_t line);
 
-/* Adds the flag, Sower-Drift: the number of that line, and forbids caches to keep the answer. Nothing for
- * line 0. */
+/* Adds the flag, the header Sower-Drift with the number of that line, and forbids caches to keep the
+ * response. Does nothing for line 0. */
 void sower_drift_add_header(struct MHD_Response **response, uint64_t line);
 
 #endif

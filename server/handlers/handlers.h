@@ -5,7 +5,7 @@
 #include "server/http/exchange.h"
 #include "server/http/route.h"
 
-/* Ended by a path of NULL. */
+/* The last entry has a path of NULL. */
 extern const struct sower_route sower_routes[];
 
 sower_step sower_handle_tensor;       /* tensor.c */

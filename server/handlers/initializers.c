@@ -1,4 +1,6 @@
-/* /v1/initializers: the catalogue, or with ?name= one entry of it. */
+/* /v1/initializers: the catalogue, or with ?name= one entry of it.
+ *
+ * One step: sower_handle_initializers, on a worker, reads the name and replies. */
 #include "server/handlers/handlers.h"
 
 #include <string.h>
@@ -7,6 +9,7 @@
 #include "core/edit_distance.h"
 #include "proto/documents.h"
 
+/* Finds the entry that the field "name" asks for; *entry stays NULL without the field. */
 static bool read_name(const json_t *fields, const struct sower_entry **entry, struct sower_problem *problem)
 {
     const char *key;
@@ -16,7 +19,7 @@ static bool read_name(const json_t *fields, const struct sower_entry **entry, st
         const char *name = json_string_value(value);
         if (strcmp(key, "name") != 0) {
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
-                                     "There is no field \"%s\" here; there is name.", key);
+                                     "There is no field \"%s\" here; the only field is name.", key);
         }
         if (name == NULL || name[0] == '\0') {
             return sower_problem_set(

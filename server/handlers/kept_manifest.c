@@ -5,9 +5,9 @@
 
 #include <sodium.h>
 
-#include "server/server.h"
 #include "proto/json.h"
 #include "proto/manifest_read.h"
+#include "server/server.h"
 
 static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZE],
                       struct sower_problem *problem)
@@ -19,10 +19,10 @@ static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZ
             length == SOWER_MANIFEST_HASH_SIZE) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "manifest",
                              "manifest must be the hash of a stored manifest, 64 hex digits, as POST "
-                             "/v1/manifests answers it.");
+                             "/v1/manifests returns it.");
 }
 
-/* What a damaged database holds under the hash is not the model that was asked for. */
+/* A damaged database may have another text under this hash. */
 static bool check_hash(const uint8_t hash[SOWER_MANIFEST_HASH_SIZE], const char *text, size_t length,
                        struct sower_problem *problem)
 {
@@ -32,7 +32,7 @@ static bool check_hash(const uint8_t hash[SOWER_MANIFEST_HASH_SIZE], const char 
            sower_problem_set(
                problem, SOWER_PROBLEM_UNAVAILABLE, "manifest",
                "The ledger's copy of this manifest is damaged: it has another hash. Restore the "
-               "ledger from a backup, or ask with the manifest itself (POST).");
+               "ledger from a backup, or send the manifest itself (POST).");
 }
 
 bool sower_kept_manifest_find(struct sower_work *work, const json_t *fields, char **text, size_t *length)

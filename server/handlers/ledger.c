@@ -1,9 +1,15 @@
-/* /v1/ledger: the ledger's lines as NDJSON, in order, all of them unless narrowed.
+/* /v1/ledger: the ledger's lines as NDJSON, in order: all of them, or those that the fields choose.
  *
- * A stream in constant memory: the store is read page by page, by line number, on the threads for that, and
- * each page is printed and sent before the next is read. It ends at the line that was the last one when the
- * request came. */
-#include "server/server.h"
+ * The lines are streamed in constant memory, page by page. The stream ends at the line that was the last
+ * one when the request was read.
+ *
+ * 1. sower_handle_ledger, on a worker: reads the fields.
+ * 2. read_first_page, on a reader, while the exchange is suspended: finds the ledger's last line, then
+ *    reads and prints the first page. This is before the status is sent, so a ledger that cannot be read
+ *    gets a refusal.
+ * 3. reply, on a worker: sends the headers.
+ * 4. send_block, on a worker, as often as libmicrohttpd calls it: copies bytes of the page. After the last
+ *    byte it suspends the exchange until read_page has read the next page on a reader. */
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>
@@ -13,24 +19,29 @@
 #include "proto/record.h"
 #include "server/http/query.h"
 #include "server/http/work.h"
+#include "server/server.h"
 
 enum { PAGE_LINES = 128, BLOCK_SIZE = 64 * 1024 };
 
 struct lines {
-    struct sower_work work; /* comes first: the pool hands a pointer to it back */
-    struct sower_page page; /* the next one; it points to what follows */
+    struct sower_work work; /* comes first: the pool returns a pointer to it */
+    struct sower_page page; /* the query for the next page; it points into this struct */
     char experiment[SOWER_EXPERIMENT_MAX + 1], name[SOWER_NAME_MAX + 1];
     uint64_t trial;
     struct sower_seed root_id, seed;
     uint8_t manifest[32];
-    uint64_t left; /* lines that the limit still allows */
+    uint64_t left; /* how many lines the limit still allows */
     bool ended;
     /* the page that is being sent */
     struct sower_buffer text;
     size_t sent;
-    uint64_t count; /* lines of it */
-    bool full;      /* it has no room for more */
+    uint64_t count; /* of lines in `text` */
+    bool full;      /* `text` has no room for another line */
 };
+
+static void read_first_page(struct sower_work *work);
+static sower_step reply;
+static ssize_t send_block(void *context, uint64_t position, char *buffer, size_t size);
 
 static void release(void *state)
 {
@@ -39,85 +50,8 @@ static void release(void *state)
     free(lines);
 }
 
-static bool add_line(void *context, const struct sower_record *record)
-{
-    struct lines *lines = context;
-    json_t *object = sower_record_json(record);
-    sower_json_print(object, JSON_COMPACT, &lines->text);
-    sower_buffer_text(&lines->text, "\n");
-    json_decref(object);
-    lines->page.after = record->ledger;
-    lines->count++;
-    lines->full = lines->text.length >= BLOCK_SIZE;
-    return !lines->text.failed && !lines->full;
-}
-
-/* On a thread that reads the ledger: reads and prints the next page. */
-static void read_page(struct sower_work *work)
-{
-    struct lines *lines = (struct lines *)work;
-    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
-    struct sower_page *page = &lines->page;
-    lines->text.length = lines->sent = 0;
-    lines->count = 0;
-    lines->full = false;
-    page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
-    work->done = page->count == 0 ||
-                 (reader != NULL && reader->methods->page(reader, page, add_line, lines, &work->problem));
-    if (lines->text.failed) {
-        work->done = sower_problem_memory(&work->problem);
-    }
-    lines->left -= lines->count;
-    lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
-}
-
-static void read_first_page(struct sower_work *work)
-{
-    struct lines *lines = (struct lines *)work;
-    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
-    if (reader != NULL && reader->methods->last(reader, &lines->page.until, &work->problem)) {
-        read_page(work);
-    }
-}
-
-/* Hands out what there is of the page, or has the next one read: libmicrohttpd asks again then. */
-static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
-{
-    struct lines *lines = context;
-    struct sower_exchange *exchange = lines->work.exchange;
-    (void)position;
-    if (!lines->work.done) {
-        return MHD_CONTENT_READER_END_WITH_ERROR; /* cut off, not ended: the client sees the difference */
-    }
-    if (lines->sent < lines->text.length) {
-        size_t left = lines->text.length - lines->sent, count = left < size ? left : size;
-        memcpy(buffer, lines->text.text + lines->sent, count);
-        lines->sent += count;
-        exchange->bytes += count;
-        return (ssize_t)count;
-    }
-    if (lines->ended) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    sower_work_read(&lines->work, exchange, read_page, exchange->step);
-    return 0;
-}
-
-/* The first page is read before the status is sent, so that a ledger that fails is seen as such. */
-static enum MHD_Result reply(struct sower_exchange *exchange)
-{
-    struct lines *lines = exchange->state;
-    if (!lines->work.done) {
-        return sower_work_refuse(&lines->work);
-    }
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_block, lines, NULL);
-    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
-    return sower_reply(exchange, MHD_HTTP_OK, response);
-}
-
-/* The name of a draw is its seed: asked for by that, it is found at once among millions of its kind. */
-static void look_for_seed(struct lines *lines)
+/* Experiment, trial and name decide the seed, and the store finds a seed at once among millions of lines. */
+static void choose_by_seed(struct lines *lines)
 {
     struct sower_page *page = &lines->page;
     const struct sower_seed *root = &lines->work.exchange->server->root;
@@ -150,15 +84,16 @@ static bool read_fields(const json_t *fields, struct lines *lines, struct sower_
     if ((trial || name) && !experiment) {
         const char *field = trial ? "trial" : "name";
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
-                                 "A %s is one of an experiment; say which: experiment=TEXT.", field);
+                                 "A %s belongs to an experiment; name the experiment, too: experiment=TEXT.",
+                                 field);
     }
     if (manifest && trial != name && !seed) {
-        /* either may have millions of lines, and the two together none */
+        /* each of the two may have millions of lines, and both together no line */
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "manifest",
-            "The lines of a manifest are narrowed by experiment, not by %s; leave one of "
-            "the two out.",
-            trial ? "trial" : "name");
+            "The lines of a manifest can be chosen by experiment, not by %s; leave out manifest or "
+            "%s.",
+            trial ? "trial" : "name", trial ? "trial" : "name");
     }
     page->root_id = &lines->root_id;
     page->experiment = experiment ? lines->experiment : NULL;
@@ -167,7 +102,7 @@ static bool read_fields(const json_t *fields, struct lines *lines, struct sower_
     page->seed = seed ? &lines->seed : NULL;
     page->manifest = manifest ? lines->manifest : NULL;
     if (trial && name && !seed) {
-        look_for_seed(lines);
+        choose_by_seed(lines);
     }
     return true;
 }
@@ -192,4 +127,79 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
     json_decref(fields);
     return read ? sower_work_read(&lines->work, exchange, read_first_page, reply)
                 : sower_refuse(exchange, &problem);
+}
+
+static bool add_line(void *context, const struct sower_record *record)
+{
+    struct lines *lines = context;
+    json_t *object = sower_record_json(record);
+    sower_json_print(object, JSON_COMPACT, &lines->text);
+    sower_buffer_text(&lines->text, "\n");
+    json_decref(object);
+    lines->page.after = record->ledger;
+    lines->count++;
+    lines->full = lines->text.length >= BLOCK_SIZE;
+    return !lines->text.failed && !lines->full;
+}
+
+/* Reads and prints the next page. */
+static void read_page(struct sower_work *work)
+{
+    struct lines *lines = (struct lines *)work;
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
+    struct sower_page *page = &lines->page;
+    lines->text.length = lines->sent = 0;
+    lines->count = 0;
+    lines->full = false;
+    page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
+    work->done = page->count == 0 ||
+                 (reader != NULL && reader->methods->page(reader, page, add_line, lines, &work->problem));
+    if (lines->text.failed) {
+        work->done = sower_problem_memory(&work->problem);
+    }
+    lines->left -= lines->count;
+    lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
+}
+
+static void read_first_page(struct sower_work *work)
+{
+    struct lines *lines = (struct lines *)work;
+    struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
+    if (reader != NULL && reader->methods->last(reader, &lines->page.until, &work->problem)) {
+        read_page(work);
+    }
+}
+
+static enum MHD_Result reply(struct sower_exchange *exchange)
+{
+    struct lines *lines = exchange->state;
+    if (!lines->work.done) {
+        return sower_work_refuse(&lines->work);
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, send_block, lines, NULL);
+    sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+    return sower_reply(exchange, MHD_HTTP_OK, response);
+}
+
+static ssize_t send_block(void *context, uint64_t position, char *buffer, size_t size)
+{
+    struct lines *lines = context;
+    struct sower_exchange *exchange = lines->work.exchange;
+    (void)position;
+    if (!lines->work.done) {
+        return MHD_CONTENT_READER_END_WITH_ERROR; /* cuts the connection: the client sees that lines are missing */
+    }
+    if (lines->sent < lines->text.length) {
+        size_t left = lines->text.length - lines->sent, count = left < size ? left : size;
+        memcpy(buffer, lines->text.text + lines->sent, count);
+        lines->sent += count;
+        exchange->bytes += count;
+        return (ssize_t)count;
+    }
+    if (lines->ended) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    sower_work_read(&lines->work, exchange, read_page, exchange->step);
+    return 0;
 }

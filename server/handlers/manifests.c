@@ -1,5 +1,11 @@
-/* /v1/manifests: a POST keeps a manifest under its hash, a GET gives the canonical form of a kept one. */
-#include "server/server.h"
+/* /v1/manifests: a POST keeps a manifest under its hash; a GET sends the canonical form of a kept manifest.
+ *
+ * 1. sower_handle_manifests, on a worker: reads the fields of a GET.
+ * 2. read_posted or find_kept, on a compute thread, while the exchange is suspended: reads the posted
+ *    manifest and prints its canonical form, or finds the kept one.
+ * 3. GET: reply_text, on a worker, sends the text.
+ * 4. POST: keep, on a worker, asks the ledger to keep the text and suspends the exchange meanwhile.
+ * 5. POST: reply_kept, on a worker, sends the hash and a summary. */
 #include "server/handlers/handlers.h"
 
 #include <stddef.h>
@@ -10,15 +16,22 @@
 #include "proto/manifest_read.h"
 #include "proto/record.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/server.h"
 
 struct keeping {
-    struct sower_work work; /* comes first: the pool hands a pointer to it back */
+    struct sower_work work; /* comes first: the pool returns a pointer to it */
     struct sower_ledger_wait wait;
     struct sower_store_model rows;
     json_t *fields; /* of a GET */
     struct sower_manifest manifest;
     struct sower_buffer text;
 };
+
+static void read_posted(struct sower_work *work);
+static void find_kept(struct sower_work *work);
+static sower_step reply_text;
+static sower_step keep;
+static sower_step reply_kept;
 
 static void release(void *state)
 {
@@ -29,57 +42,32 @@ static void release(void *state)
     free(keeping);
 }
 
-/* Sends the text. */
-static enum MHD_Result reply_text(struct sower_exchange *exchange)
+/* Starts `run`, then `next`. `known` are the fields that the request may have; NULL: the query must be
+ * empty. */
+static enum MHD_Result start(struct sower_exchange *exchange, const char *const *known,
+                             void (*run)(struct sower_work *work), sower_step *next)
 {
-    struct keeping *keeping = exchange->state;
-    char *text = keeping->text.text;
-    size_t length = keeping->text.length;
-    if (!keeping->work.done) {
-        return sower_work_refuse(&keeping->work);
+    struct sower_problem problem;
+    struct keeping *keeping = calloc(1, sizeof *keeping);
+    if (keeping == NULL) {
+        return sower_reply_unavailable(exchange);
     }
-    keeping->text = (struct sower_buffer){0};
-    return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", text, length);
+    exchange->state = keeping;
+    exchange->release = release;
+    bool read = known == NULL ? sower_work_check_query(exchange, &problem)
+                              : sower_exchange_fields(exchange, &keeping->fields, &problem) &&
+                                    sower_work_check_fields(keeping->fields, known, &problem);
+    if (!read) {
+        return sower_refuse(exchange, &problem);
+    }
+    return sower_work_start(&keeping->work, exchange, run, next);
 }
 
-static enum MHD_Result reply_kept(struct sower_exchange *exchange)
+enum MHD_Result sower_handle_manifests(struct sower_exchange *exchange)
 {
-    struct keeping *keeping = exchange->state;
-    const struct sower_manifest *manifest = &keeping->manifest;
-    char hash[SOWER_HEX_SIZE];
-    if (!keeping->wait.well) {
-        return sower_refuse(exchange, &keeping->wait.problem);
-    }
-    sower_hex_print(manifest->hash, hash);
-    return sower_reply_json(
-        exchange, MHD_HTTP_OK,
-        json_pack("{s:s, s:I, s:I, s:o, s:O}", "manifest", hash, "tensors", (json_int_t)manifest->count,
-                  "bytes", (json_int_t)manifest->size, "layers",
-                  manifest->layers > 0 ? json_integer((json_int_t)manifest->layers) : json_null(), "warnings",
-                  manifest->warnings));
-}
-
-static void kept(struct sower_ledger_wait *wait)
-{
-    struct keeping *keeping = (struct keeping *)((char *)wait - offsetof(struct keeping, wait));
-    sower_exchange_resume(keeping->work.exchange);
-}
-
-static enum MHD_Result keep(struct sower_exchange *exchange)
-{
-    struct keeping *keeping = exchange->state;
-    if (!keeping->work.done) {
-        return sower_work_refuse(&keeping->work);
-    }
-    keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
-    memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
-    keeping->wait.done = kept;
-    keeping->wait.place.client = exchange->client;
-    keeping->wait.wish = SOWER_LEDGER_MODEL;
-    keeping->wait.model = &keeping->rows;
-    sower_exchange_suspend(exchange, reply_kept);
-    sower_ledger_submit(exchange->server->ledger, &keeping->wait);
-    return MHD_YES;
+    static const char *const known[] = {"manifest", NULL};
+    return exchange->method == SOWER_POST ? start(exchange, NULL, read_posted, keep)
+                                          : start(exchange, known, find_kept, reply_text);
 }
 
 static bool check_memory(struct keeping *keeping)
@@ -87,7 +75,6 @@ static bool check_memory(struct keeping *keeping)
     return !keeping->text.failed || sower_problem_memory(&keeping->work.problem);
 }
 
-/* On the pool. */
 static void read_posted(struct sower_work *work)
 {
     struct keeping *keeping = (struct keeping *)work;
@@ -115,28 +102,54 @@ static void find_kept(struct sower_work *work)
     work->done = check_memory(keeping);
 }
 
-static enum MHD_Result start(struct sower_exchange *exchange, const char *const *known,
-                             void (*run)(struct sower_work *work), sower_step *next)
+static enum MHD_Result reply_text(struct sower_exchange *exchange)
 {
-    struct sower_problem problem;
-    struct keeping *keeping = calloc(1, sizeof *keeping);
-    if (keeping == NULL) {
-        return sower_reply_unavailable(exchange);
+    struct keeping *keeping = exchange->state;
+    char *text = keeping->text.text;
+    size_t length = keeping->text.length;
+    if (!keeping->work.done) {
+        return sower_work_refuse(&keeping->work);
     }
-    exchange->state = keeping;
-    exchange->release = release;
-    bool read = known == NULL ? sower_work_check_query(exchange, &problem)
-                              : sower_exchange_fields(exchange, &keeping->fields, &problem) &&
-                                    sower_work_check_fields(keeping->fields, known, &problem);
-    if (!read) {
-        return sower_refuse(exchange, &problem);
-    }
-    return sower_work_start(&keeping->work, exchange, run, next);
+    keeping->text = (struct sower_buffer){0};
+    return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", text, length);
 }
 
-enum MHD_Result sower_handle_manifests(struct sower_exchange *exchange)
+static void resume_kept(struct sower_ledger_wait *wait)
 {
-    static const char *const known[] = {"manifest", NULL};
-    return exchange->method == SOWER_POST ? start(exchange, NULL, read_posted, keep)
-                                          : start(exchange, known, find_kept, reply_text);
+    struct keeping *keeping = (struct keeping *)((char *)wait - offsetof(struct keeping, wait));
+    sower_exchange_resume(keeping->work.exchange);
+}
+
+static enum MHD_Result keep(struct sower_exchange *exchange)
+{
+    struct keeping *keeping = exchange->state;
+    if (!keeping->work.done) {
+        return sower_work_refuse(&keeping->work);
+    }
+    keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
+    memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
+    keeping->wait.done = resume_kept;
+    keeping->wait.place.client = exchange->client;
+    keeping->wait.wish = SOWER_LEDGER_MODEL;
+    keeping->wait.model = &keeping->rows;
+    sower_exchange_suspend(exchange, reply_kept);
+    sower_ledger_submit(exchange->server->ledger, &keeping->wait);
+    return MHD_YES;
+}
+
+static enum MHD_Result reply_kept(struct sower_exchange *exchange)
+{
+    struct keeping *keeping = exchange->state;
+    const struct sower_manifest *manifest = &keeping->manifest;
+    char hash[SOWER_HEX_SIZE];
+    if (!keeping->wait.well) {
+        return sower_refuse(exchange, &keeping->wait.problem);
+    }
+    sower_hex_print(manifest->hash, hash);
+    return sower_reply_json(
+        exchange, MHD_HTTP_OK,
+        json_pack("{s:s, s:I, s:I, s:o, s:O}", "manifest", hash, "tensors", (json_int_t)manifest->count,
+                  "bytes", (json_int_t)manifest->size, "layers",
+                  manifest->layers > 0 ? json_integer((json_int_t)manifest->layers) : json_null(), "warnings",
+                  manifest->warnings));
 }

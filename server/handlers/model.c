@@ -1,18 +1,18 @@
 /* /v1/model: the tensors of a manifest as one safetensors file.
  *
- * A POST sends the manifest, which names experiment and trial. A GET names a kept manifest by its hash, and may
- * choose some of its tensors (tensors, part, shard).
+ * A POST sends the manifest, which names experiment and trial. A GET names a kept manifest by its hash, and
+ * may choose some of its tensors (tensors, part, shard).
  *
  * 1. sower_handle_model, on a worker: reads the fields of a GET.
- * 2. make_model, on a compute thread, while the exchange is suspended: reads the manifest, makes the model, counts
- *    its memory, and refuses a tensor that this daemon cannot prepare.
+ * 2. make_model, on a compute thread, while the exchange is suspended: reads the manifest, makes the model,
+ *    counts its memory, and refuses a tensor that this daemon cannot prepare.
  * 3. check_conditions, on a worker: checks the request's conditions and range.
- * 4. record, on the same worker: asks the ledger to record all draws and the manifest in one commit. The exchange
- *    is suspended meanwhile, unless the ledger remembers that the model is recorded. HEAD records nothing: the
- *    ledger only looks the draws up.
- * 5. after_recording, on a worker: refuses a model with a draw that drifts where the ledger says so (drift.h).
+ * 4. record, on the same worker: asks the ledger to record all draws and the manifest in one commit. The
+ *    exchange is suspended meanwhile, unless the ledger remembers that the model is recorded. HEAD records
+ *    nothing: the ledger only looks the draws up.
+ * 5. after_recording, on a worker: refuses a model with a draw that drifts where the ledger says so
+ *    (drift.h).
  * 6. reply: sends the file, which is generated while it is sent. */
-#include "server/server.h"
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -32,6 +32,7 @@
 #include "server/http/budget.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
+#include "server/server.h"
 #include "server/streams/cost.h"
 #include "server/streams/model_stream.h"
 

@@ -1,8 +1,8 @@
 /* GET /v1/model/index: which tensor is in which part, when a client fetches a model in parts.
  *
  * 1. sower_handle_model_index, on a worker: reads the fields of the query.
- * 2. make_index, on a compute thread, while the exchange is suspended: finds the kept manifest, which may wait for the ledger's
- *    reader, and prints the index.
+ * 2. make_index, on a compute thread, while the exchange is suspended: finds the kept manifest, which may
+ *    wait for the ledger's reader, and prints the index.
  * 3. reply, on a worker: sends it. */
 #include "server/handlers/handlers.h"
 

@@ -1,12 +1,11 @@
-/* /v1/plan: what a request would produce, without the elements. It records nothing, since no tensor is sent. A
- * request that /v1/tensor would refuse is refused with the same sentence.
+/* /v1/plan: what a request would produce, without the elements. It records nothing, since no tensor is
+ * sent. A request that /v1/tensor would refuse is refused with the same sentence.
  *
  * 1. sower_handle_plan, on a worker: reads the request and checks the cost.
- * 2. look_up, on the same worker: asks the ledger on which line the draw is, and from which line it drifts. The
- *    exchange is suspended meanwhile, unless the ledger remembers the draw.
- * 3. after_look_up, on a worker: sends the plan. If the ledger cannot be read, the plan is sent without these two
- *    lines: a plan needs no ledger. */
-#include "server/server.h"
+ * 2. look_up, on the same worker: asks the ledger on which line the draw is, and from which line it drifts.
+ *    The exchange is suspended meanwhile, unless the ledger remembers the draw.
+ * 3. after_look_up, on a worker: sends the plan. If the ledger cannot be read, the plan is sent without
+ *    these two lines: a plan needs no ledger. */
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "proto/record.h"
 #include "proto/request.h"
 #include "server/handlers/drift.h"
+#include "server/server.h"
 #include "server/streams/cost.h"
 
 struct plan {

@@ -1,4 +1,6 @@
-/* /v1/recipes: all recipes, or with ?name= one of them. */
+/* /v1/recipes: all recipes, or with ?name= one of them.
+ *
+ * One step: sower_handle_recipes, on a worker, reads the name and replies. */
 #include "server/handlers/handlers.h"
 
 #include "core/edit_distance.h"

@@ -1,6 +1,7 @@
+/* The table of routes (http/route.h): each path, its methods and its handler. */
 #include "server/handlers/handlers.h"
 
-/* 100,000 tensors with names of some 100 bytes. */
+/* Enough for 100,000 tensors with names of about 100 bytes. */
 enum { MANIFEST_BODY_MAX = 16 << 20 };
 
 const struct sower_route sower_routes[] = {

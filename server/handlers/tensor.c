@@ -1,18 +1,18 @@
-/* /v1/tensor: one tensor. The ledger records its draw first; then its elements are generated while they are sent.
+/* /v1/tensor: one tensor. The ledger records its draw first; then its elements are generated while they are
+ * sent.
  *
- * 1. sower_handle_tensor, on a worker: sends a kept response if there is one for the same target. Otherwise reads
- *    the request, checks the cost, and checks the request's conditions and range.
- * 2. record, on the same worker: asks the ledger to record the draw. The exchange is suspended meanwhile, unless
- *    the ledger remembers that the draw is recorded.
- * 3. after_recording, on a worker: refuses a draw that drifts where the ledger says so (drift.h), or
- *    notes the draw's line.
- * 4. open_source: opens a light source at once (open_light). A heavy source comes from the cache, or is prepared
- *    while the exchange is suspended (open_heavy), and then after_preparation goes on.
+ * 1. sower_handle_tensor, on a worker: sends a kept response if there is one for the same target. Otherwise
+ *    reads the request, checks the cost, and checks the request's conditions and range.
+ * 2. record, on the same worker: asks the ledger to record the draw. The exchange is suspended meanwhile,
+ *    unless the ledger remembers that the draw is recorded.
+ * 3. after_recording, on a worker: refuses a draw that drifts where the ledger says so (drift.h), or notes
+ *    the draw's line.
+ * 4. open_source: opens a light source at once (open_light). A heavy source comes from the cache, or is
+ *    prepared while the exchange is suspended (open_heavy), and then after_preparation goes on.
  * 5. reply_small sends a body that is generated at once; reply_stream generates the body while it is sent.
  *
- * HEAD gets the headers of GET. HEAD is safe (RFC 9110, 9.2.1), so it records nothing: the ledger only looks the
- * draw up. A refusal (4xx) and a 304, which sends nothing new, record nothing either. */
-#include "server/server.h"
+ * HEAD gets the headers of GET. HEAD is safe (RFC 9110, 9.2.1), so it records nothing: the ledger only
+ * looks the draw up. A refusal (4xx) and a 304, which sends nothing new, record nothing either. */
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
@@ -31,6 +31,7 @@
 #include "server/handlers/drift.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
+#include "server/server.h"
 #include "server/streams/cost.h"
 #include "server/streams/stream.h"
 
@@ -146,7 +147,8 @@ static bool read_request(struct sower_exchange *exchange, struct tensor *tensor,
     return read && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
 }
 
-/* The entity tag: half of the draw id, then a hash of the format and the region. These decide the body's bytes. */
+/* The entity tag: half of the draw id, then a hash of the format and the region. These decide the body's
+ * bytes. */
 static void make_entity(struct tensor *tensor)
 {
     const struct sower_region *region = &tensor->request.region;

@@ -344,7 +344,7 @@ def test_sow_refuses_invalid_arguments_without_a_request(arguments, status, word
 
 def test_sow_reports_an_unknown_experiment(daemon):
     done = sow(daemon, "experiments", "nobody")
-    assert done.returncode == 1 and "Nothing is recorded" in done.stderr and done.stdout == b""
+    assert done.returncode == 1 and "no experiment of this name" in done.stderr and done.stdout == b""
 
 
 def test_sow_filters_the_ledger(start):
