@@ -9,7 +9,7 @@
 enum {
     BLOCK_MIN = 64 * 1024,
     BLOCK_MAX = 8 * 1024 * 1024,
-    PIECE = 2 * 1024 * 1024, /* what one thread of the pool makes of a block */
+    PIECE = 2 * 1024 * 1024, /* bytes that one thread of the pool generates of a block */
     BUDGET = 64 * 1024 * 1024,
 };
 
@@ -20,13 +20,13 @@ size_t sower_blocks_share(uint64_t budget, uint64_t streams, uint64_t most)
     return (size_t)(size - size % SOWER_TENSOR_BYTES_ALIGNMENT);
 }
 
-size_t sower_blocks_up_to_edge(uint64_t start, size_t size)
+size_t sower_blocks_to_boundary(uint64_t start, size_t size)
 {
-    size_t to_edge = SOWER_TENSOR_BYTES_ALIGNMENT - (size_t)(start % SOWER_TENSOR_BYTES_ALIGNMENT);
-    return to_edge < SOWER_TENSOR_BYTES_ALIGNMENT && to_edge < size ? to_edge : size;
+    size_t to_boundary = SOWER_TENSOR_BYTES_ALIGNMENT - (size_t)(start % SOWER_TENSOR_BYTES_ALIGNMENT);
+    return to_boundary < SOWER_TENSOR_BYTES_ALIGNMENT && to_boundary < size ? to_boundary : size;
 }
 
-static void make_piece(void *work, size_t index)
+static void generate_piece(void *work, size_t index)
 {
     struct sower_blocks *blocks = work;
     size_t start = index * PIECE, left = blocks->size - start;
@@ -36,19 +36,19 @@ static void make_piece(void *work, size_t index)
     }
 }
 
-/* Ends the wait for a block that does not come. */
+/* Ends the wait for a block that cannot be generated. */
 static void fail(struct sower_blocks *blocks)
 {
     blocks->failed = true;
     sower_exchange_resume(blocks->exchange);
 }
 
-static struct sower_blocks *of_wait(const struct sower_sources_wait *wait)
+static struct sower_blocks *blocks_of_wait(const struct sower_sources_wait *wait)
 {
     return (struct sower_blocks *)((char *)wait - offsetof(struct sower_blocks, preparation));
 }
 
-static void made(struct sower_tasks *pieces)
+static void block_done(struct sower_tasks *pieces)
 {
     struct sower_blocks *blocks = (struct sower_blocks *)pieces;
     if (pieces->refused) {
@@ -56,46 +56,46 @@ static void made(struct sower_tasks *pieces)
         return;
     }
     sower_sources_rest(*blocks->prepared);
-    blocks->rests = true;
-    /* From the resume on the stream is the connection's again, and may be gone. */
+    blocks->resting = true;
+    /* After the resume the connection may end and release `blocks`, so this is the last access. */
     sower_exchange_resume(blocks->exchange);
 }
 
-/* Has the block made on the pool. */
-static void make_block(struct sower_blocks *blocks)
+/* Lets the pool generate the block. */
+static void generate_block(struct sower_blocks *blocks)
 {
     blocks->pieces = (struct sower_tasks){.job.client = blocks->exchange->client,
-                                          .task = make_piece,
+                                          .task = generate_piece,
                                           .work = blocks,
                                           .count = (blocks->size + PIECE - 1) / PIECE,
-                                          .done = made};
+                                          .done = block_done};
     sower_pool_submit_tasks(blocks->exchange->server->pool, &blocks->pieces);
 }
 
 static void prepared_again(struct sower_sources_wait *wait)
 {
-    struct sower_blocks *blocks = of_wait(wait);
+    struct sower_blocks *blocks = blocks_of_wait(wait);
     *blocks->prepared = wait->prepared;
     if (wait->prepared == NULL) {
         fail(blocks);
         return;
     }
     blocks->bytes->source = sower_sources_source(wait->prepared);
-    make_block(blocks);
+    generate_block(blocks);
 }
 
 static bool has_left(const struct sower_sources_wait *wait)
 {
-    return sower_exchange_has_left(of_wait(wait)->exchange);
+    return sower_exchange_has_left(blocks_of_wait(wait)->exchange);
 }
 
-/* Whether the factors are there. If not, from here on all goes on with `prepared_again`. */
-static bool wake(struct sower_blocks *blocks)
+/* Whether the factors are still there. Otherwise they are prepared again, and `prepared_again` continues. */
+static bool wake_factors(struct sower_blocks *blocks)
 {
-    if (!blocks->rests) {
+    if (!blocks->resting) {
         return true;
     }
-    blocks->rests = false;
+    blocks->resting = false;
     if (sower_sources_wake(*blocks->prepared)) {
         return true;
     }
@@ -107,15 +107,16 @@ static bool wake(struct sower_blocks *blocks)
     return false;
 }
 
-/* Has the block at `start` made; libmicrohttpd asks again when the connection is resumed. */
-static ssize_t order_block(struct sower_blocks *blocks, uint64_t start, uint64_t stop)
+/* Suspends the connection until the block at `start` is generated. libmicrohttpd then calls the reader
+ * again. */
+static ssize_t start_block(struct sower_blocks *blocks, uint64_t start, uint64_t stop)
 {
     uint64_t left = stop - start;
     blocks->start = start;
-    blocks->size = sower_blocks_up_to_edge(start, left < blocks->capacity ? (size_t)left : blocks->capacity);
+    blocks->size = sower_blocks_to_boundary(start, left < blocks->capacity ? (size_t)left : blocks->capacity);
     MHD_suspend_connection(blocks->exchange->connection);
-    if (wake(blocks)) {
-        make_block(blocks);
+    if (wake_factors(blocks)) {
+        generate_block(blocks);
     }
     return 0;
 }
@@ -127,7 +128,7 @@ ssize_t sower_blocks_read(struct sower_blocks *blocks, uint64_t start, uint64_t 
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     if (start < blocks->start || start - blocks->start >= blocks->size) {
-        return order_block(blocks, start, stop);
+        return start_block(blocks, start, stop);
     }
     size_t offset = (size_t)(start - blocks->start), left = blocks->size - offset;
     size = left < size ? left : size;
@@ -148,24 +149,24 @@ bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exch
     return blocks->block != NULL;
 }
 
-void sower_blocks_of(struct sower_blocks *blocks, struct sower_tensor_bytes *bytes,
-                     struct sower_prepared **prepared)
+void sower_blocks_attach(struct sower_blocks *blocks, struct sower_tensor_bytes *bytes,
+                         struct sower_prepared **prepared)
 {
     blocks->bytes = bytes;
     blocks->prepared = prepared;
     blocks->size = 0;
 }
 
-void sower_blocks_leave(struct sower_blocks *blocks)
+void sower_blocks_detach(struct sower_blocks *blocks)
 {
-    if (blocks->rests) {
+    if (blocks->resting) {
         (void)sower_sources_wake(*blocks->prepared);
     }
-    blocks->rests = false;
+    blocks->resting = false;
 }
 
 void sower_blocks_end(struct sower_blocks *blocks)
 {
-    sower_blocks_leave(blocks);
+    sower_blocks_detach(blocks);
     free(blocks->block);
 }

@@ -1,57 +1,61 @@
-/* Blocks of heavy tensors: made on the compute pool while the connection is suspended, so that a thread that
- * serves connections is never held up.
+/* Blocks of heavy tensors. The compute pool generates them while the connection is suspended, so that they
+ * never block a worker (docs/threads.md).
  *
- * Between two blocks the factors rest (sources.h); if they were taken away meanwhile, they are prepared again
- * first.
+ * Between two blocks the factors rest (sources.h). If the cache took them away meanwhile, they are prepared
+ * again before the next block.
  *
- * Rows of an orthogonal matrix are cheaper the more of them are made at once, so blocks are large, and shared
- * out over the threads of the pool. */
+ * Generating many rows of an orthogonal matrix at once costs less for each row. So blocks are large, and
+ * several threads of the pool generate pieces of one block. */
 #ifndef SOWER_SERVER_STREAMS_BLOCKS_H
 #define SOWER_SERVER_STREAMS_BLOCKS_H
 
+#include "core/attributes.h"
 #include "proto/tensor_bytes.h"
 #include "server/base/pool.h"
 #include "server/caches/sources.h"
 #include "server/http/exchange.h"
 
 struct sower_blocks {
-    struct sower_tasks pieces; /* comes first: the pool hands a pointer to it back */
+    struct sower_tasks pieces; /* comes first: the pool returns a pointer to it */
     struct sower_exchange *exchange;
-    struct sower_tensor_bytes *bytes; /* what is being read */
+    struct sower_tensor_bytes *bytes; /* the tensor that is read */
     struct sower_prepared **prepared; /* its source */
-    bool rests;                       /* it does */
+    bool resting;                     /* the source rests */
     struct sower_sources_wait preparation;
-    uint8_t *block; /* the one that was made last */
+    uint8_t *block; /* the last one that was generated */
     size_t capacity, size;
-    uint64_t start;      /* its place in `bytes` */
+    uint64_t start;      /* where the block begins in `bytes` */
     _Atomic bool failed; /* memory ran out, or the pool is stopping */
 };
 
-/* A share of `budget` bytes for one of `streams` at a time, `most` at the most, ending on an element's edge:
- * larger blocks are faster; many streams get smaller ones, so that they all fit into memory. */
-size_t sower_blocks_share(uint64_t budget, uint64_t streams, uint64_t most);
+/* The size of one stream's blocks: `budget` bytes divided by `streams`, at most `most`, a whole number of
+ * elements. Larger blocks are faster; many streams get smaller blocks, so that all fit into memory. */
+SOWER_MUST_USE size_t sower_blocks_share(uint64_t budget, uint64_t streams, uint64_t most);
 
-/* How much of `size` bytes to make at `start`: reading may begin anywhere; after a first, short piece every
- * piece begins on an element's edge. */
-size_t sower_blocks_up_to_edge(uint64_t start, size_t size);
+/* How many of `size` bytes to generate at `start`: reading may begin inside an element. After a first,
+ * short piece every piece begins at an element's boundary. */
+SOWER_MUST_USE size_t sower_blocks_to_boundary(uint64_t start, size_t size);
 
-/* Memory for blocks, no larger than `most`. False when there is none. Whatever comes of it, sower_blocks_end
- * has to be called. */
-bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exchange, uint64_t streams,
-                        uint64_t most);
+/* Allocates memory for blocks of at most `most` bytes. False if memory runs out. Call sower_blocks_end in
+ * any case, also after false. */
+SOWER_MUST_USE bool sower_blocks_begin(struct sower_blocks *blocks, struct sower_exchange *exchange,
+                                       uint64_t streams, uint64_t most);
 
-/* From here on these bytes are read, whose source is what `prepared` points to; both must stay. Another
- * source of the same draw, or NULL, may take its place, always the caller's. */
-void sower_blocks_of(struct sower_blocks *blocks, struct sower_tensor_bytes *bytes,
-                     struct sower_prepared **prepared);
+/* From now on the blocks are of the tensor `bytes`, whose source is *prepared. `bytes` and `prepared` must
+ * stay. sower_blocks_read may replace *prepared by another source of the same draw, or by NULL; the caller
+ * releases it. */
+void sower_blocks_attach(struct sower_blocks *blocks, struct sower_tensor_bytes *bytes,
+                         struct sower_prepared **prepared);
 
-/* The bytes are not read any more; to be called before their source is released. */
-void sower_blocks_leave(struct sower_blocks *blocks);
+/* Ends reading the tensor. Call it before the source is released. */
+void sower_blocks_detach(struct sower_blocks *blocks);
 
-/* For a content reader: copies bytes from `start` on, none at or behind `stop`, and returns how many; or
- * suspends the connection until there are some, and returns 0; or the reader's error. */
-ssize_t sower_blocks_read(struct sower_blocks *blocks, uint64_t start, uint64_t stop, char *buffer,
-                          size_t size);
+/* For a content reader of libmicrohttpd: copies at most `size` bytes from `start` on, before `stop`, and
+ * returns how many. If the block is not generated yet, returns 0 and suspends the connection until it is;
+ * libmicrohttpd then calls the reader again. Returns MHD_CONTENT_READER_END_WITH_ERROR if memory ran out or
+ * the pool stopped. */
+SOWER_MUST_USE ssize_t sower_blocks_read(struct sower_blocks *blocks, uint64_t start, uint64_t stop,
+                                         char *buffer, size_t size);
 
 void sower_blocks_end(struct sower_blocks *blocks);
 

@@ -18,7 +18,7 @@ bool sower_cost_check(const struct sower_server *server, const struct sower_plan
     if (cost->seconds > (double)server->options->max_preparation) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_TOO_LARGE, "shape",
-            "Preparing this tensor takes some %.0f seconds of one CPU; this daemon spends up "
+            "Preparing this tensor takes about %.0f seconds of one CPU; this daemon spends up "
             "to %" PRIu64 " (--max-preparation).",
             ceil(cost->seconds), server->options->max_preparation);
     }
@@ -26,7 +26,7 @@ bool sower_cost_check(const struct sower_server *server, const struct sower_plan
     if (need > sower_sources_limit(server->sources)) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
                                  "Preparing this tensor takes %" PRIu64
-                                 " bytes of memory; this daemon takes up to %" PRIu64 " (--cache-size).",
+                                 " bytes of memory; this daemon uses up to %" PRIu64 " (--cache-size).",
                                  need, sower_sources_limit(server->sources));
     }
     return true;

@@ -14,14 +14,14 @@ static void close_tensor(struct sower_model_stream *stream)
     }
     if (!stream->heavy) {
         sower_source_close(&stream->source);
-    } else if (stream->asked && stream->preparation.prepared != NULL) {
-        sower_blocks_leave(&stream->blocks);
+    } else if (stream->requested && stream->preparation.prepared != NULL) {
+        sower_blocks_detach(&stream->blocks);
         sower_sources_release(stream->preparation.prepared);
     }
-    stream->opened = stream->heavy = stream->asked = stream->ready = false;
+    stream->opened = stream->heavy = stream->requested = stream->ready = false;
 }
 
-/* Opens the tensor that holds this byte; that of a heavy one is prepared later. */
+/* Opens the tensor that has this byte. The source of a heavy tensor is prepared later. */
 static bool open_tensor(struct sower_model_stream *stream, uint64_t position)
 {
     struct sower_problem unused;
@@ -41,7 +41,7 @@ static bool open_tensor(struct sower_model_stream *stream, uint64_t position)
                                               &sower_parallel_none, &unused);
 }
 
-static void prepared(struct sower_sources_wait *wait)
+static void resume_prepared(struct sower_sources_wait *wait)
 {
     struct sower_model_stream *stream =
         (struct sower_model_stream *)((char *)wait - offsetof(struct sower_model_stream, preparation));
@@ -56,13 +56,13 @@ static bool has_left(const struct sower_sources_wait *wait)
     return sower_exchange_has_left(stream->exchange);
 }
 
-/* Has the heavy tensor at hand prepared; libmicrohttpd asks again when that is done. */
-static ssize_t order_source(struct sower_model_stream *stream)
+/* Suspends the connection until the heavy tensor is prepared. libmicrohttpd then calls the reader again. */
+static ssize_t start_preparation(struct sower_model_stream *stream)
 {
     struct sower_draw_id draw = sower_draw_id(&stream->request.draw);
-    stream->asked = true;
+    stream->requested = true;
     stream->preparation = (struct sower_sources_wait){
-        .done = prepared, .has_left = has_left, .client = stream->exchange->client};
+        .done = resume_prepared, .has_left = has_left, .client = stream->exchange->client};
     MHD_suspend_connection(stream->exchange->connection);
     sower_sources_prepare(stream->exchange->server->sources, &draw, &stream->request.plan,
                           &stream->request.seed, &stream->preparation);
@@ -73,8 +73,8 @@ static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uin
                           size_t size)
 {
     uint64_t first = stream->model->tensors[stream->number].start;
-    if (!stream->asked) {
-        return order_source(stream);
+    if (!stream->requested) {
+        return start_preparation(stream);
     }
     if (stream->preparation.prepared == NULL) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -82,11 +82,13 @@ static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uin
     if (!stream->ready) {
         stream->ready = true;
         stream->bytes.source = sower_sources_source(stream->preparation.prepared);
-        sower_blocks_of(&stream->blocks, &stream->bytes, &stream->preparation.prepared);
+        sower_blocks_attach(&stream->blocks, &stream->bytes, &stream->preparation.prepared);
     }
     return sower_blocks_read(&stream->blocks, start - first, stop - first, buffer, size);
 }
 
+/* The content reader: fills the buffer with the header, and with light tensors one after the other. A heavy
+ * tensor fills a buffer alone. */
 static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
 {
     struct sower_model_stream *stream = context;

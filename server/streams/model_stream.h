@@ -1,11 +1,12 @@
-/* Streams of models: a safetensors file that is made while it is sent, tensor after tensor.
+/* Streams of models: a safetensors file that is generated while it is sent, tensor after tensor.
  *
- * At any time one tensor is open. Several small ones may be made for one buffer of libmicrohttpd's, straight
- * into it. A heavy one (orthogonal) is prepared, and its blocks made (blocks.h), while the connection is
- * suspended. */
+ * At most one tensor is open at a time. Several small tensors may be generated in one buffer of
+ * libmicrohttpd. A heavy tensor (orthogonal) is prepared and its blocks are generated (blocks.h) while the
+ * connection is suspended. */
 #ifndef SOWER_SERVER_STREAMS_MODEL_STREAM_H
 #define SOWER_SERVER_STREAMS_MODEL_STREAM_H
 
+#include "core/attributes.h"
 #include "proto/model.h"
 #include "proto/tensor_bytes.h"
 #include "server/caches/sources.h"
@@ -16,25 +17,26 @@
 struct sower_model_stream {
     struct sower_exchange *exchange;
     const struct sower_model *model;
-    struct sower_range range; /* of the file; the stream is that part */
-    /* the tensor at hand */
+    struct sower_range range; /* which bytes of the file are sent */
+    /* the current tensor */
     bool opened;
     size_t number;
     struct sower_request request;
     struct sower_tensor_bytes bytes;
-    struct sower_source source; /* of a light one */
-    bool heavy;                 /* the source is `preparation.prepared`, once it has come */
-    bool asked, ready;          /* asked: its preparation is under way; ready: it has come */
+    struct sower_source source; /* of a light tensor */
+    bool heavy;                 /* the source is `preparation.prepared`, once it is prepared */
+    bool requested, ready;      /* requested: its preparation has begun; ready: its blocks can be read */
     struct sower_sources_wait preparation;
     struct sower_blocks blocks;
 };
 
-/* The response that sends bytes `range` of the model's file; NULL when memory runs out. `stream` and `model`
- * must stay until the exchange ends. Whatever comes of it, sower_model_stream_end has to be called. */
-struct MHD_Response *sower_model_stream_begin(struct sower_model_stream *stream,
-                                              struct sower_exchange *exchange,
-                                              const struct sower_model *model, struct sower_range range,
-                                              bool any_heavy);
+/* The response that sends bytes `range` of the model's file; NULL if memory runs out. `any_heavy`: the
+ * model may have heavy tensors, so memory for blocks is needed. `stream` and `model` must stay until the
+ * exchange ends. Call sower_model_stream_end in any case, also after NULL. */
+SOWER_MUST_USE struct MHD_Response *sower_model_stream_begin(struct sower_model_stream *stream,
+                                                             struct sower_exchange *exchange,
+                                                             const struct sower_model *model,
+                                                             struct sower_range range, bool any_heavy);
 void sower_model_stream_end(struct sower_model_stream *stream);
 
 #endif

@@ -7,7 +7,7 @@ static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t
 {
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
-    size = sower_blocks_up_to_edge(start, size);
+    size = sower_blocks_to_boundary(start, size);
     if (!sower_together_read(stream->exchange->server, stream->exchange->client, stream->bytes, start, size,
                              (uint8_t *)buffer)) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -37,7 +37,7 @@ struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sowe
     if (!sower_blocks_begin(&stream->blocks, exchange, streams, range.length)) {
         return NULL;
     }
-    sower_blocks_of(&stream->blocks, bytes, prepared);
+    sower_blocks_attach(&stream->blocks, bytes, prepared);
     return MHD_create_response_from_callback(range.length, SOWER_STREAM_COPY_SIZE, read_heavy, stream, NULL);
 }
 

@@ -1,36 +1,40 @@
-/* Streams: a body that is made block by block while it is sent, so that no tensor is ever whole in memory.
+/* Streams: a body that is generated block by block while it is sent, so that a whole tensor is never in
+ * memory.
  *
- * The elements of most tensors are made as fast as they can be sent, straight into libmicrohttpd's own
- * buffer, by all CPUs that are to spare (together.h). Those of heavy ones (orthogonal) take long to make:
- * blocks.h. */
+ * The elements of most tensors are generated as fast as they can be sent, directly in libmicrohttpd's
+ * buffer, by the sending thread and idle CPUs (together.h). The elements of heavy tensors (orthogonal) take
+ * longer (blocks.h). */
 #ifndef SOWER_SERVER_STREAMS_STREAM_H
 #define SOWER_SERVER_STREAMS_STREAM_H
 
+#include "core/attributes.h"
 #include "proto/tensor_bytes.h"
 #include "server/http/exchange.h"
 #include "server/http/range.h"
 #include "server/streams/blocks.h"
 
-/* What libmicrohttpd's buffers are for all streams together, and for one at the most. */
+/* The sizes of libmicrohttpd's buffers, in bytes. */
 enum {
-    SOWER_STREAM_BUDGET = 20 * 1024 * 1024,
-    SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024,
-    SOWER_STREAM_COPY_SIZE = 64 * 1024, /* where blocks are made elsewhere */
+    SOWER_STREAM_BUDGET = 20 * 1024 * 1024,   /* of all streams together */
+    SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024, /* of one stream at most */
+    SOWER_STREAM_COPY_SIZE = 64 * 1024,       /* of a heavy tensor, whose blocks have their own memory */
 };
 
 struct sower_stream {
     struct sower_exchange *exchange;
     struct sower_tensor_bytes *bytes;
-    struct sower_range range;   /* of the answer; the stream is that part */
+    struct sower_range range;   /* which bytes of the body are sent */
     struct sower_blocks blocks; /* for heavy tensors */
 };
 
-/* The response that sends bytes `range` of an answer; NULL when memory runs out. `prepared` points to the
- * source of a heavy tensor (blocks.h), or to NULL for a light one. `stream`, `bytes` and it must stay until
- * the exchange ends. Whatever comes of it, sower_stream_end has to be called. */
-struct MHD_Response *sower_stream_begin(struct sower_stream *stream, struct sower_exchange *exchange,
-                                        struct sower_tensor_bytes *bytes, struct sower_range range,
-                                        struct sower_prepared **prepared);
+/* The response that sends bytes `range` of a tensor's body; NULL if memory runs out. *prepared is the
+ * source of a heavy tensor (blocks.h), or NULL for a light tensor. `stream`, `bytes` and `prepared` must
+ * stay until the exchange ends. Call sower_stream_end in any case, also after NULL. */
+SOWER_MUST_USE struct MHD_Response *sower_stream_begin(struct sower_stream *stream,
+                                                       struct sower_exchange *exchange,
+                                                       struct sower_tensor_bytes *bytes,
+                                                       struct sower_range range,
+                                                       struct sower_prepared **prepared);
 void sower_stream_end(struct sower_stream *stream);
 
 #endif

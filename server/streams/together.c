@@ -2,7 +2,7 @@
 
 #include "server/server.h"
 
-enum { PIECE = 64 * 1024 }; /* what one thread makes at a time: some 20 microseconds */
+enum { PIECE = 64 * 1024 }; /* bytes that one thread generates at a time: about 20 microseconds */
 
 struct reading {
     const struct sower_tensor_bytes *bytes;
@@ -22,8 +22,8 @@ static void read_piece(void *work, size_t index)
     }
 }
 
-/* With a stream for every second CPU and more, the threads that send them keep all CPUs busy. */
-static bool cpus_to_spare(const struct sower_server *server)
+/* With more streams than one for every two CPUs, the threads that send them keep all CPUs busy. */
+static bool has_idle_cpus(const struct sower_server *server)
 {
     uint64_t streams = atomic_load_explicit(&server->streams, memory_order_relaxed);
     return 2 * streams <= sower_pool_threads(server->pool);
@@ -33,7 +33,7 @@ bool sower_together_read(const struct sower_server *server, uint64_t client,
                          const struct sower_tensor_bytes *bytes, uint64_t position, size_t count,
                          uint8_t *buffer)
 {
-    if (count <= PIECE || !cpus_to_spare(server)) {
+    if (count <= PIECE || !has_idle_cpus(server)) {
         return sower_tensor_bytes_read(bytes, position, count, buffer);
     }
     struct reading reading = {.bytes = bytes, .position = position, .count = count, .buffer = buffer};

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "server/server.h"
 #include "server/streams/together.h"
 
 enum { COLUMNS = 1000, ROWS = 700, THREADS = 4 };
@@ -127,14 +128,16 @@ struct reader {
     pthread_t thread;
     const struct sower_server *server;
     struct tensor tensor;
+    bool failed;
 };
 
 static void *read_many_times(void *context)
 {
     struct reader *reader = context;
     for (size_t i = 0; i < 20; i++) {
-        (void)sower_together_read(reader->server, 1, &reader->tensor.bytes, 0, reader->tensor.size,
-                                  reader->tensor.made);
+        reader->failed = !sower_together_read(reader->server, 1, &reader->tensor.bytes, 0,
+                                              reader->tensor.size, reader->tensor.made) ||
+                         reader->failed;
     }
     return NULL;
 }
@@ -146,11 +149,13 @@ static void several_streams_share_the_pool(void **state)
     struct reader readers[THREADS];
     for (size_t i = 0; i < THREADS; i++) {
         readers[i].server = &server;
+        readers[i].failed = false;
         open_tensor(&readers[i].tensor, i % 2 == 0 ? SOWER_F32 : SOWER_F16, SOWER_FORMAT_NPY);
         assert_int_equal(pthread_create(&readers[i].thread, NULL, read_many_times, &readers[i]), 0);
     }
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(readers[i].thread, NULL);
+        assert_false(readers[i].failed);
         assert_memory_equal(readers[i].tensor.made, readers[i].tensor.expected, readers[i].tensor.size);
         close_tensor(&readers[i].tensor);
     }
