@@ -299,7 +299,7 @@ bool sower_connections_start(struct sower_connections *connections,
 
 void sower_connections_stop(struct sower_connections *connections)
 {
-    sower_ticker_stop(&connections->ticker);
+    sower_ticker_free(&connections->ticker);
     while (connections->first != NULL) { /* libmicrohttpd had no memory for these */
         remove_connection(connections, connections->first);
     }

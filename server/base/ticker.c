@@ -52,11 +52,11 @@ bool sower_ticker_start(struct sower_ticker *ticker, bool (*tick)(void *context)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* setting the date must not move a tick */
     pthread_cond_init(&ticker->change, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (pthread_create(&ticker->thread, NULL, run, ticker) == 0) {
-        return true;
+    ticker->running = pthread_create(&ticker->thread, NULL, run, ticker) == 0;
+    if (!ticker->running) {
+        destroy(ticker);
     }
-    destroy(ticker);
-    return false;
+    return ticker->running;
 }
 
 void sower_ticker_wake(struct sower_ticker *ticker)
@@ -69,10 +69,19 @@ void sower_ticker_wake(struct sower_ticker *ticker)
 
 void sower_ticker_stop(struct sower_ticker *ticker)
 {
+    if (!ticker->running) {
+        return;
+    }
     pthread_mutex_lock(&ticker->lock);
     ticker->ending = true;
     pthread_cond_signal(&ticker->change);
     pthread_mutex_unlock(&ticker->lock);
     pthread_join(ticker->thread, NULL);
+    ticker->running = false;
+}
+
+void sower_ticker_free(struct sower_ticker *ticker)
+{
+    sower_ticker_stop(ticker);
     destroy(ticker);
 }

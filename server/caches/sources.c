@@ -292,14 +292,6 @@ static bool tick(void *context)
     return entry != NULL;
 }
 
-static void stop_ticker(struct sower_sources *sources)
-{
-    if (sources->ticks) {
-        sower_ticker_stop(&sources->ticker);
-    }
-    sources->ticks = false;
-}
-
 struct sower_sources *sower_sources_new(struct sower_pool *pool, uint64_t memory, uint64_t wait_seconds)
 {
     struct sower_sources *sources = calloc(1, sizeof *sources);
@@ -325,7 +317,9 @@ void sower_sources_stop(struct sower_sources *sources)
 {
     struct sower_problem problem;
     struct sower_sources_wait *refused = NULL;
-    stop_ticker(sources);
+    if (sources->ticks) {
+        sower_ticker_stop(&sources->ticker);
+    }
     sower_preparation_refuse_stopping(&problem);
     pthread_mutex_lock(&sources->lock);
     sources->stopping = true;
@@ -353,7 +347,9 @@ void sower_sources_finish(struct sower_sources *sources)
 
 void sower_sources_free(struct sower_sources *sources)
 {
-    stop_ticker(sources);
+    if (sources->ticks) {
+        sower_ticker_free(&sources->ticker);
+    }
     if (sources->preparers != NULL) {
         sower_pool_free(sources->preparers);
     }

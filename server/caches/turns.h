@@ -26,7 +26,7 @@ struct sower_sources {
     size_t preparing_max; /* such preparations of one client that may run at the same time */
     uint64_t wait_seconds;
     struct sower_ticker ticker;
-    bool ticks;            /* the ticker runs */
+    bool ticks;            /* the ticker could be started */
     pthread_mutex_t lock;  /* guards the members below */
     size_t waiting;        /* entries that are WAITING */
     uint64_t begun;        /* preparations that have begun since the start */
