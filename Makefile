@@ -4,6 +4,8 @@
 # make check      every test; ends in "N passed, N failed"
 # make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
+# make check-threads     tests of the daemon under ThreadSanitizer
+# make check-reproducible  two builds in two directories are equal byte for byte
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
 # make fuzz       every parser with generated input, SECONDS=60 each
 # make fuzz-http  the same over HTTP, with each libmicrohttpd of make library-versions
@@ -17,7 +19,7 @@ CC ?= cc
 # Constants are enumerators, also in expressions with doubles, of which clang of Debian 13 would warn.
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-enum-float-conversion
 # -ffp-contract=off is part of the bit contract: a * b + c is rounded twice unless the code says fma.
-override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARNINGS) -iquote . -ffp-contract=off -fno-math-errno -MMD -MP
+override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARNINGS) -iquote . -ffp-contract=off -fno-math-errno -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 OPTIMIZE ?= -O2 -g
 ifdef WERROR
 override CFLAGS += -Werror
@@ -26,15 +28,19 @@ ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
 endif
+ifdef TSAN
+override CFLAGS += -fsanitize=thread -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=thread
+endif
 ifdef FUZZ
 override CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
-sources = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsubst %/,%,$(1)))))
+sources = $(sort $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsubst %/,%,$(1))))))
 CORE = $(call sources,core core/initializers core/kernels)
 PROTO = $(call sources,proto)
-SERVER = $(call sources,server $(wildcard server/*/) server/ledger/sqlite server/ledger/postgres)
+SERVER = $(call sources,server $(wildcard server/*/ server/*/*/))
 CLIENT = $(call sources,client/sow $(wildcard client/sow/*/))
 UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 
@@ -45,7 +51,7 @@ CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 .DEFAULT_GOAL := all
 .SECONDARY:
-.PHONY: all library-versions deps-build deps-demo deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-exhaustive unit-tests install clean
+.PHONY: all library-versions deps-build deps-demo deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-threads check-reproducible check-exhaustive unit-tests install clean
 
 all: $(BUILD)/sowerd $(BUILD)/sow
 
@@ -55,7 +61,7 @@ $(BUILD)/proto.a: $(PROTO)
 $(BUILD)/server.a: $(filter-out $(BUILD)/server/main.o,$(SERVER))
 $(BUILD)/core.a $(BUILD)/proto.a $(BUILD)/server.a:
 	@rm -f $@
-	$(AR) qcs $@ $^
+	$(AR) qcsD $@ $^
 
 $(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
@@ -83,7 +89,7 @@ PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
 # The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
 # HAProxy. Without them their tests are skipped.
-PACKAGES_CI = clang libclang-rt-dev clang-format mandoc shellcheck nginx-light varnish haproxy pgbouncer
+PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer
 
 # Installs the missing packages of $(1) as root or with sudo. Without both, prints the command to run as root.
 define install_packages
@@ -137,6 +143,15 @@ check: deps
 library-versions:
 	@tests/library_versions build/libmicrohttpd
 
+# Data races between the daemon's threads.
+check-threads: deps
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/thread TSAN=1 OPTIMIZE='-O1 -g' all unit-tests
+	@tests/threads $(BUILD)/thread
+
+# A program must not depend on the directory, the date or the order of files.
+check-reproducible: deps-build
+	@tests/reproducible
+
 unit-tests: $(UNIT) $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/faults/*.c))
 
 # Libraries that tests preload into a program to inject faults of the disk, the clock, memory or the floating-point environment.
@@ -149,16 +164,25 @@ $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
+# Every version of clang-format formats differently, and Debian 12 and 13 have different ones. So one version from PyPI.
+CLANG_FORMAT = build/clang-format-14/bin/clang-format
+$(CLANG_FORMAT):
+	python3 -m venv build/clang-format-14
+	build/clang-format-14/bin/pip install --quiet --disable-pip-version-check clang-format==14.0.6
+
 # Checks includes between rooms, imports of tests, names of files in comments, headers, format, scripts and manual pages.
-.PHONY: lint
-lint:
+.PHONY: lint format
+lint: $(CLANG_FORMAT)
 	tests/lint/arrows
 	tests/lint/imports
 	tests/lint/references
 	tests/lint/headers $(CC)
-	git ls-files '*.[ch]' '*.inc' | xargs clang-format --dry-run -Werror
-	shellcheck .ci/run tests/arch tests/demo tests/fuzz/run tests/library_versions tests/lint/headers
+	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
+	shellcheck .ci/run tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
 	mandoc -T lint -W warning client/sow/sow.1 server/sowerd.8
+
+format: $(CLANG_FORMAT)
+	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) -i
 
 # PARTS="http small" measures only these; tests/bench/run names them all.
 bench: deps-bench
