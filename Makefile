@@ -24,6 +24,19 @@ OPTIMIZE ?= -O2 -g
 ifdef WERROR
 override CFLAGS += -Werror
 endif
+# The flags that harden programs, as far as the compiler has them for its machine; HARDEN= builds without. The sanitizers and
+# libFuzzer do such checks themselves. _FORTIFY_SOURCE needs optimization.
+ifeq ($(SANITIZE)$(TSAN)$(FUZZ),)
+HARDEN := $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard; do \
+    $(CC) -Werror $$flag -x c -c -o /dev/null /dev/null 2>/dev/null && echo $$flag; done)
+ifneq ($(strip $(HARDEN)),)
+override CFLAGS += $(HARDEN) -fPIE
+ifneq ($(filter-out -O0,$(lastword -O0 $(filter -O%,$(OPTIMIZE) $(CFLAGS)))),)
+override CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+override LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
+endif
 ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
