@@ -41,7 +41,7 @@ enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
     }
     probe->wait.done = resume_probed;
     probe->wait.place.client = exchange->client;
-    probe->wait.wish = SOWER_LEDGER_PROBE;
+    probe->wait.request = SOWER_LEDGER_PROBE;
     probe->exchange = exchange;
     exchange->state = probe;
     exchange->release = free;

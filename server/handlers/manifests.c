@@ -130,7 +130,7 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
     memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
     keeping->wait.done = resume_kept;
     keeping->wait.place.client = exchange->client;
-    keeping->wait.wish = SOWER_LEDGER_MODEL;
+    keeping->wait.request = SOWER_LEDGER_MODEL;
     keeping->wait.model = &keeping->rows;
     sower_exchange_suspend(exchange, reply_kept);
     sower_ledger_submit(exchange->server->ledger, &keeping->wait);

@@ -242,7 +242,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     file->rows.length = file->text.length;
     file->wait.done = resume_recorded;
     file->wait.place.client = exchange->client;
-    file->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
+    file->wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
     file->wait.model = &file->rows;
     sower_exchange_suspend(exchange, after_recording);
     sower_ledger_submit(exchange->server->ledger, &file->wait);

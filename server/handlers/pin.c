@@ -82,7 +82,7 @@ static enum MHD_Result change(struct sower_exchange *exchange)
     pinning->pin.pinned = exchange->method == SOWER_PUT;
     pinning->wait.done = resume_changed;
     pinning->wait.place.client = exchange->client;
-    pinning->wait.wish = SOWER_LEDGER_PIN;
+    pinning->wait.request = SOWER_LEDGER_PIN;
     pinning->wait.pin = &pinning->pin;
     sower_exchange_suspend(exchange, reply_changed);
     sower_ledger_submit(exchange->server->ledger, &pinning->wait);

@@ -69,7 +69,7 @@ static enum MHD_Result look_up(struct sower_exchange *exchange)
     plan->look.strict = exchange->server->options->strict;
     plan->wait.done = resume_looked_up;
     plan->wait.place.client = exchange->client;
-    plan->wait.wish = SOWER_LEDGER_LOOK;
+    plan->wait.request = SOWER_LEDGER_LOOK;
     plan->wait.draw = &plan->look;
     sower_exchange_suspend(exchange, after_look_up);
     sower_ledger_submit(ledger, &plan->wait);

@@ -222,7 +222,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     tensor->recording.strict = exchange->server->options->strict;
     tensor->wait.done = resume_recorded;
     tensor->wait.place.client = exchange->client;
-    tensor->wait.wish = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
+    tensor->wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
     tensor->wait.draw = &tensor->recording;
     sower_exchange_suspend(exchange, after_recording);
     sower_ledger_submit(exchange->server->ledger, &tensor->wait);

@@ -124,7 +124,7 @@ static enum MHD_Result submit(struct trials *trials)
     trials->given.experiment = trials->request.experiment;
     trials->given.key = trials->request.key;
     trials->given.count = trials->request.count;
-    trials->wait.wish = SOWER_LEDGER_TRIALS;
+    trials->wait.request = SOWER_LEDGER_TRIALS;
     trials->wait.trials = &trials->given;
     trials->wait.done = resume_given;
     trials->wait.place.client = exchange->client;

@@ -279,7 +279,7 @@ static size_t look_up_draws(struct sower_ledger *ledger, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         struct sower_ledger_wait *wait = ledger->batch[i];
-        if (wait->wish == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW) {
+        if (wait->request == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW) {
             ledger->batch[left++] = wait;
         } else {
             complete_draw(ledger, wait);
@@ -333,7 +333,7 @@ static void process_together(struct sower_ledger *ledger, struct sower_rounds *t
 {
     size_t count = 0, trials = 0;
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(together)) != NULL;) {
-        if (wait->wish == SOWER_LEDGER_TRIALS) {
+        if (wait->request == SOWER_LEDGER_TRIALS) {
             ledger->trial_waits[trials++] = wait;
         } else if (!complete_known(ledger, wait)) {
             ledger->batch[count++] = wait;
@@ -358,7 +358,7 @@ static void process_together(struct sower_ledger *ledger, struct sower_rounds *t
 static void process_alone(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     begin_work(ledger);
-    switch (wait->wish) {
+    switch (wait->request) {
     case SOWER_LEDGER_MODEL:
         write_model(ledger, wait);
         break;
@@ -464,11 +464,11 @@ static bool has_room(const struct sower_ledger *ledger, uint64_t client)
 /* Puts a request into its queue; false if it must be refused. The lock is held. */
 static bool enqueue(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
-    bool is_probe = wait->wish == SOWER_LEDGER_PROBE;
+    bool is_probe = wait->request == SOWER_LEDGER_PROBE;
     if (!ledger->open || ledger->stopping || (!is_probe && !has_room(ledger, wait->place.client))) {
         return false;
     }
-    sower_rounds_put(queue_of(ledger, wait->wish), wait);
+    sower_rounds_put(queue_of(ledger, wait->request), wait);
     ledger->waiting += !is_probe;
     pthread_cond_signal(&ledger->wake);
     return true;
@@ -480,7 +480,7 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
     enum answer answer = UNKNOWN;
     pthread_mutex_lock(&ledger->lock);
     bool open = ledger->open, stopping = ledger->stopping;
-    if (wait->wish == SOWER_LEDGER_PROBE && open && !stopping) {
+    if (wait->request == SOWER_LEDGER_PROBE && open && !stopping) {
         answer = answer_probe(ledger, &problem);
     }
     bool taken = answer == UNKNOWN && enqueue(ledger, wait);

@@ -43,12 +43,12 @@ enum sower_ledger_request {
     SOWER_LEDGER_PROBE,      /* can the ledger be written? */
 };
 
-/* A waiting request. The owner sets `done`, `wish`, the member that `wish` names, and `place.client`. The
+/* A waiting request. The owner sets `done`, `request`, the member that `request` names, and `place.client`. The
  * object must exist until `done` is called. */
 struct sower_ledger_wait {
     /* Called once, by any thread. May free the object. */
     void (*done)(struct sower_ledger_wait *wait);
-    enum sower_ledger_request wish;
+    enum sower_ledger_request request;
     union {
         struct sower_store_draw *draw;
         struct sower_store_model *model;

@@ -265,7 +265,7 @@ static void ready(struct client *client, enum sower_ledger_request request)
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->told, NULL);
     client->wait.done = done;
-    client->wait.wish = request;
+    client->wait.request = request;
 }
 
 static void submit_draw(struct fixture *fixture, struct client *client, enum sower_ledger_request request,
