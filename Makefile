@@ -88,6 +88,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) -lcmocka -lpthread \
 	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)
 
+# It defines functions of libc, which clang 19 does not accept beside their fortified declarations.
+CFLAGS_power_cut = -U_FORTIFY_SOURCE
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
@@ -170,7 +173,7 @@ unit-tests: $(UNIT) $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/faults/*.c))
 # Libraries that tests preload into a program to inject faults of the disk, the clock, memory or the floating-point environment.
 $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
-	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -fPIC -shared -o $@ $< -ldl
+	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
