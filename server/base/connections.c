@@ -143,7 +143,7 @@ static void check(struct sower_connections *connections, struct sower_connection
         }
         return;
     }
-    if (connection->shut || phase_of(state) == SOWER_PHASE_ANSWERING) {
+    if (connection->shut || phase_of(state) == SOWER_PHASE_RESPONDING) {
         return;
     }
     const struct arrivals arrivals = arrivals_of(connection, now);

@@ -8,7 +8,7 @@
  *   WAITING    no byte of a further request has arrived: --idle-seconds
  *   HEADERS    a request has begun: --header-seconds until its headers are complete
  *   BODY       --request-seconds until the body is complete
- *   ANSWERING  no limit here; libmicrohttpd closes it if the client does not read (--idle-seconds)
+ *   RESPONDING no limit here; libmicrohttpd closes it if the client does not read (--idle-seconds)
  *
  * The tick also closes connections whose client stopped sending in the middle of a request.
  *
@@ -42,7 +42,7 @@ enum sower_phase {
     SOWER_PHASE_WAITING,
     SOWER_PHASE_HEADERS,
     SOWER_PHASE_BODY,
-    SOWER_PHASE_ANSWERING,
+    SOWER_PHASE_RESPONDING,
 };
 
 struct sower_connection;

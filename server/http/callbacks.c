@@ -261,7 +261,7 @@ enum MHD_Result sower_callback_request(void *context, struct MHD_Connection *con
     }
     if (!exchange->complete) {
         exchange->complete = true;
-        enter_phase(exchange, SOWER_PHASE_ANSWERING);
+        enter_phase(exchange, SOWER_PHASE_RESPONDING);
         atomic_fetch_add(&exchange->server->active, 1);
     }
     return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);

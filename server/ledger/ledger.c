@@ -108,10 +108,10 @@ static void note_outcome(struct sower_ledger *ledger, bool well, const struct so
     }
 }
 
-enum answer { YES, NO, UNKNOWN };
+enum probe_result { YES, NO, UNKNOWN };
 
 /* Whether the ledger can be written, if this is known without trying. The lock is held. */
-static enum answer answer_probe(const struct sower_ledger *ledger, struct sower_problem *problem)
+static enum probe_result probe_from_memory(const struct sower_ledger *ledger, struct sower_problem *problem)
 {
     int64_t now = sower_clock_milliseconds();
     if (ledger->failing) {
@@ -138,14 +138,14 @@ static void begin_work(struct sower_ledger *ledger)
     pthread_mutex_lock(&ledger->lock);
     ledger->working = sower_clock_milliseconds();
     struct sower_rounds probes = {0};
-    enum answer answer = answer_probe(ledger, &problem);
-    if (answer != UNKNOWN) {
+    enum probe_result result = probe_from_memory(ledger, &problem);
+    if (result != UNKNOWN) {
         probes = ledger->probes;
         ledger->probes = (struct sower_rounds){0};
     }
     pthread_mutex_unlock(&ledger->lock);
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(&probes)) != NULL;) {
-        complete(wait, answer == YES, &problem);
+        complete(wait, result == YES, &problem);
     }
 }
 
@@ -477,16 +477,16 @@ static bool enqueue(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
-    enum answer answer = UNKNOWN;
+    enum probe_result result = UNKNOWN;
     pthread_mutex_lock(&ledger->lock);
     bool open = ledger->open, stopping = ledger->stopping;
     if (wait->request == SOWER_LEDGER_PROBE && open && !stopping) {
-        answer = answer_probe(ledger, &problem);
+        result = probe_from_memory(ledger, &problem);
     }
-    bool taken = answer == UNKNOWN && enqueue(ledger, wait);
+    bool taken = result == UNKNOWN && enqueue(ledger, wait);
     pthread_mutex_unlock(&ledger->lock);
-    if (answer != UNKNOWN) {
-        complete(wait, answer == YES, &problem);
+    if (result != UNKNOWN) {
+        complete(wait, result == YES, &problem);
     } else if (!taken) {
         refuse(wait, open, stopping);
     }

@@ -10,7 +10,7 @@
  * The queue serves the clients in turn (rounds.h), and one client may fill at most half of it. A request that
  * needs its own transaction (a model or a pin) may take a second; the thread takes one such request at a time,
  * and between two of them one batch of all others. A probe, which asks whether the ledger can be written, does
- * not wait for other requests: while the thread is at work, the last outcome is the answer, for at most five
+ * not wait for other requests: while the thread is at work, the last outcome counts, for at most five
  * seconds.
  *
  * A draw drifts when an earlier draw has the same root, experiment, trial and name, and thus the same seed, but

@@ -13,7 +13,7 @@
 #include "server/base/clock.h"
 
 enum {
-    ANSWER_MILLISECONDS = 6000, /* time limit of an exchange */
+    RESULT_MILLISECONDS = 6000, /* time limit of an exchange */
     HURRY_MILLISECONDS = 1000,  /* the same while the daemon stops */
     LOOK_MILLISECONDS = 200,    /* interval of checks whether it stops */
     MILLISECONDS_PER_SECOND = 1000,
@@ -140,7 +140,7 @@ static bool is_error(const PGresult *result)
 
 /* Receives the result of one statement and the NULL after it. */
 static bool receive_statement(struct sower_postgres *postgres, int64_t deadline,
-                              struct sower_postgres_answers *answers, bool *well)
+                              struct sower_postgres_results *results, bool *well)
 {
     PGresult *result, *end;
     if (!receive(postgres, deadline, &result)) {
@@ -149,7 +149,7 @@ static bool receive_statement(struct sower_postgres *postgres, int64_t deadline,
     if (result == NULL) {
         return fail(postgres, lost);
     }
-    answers->results[answers->count++] = result;
+    results->items[results->count++] = result;
     if (*well && is_error(result)) {
         *well = fail_with(postgres, result);
     }
@@ -174,16 +174,16 @@ static bool receive_end(struct sower_postgres *postgres, int64_t deadline)
     return ended || fail(postgres, lost);
 }
 
-bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postgres_answers *answers)
+bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postgres_results *results)
 {
     bool well = true, complete = !postgres->failed && postgres->connection != NULL;
-    int64_t deadline = sower_clock_milliseconds() + ANSWER_MILLISECONDS;
-    answers->count = 0;
+    int64_t deadline = sower_clock_milliseconds() + RESULT_MILLISECONDS;
+    results->count = 0;
     if (!complete || PQpipelineSync(postgres->connection) != 1) {
         complete = fail(postgres, "a statement cannot be sent to the database");
     }
     for (size_t i = 0; i < postgres->queued && complete; i++) {
-        complete = receive_statement(postgres, deadline, answers, &well);
+        complete = receive_statement(postgres, deadline, results, &well);
     }
     complete = complete && receive_end(postgres, deadline);
     postgres->queued = 0;
@@ -192,25 +192,25 @@ bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postg
         drop(postgres);
     }
     if (!complete || !well) {
-        sower_postgres_clear(answers);
+        sower_postgres_clear(results);
     }
     return complete && well;
 }
 
-void sower_postgres_clear(struct sower_postgres_answers *answers)
+void sower_postgres_clear(struct sower_postgres_results *results)
 {
-    for (size_t i = 0; i < answers->count; i++) {
-        PQclear(answers->results[i]);
+    for (size_t i = 0; i < results->count; i++) {
+        PQclear(results->items[i]);
     }
-    answers->count = 0;
+    results->count = 0;
 }
 
 bool sower_postgres_run(struct sower_postgres *postgres)
 {
-    struct sower_postgres_answers answers;
-    bool done = sower_postgres_exchange(postgres, &answers);
+    struct sower_postgres_results results;
+    bool done = sower_postgres_exchange(postgres, &results);
     if (done) {
-        sower_postgres_clear(&answers);
+        sower_postgres_clear(&results);
     }
     return done;
 }

@@ -34,9 +34,9 @@ struct sower_postgres {
 };
 
 /* The results of the queued statements, in the same order. */
-struct sower_postgres_answers {
+struct sower_postgres_results {
     size_t count;
-    PGresult *results[SOWER_POSTGRES_QUEUE];
+    PGresult *items[SOWER_POSTGRES_QUEUE];
 };
 
 /* Connects for the first time. `cause` may have the server's address in this case, because only the person who
@@ -55,10 +55,10 @@ void sower_postgres_queue_text(struct sower_postgres *postgres, const char *text
                                const struct sower_postgres_values *values);
 
 /* Sends the queued statements and waits for their results. False if a statement failed (the later ones had no
- * effect then) or no result arrived (the connection is closed then). The caller clears the answers after true. */
+ * effect then) or no result arrived (the connection is closed then). The caller clears the results after true. */
 SOWER_MUST_USE bool sower_postgres_exchange(struct sower_postgres *postgres,
-                                            struct sower_postgres_answers *answers);
-void sower_postgres_clear(struct sower_postgres_answers *answers);
+                                            struct sower_postgres_results *results);
+void sower_postgres_clear(struct sower_postgres_results *results);
 
 /* The same, without the results. */
 SOWER_MUST_USE bool sower_postgres_run(struct sower_postgres *postgres);

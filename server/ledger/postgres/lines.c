@@ -70,11 +70,11 @@ static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *l
  * clears *last after true. */
 static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct sower_problem *problem)
 {
-    struct sower_postgres_answers answers;
+    struct sower_postgres_results results;
     bool beginning = lines->beginning;
     int64_t begin = sower_clock_milliseconds();
     lines->beginning = false;
-    if (!sower_postgres_exchange(&lines->postgres, &answers)) {
+    if (!sower_postgres_exchange(&lines->postgres, &results)) {
         sower_postgres_fail(&lines->postgres, problem);
         if (beginning && sower_clock_milliseconds() - begin >= PAUSE_MILLISECONDS) {
             lines->refuse_until = sower_clock_milliseconds() + PAUSE_MILLISECONDS;
@@ -82,13 +82,13 @@ static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct
         }
         return false;
     }
-    if (beginning && !read_beginning(lines, answers.results[SOWER_POSTGRES_LOCK],
-                                     answers.results[SOWER_POSTGRES_FIND_WRITER], problem)) {
-        sower_postgres_clear(&answers);
+    if (beginning && !read_beginning(lines, results.items[SOWER_POSTGRES_LOCK],
+                                     results.items[SOWER_POSTGRES_FIND_WRITER], problem)) {
+        sower_postgres_clear(&results);
         return false;
     }
-    *last = answers.results[--answers.count];
-    sower_postgres_clear(&answers);
+    *last = results.items[--results.count];
+    sower_postgres_clear(&results);
     return true;
 }
 
@@ -353,21 +353,21 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
 /* Sends the beginning if no look-up has sent it. */
 static bool send_beginning(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
-    PGresult *answer;
+    PGresult *result;
     if (!lines->beginning) {
         return true;
     }
-    if (!exchange(lines, &answer, problem)) {
+    if (!exchange(lines, &result, problem)) {
         return false;
     }
-    PQclear(answer);
+    PQclear(result);
     return true;
 }
 
 static bool commit(struct sower_postgres_lines *lines, struct sower_problem *problem)
 {
     struct sower_postgres_values values = {0};
-    PGresult *answer;
+    PGresult *result;
     if (!send_beginning(lines, problem)) {
         return false;
     }
@@ -376,12 +376,12 @@ static bool commit(struct sower_postgres_lines *lines, struct sower_problem *pro
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MOVE_LAST, &values);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_NO_TIMEOUT, NULL);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_COMMIT, NULL);
-    if (!exchange(lines, &answer, problem)) {
+    if (!exchange(lines, &result, problem)) {
         return false;
     }
     bool done =
-        strcmp(PQcmdStatus(answer), "COMMIT") == 0; /* "ROLLBACK": the transaction had failed before */
-    PQclear(answer);
+        strcmp(PQcmdStatus(result), "COMMIT") == 0; /* "ROLLBACK": the transaction had failed before */
+    PQclear(result);
     return done ||
            sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
                              "The ledger cannot be used now: the database rolled the transaction back.");

@@ -7,16 +7,16 @@ static const char process[] = "SELECT pg_backend_pid()::bigint";
 /* Reads the id of the process that serves a connection now, after the statement `first` unless that is NULL. */
 static bool ask(struct sower_postgres *postgres, const char *first, uint64_t *number)
 {
-    struct sower_postgres_answers answers;
+    struct sower_postgres_results results;
     if (first != NULL) {
         sower_postgres_queue_text(postgres, first, NULL);
     }
     sower_postgres_queue_text(postgres, process, NULL);
-    if (!sower_postgres_exchange(postgres, &answers)) {
+    if (!sower_postgres_exchange(postgres, &results)) {
         return false;
     }
-    *number = sower_postgres_read_number(answers.results[answers.count - 1], 0, 0);
-    sower_postgres_clear(&answers);
+    *number = sower_postgres_read_number(results.items[results.count - 1], 0, 0);
+    sower_postgres_clear(&results);
     return true;
 }
 
@@ -32,9 +32,9 @@ static bool keeps_process(struct sower_postgres *postgres, struct sower_postgres
     if (begun && !*keeps) {
         return true;
     }
-    bool answers = ask(postgres, NULL, &now);
-    *keeps = *keeps && answers && now == own;
-    return answers;
+    bool results = ask(postgres, NULL, &now);
+    *keeps = *keeps && results && now == own;
+    return results;
 }
 
 static bool fail(struct sower_postgres *postgres, const char *cause)

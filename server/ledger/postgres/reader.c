@@ -35,7 +35,7 @@ static struct sower_postgres_reader *of(struct sower_store_reader *reader)
 static PGresult *ask(struct sower_postgres_reader *reader, enum statement which, const char *text,
                      const struct sower_postgres_values *values, struct sower_problem *problem)
 {
-    struct sower_postgres_answers answers;
+    struct sower_postgres_results results;
     pthread_mutex_lock(&reader->lock);
     bool done = sower_postgres_ready(&reader->postgres);
     if (done && text != NULL) {
@@ -43,12 +43,12 @@ static PGresult *ask(struct sower_postgres_reader *reader, enum statement which,
     } else if (done) {
         sower_postgres_queue(&reader->postgres, which, values);
     }
-    done = done && sower_postgres_exchange(&reader->postgres, &answers);
+    done = done && sower_postgres_exchange(&reader->postgres, &results);
     if (!done) {
         sower_postgres_fail(&reader->postgres, problem);
     }
     pthread_mutex_unlock(&reader->lock);
-    return done ? answers.results[0] : NULL;
+    return done ? results.items[0] : NULL;
 }
 
 static bool last(struct sower_store_reader *base, uint64_t *line, struct sower_problem *problem)

@@ -49,15 +49,15 @@ static const char look[] =
 /* Reads the numbers of a query that returns one row. */
 static bool ask(struct sower_postgres *postgres, const char *query, int count, uint64_t *numbers)
 {
-    struct sower_postgres_answers answers;
+    struct sower_postgres_results results;
     sower_postgres_queue_text(postgres, query, NULL);
-    if (!sower_postgres_exchange(postgres, &answers)) {
+    if (!sower_postgres_exchange(postgres, &results)) {
         return false;
     }
     for (int i = 0; i < count; i++) {
-        numbers[i] = sower_postgres_read_number(answers.results[0], 0, i);
+        numbers[i] = sower_postgres_read_number(results.items[0], 0, i);
     }
-    sower_postgres_clear(&answers);
+    sower_postgres_clear(&results);
     return true;
 }
 

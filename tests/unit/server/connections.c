@@ -103,7 +103,7 @@ static void a_connection_with_a_response_in_progress_is_never_late(void **state)
 {
     (void)state;
     struct end *end = open_one(1);
-    sower_connection_enter(end->connection, SOWER_PHASE_ANSWERING);
+    sower_connection_enter(end->connection, SOWER_PHASE_RESPONDING);
     after(1000000);
     assert_false(is_shut(end));
 }
@@ -128,7 +128,7 @@ static void a_descriptor_is_not_touched_before_its_connection_begins(void **stat
 
 static void answer(struct end *end)
 {
-    sower_connection_enter(end->connection, SOWER_PHASE_ANSWERING);
+    sower_connection_enter(end->connection, SOWER_PHASE_RESPONDING);
 }
 
 static bool place(uint64_t client, enum sower_connection_limit expected)
