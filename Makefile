@@ -91,7 +91,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
 # It defines functions of libc, which clang 19 does not accept beside their fortified declarations.
 CFLAGS_power_cut = -U_FORTIFY_SOURCE
 
-$(BUILD)/%.o: %.c
+# Changed flags need new objects, hence the dependency on the Makefile.
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
 
