@@ -13,6 +13,8 @@ import urllib.parse
 
 import pytest
 
+from postgres import Postgres
+
 # A shell starts a background program with SIGINT ignored, and nohup with SIGHUP ignored. The daemons would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -179,6 +181,15 @@ def daemon(tmp_path_factory):
     shared = Daemon(tmp_path_factory.mktemp("daemon") / "state")
     yield shared
     assert shared.stop() == 0, shared.rest_of_log()
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """A PostgreSQL server with an empty database named ledger."""
+    server = Postgres()
+    server.create("ledger")
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie", "sid"])

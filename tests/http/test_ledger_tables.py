@@ -5,8 +5,6 @@ import sqlite3
 
 import pytest
 
-from postgres import Postgres
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLES = ["line", "experiment", "trial", "writer", "manifest"]
 SQLITE_TYPES = {"INTEGER": "number", "BLOB": "bytes", "TEXT": "text"}
@@ -40,14 +38,6 @@ def database(daemon):
     connection.close()
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    server.create("tables")
-    yield server
-    server.close()
-
-
 def sqlite_columns(database, table):
     rows = database.execute("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?) ORDER BY cid", (table,))
     return {name: (SQLITE_TYPES[kind], not required and not key) for name, kind, required, key in rows}
@@ -61,8 +51,8 @@ def test_a_table_of_sqlite_has_the_columns_that_the_contract_names(database, tab
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_of_postgresql_has_the_columns_that_the_contract_names(start, postgres, table):
-    start("--ledger", postgres.url("tables"))
-    rows = postgres.query("tables", f"""SELECT column_name || ' ' || data_type || ' ' || is_nullable FROM information_schema.columns
+    start("--ledger", postgres.url("ledger"))
+    rows = postgres.query("ledger", f"""SELECT column_name || ' ' || data_type || ' ' || is_nullable FROM information_schema.columns
         WHERE table_schema = 'sower' AND table_name = '{table}'""")
     found = {name: (POSTGRES_TYPES[kind], null == "YES") for name, kind, null in (row.split() for row, in rows)}
     assert found == {name: (kind, optional) for name, (kind, optional, only) in specified(table).items() if not only}
@@ -88,9 +78,9 @@ def test_a_sqlite_file_has_the_numbers_of_the_contract_and_no_other_tables(datab
 
 
 def test_postgresql_has_the_version_of_the_contract_and_no_other_tables(start, postgres):
-    start("--ledger", postgres.url("tables"))
+    start("--ledger", postgres.url("ledger"))
     version = re.search(r"schema's version, (\d+)", (ROOT / "proto/SPEC.md").read_text())[1]
-    assert postgres.query("tables", "SELECT version FROM sower.ledger") == [[version]]
+    assert postgres.query("ledger", "SELECT version FROM sower.ledger") == [[version]]
     assert header("SOWER_LEDGER_POSTGRES_VERSION") == int(version)
-    tables = postgres.query("tables", "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sower'")
+    tables = postgres.query("ledger", "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sower'")
     assert {name for name, in tables} == {*TABLES, "ledger"}

@@ -15,15 +15,7 @@ import pytest
 from chain import check_chains
 from conftest import PATIENCE, SOWERD, why_it_ended
 from disks import disk_of, fill
-from postgres import Pooler, Postgres
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    server.create("ledger")
-    yield server
-    server.close()
+from postgres import Pooler
 
 
 @pytest.fixture
