@@ -10,10 +10,11 @@
 #include <stdbool.h>
 
 enum sower_problem_code {
-    SOWER_PROBLEM_INVALID,     /* a field is missing, malformed, out of its domain, or unknown */
-    SOWER_PROBLEM_TOO_LARGE,   /* well-formed, but above a limit */
-    SOWER_PROBLEM_UNAVAILABLE, /* the request is valid: a resource is missing for the moment */
-    SOWER_PROBLEM_MEMORY,      /* the request is valid: memory has run out */
+    SOWER_PROBLEM_INVALID,       /* a field is missing, malformed, out of its domain, or unknown */
+    SOWER_PROBLEM_TOO_LARGE,     /* well-formed, but above a limit */
+    SOWER_PROBLEM_UNPROCESSABLE, /* every field is well-formed, but together they make no sense (a manifest) */
+    SOWER_PROBLEM_UNAVAILABLE,   /* the request is valid: a resource is missing for the moment */
+    SOWER_PROBLEM_MEMORY,        /* the request is valid: memory has run out */
 };
 
 struct sower_problem {

@@ -14,6 +14,8 @@ unsigned sower_document_status(enum sower_problem_code code)
         return 400;
     case SOWER_PROBLEM_TOO_LARGE:
         return 413;
+    case SOWER_PROBLEM_UNPROCESSABLE:
+        return 422;
     case SOWER_PROBLEM_UNAVAILABLE:
     case SOWER_PROBLEM_MEMORY:
         return 503;

@@ -66,6 +66,7 @@ static void each_kind_of_problem_has_a_status(void **state)
     (void)state;
     assert_int_equal(sower_document_status(SOWER_PROBLEM_INVALID), 400);
     assert_int_equal(sower_document_status(SOWER_PROBLEM_TOO_LARGE), 413);
+    assert_int_equal(sower_document_status(SOWER_PROBLEM_UNPROCESSABLE), 422);
     assert_int_equal(sower_document_status(SOWER_PROBLEM_UNAVAILABLE), 503);
 }
 
