@@ -17,8 +17,8 @@ struct sower_seed sower_draw_seed(const struct sower_draw *draw, const struct so
 }
 
 /* A text that grows inside a buffer which is always large enough: SOWER_CANONICAL_MAX is above the sum
- * of the longest fields (names 768 bytes, 8 sizes of 20, 6 parameters of about 60, keys and axes below
- * 400). Every response needs the id of its draw, and printf would take most of that time, so this code
+ * of the longest fields (names 768 bytes, 8 sizes of 20, 6 parameters of about 60, 16 zero rows and columns
+ * of 20, keys and axes below 400). Every response needs the id of its draw, and printf would take most of that time, so this code
  * does without it. */
 struct text {
     char *start;
@@ -92,6 +92,15 @@ static void add_axes(struct text *text, sower_axes axes)
     }
 }
 
+/* Only if there are any: a draw without them has the id that it had before zero rows existed. */
+static void add_zeros(struct text *text, const char *key, const struct sower_zero_indices *indices)
+{
+    for (size_t i = 0; i < indices->count; i++) {
+        add(text, i == 0 ? key : ",");
+        add_number(text, indices->at[i]);
+    }
+}
+
 static void add_layout(struct text *text, const struct sower_layout *layout, size_t rank)
 {
     add(text, "\nlayout=");
@@ -106,6 +115,8 @@ static void add_layout(struct text *text, const struct sower_layout *layout, siz
     add_number(text, layout->fan_in);
     add(text, "\nfan_out=");
     add_number(text, layout->fan_out);
+    add_zeros(text, "\nzero_rows=", &layout->zeros.rows);
+    add_zeros(text, "\nzero_columns=", &layout->zeros.columns);
 }
 
 size_t sower_draw_canonical(const struct sower_draw *draw, char buffer[SOWER_CANONICAL_MAX])

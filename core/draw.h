@@ -19,7 +19,7 @@
 
 enum { SOWER_SPEC = 1 }; /* the version of the bit contract */
 
-enum { SOWER_CANONICAL_MAX = 2048 };
+enum { SOWER_CANONICAL_MAX = 2560 };
 
 struct sower_draw {
     struct sower_seed root_id;

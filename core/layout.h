@@ -10,7 +10,9 @@
  *   io  spatial …, in, out   Keras, JAX: the in axis is rank − 2, the out axis rank − 1
  *
  * A tensor of one axis has fan_in = fan_out = its size; a scalar has 1 and 1. Explicit axes and fans override
- * these rules. */
+ * these rules.
+ *
+ * A layout also says which rows and columns of the tensor are 0 (zeros.h). They change no fan. */
 #ifndef SOWER_CORE_LAYOUT_H
 #define SOWER_CORE_LAYOUT_H
 
@@ -20,6 +22,7 @@
 #include "core/attributes.h"
 #include "core/problem.h"
 #include "core/shape.h"
+#include "core/zeros.h"
 
 enum sower_layout_order { SOWER_LAYOUT_OI, SOWER_LAYOUT_IO };
 
@@ -32,6 +35,7 @@ struct sower_layout {
     sower_axes in_axes, out_axes;
     sower_axes batch_axes;    /* count for neither fan; empty unless given */
     uint64_t fan_in, fan_out; /* explicit, at least 1; 0: computed from the shape */
+    struct sower_zeros zeros; /* set for the shape of the tensor; empty unless given */
 };
 
 struct sower_fans {

@@ -46,7 +46,14 @@ static bool make(const struct sower_initializer *initializer, const struct sower
     for (size_t i = 0; i < SOWER_PARAMETER_MAX; i++) {
         plan->values[i] = initializer->values[i];
     }
-    return initializer->entry->resolve(plan->values, plan, problem);
+    if (!initializer->entry->resolve(plan->values, plan, problem)) {
+        return false;
+    }
+    double share = sower_zeros_share_of_others(&layout->zeros, shape);
+    if (share < 1) {
+        sower_plan_mix_with_zeros(plan, share);
+    }
+    return true;
 }
 
 bool sower_plan_make(const struct sower_initializer *initializer, const struct sower_shape *shape,

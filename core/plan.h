@@ -67,8 +67,8 @@ SOWER_MUST_USE bool sower_plan_truncated_normal(struct sower_plan *plan, double 
 SOWER_MUST_USE bool sower_plan_check_law(const struct sower_plan *plan, const struct sower_law *law,
                                          struct sower_problem *problem);
 
-/* For structures: only the fraction `share` of the elements follows the law; the others are 0. Corrects the
- * expected mean and standard deviation and the support. */
+/* For structures, and for zero rows and columns: only the fraction `share` of the elements is as the figures
+ * say; the others are 0. Corrects the expected mean and standard deviation and the support. */
 void sower_plan_mix_with_zeros(struct sower_plan *plan, double share);
 
 #endif

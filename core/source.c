@@ -55,6 +55,7 @@ static bool read_region(const struct sower_source *source, const struct sower_re
         if (!read_runs(source, &runs, at)) {
             return false;
         }
+        sower_zeros_put(&source->plan.layout.zeros, &source->plan.shape, &runs, sower_dtype_size(dtype), at);
         size_t done = (size_t)(runs.length * runs.count);
         at += done * sower_dtype_size(dtype);
         first += done;

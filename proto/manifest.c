@@ -35,6 +35,15 @@ static void print_fan(struct sower_buffer *buffer, const char *key, uint64_t fan
     }
 }
 
+static void print_zeros(struct sower_buffer *buffer, const char *key, const struct sower_zero_indices *zeros)
+{
+    for (size_t i = 0; i < zeros->count; i++) {
+        sower_buffer_text(buffer, i == 0 ? key : ",");
+        sower_buffer_number(buffer, zeros->at[i]);
+    }
+    sower_buffer_text(buffer, zeros->count > 0 ? "]" : "");
+}
+
 /* One tensor, its keys sorted. */
 static void print_tensor(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
 {
@@ -66,6 +75,8 @@ static void print_tensor(const struct sower_manifest_tensor *tensor, struct sowe
     }
     sower_buffer_text(buffer, "\"shape\":");
     sower_buffer_shape(buffer, &tensor->shape);
+    print_zeros(buffer, ",\"zero_columns\":[", &layout->zeros.columns);
+    print_zeros(buffer, ",\"zero_rows\":[", &layout->zeros.rows);
     sower_buffer_text(buffer, "}");
 }
 

@@ -49,14 +49,16 @@ static bool refuse(struct reading *reading, const char *field, const char *sente
     return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, field, "%s", sentence);
 }
 
-/* Puts the tensor's name before the sentence of the problem. */
+/* Puts the tensor's name before the sentence of the problem. Zero rows and columns may come from a rule or from
+ * the defaults, so the fault is that they do not fit this tensor. */
 static bool name_tensor(struct reading *reading, const char *name)
 {
     struct sower_problem inner = *reading->problem;
+    bool of_zeros = strcmp(inner.field, "zero_rows") == 0 || strcmp(inner.field, "zero_columns") == 0;
     return inner.code == SOWER_PROBLEM_UNAVAILABLE || inner.code == SOWER_PROBLEM_MEMORY
                ? false
-               : sower_problem_set(reading->problem, inner.code, "tensors", "\"%.*s\": %s",
-                                   SOWER_TENSOR_NAME_SHOWN, name, inner.sentence);
+               : sower_problem_set(reading->problem, of_zeros ? SOWER_PROBLEM_UNPROCESSABLE : inner.code,
+                                   "tensors", "\"%.*s\": %s", SOWER_TENSOR_NAME_SHOWN, name, inner.sentence);
 }
 
 static bool read_member(struct reading *reading, struct sower_json_walker *walker, json_t *key)

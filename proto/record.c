@@ -50,6 +50,13 @@ static void append_axes(struct line *line, const char *before, sower_axes axes)
     }
 }
 
+static void append_zeros(struct line *line, const char *before, const struct sower_zero_indices *indices)
+{
+    for (size_t i = 0; i < indices->count; i++) {
+        append_number(line, i == 0 ? before : "+", indices->at[i]);
+    }
+}
+
 static void print_shape(const struct sower_shape *shape, char text[SOWER_RECORD_SHAPE_MAX])
 {
     struct line line = {text, 0};
@@ -78,6 +85,8 @@ static void print_layout(const struct sower_layout *layout, char text[SOWER_RECO
     if (layout->fan_out != 0) {
         append_number(&line, ",fan_out=", layout->fan_out);
     }
+    append_zeros(&line, ",zero_rows=", &layout->zeros.rows);
+    append_zeros(&line, ",zero_columns=", &layout->zeros.columns);
 }
 
 void sower_record_of(const struct sower_request *request, struct sower_record *record)

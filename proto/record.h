@@ -36,7 +36,7 @@
 
 enum {
     SOWER_RECORD_SHAPE_MAX = 192,
-    SOWER_RECORD_LAYOUT_MAX = 160,
+    SOWER_RECORD_LAYOUT_MAX = 512,
 };
 
 enum sower_record_kind { SOWER_RECORD_DRAW = 1, SOWER_RECORD_TRIALS, SOWER_RECORD_PIN, SOWER_RECORD_UNPIN };
@@ -62,7 +62,8 @@ struct sower_record {
     char dtype[16];
     char initializer[SOWER_EXPRESSION_MAX]; /* the canonical expression */
     char layout[SOWER_RECORD_LAYOUT_MAX]; /* "oi"; with overrides: "oi,in_axis=0+1,fan_in=3", the set ones in
-                                             this order: in_axis, out_axis, batch_axis, fan_in, fan_out */
+                                             this order: in_axis, out_axis, batch_axis, fan_in, fan_out,
+                                             zero_rows, zero_columns */
     bool has_manifest;                    /* the draw was first asked for as part of a model */
     uint8_t manifest[32];
     uint64_t drift; /* the first line with this seed, if its shape, dtype, initializer or layout is different;

@@ -247,6 +247,28 @@ static bool read_fan_out(struct reading *reading)
     return read_fan(reading, &reading->request->draw.layout.fan_out);
 }
 
+/* Reads rows or columns of the shape; negative ones count from the last. */
+static bool read_zeros(struct reading *reading,
+                       bool (*set)(struct sower_zeros *zeros, const struct sower_shape *shape,
+                                   const int64_t *indices, size_t count, struct sower_problem *problem))
+{
+    int64_t numbers[SOWER_ZEROS_MAX];
+    struct sower_draw *draw = &reading->request->draw;
+    long count = whole_numbers(reading, true, SOWER_ZEROS_MAX, numbers);
+    return count > 0 ? set(&draw->layout.zeros, &draw->shape, numbers, (size_t)count, reading->problem)
+                     : refuse(reading);
+}
+
+static bool read_zero_rows(struct reading *reading)
+{
+    return read_zeros(reading, sower_zeros_set_rows);
+}
+
+static bool read_zero_columns(struct reading *reading)
+{
+    return read_zeros(reading, sower_zeros_set_columns);
+}
+
 static bool read_slice(struct reading *reading)
 {
     if (!json_is_string(reading->value)) {
@@ -358,6 +380,16 @@ static const struct field FIELDS[] = {
      .query = "fan_out=4096",
      .json = "\"fan_out\":4096",
      .read = read_fan_out},
+    {.name = "zero_rows",
+     .meaning = "one or more indices of the first axis, negative ones counted from the last",
+     .query = "zero_rows=0",
+     .json = "\"zero_rows\":[0]",
+     .read = read_zero_rows},
+    {.name = "zero_columns",
+     .meaning = "one or more indices of the last axis, negative ones counted from the last",
+     .query = "zero_columns=0,-1",
+     .json = "\"zero_columns\":[0,-1]",
+     .read = read_zero_columns},
     {.name = "slice",
      .meaning = "one start:stop for each axis, separated by commas",
      .query = "slice=0:512,:",
@@ -403,7 +435,7 @@ static bool check_names(const json_t *fields, struct sower_problem *problem)
             continue;
         }
         char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
-        char known[200] = "";
+        char known[240] = "";
         size_t length = 0;
         struct sower_nearest nearest = {.name = name};
         for (size_t i = 0; i < FIELD_COUNT; i++) {

@@ -9,6 +9,7 @@
  *   shape, init, dtype            the array
  *   layout, in_axis, out_axis, batch_axis, fan_in, fan_out
  *                                 which axes are inputs and outputs
+ *   zero_rows, zero_columns       which elements are 0 (core/zeros.h)
  *   slice or shard                the requested region (slice.h)
  *   format, spec                  the format of the bytes, and the version of the contract */
 #ifndef SOWER_PROTO_REQUEST_H

@@ -7,8 +7,8 @@
 #include "proto/json.h"
 #include "proto/text.h"
 
-static const char *const FIELDS[] = {"init",     "dtype",      "layout", "in_axis",
-                                     "out_axis", "batch_axis", "fan_in", "fan_out"};
+static const char *const FIELDS[] = {"init",       "dtype",  "layout",  "in_axis",   "out_axis",
+                                     "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns"};
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
 
@@ -33,7 +33,7 @@ bool sower_rules_check_fields(const json_t *fields, const char *what, struct sow
             return sower_problem_set(
                 problem, SOWER_PROBLEM_INVALID, what,
                 "%s has no field %s; the fields are init, dtype, layout, in_axis, out_axis, "
-                "batch_axis, fan_in and fan_out.",
+                "batch_axis, fan_in, fan_out, zero_rows and zero_columns.",
                 what, quote);
         }
     }

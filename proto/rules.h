@@ -9,7 +9,7 @@
  * `beside`, the last component of another tensor's name that must exist in the manifest (components are separated
  * by "." or "/": with "weight", the tensor beside "fc.bias" is "fc.weight"; a tensor is not beside itself); and
  * `beside_rank`, that tensor's rank. The other members are the fields that the rule gives: init, dtype, layout,
- * in_axis, out_axis, batch_axis, fan_in, fan_out. */
+ * in_axis, out_axis, batch_axis, fan_in, fan_out, zero_rows, zero_columns. */
 #ifndef SOWER_PROTO_RULES_H
 #define SOWER_PROTO_RULES_H
 

@@ -88,6 +88,9 @@ class ManifestMaker(Maker):
         for name in ("fan_in", "fan_out"):
             if self.chance(share / 8):
                 fields[name] = self.rng.randint(1, 99)
+        for name in ("zero_rows", "zero_columns"):
+            if self.chance(share / 20):
+                fields[name] = self.of(lambda: self.rng.randint(-2, 1), lambda: [self.rng.randint(0, 1)])
         return fields
 
     def object(self):

@@ -238,6 +238,10 @@ class Maker:
         for name in ("fan_in", "fan_out"):
             if self.chance(0.15):
                 fields[name] = self.of(lambda: self.rng.randint(1, 4096), lambda: self.rng.randint(1, 2 ** 63 - 1))
+        for name, size in (("zero_rows", sum(shape[:1])), ("zero_columns", sum(shape[-1:]))):
+            if size and self.chance(0.1):
+                near = range(min(size, 20))
+                fields[name] = [index - size if self.chance(0.3) else index for index in self.rng.sample(near, self.rng.randint(1, min(len(near), 9)))]
         fields.update(self.part(shape))
         if self.chance(0.1):
             fields["spec"] = 1
@@ -304,7 +308,7 @@ class Writer:
         if self.rng.random() < 0.5:
             name, values = fields["init"]
             members["init"] = {"type": name, **{key: self.member(value) for key, value in values.items()}}
-        for name in ("in_axis", "out_axis", "batch_axis"):
+        for name in ("in_axis", "out_axis", "batch_axis", "zero_rows", "zero_columns"):
             if len(members.get(name, [])) == 1 and self.rng.random() < 0.5:
                 members[name] = members[name][0]
         return members

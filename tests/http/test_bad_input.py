@@ -37,6 +37,8 @@ BY_TEXT = {
     "batch_axis": {**WORDS, "outside": "2", "doubled": "0,0"},
     "fan_in": {**NUMBERS, "zero": "0"},
     "fan_out": {**NUMBERS, "zero": "0"},
+    "zero_rows": {**WORDS, "outside": "4", "below": "-5", "twice": "1,-3", "fraction": "0.5", "nine": "0,1,2,3,4,5,6,7,8", "plus": "0+1"},
+    "zero_columns": {**WORDS, "outside": "6", "below": "-7", "doubled": "0,0", "beyond 64 bits": "9223372036854775808"},
     "slice": {**WORDS, "too many": ":,:,:", "step": "0:4:2", "backwards": "3:1:-1", "fraction": "0:1.5", "number beyond": "0:99999999999999999999"},
     "shard": {**WORDS, "no rank": "0:/8", "rank too high": "0:8/8", "of none": "0:0/0", "negative": "0:-1/8", "no axis": "3/8",
               "axis outside": "2:0/8", "axis twice": "0:0/2,0:1/2", "beyond": "0:99999999999999999999/8"},
@@ -51,13 +53,15 @@ BY_JSON = {
     "shape": {"null": None, "true": True, "number": 4, "text": "4,6", "object": {}, "negative": [-1], "fraction": [1.5], "text inside": ["4"],
               "null inside": [None], "list inside": [[4]], "9 dimensions": [1] * 9, "overflow": [2**32, 2**32], "2^63 - 1 squared": [2**63 - 1] * 2,
               "beyond the stream": [2**36 + 1], "too many": [1] * 10000},
+    "indices": {"null": None, "true": True, "text": "0", "fraction": 1.5, "whole fraction": 1.0, "empty": [], "object": {}, "text inside": ["0"],
+                "null inside": [None], "list inside": [[0]], "outside": 6, "twice": [0, 0], "beyond 63 bits": 2**63 - 1, "too many": [0] * 10000},
     "init": {"null": None, "true": True, "number": 1, "list": ["normal"], "empty object": {}, "no type": {"std": 1}, "type not text": {"type": 1},
              "unknown": {"type": "nromal"}, "expression": {"type": "normal(std=1)"}, "unknown parameter": {"type": "normal", "sd": 1},
              "text for a number": {"type": "normal", "std": "1"}, "null for a number": {"type": "normal", "std": None},
              "negative": {"type": "normal", "std": -1}, "object for a number": {"type": "normal", "std": {}}, "empty": ""},
 }
 JSON_KIND = {"experiment": "text", "name": "text", "dtype": "text", "layout": "text", "format": "text", "trial": "number", "fan_in": "number",
-             "fan_out": "number", "spec": "number", "shape": "shape", "init": "init"}
+             "fan_out": "number", "spec": "number", "shape": "shape", "init": "init", "zero_rows": "indices", "zero_columns": "indices"}
 
 
 def queries():

@@ -30,7 +30,8 @@ def test_no_drift_is_reported_without_drift(start):
     assert all("drift" not in line for line in daemon.ledger())
 
 
-@pytest.mark.parametrize("fields", [dict(shape="3"), dict(shape="1,2"), dict(init="ones"), dict(dtype="f16"), dict(layout="io"), dict(fan_in="7")],
+@pytest.mark.parametrize("fields", [dict(shape="3"), dict(shape="1,2"), dict(init="ones"), dict(dtype="f16"), dict(layout="io"), dict(fan_in="7"),
+                                    dict(zero_rows="1"), dict(zero_columns="1")],
                          ids=str)
 def test_another_shape_dtype_initializer_or_layout_drifts(start, fields):
     daemon = start()

@@ -20,6 +20,7 @@ DRAWS = [
     dict(name="heavy", shape="96,200", init="orthogonal(gain=1.5)"),
     dict(name="tall", shape="200,96", init="orthogonal", dtype="f64"),
     dict(name="sparse", shape="30,20", init="sparse(sparsity=0.5,std=0.01)"),
+    dict(name="padded", shape="50,16", init="normal", dtype="bf16", zero_rows="0,-1", zero_columns="3"),
 ]
 
 
@@ -74,7 +75,7 @@ def test_the_tensors_are_written_as_npy_under_safe_names(daemon, drawn, export, 
     assert replay(export(lines), "-o", directory).returncode == 0
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         ["1-w.npy", "2-layers.0_weight.npy", "3-______.npy", "4-bias.npy", "5-scalar.npy", "6-none.npy", "7-fans.npy", "8-heavy.npy",
-         "9-tall.npy", "10-sparse.npy"])
+         "9-tall.npy", "10-sparse.npy", "11-padded.npy"])
     for fields, line in zip(DRAWS, lines):
         (written,) = directory.glob(f"{line['ledger']}-*.npy")
         assert written.read_bytes() == daemon.get("/v1/tensor", experiment="replay", **fields).body

@@ -37,6 +37,7 @@ class Draw:
         lines += [f"layout={request.layout}"]
         lines += [f"{name}_axes={listed(axes)}" for name, axes in zip(("in", "out", "batch"), self.sets)]
         lines += [f"fan_in={request.fan_in or 0}", f"fan_out={request.fan_out or 0}"]
+        lines += [f"{name}={listed(indices)}" for name, indices in (("zero_rows", request.zero_rows), ("zero_columns", request.zero_columns)) if indices]
         return "".join(line + "\n" for line in lines)
 
     @functools.cached_property
@@ -46,6 +47,14 @@ class Draw:
     @functools.cached_property
     def element(self):
         """A function from an index and its number in C order to the element's bytes."""
+        rows, columns, zero = set(self.request.zero_rows or ()), set(self.request.zero_columns or ()), bytes(self.tensor.dtype.size)
+        if not rows and not columns:
+            return self.other_element
+        return lambda index, flat: zero if index[0] in rows or index[-1] in columns else self.other_element(index, flat)
+
+    @functools.cached_property
+    def other_element(self):
+        """The same for an element that is in no zero row and in no zero column."""
         form, dtype = self.tensor.form, self.tensor.dtype
         if callable(self.made):
             structure = self.made(self.seed)

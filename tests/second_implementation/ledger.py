@@ -7,10 +7,12 @@ NO_LINK = "00" * 32
 
 
 def layout(request):
-    """`layout` of a line: oi or io, and the axes and fans that the request gave."""
+    """`layout` of a line: oi or io, and the axes, fans and zeros that the request gave."""
     given = [("in_axis", request.in_axes), ("out_axis", request.out_axes), ("batch_axis", request.batch_axes)]
     texts = [f",{name}={'+'.join(map(str, axes))}" for name, axes in given if axes is not None]
     texts += [f",{name}={fan}" for name, fan in (("fan_in", request.fan_in), ("fan_out", request.fan_out)) if fan is not None]
+    zeros = [("zero_rows", request.zero_rows), ("zero_columns", request.zero_columns)]
+    texts += [f",{name}={'+'.join(map(str, indices))}" for name, indices in zeros if indices is not None]
     return request.layout + "".join(texts)
 
 

@@ -8,7 +8,7 @@ from .formats import compact, count
 from .refusal import Refusal
 from .seeds import PUBLIC_ROOT, blake2b
 
-GIVEN = ("init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out")
+GIVEN = ("init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns")
 
 
 def refuse(why, param="tensors"):
@@ -222,7 +222,7 @@ def canonical_tensor(request):
     """The members of a tensor in the canonical form, in their order."""
     members = {"batch_axis": request.batch_axes, "dtype": request.dtype, "fan_in": request.fan_in, "fan_out": request.fan_out,
                "in_axis": request.in_axes, "init": str(request.initializer), "layout": request.layout, "name": request.name,
-               "out_axis": request.out_axes, "shape": request.shape}
+               "out_axis": request.out_axes, "shape": request.shape, "zero_columns": request.zero_columns, "zero_rows": request.zero_rows}
     return {name: value for name, value in members.items() if value is not None}
 
 

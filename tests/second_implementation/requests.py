@@ -19,7 +19,7 @@ DTYPE_NAMES = {
     "f8_e5m2": "f8_e5m2", "float8_e5m2": "f8_e5m2",
 }
 FIELDS = ("experiment", "trial", "name", "shape", "init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out",
-          "slice", "shard", "format", "spec")
+          "zero_rows", "zero_columns", "slice", "shard", "format", "spec")
 REQUIRED = ("experiment", "name", "shape", "init")
 
 
@@ -159,6 +159,7 @@ class Request:
         self.layout = self.choice("layout", {"oi": "oi", "io": "io"}, "oi")
         self.in_axes, self.out_axes, self.batch_axes = (self.axes(name) for name in ("in_axis", "out_axis", "batch_axis"))
         self.fan_in, self.fan_out = self.number("fan_in", 1), self.number("fan_out", 1)
+        self.zero_rows, self.zero_columns = self.zeros("zero_rows", self.shape[:1]), self.zeros("zero_columns", self.shape[-1:])
         self.region = self.read_region()
         self.format = self.choice("format", {"npy": "npy", "raw": "raw", "safetensors": "safetensors"}, "npy")
         if self.number("spec", 1, 1) != 1:
@@ -209,6 +210,17 @@ class Request:
         if not axes or any(not 0 <= axis < rank for axis in axes) or len(set(axes)) < len(axes):
             raise Refusal(name, "not axes of the shape")
         return sorted(axes)
+
+    def zeros(self, name, axis):
+        """Indices of an axis, given as a list of its size; the list of a scalar is empty."""
+        given = self.get(name, lambda value: self.reader.axes(value, name))
+        if given is None:
+            return None
+        size = sum(axis)
+        indices = [index + size if index < 0 else index for index in given]
+        if not 1 <= len(indices) <= 8 or any(not 0 <= index < size for index in indices) or len(set(indices)) < len(indices):
+            raise Refusal(name, "not indices of the axis")
+        return sorted(indices)
 
     def read_region(self):
         """The [start, stop) of each axis."""

@@ -334,6 +334,30 @@ EDGES = [
     of([4], "normal(0,1)", dtype="double", spec=1, format="raw", trial=0),
     # the longest texts
     {"experiment": "x" * 256, "trial": 9223372036854775806, "name": "日" * 170 + "ab", "shape": [3], "init": "normal"},
+    # zero rows and columns: of laws and structures, of one axis and of several, in slices and shards, the most of them
+    of([6, 4], "normal(0,1)", zero_rows=0),
+    of([6, 4], "normal(0,1)", zero_rows=[-1, 0], dtype="bf16"),
+    of([6, 4], "ones", zero_columns=[2], dtype="f16"),
+    of([5, 3, 4], "uniform(-3,-1)", zero_rows=2, zero_columns=[3, 0], dtype="f64"),
+    of([2, 3, 2, 3], "normal(0,1)", zero_columns=-1, layout="io", fan_in=7),
+    of([7], "normal(0,1)", zero_rows=[-1], zero_columns=[2]),
+    of([7], "constant(-1)", zero_columns=[3, 0], dtype="f8_e5m2"),
+    of([3, 1], "ones", zero_columns=0),
+    of([20, 3], "normal(0,1)", zero_rows=[19, 3, 5, 4, 0, 18, 11, 10], dtype="f8_e4m3"),
+    of([3, 20], "normal(0,1)", zero_columns=[19, 3, 5, 4, 0, 18, 11, 10]),
+    of([0, 3], "normal", zero_columns=2),
+    of([3, 0, 2], "normal", zero_rows=1),
+    of([2 ** 36], "normal", zero_rows=-2, slice="-4:"),
+    of([2 ** 18, 2 ** 18], "normal", zero_columns=-2, zero_rows=2 ** 18 - 1, slice="-3:,-4:", dtype="f16"),
+    of([5, 4], "normal(0,1)", zero_rows=[1, 3], zero_columns=2, slice="1:,1:3"),
+    of([4, 5, 6], "normal(0,1)", zero_rows=[1, 2], zero_columns=4, slice=":,2:4,3:"),
+    *(of([10, 3], "normal(0,1)", zero_rows=[0, 4, 9], shard=f"0:{rank}/4") for rank in range(4)),
+    of([6, 4], "normal(0,1)", zero_columns=[1, 2], shard="-1:1/2"),
+    of([9, 9], "identity", zero_rows=4, zero_columns=2),
+    of([8], "lstm_bias(2)", zero_rows=3),
+    of([6, 5], "sparse(0.5,1)", zero_rows=0, zero_columns=-1),
+    of([4, 7], "orthogonal", zero_rows=[1], slice="1:,2:5"),
+    of([3, 2, 3], "delta_orthogonal", zero_columns=1, dtype="bf16"),
 ]
 
 
@@ -450,6 +474,20 @@ REFUSALS = [
     wrong(shape=[4], init="dirac(0)"),
     wrong(shape=[4, 4], init="dirac(3)"),
     wrong(in_axis=0, init="identity(1e39)"),
+    # zero rows and columns
+    *(wrong(zero_rows=value) for value in (4, -5, [], [0, 0], [0, -4], "0", "x", 0.0, 1.5, [1.0], [[0]], True, {}, 2 ** 63 - 1, -2 ** 63, list(range(9)))),
+    *(wrong(zero_columns=value) for value in (6, -7, [1, -5], ["1"], {"0": 1})),
+    *(wrong_query(zero_rows=text) for text in ("", "4", "-0", "+1", "0,", "1.0", "0-1", "0 ,1", "0,0", "9223372036854775808")),
+    wrong_query(zero_columns="0,1,6"),
+    wrong(shape=[20], zero_rows=list(range(9))),
+    wrong(shape=[20, 20], zero_columns=list(range(9))),
+    wrong(shape=[], init="zeros", zero_rows=0),
+    wrong(shape=[], init="zeros", zero_columns=-1),
+    wrong(shape=[0, 3], zero_rows=0),
+    wrong(shape=[3, 0], zero_columns=-1),
+    wrong(zero_columns=9, zero_rows=9),
+    wrong(slice="x", zero_columns=9),
+    wrong(fan_out=0, zero_rows=9),
 ]
 
 PLANS = [
@@ -470,6 +508,8 @@ PLANS = [
     of([3], "normal(-1e15,1e-300)"),
     of([3], {"type": "truncated_normal", "lower": "-inf", "upper": "inf", "mean": 1e14, "std": 0.5}),
     of([4, 4], "eye"),
+    of([50257, 768], "normal(0,0.02)", zero_rows=-1),
+    of([4, 6], "he_uniform", in_axis=0, out_axis=1, fan_in=2, zero_columns=[5, 0], zero_rows=[1], layout="io"),
 ]
 
 FILES = [
@@ -540,6 +580,10 @@ MANIFESTS = [
     # the number of layers from block numbers
     {"tensors": [{"name": "h.3.w", "shape": [2, 4], "init": "wang_normal(layers)"}, {"name": "h/11/5/w", "shape": [2, 4], "init": "wang_normal( layers * 2 )"},
                  {"name": "v2.1234567890.w", "shape": [1], "init": "constant(sqrt(layers)*.5)"}]},
+    # zero rows and columns: of a tensor, of a rule, of the defaults
+    {"defaults": {"init": "normal", "zero_columns": -1},
+     "rules": [{"match": "*embed*", "zero_rows": [-1, 0]}, {"match": "*", "layout": "io"}],
+     "tensors": [{"name": "embed", "shape": [5, 3]}, {"name": "pad_embed", "shape": [5, 3], "zero_rows": 1, "zero_columns": [2, 0]}, {"name": "b", "shape": [4]}]},
 ]
 
 MODELS = [
@@ -553,6 +597,8 @@ MODELS = [
     {"manifest": TRANSFORMER, "experiment": "vectors", "shard": "-1:0/2,1:1/2"},
     {"manifest": TRANSFORMER, "experiment": "é \"日\"", "trial": 2 ** 63 - 1, "tensors": "*[!s]", "part": "1/2", "shard": "-1:0/3,0:1/2"},
     {"manifest": MANIFESTS[4], "experiment": "vectors", "shard": "0:1/2"},
+    {"manifest": MANIFESTS[7], "experiment": "vectors"},
+    {"manifest": MANIFESTS[7], "experiment": "vectors", "shard": "0:1/2"},
 ]
 INDEXES = [
     {"manifest": TRANSFORMER, "parts": 1},
@@ -579,6 +625,8 @@ def ledger_lines():
         (first, {"time": "2026-03-01T00:00:00.000Z", "kind": "pin", **about}),
         (first, {"time": "9999-12-31T23:59:59.999Z", "kind": "unpin", **about}),
         (second, results.recorded_draw(of([], "zeros", dtype="f8_e4m3", layout="io", trial=1), "2028-02-29T00:00:00.000Z")),
+        (second, results.recorded_draw(of([9, 4], "normal", in_axis=0, out_axis=1, fan_out=3, zero_columns=-1, zero_rows=[8, 0], trial=2),
+                                       "2028-02-29T00:00:00.000Z")),
     ]
 
 
@@ -616,8 +664,9 @@ def write(name, **lists):
 
 def main():
     made = results.lines(ledger_lines())
-    heads = [results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made), results.head(SECRETS[1], "2026-06-01T00:00:00.000Z", made),
-             results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:2]), results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", [])]
+    heads = [results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:8]), results.head(SECRETS[1], "2026-06-01T00:00:00.000Z", made[:8]),
+             results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", made[:2]), results.head(SECRETS[0], "2026-06-01T00:00:00.000Z", []),
+             results.head(SECRETS[0], "2028-03-01T00:00:00.000Z", made)]
     write("refusals.json", refusals=list(map(results.refusal, REFUSALS)))
     write("plans.json", plans=list(map(results.plan, PLANS)))
     write("files.json", files=list(map(results.file, FILES)))

@@ -30,8 +30,15 @@ static const struct option_rule GET[] = {
 static const struct option_group GET_OPTIONS = {"Output", GET};
 
 static const struct option_group *const GROUPS[] = {
-    &tensor_options_draw, &tensor_options_fans, &tensor_options_response, &GET_OPTIONS,
-    &root_options,        &http_options,        &options_common,          NULL,
+    &tensor_options_draw,
+    &tensor_options_fans,
+    &tensor_options_zeros,
+    &tensor_options_response,
+    &GET_OPTIONS,
+    &root_options,
+    &http_options,
+    &options_common,
+    NULL,
 };
 
 /* A tensor that is being fetched. */

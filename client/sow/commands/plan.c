@@ -26,8 +26,15 @@ static const struct option_rule PLAN[] = {
 static const struct option_group PLAN_OPTIONS = {"The plan", PLAN};
 
 static const struct option_group *const GROUPS[] = {
-    &tensor_options_draw, &tensor_options_fans, &tensor_options_response, &PLAN_OPTIONS,
-    &root_options,        &http_options,        &options_common,          NULL,
+    &tensor_options_draw,
+    &tensor_options_fans,
+    &tensor_options_zeros,
+    &tensor_options_response,
+    &PLAN_OPTIONS,
+    &root_options,
+    &http_options,
+    &options_common,
+    NULL,
 };
 
 /* Derives the plan on this machine. NULL when memory runs out, which is reported. */

@@ -47,9 +47,8 @@ static const struct option_group TENSOR_OPTIONS = {"One tensor, instead of a mod
 static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
 static const struct option_group *const GROUPS[] = {
-    &model_options,       &model_options_choice, &TENSOR_OPTIONS,
-    &tensor_options_fans, &OUTPUT_OPTIONS,       &root_options,
-    &http_options,        &options_common,       NULL,
+    &model_options,  &model_options_choice, &TENSOR_OPTIONS, &tensor_options_fans, &tensor_options_zeros,
+    &OUTPUT_OPTIONS, &root_options,         &http_options,   &options_common,      NULL,
 };
 
 /* A real number; null when JSON cannot represent it. NULL when memory runs out. */

@@ -29,6 +29,12 @@ static const struct option_rule FANS[] = {
     {0},
 };
 
+static const struct option_rule ZEROS[] = {
+    {"zero-rows", 0, "ROWS", "rows (indices of the first axis) that are 0: 0 or 0,-1"},
+    {"zero-columns", 0, "COLUMNS", "columns (indices of the last axis) that are 0"},
+    {0},
+};
+
 static const struct option_rule RESPONSE[] = {
     {"slice", 0, "SLICE", "a region of the tensor: '0:512,:'"},
     {"shard", 0, "SHARD", "the shard of one rank: 0:3/8 is axis 0, rank 3 of 8"},
@@ -38,6 +44,7 @@ static const struct option_rule RESPONSE[] = {
 
 const struct option_group tensor_options_draw = {"The draw", DRAW};
 const struct option_group tensor_options_fans = {"The fans (inputs and outputs)", FANS};
+const struct option_group tensor_options_zeros = {"Rows and columns of zeros", ZEROS};
 const struct option_group tensor_options_response = {"The region and its format", RESPONSE};
 
 static const struct field {
@@ -58,6 +65,8 @@ static const struct field {
     {"batch-axis", "batch_axis", false},
     {"fan-in", "fan_in", false},
     {"fan-out", "fan_out", false},
+    {"zero-rows", "zero_rows", false},
+    {"zero-columns", "zero_columns", false},
     {"slice", "slice", false},
     {"shard", "shard", false},
     {"format", "format", false},

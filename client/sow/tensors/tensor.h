@@ -21,8 +21,9 @@ struct tensor_fields {
     size_t count;
 };
 
-/* The options in three groups: the draw, its fans, and the region and format of the response. */
-extern const struct option_group tensor_options_draw, tensor_options_fans, tensor_options_response;
+/* The options in four groups: the draw, its fans, its zeros, and the region and format of the response. */
+extern const struct option_group tensor_options_draw, tensor_options_fans, tensor_options_zeros,
+    tensor_options_response;
 
 /* Collects the fields that were given. False when a required one is missing, which is reported. */
 SOWER_MUST_USE bool tensor_collect(const struct options *options, struct tensor_fields *fields);

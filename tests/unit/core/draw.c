@@ -93,6 +93,24 @@ static void every_field_is_part_of_the_id(void **state)
     draw = example();
     draw.layout.fan_out = 1;
     assert_other_id(draw);
+    draw = example();
+    draw.layout.zeros.rows.count = 1;
+    assert_other_id(draw);
+    draw = example();
+    draw.layout.zeros.columns.count = 1;
+    assert_other_id(draw);
+}
+
+static void zero_rows_and_columns_are_two_more_lines(void **state)
+{
+    (void)state;
+    struct sower_draw draw = example();
+    char text[SOWER_CANONICAL_MAX], without[SOWER_CANONICAL_MAX];
+    size_t length = sower_draw_canonical(&draw, without);
+    draw.layout.zeros = (struct sower_zeros){.rows = {2, {0, 4095}}, .columns = {1, {7}}};
+    sower_draw_canonical(&draw, text);
+    assert_memory_equal(text, without, length);
+    assert_string_equal(text + length, "zero_rows=0,4095\nzero_columns=7\n");
 }
 
 static void explicit_axes_equal_to_the_layouts_give_the_same_id(void **state)
@@ -118,6 +136,10 @@ static void the_longest_draw_fits(void **state)
     }
     draw.layout.batch_axes = 0xff;
     draw.layout.fan_in = draw.layout.fan_out = UINT64_MAX;
+    for (size_t i = 0; i < SOWER_ZEROS_MAX; i++) {
+        draw.layout.zeros.rows.at[i] = draw.layout.zeros.columns.at[i] = SOWER_SIZE_MAX - i;
+    }
+    draw.layout.zeros.rows.count = draw.layout.zeros.columns.count = SOWER_ZEROS_MAX;
     const struct sower_entry *entry;
     for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
         draw.initializer = (struct sower_initializer){.entry = entry};
@@ -135,6 +157,7 @@ int main(void)
         cmocka_unit_test(the_canonical_form_is_this_text),
         cmocka_unit_test(every_field_is_part_of_the_id),
         cmocka_unit_test(explicit_axes_equal_to_the_layouts_give_the_same_id),
+        cmocka_unit_test(zero_rows_and_columns_are_two_more_lines),
         cmocka_unit_test(the_longest_draw_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,10 @@ static void the_canonical_form_of_the_canonical_form_is_the_same(void **state)
     static const char text[] =
         "{\"tensors\":[{\"batch_axis\":[2],\"dtype\":\"f16\",\"fan_in\":3,\"fan_out\":4,\"in_axis\":[0],"
         "\"init\":\"zeros\",\"layout\":\"io\",\"name\":\"q\\\"\\\\\\n\\u0001é\",\"out_axis\":[1],\"shape\":"
-        "[1,2,3]},{\"dtype\":\"f32\",\"init\":\"ones\",\"layout\":\"oi\",\"name\":\"s\",\"shape\":[]}]}";
+        "[1,2,3]},{\"dtype\":\"f32\",\"init\":\"ones\",\"layout\":\"oi\",\"name\":\"s\",\"shape\":[]},"
+        "{\"dtype\":\"f32\",\"init\":\"ones\",\"layout\":\"oi\",\"name\":\"z\",\"shape\":[3,2],\"zero_"
+        "columns\":[1],"
+        "\"zero_rows\":[0,2]}]}";
     assert_canonical(text, text);
 }
 

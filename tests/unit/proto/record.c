@@ -136,9 +136,10 @@ static void a_layout_lists_its_overrides_in_order(void **state)
     assert_string_equal(
         record_of(
             "{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[2,3,4,5],\"init\":\"he_normal\",\"layout\":"
-            "\"io\",\"fan_out\":5,\"fan_in\":4,\"batch_axis\":1,\"out_axis\":2,\"in_axis\":[-1,0]}")
+            "\"io\",\"zero_columns\":-1,\"zero_rows\":[1,0],\"fan_out\":5,\"fan_in\":4,\"batch_axis\":1,"
+            "\"out_axis\":2,\"in_axis\":[-1,0]}")
             .layout,
-        "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5");
+        "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5,zero_rows=0+1,zero_columns=4");
     assert_string_equal(
         record_of("{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[2,3],\"init\":\"he_normal\","
                   "\"fan_in\":9223372036854775807}")
@@ -146,16 +147,23 @@ static void a_layout_lists_its_overrides_in_order(void **state)
         "oi,fan_in=9223372036854775807");
 }
 
+/* The last eight indices of the longest axis. */
+#define LAST_EIGHT                                                                                           \
+    "9223372036854775799+9223372036854775800+9223372036854775801+9223372036854775802+9223372036854775803+"   \
+    "9223372036854775804+9223372036854775805+9223372036854775806"
+
 static void the_longest_record_fits(void **state)
 {
     (void)state;
     struct sower_record record =
-        record_of("{\"experiment\":\"e\",\"name\":\"w\",\"init\":\"zeros\",\"shape\":[0,9223372036854775807,"
+        record_of("{\"experiment\":\"e\",\"name\":\"w\",\"init\":\"zeros\",\"shape\":[9223372036854775807,0,"
                   "9223372036854775807,9223372036854775807,9223372036854775807,9223372036854775807,"
-                  "9223372036854775807,9223372036854775807],\"in_axis\":[0,1,2],\"out_axis\":[3,4,5],"
+                  "9223372036854775807,9223372036854775807],\"zero_rows\":[-1,-2,-3,-4,-5,-6,-7,-8],"
+                  "\"zero_columns\":[-1,-2,-3,-4,-5,-6,-7,-8],\"in_axis\":[0,1,2],\"out_axis\":[3,4,5],"
                   "\"batch_axis\":[6,7],\"fan_in\":9223372036854775807,\"fan_out\":9223372036854775807}");
     assert_string_equal(record.layout, "oi,in_axis=0+1+2,out_axis=3+4+5,batch_axis=6+7,fan_in="
-                                       "9223372036854775807,fan_out=9223372036854775807");
+                                       "9223372036854775807,fan_out=9223372036854775807,"
+                                       "zero_rows=" LAST_EIGHT ",zero_columns=" LAST_EIGHT);
     json_t *line = sower_record_json(&record);
     json_t *shape = json_object_get(line, "shape");
     assert_int_equal(json_array_size(shape), 8);

@@ -204,6 +204,10 @@ static const char *const BODIES[] = {
     "\"dtype\":\"f8_e4m3\"}",
     "{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[2,3,4,5],\"init\":\"variance_scaling(0.1)\",\"layout\":"
     "\"io\",\"fan_out\":5,\"fan_in\":4,\"batch_axis\":1,\"out_axis\":2,\"in_axis\":[-1,0]}",
+    "{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[20,3,4,9],\"init\":\"normal\",\"fan_out\":5,\"fan_in\":"
+    "4,"
+    "\"batch_axis\":1,\"out_axis\":2,\"in_axis\":[-1,0],\"zero_rows\":[0,1,2,3,4,5,6,19],\"zero_columns\":[8,"
+    "0]}",
     "{\"experiment\":\"e\",\"name\":\"w\",\"shape\":[8,8],\"init\":\"orthogonal(gain=-0.0)\",\"dtype\":"
     "\"f64\"}",
 };
@@ -261,6 +265,14 @@ static void a_record_that_contradicts_itself_is_refused(void **state)
         {offsetof(struct sower_record, layout), "io,in_axis=3+0,out_axis=2,batch_axis=1,fan_in=4,fan_out=5",
          "layout"},
         {offsetof(struct sower_record, layout), "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4", "draw"},
+        {offsetof(struct sower_record, layout),
+         "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5,zero_rows=0", "draw"},
+        {offsetof(struct sower_record, layout),
+         "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5,zero_rows=1+0", "layout"},
+        {offsetof(struct sower_record, layout),
+         "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5,zero_columns=-1", "layout"},
+        {offsetof(struct sower_record, layout),
+         "io,in_axis=0+3,out_axis=2,batch_axis=1,fan_in=4,fan_out=5,zero_rows=2", "zero_rows"},
         {offsetof(struct sower_record, layout), "oi,slice=0:1", "layout"},
         {offsetof(struct sower_record, layout), "oi,fan_in", "fan_in"},
         {offsetof(struct sower_record, layout), "oi,name=x", ""},

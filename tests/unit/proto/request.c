@@ -149,7 +149,7 @@ static void every_field_is_read_from_a_query(void **state)
     struct sower_request request =
         good_query("experiment=%C3%A9&trial=9223372036854775807&name=a%20b&shape=2,3,4,5&init=normal(0,1)&"
                    "dtype=bfloat16&layout=io&in_axis=0,-1&out_axis=1&batch_axis=2&fan_in=11&fan_out=12&"
-                   "slice=1:,:,-1:&format=raw&spec=1");
+                   "zero_rows=-1,0&zero_columns=4&slice=1:,:,-1:&format=raw&spec=1");
     assert_string_equal(request.draw.experiment, "é");
     assert_true(request.draw.trial == SOWER_TRIAL_MAX);
     assert_string_equal(request.draw.name, "a b");
@@ -161,6 +161,9 @@ static void every_field_is_read_from_a_query(void **state)
     assert_int_equal(request.draw.layout.batch_axes, 1 << 2);
     assert_int_equal(request.plan.fans.in, 11);
     assert_int_equal(request.plan.fans.out, 12);
+    const struct sower_zeros zeros = {.rows = {2, {0, 1}}, .columns = {1, {4}}};
+    assert_memory_equal(&request.draw.layout.zeros, &zeros, sizeof zeros);
+    assert_memory_equal(&request.plan.layout.zeros, &zeros, sizeof zeros);
     assert_int_equal(request.region.start[0], 1);
     assert_int_equal(request.region.start[2], 3);
     assert_int_equal(request.format, SOWER_FORMAT_RAW);
@@ -171,11 +174,13 @@ static void json_is_read_like_a_query(void **state)
     (void)state;
     struct sower_request query =
         good_query("experiment=e&trial=3&name=n&shape=4,5,6&init=variance_scaling(2,fan_out)&dtype=f16&"
-                   "layout=io&in_axis=0&out_axis=1,2&fan_in=7&shard=0:1/2&format=raw&spec=1");
+                   "layout=io&in_axis=0&out_axis=1,2&fan_in=7&zero_rows=3&zero_columns=1,2&shard=0:1/"
+                   "2&format=raw&spec=1");
     struct sower_request json =
         good_json("{\"experiment\":\"e\",\"trial\":3,\"name\":\"n\",\"shape\":[4,5,6],\"init\":{\"type\":"
                   "\"variance_scaling\",\"scale\":2,\"mode\":\"fan_out\"},\"dtype\":\"f16\",\"layout\":"
-                  "\"io\",\"in_axis\":0,\"out_axis\":[1,-1],\"fan_in\":7,\"shard\":\"0:1/2\",\"format\":"
+                  "\"io\",\"in_axis\":0,\"out_axis\":[1,-1],\"fan_in\":7,\"zero_rows\":-1,\"zero_columns\":["
+                  "2,-5],\"shard\":\"0:1/2\",\"format\":"
                   "\"raw\",\"spec\":1}");
     assert_memory_equal(&query.draw, &json.draw, sizeof query.draw);
     assert_memory_equal(&query.region, &json.region, sizeof query.region);
@@ -202,8 +207,9 @@ static void a_missing_or_empty_field_is_named(void **state)
     assert_query_refused("experiment=e&shape=1&init=zeros", "name", "missing");
     assert_query_refused("experiment=e&name=w&init=zeros", "shape", "missing");
     assert_query_refused("experiment=e&name=w&shape=1", "init", "for example init=normal");
-    static const char *const fields[] = {"trial",  "dtype",   "layout", "in_axis", "out_axis", "batch_axis",
-                                         "fan_in", "fan_out", "slice",  "shard",   "format",   "spec"};
+    static const char *const fields[] = {"trial",      "dtype",  "layout",    "in_axis",     "out_axis",
+                                         "batch_axis", "fan_in", "fan_out",   "slice",       "shard",
+                                         "format",     "spec",   "zero_rows", "zero_columns"};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         char text[200];
         snprintf(text, sizeof text, BASE "&%s=", fields[i]);
@@ -380,9 +386,10 @@ static void long_values_are_refused_in_a_short_sentence(void **state)
     (void)state;
     enum { LENGTH = 100000 };
     static char text[LENGTH];
-    static const char *const fields[] = {"experiment", "trial",      "name",   "shape",    "init",  "dtype",
-                                         "layout",     "in_axis",    "fan_in", "out_axis", "slice", "shard",
-                                         "format",     "batch_axis", "spec",   "fan_out"};
+    static const char *const fields[] = {"experiment", "trial",     "name",        "shape",      "init",
+                                         "dtype",      "layout",    "in_axis",     "fan_in",     "out_axis",
+                                         "slice",      "shard",     "format",      "batch_axis", "spec",
+                                         "fan_out",    "zero_rows", "zero_columns"};
     static const char fillers[] = "1a,:(\"{%-";
     struct sower_seed root = sower_seed_public_root();
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -469,6 +476,34 @@ static void axes_are_checked_against_the_shape(void **state)
     assert_query_refused("experiment=e&name=n&shape=&init=zeros&in_axis=0", "in_axis",
                          "the shape has 0 axes");
     assert_query_refused(BASE "&in_axis=0&out_axis=0", "in_axis", "both");
+}
+
+static void zeros_are_checked_against_the_shape(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *part;
+    } cases[] = {{"2", "There is no row 2: the first axis has 2."},
+                 {"-3", "no row -3"},
+                 {"0,0", "twice"},
+                 {"1,-1", "twice"},
+                 {"0,", "one or more indices"},
+                 {"1.0", "one or more indices"},
+                 {"0+1", "one or more indices"},
+                 {"[0]", "one or more indices"},
+                 {"0,1,0,1,0,1,0,1,0,1", "has 10 indices; it may have at most 8"},
+                 {"9223372036854775807", "no row"},
+                 {"-9223372036854775807", "no row"}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        char query[200];
+        snprintf(query, sizeof query, "experiment=e&name=n&shape=2,3&init=zeros&zero_rows=%s",
+                 cases[c].value);
+        assert_query_refused(query, "zero_rows", cases[c].part);
+    }
+    assert_query_refused("experiment=e&name=n&shape=2,3&init=zeros&zero_columns=3", "zero_columns",
+                         "There is no column 3: the last axis has 3.");
+    assert_query_refused("experiment=e&name=n&shape=&init=zeros&zero_rows=0", "zero_rows", "scalar");
+    assert_json_refused("{" JSON_BASE ",\"zero_rows\":[]}", "zero_rows", "one or more indices");
 }
 
 static void a_slice_or_a_shard_but_not_both(void **state)
@@ -650,6 +685,7 @@ int main(void)
         cmocka_unit_test(long_values_are_refused_in_a_short_sentence),
         cmocka_unit_test(unknown_words_are_refused_with_the_list_of_words),
         cmocka_unit_test(axes_are_checked_against_the_shape),
+        cmocka_unit_test(zeros_are_checked_against_the_shape),
         cmocka_unit_test(a_slice_or_a_shard_but_not_both),
         cmocka_unit_test(a_body_must_be_one_json_object),
         cmocka_unit_test(a_field_is_named_by_its_decoded_key),
