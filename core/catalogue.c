@@ -13,7 +13,7 @@
 static const struct sower_entry *const FAMILIES[] = {
     sower_entries_plain,      sower_entries_variance_scaling, sower_entries_pytorch,
     sower_entries_published,  sower_entries_structured,       sower_entries_sparse,
-    sower_entries_orthogonal,
+    sower_entries_orthogonal, sower_entries_tables,
 };
 
 enum { FAMILY_COUNT = sizeof FAMILIES / sizeof FAMILIES[0] };

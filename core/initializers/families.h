@@ -9,6 +9,8 @@ extern const struct sower_entry sower_entries_variance_scaling[]; /* Keras's and
 extern const struct sower_entry sower_entries_pytorch[];          /* PyTorch's xavier and kaiming */
 extern const struct sower_entry sower_entries_published[];        /* single proposals from the literature */
 extern const struct sower_entry sower_entries_structured[];       /* fixed patterns: identity, dirac, … */
+extern const struct sower_entry
+    sower_entries_tables[]; /* no weights: positions, masks, frequencies, time steps */
 extern const struct sower_entry sower_entries_sparse[];
 extern const struct sower_entry sower_entries_orthogonal[];
 

@@ -1,41 +1,9 @@
 /* Deterministic structures: each element depends only on its position, and most elements are zero. */
 #include <math.h>
-#include <string.h>
 
+#include "core/initializers/elements.h"
 #include "core/initializers/families.h"
 #include "core/structure.h"
-
-/* The value of one element of the whole tensor. */
-typedef double element_value(const struct sower_plan *plan, uint64_t index);
-
-static void store(enum sower_dtype dtype, double value, uint8_t *element)
-{
-    if (dtype == SOWER_F64) {
-        memcpy(element, &value, sizeof value);
-    } else {
-        sower_dtype_store(dtype, (float)value, element);
-    }
-}
-
-static bool read_elements(const struct sower_source *source, const struct sower_runs *runs, void *elements,
-                          element_value *value_of)
-{
-    const struct sower_plan *plan = &source->plan;
-    size_t size = sower_dtype_size(plan->dtype);
-    uint8_t *at = elements;
-    /* In every dtype all bits of 0 are zero. */
-    memset(elements, 0, (size_t)(runs->length * runs->count) * size);
-    for (uint64_t run = 0; run < runs->count; run++) {
-        uint64_t first = runs->first + run * runs->stride;
-        for (uint64_t index = first; index < first + runs->length; index++, at += size) {
-            double value = value_of(plan, index);
-            if (value != 0) {
-                store(plan->dtype, value, at);
-            }
-        }
-    }
-    return true;
-}
 
 /* The axes of a convolution's weight, for both layouts. */
 struct channels {
@@ -87,7 +55,7 @@ static double identity_value(const struct sower_plan *plan, uint64_t index)
 
 static bool read_identity(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return read_elements(source, runs, elements, identity_value);
+    return sower_elements_read(source, runs, elements, identity_value);
 }
 
 static const struct sower_structure IDENTITY = {.read = read_identity};
@@ -117,7 +85,7 @@ static double dirac_value(const struct sower_plan *plan, uint64_t index)
 
 static bool read_dirac(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return read_elements(source, runs, elements, dirac_value);
+    return sower_elements_read(source, runs, elements, dirac_value);
 }
 
 static const struct sower_structure DIRAC = {.read = read_dirac};
@@ -170,7 +138,7 @@ static double bilinear_value(const struct sower_plan *plan, uint64_t index)
 
 static bool read_bilinear(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return read_elements(source, runs, elements, bilinear_value);
+    return sower_elements_read(source, runs, elements, bilinear_value);
 }
 
 static const struct sower_structure BILINEAR = {.read = read_bilinear};
@@ -193,7 +161,7 @@ static double lstm_bias_value(const struct sower_plan *plan, uint64_t index)
 
 static bool read_lstm_bias(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return read_elements(source, runs, elements, lstm_bias_value);
+    return sower_elements_read(source, runs, elements, lstm_bias_value);
 }
 
 static const struct sower_structure LSTM_BIAS = {.read = read_lstm_bias};

@@ -101,6 +101,8 @@ class Maker:
                 values[parameter.name] = self.value(parameter)
         if entry.name in ("constant", "identity", "lstm_bias") and self.chance(0.5):
             values[entry.parameters[0].name] = self.halfway()
+        if entry.name == "dt_bias" and self.chance(0.8):
+            values["low"], values["high"] = sorted((self.positive(), self.positive()))
         if entry.name == "uniform" and self.chance(0.8):
             values["low"], values["high"] = self.range()
         if entry.name == "truncated_normal" and self.chance(0.8):
@@ -124,6 +126,8 @@ class Maker:
             return self.of(self.rng.random, lambda: self.rng.choice((0.0, 1.0, 0.5, 5e-324, 1 - 2 ** -53)))
         if parameter.infinite:
             return self.bound()
+        if parameter.least == 1:
+            return self.of(lambda: 10 ** self.rng.uniform(0, 6), lambda: 1 + self.positive(), self.real)
         return self.positive() if parameter.least == 0 and not self.chance(0.1) else self.real()
 
     # Shapes, slices and shards
@@ -147,6 +151,8 @@ class Maker:
         if entry.name == "lstm_bias" and self.chance(0.9):
             return [4 * self.size() for _ in range(rank)]
         shape = [self.size() for _ in range(rank)]
+        if entry.name == "sinusoid" and self.chance(0.9) and shape:
+            shape[-1] *= 2
         while math.prod(shape) > 2 ** 34 and self.chance(0.95):
             shape[self.rng.randrange(rank)] = self.rng.randint(1, 3)
         if self.chance(0.03) and shape:

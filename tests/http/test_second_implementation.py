@@ -1,6 +1,9 @@
 """The second implementation (tests/second_implementation/) gives the values of proto/vectors/."""
+import decimal
 import json
+import math
 import pathlib
+import struct
 
 import pytest
 
@@ -22,6 +25,49 @@ def draw_label(vector):
 @pytest.mark.parametrize("vector", load("seeds.json", "seeds"), ids=lambda vector: f"{vector['experiment'][:20]}/{vector['trial']}")
 def test_seeds_and_streams_follow_from_their_names(vector):
     assert results.seed(vector) == vector
+
+
+def test_elementary_functions():
+    for vector in load("elementary.json", "functions"):
+        x, = struct.unpack(">d", bytes.fromhex(vector["x"]))
+        assert results.function(vector["function"], x) == vector
+
+
+PI = decimal.Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798214808651328230664709384460955")
+
+
+def sine(x):
+    """Its Taylor series, after the multiples of a half turn are taken off."""
+    halves = (x / PI).to_integral_value()
+    x -= halves * PI
+    term, total, n = x, x, 1
+    while abs(term) > decimal.Decimal("1e-70"):
+        n += 2
+        term *= -x * x / (n * (n - 1))
+        total += term
+    return -total if halves % 2 else total
+
+
+# The functions in 110 digits, and the error that the contract allows, in units of the last place of the result.
+EXACT = {
+    "ln": (lambda x: x.ln(), 0.8),
+    "exp": (lambda x: x.exp(), 0.8),
+    "sin": (sine, 0.8),
+    "cos": (lambda x: sine(x + PI / 2), 0.8),
+    "inverse_softplus": (lambda x: x + (1 - (-x).exp()).ln(), None),
+}
+
+
+def test_elementary_functions_are_as_near_to_the_exact_values_as_the_contract_says():
+    with decimal.localcontext(decimal.Context(prec=110)):
+        for vector in load("elementary.json", "functions"):
+            x, value = (struct.unpack(">d", bytes.fromhex(vector[name]))[0] for name in ("x", "value"))
+            function, units = EXACT[vector["function"]]
+            if vector["function"] == "inverse_softplus" and not 1e-30 < x < 200:
+                continue  # 110 digits are too few
+            exact = function(decimal.Decimal(x))
+            allowed = units * math.ulp(value) if units else 2 ** -52 * max(1, x, abs(value))
+            assert abs(decimal.Decimal(value) - exact) <= decimal.Decimal(allowed), vector
 
 
 @pytest.mark.parametrize("vector", [v for name in ("draws", "cells", "edges") for v in load(f"{name}.json", "draws")], ids=draw_label)

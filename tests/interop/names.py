@@ -64,6 +64,9 @@ KERAS = {
 # In no framework. The unit tests compare these with their definitions.
 ONLY_SOWER = {"kwon_uniform", "kwon_normal", "siren_uniform", "small_normal", "wang_normal", "bilinear"}
 
+# Of single models and layers. tests/interop/test_tables.py compares them.
+TABLES = {"arange", "log_arange", "tril", "inverse_frequency", "sinusoid", "dt_bias"}
+
 
 def initializer(expression):
     """The name in an expression: "normal" of "normal(std=1)"."""

@@ -213,6 +213,46 @@ def delta_orthogonal(p, t):
     return lambda seed: structures.DeltaOrthogonal(seed, channels(t), p["gain"], t.form)
 
 
+def arange(p, t):
+    t.constant(p["start"])
+    t.constant(last(p, t))
+    return lambda seed: structures.Progression(p["start"], p["step"], False)
+
+
+def log_arange(p, t):
+    if math.isinf(last(p, t)):
+        raise Refusal("init", "a number is beyond the range of doubles")
+    return lambda seed: structures.Progression(p["start"], p["step"], True)
+
+
+def last(p, t):
+    return F64.fma(float(max(t.shape[-1] - 1, 0)), p["step"], p["start"])
+
+
+def tril(p, t):
+    t.constant(p["value"])
+    t.constant(p["above"])
+    return lambda seed: structures.Tril(p["value"], p["above"])
+
+
+def inverse_frequency(p, t):
+    return lambda seed: structures.InverseFrequency(p["base"], t.shape[-1])
+
+
+def sinusoid(p, t):
+    if t.shape[-1] % 2 != 0 or (p["endpoint"] and t.shape[-1] == 2):
+        raise Refusal("shape", "the columns are not sines and cosines")
+    return lambda seed: structures.Sinusoid(p["base"], p["order"], p["endpoint"], t.shape[-1])
+
+
+def dt_bias(p, t):
+    if p["low"] > p["high"]:
+        raise Refusal("init", "low is above high")
+    t.constant(max(p["high"], p["floor"]))
+    places = laws.uniform(t.form, -1.0, 1.0)
+    return lambda seed: structures.DtBias(seed, p["low"], p["high"], p["floor"], places)
+
+
 @dataclass
 class Entry:
     name: str
@@ -223,7 +263,9 @@ class Entry:
 
 
 ZERO_TO_8, CONVOLUTION, MATRIX, WEIGHT = (0, 8), (3, 5), (2, 2), (2, 8)
+ROW = (1, 8)
 GAIN = real("gain", 1.0, 0)
+BASE = real("base", 10000.0, 1)
 MODE = choice("mode", "fan_in", "fan_in", "fan_out")
 NONLINEARITY = choice("nonlinearity", "leaky_relu", "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
                       "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
@@ -265,6 +307,13 @@ ENTRIES = [
     Entry("sparse", sparse, (real("sparsity", None, 0, most=1.0), real("std", 0.01, 0)), MATRIX),
     Entry("orthogonal", orthogonal, (GAIN,), WEIGHT),
     Entry("delta_orthogonal", delta_orthogonal, (GAIN,), CONVOLUTION),
+    Entry("arange", arange, (real("start", 0.0), real("step", 1.0)), ROW),
+    Entry("log_arange", log_arange, (real("start", 1.0, 0, above=True), real("step", 1.0, 0)), ROW),
+    Entry("tril", tril, (real("value", 1.0), real("above", 0.0)), WEIGHT),
+    Entry("inverse_frequency", inverse_frequency, (BASE,), ROW),
+    Entry("sinusoid", sinusoid, (BASE, choice("order", "interleaved", "interleaved", "halves"), Parameter("endpoint", "boolean", False)), WEIGHT),
+    Entry("dt_bias", dt_bias,
+          (real("low", 0.001, 0, above=True, most=1e300), real("high", 0.1, 0, above=True, most=1e300), real("floor", 0.0001, 0, most=1e300))),
 ]
 NAMES = {name: entry for entry in ENTRIES for name in (entry.name, *entry.aliases)}
 

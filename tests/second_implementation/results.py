@@ -1,9 +1,10 @@
 """The results that proto/vectors/ has, computed from the requests. proto/vectors/README.md describes each member."""
 import hashlib
 import json
+import struct
 import urllib.parse
 
-from . import formats, ledger, manifests, models, requests, seeds
+from . import elementary, formats, ledger, manifests, models, requests, seeds
 from .refusal import Refusal
 
 # Digests of longer tensors are not computed here: tests compare their first and last bytes.
@@ -28,6 +29,11 @@ def seed(asked):
         "stream_first_block": seeds.chacha20_block(tensor, 0).hex(),
         "stream_last_block": seeds.chacha20_block(tensor, 2 ** 32 - 1).hex(),
     }
+
+
+def function(name, x):
+    """A value of an elementary function; both numbers as the hex digits of their doubles."""
+    return {"function": name, "x": struct.pack(">d", x).hex(), "value": struct.pack(">d", getattr(elementary, name)(x)).hex()}
 
 
 def draw(asked, whole_up_to=WHOLE_UP_TO):

@@ -4,6 +4,7 @@ Each has element(index, flat): the double at an index of the whole tensor, whose
 """
 import math
 
+from .elementary import cos, exp, inverse_softplus, ln, sin
 from .floats import F32, F64
 from .normal import z32
 from .seeds import Stream, sparse_seed
@@ -67,6 +68,59 @@ class LstmBias:
 
     def element(self, index, flat):
         return self.forget if index[0] // self.quarter == 1 else 0.0
+
+
+class Progression:
+    """`arange`, or its logarithm."""
+
+    def __init__(self, start, step, logarithm):
+        self.start, self.step, self.logarithm = start, step, logarithm
+
+    def element(self, index, flat):
+        number = F64.fma(float(index[-1]), self.step, self.start)
+        return ln(number) if self.logarithm else number
+
+
+class Tril:
+    def __init__(self, value, above):
+        self.value, self.above = value, above
+
+    def element(self, index, flat):
+        return self.value if index[-1] <= index[-2] else self.above
+
+
+def frequency(base, i, n):
+    return exp(-(i * ln(base) / n))
+
+
+class InverseFrequency:
+    def __init__(self, base, columns):
+        self.base, self.columns = base, columns
+
+    def element(self, index, flat):
+        return frequency(self.base, index[-1], self.columns)
+
+
+class Sinusoid:
+    def __init__(self, base, order, endpoint, columns):
+        self.base, self.halves, self.half = base, order == "halves", columns // 2
+        self.n = self.half - 1 if endpoint else self.half
+
+    def element(self, index, flat):
+        cosine, i = divmod(index[-1], self.half) if self.halves else reversed(divmod(index[-1], 2))
+        angle = index[-2] * frequency(self.base, i, self.n)
+        return cos(angle) if cosine else sin(angle)
+
+
+class DtBias:
+    def __init__(self, seed, low, high, floor, places):
+        self.words, self.places, self.floor = Stream(seed), places, floor
+        self.half = (ln(high) - ln(low)) / 2
+        self.middle = ln(low) + self.half
+
+    def element(self, index, flat):
+        c = self.places.element(self.words.word(flat, self.places.form.size))
+        return inverse_softplus(max(exp(F64.fma(c, self.half, self.middle)), self.floor))
 
 
 class Sparse:

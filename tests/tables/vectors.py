@@ -190,6 +190,12 @@ CELLS = {
     "sparse": ([6, 5], "sparse(0.4,1)", {}),
     "orthogonal": ([3, 5], "orthogonal", {}),
     "delta_orthogonal": ([3, 2, 3], "delta_orthogonal(2)", {}),
+    "arange": ([2, 5], "arange(-1.7,0.3)", {}),
+    "log_arange": ([2, 5], "log_arange", {}),
+    "tril": ([2, 3, 4], "tril(0.3,-1.7)", {}),
+    "inverse_frequency": ([7], "inverse_frequency", {}),
+    "sinusoid": ([5, 8], "sinusoid", {}),
+    "dt_bias": ([3, 5], "dt_bias", {}),
 }
 
 # Bounds at which z64 decreases from one word to the next, so only the contract's bisection finds their rank.
@@ -358,6 +364,44 @@ EDGES = [
     of([6, 5], "sparse(0.5,1)", zero_rows=0, zero_columns=-1),
     of([4, 7], "orthogonal", zero_rows=[1], slice="1:,2:5"),
     of([3, 2, 3], "delta_orthogonal", zero_columns=1, dtype="bf16"),
+    # tables: the frameworks' shapes, far positions, extreme parameters, empty axes
+    of([1, 12], "arange"),
+    of([2 ** 36], "arange(0.5,0.1)", slice="-3:"),
+    of([2 ** 35], "arange(-1,3)", dtype="f64", slice="-3:"),
+    of([5], "arange(65519.99,-32759.995)", dtype="f16"),
+    of([4], "arange(3,-1)"),
+    of([4], "arange(1e38,5e37)", dtype="f8_e4m3"),
+    of([4], "arange(-1e308,6e307)", dtype="f64"),
+    of([3, 0], "arange(5)"),
+    of([0, 9223372036854775807], "arange(0,1e10)"),
+    of([24], "log_arange"),
+    of([3, 16], "log_arange", slice="1:,5:9"),
+    of([5], "log_arange(5e-324,0)", dtype="f64"),
+    of([5], "log_arange(0.25,0.25)", dtype="f64"),
+    of([5], "log_arange(1e308,1e307)", dtype="f64"),
+    of([2 ** 35], "log_arange", dtype="f64", slice="-3:"),
+    of([1, 1, 5, 5], "tril"),
+    of([5, 5], "tril(0,-3.4e38)"),
+    of([2, 6, 3], "tril", dtype="f8_e5m2"),
+    of([2 ** 18, 2 ** 18], "tril", slice="131071:131074,131071:131074"),
+    of([32], "inverse_frequency(500000)"),
+    of([64], "inverse_frequency(1e+308)", dtype="f64", slice="55:"),
+    of([6], "inverse_frequency(1)", dtype="f64"),
+    of([1500, 384], "sinusoid(order=halves,endpoint=true)", slice="1497:,189:195"),
+    of([20, 6], "sinusoid(order=halves,endpoint=true)", dtype="f64"),
+    of([20, 6], "sinusoid(order=halves)", dtype="f64"),
+    of([20, 6], "sinusoid", dtype="f64"),
+    of([2, 3, 4], "sinusoid(100,endpoint=true)", dtype="bf16"),
+    of([2 ** 34, 2], "sinusoid", dtype="f64", slice="-9:"),
+    of([2 ** 32, 4], "sinusoid(1.5,endpoint=true)", dtype="f64", slice="-5:"),
+    of([3, 0], "sinusoid(endpoint=true)"),
+    of([24], "dt_bias", dtype="f64"),
+    of([24], "dt_bias(1e-5,1,0.01)", dtype="f64"),
+    of([12], "dt_bias(0.6,0.8)", dtype="f64"),
+    of([12], "dt_bias(5e-324,1e300,0)", dtype="f64"),
+    of([6], "dt_bias(0.5,0.5,0)"),
+    of([12], "dt_bias(10,60000)", dtype="f16"),
+    of([64, 64], "dt_bias", slice="3:9,61:"),
 ]
 
 
@@ -458,7 +502,13 @@ REFUSALS = [
     *(wrong(init=init, shape=shape) for init, shape in (
         ("xavier_normal", [4]), ("orthogonal", []), ("identity", [4]), ("identity", [4, 4, 4]), ("dirac", [4, 4]), ("dirac", [1] * 6), ("bilinear", [4, 4]), ("lstm_bias", [4, 4]),
         ("lstm_bias", [6]), ("sparse(0.5)", [4]), ("delta_orthogonal", [2, 3, 3]), ("delta_orthogonal", [3, 3]), ("dirac(2)", [3, 2, 3]), ("dirac(8)", [4, 4, 3]),
-        ("sparse(0.5)", [2 ** 22 + 1, 2]))),
+        ("sparse(0.5)", [2 ** 22 + 1, 2]), ("arange", []), ("log_arange", []), ("tril", [4]), ("inverse_frequency", []), ("sinusoid", [4]), ("sinusoid", [4, 5]),
+        ("sinusoid(endpoint=true)", [4, 2]), ("dt_bias(0.2,0.1)", [4]))),
+    *wrong_init("log_arange(0)", "log_arange(-1)", "log_arange(1,-1)", "log_arange(1e308,1e308)", "inverse_frequency(0.9999999999999999)", "sinusoid(0)", "sinusoid(order=both)",
+                "sinusoid(endpoint=1)", "dt_bias(0)", "dt_bias(high=0)", "dt_bias(floor=-1)", "dt_bias(high=1e301)", "tril(1e39)", "tril(0,-1e39)", "tril(inf)", "arange(1e39)",
+                "arange(0,1e39)", "dt_bias(1,1e39)", "dt_bias(floor=1e39)"),
+    *wrong_init("arange(65000,200)", "arange(-65000,-200)", "tril(1,65520)", "dt_bias(1,65520)", dtype="f16"),
+    *wrong_init("arange(1e308,1e308)", dtype="f64"),
     # slices and shards
     *(wrong(slice=text) for text in ("", "1", "x:", ":,:,:", "0:2:1", "0:1.0", "-0:", "+1:", "01:", "0:9223372036854775808", "0:99999999999999999999", "0 :1", ":;:", 1)),
     *(wrong(shard=text) for text in ("", "0", "0:1", "0:0/0", "0:2/2", "0:-1/2", "2:0/2", "-3:0/2", "0:0/2,0:1/2", "0:0/2,-2:1/2", "0/1:2", "0:0/2,", "0:0/99999999999999999999")),
@@ -630,6 +680,24 @@ def ledger_lines():
     ]
 
 
+# Arguments of the elementary functions: ordinary ones, and those where a step of the computation is at its limit.
+HALVES = [math.pi / 4, math.nextafter(math.pi / 4, 0), math.nextafter(math.pi / 4, 1), math.pi / 2, math.pi, 3 * math.pi / 4, 2 * math.pi, 11.0, 1e5, 710.0, 1500.5,
+          6381956970095103 * 2.0 ** -28, 2.0 ** 36, 2.0 ** 36 - 0.125, 0.0, 5e-324, 1e-8, 0.1, 0.5, 1.0, 2.0, 3.0]
+LOGARITHMS = [1.0, 2.0, 3.0, 10.0, 10000.0, 0.5, 0.1, math.sqrt(0.5), math.nextafter(math.sqrt(0.5), 0), math.nextafter(math.sqrt(0.5), 1), math.nextafter(1, 2), math.nextafter(1, 0),
+              5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e-300, 500000.0, 1.4142135623730951]
+POWERS = [0.0, 1.0, -1.0, 0.5, -0.5, 1e-9, -1e-17, 0.34657359027997264, 0.3465735902799727, -0.34657359027997264, 2.302585092994046, -9.210340371976184, 709.0, -708.5, -709.1, -745.0, -745.5,
+          100.25, -37.5, 5e-324]
+TIME_STEPS = [0.001, 0.1, 0.0001, 0.34, math.nextafter(0.34, 0), 0.693147180559945, 0.6931471805599453, 0.7, 1.0, 5.0, 40.0, math.nextafter(40, 41), 5e-324, 1e300, 1e-17, 0.01]
+
+
+def functions():
+    """(the function's name, an argument), also some drawn from a stream."""
+    for names, arguments, low, high in (("ln",), LOGARITHMS, 0.5, 2e4), (("exp",), POWERS, -30, 30), (("sin", "cos"), HALVES, 0, 1e4), (("inverse_softplus",), TIME_STEPS, 0.0001, 2):
+        stream = seeds.Stream(bytes(32))
+        drawn = [low + (high - low) * (stream.word(i, 8) >> 11) / 2 ** 53 for i in range(32)]
+        yield from ((name, x) for name in names for x in arguments + drawn)
+
+
 def cells():
     for entry in catalogue.ENTRIES:
         shape, init, more = CELLS[entry.name]
@@ -673,6 +741,7 @@ def main():
     write("manifests.json", manifests=list(map(results.manifest, MANIFESTS)))
     write("models.json", models=list(map(results.model, MODELS)), indexes=list(map(results.index, INDEXES)))
     write("ledger.json", lines=made, heads=heads)
+    write("elementary.json", functions=[results.function(name, x) for name, x in functions()])
     write("seeds.json", seeds=[results.seed(asked) for asked in SEEDS])
     for name, asked in (("draws.json", DRAWS), ("cells.json", cells()), ("edges.json", EDGES)):
         published = read(name, "draws")

@@ -73,6 +73,15 @@ static const struct {
     {"delta_orthogonal(#)",
      {0x1.ff801ff801ff7p1023, 0x1.ff801ef841ef7p127, 0x1.ff6026f6426f5p15, 0x1.fe805ee845ee7p127,
       0x1.ff801ef841ef7p127}},
+    {"arange(#,0)",
+     {0x1.fffffffffffffp1023, 0x1.fffffefffffffp127, 0x1.ffdffefffffffp15, 0x1.fefffefffffffp127,
+      0x1.fffffefffffffp127}},
+    {"tril(#)",
+     {0x1.fffffffffffffp1023, 0x1.fffffefffffffp127, 0x1.ffdffefffffffp15, 0x1.fefffefffffffp127,
+      0x1.fffffefffffffp127}},
+    {"tril(0,-#)",
+     {0x1.fffffffffffffp1023, 0x1.fffffefffffffp127, 0x1.ffdffefffffffp15, 0x1.fefffefffffffp127,
+      0x1.fffffefffffffp127}},
 };
 
 enum { LAWS = sizeof laws / sizeof laws[0] };

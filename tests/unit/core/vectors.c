@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "core/elementary.h"
 #include "core/environment.h"
 #include "core/normal_table.h"
 #include "core/source.h"
@@ -23,6 +24,7 @@
 #include "tests/unit/core/environments.h"
 
 #define SEEDS_FILE "proto/vectors/seeds.json"
+#define ELEMENTARY_FILE "proto/vectors/elementary.json"
 #define NORMAL_TABLE_FILE "proto/vectors/normal_table.json"
 
 /* Files of requests under the public root, with the elements of the responses. */
@@ -155,6 +157,46 @@ static json_t *bits64_json(double value)
     return bits_json(bits, 16);
 }
 
+/* The double of 16 hex digits. */
+static double double_of(const json_t *digits)
+{
+    const uint64_t bits = strtoull(json_string_value(digits), NULL, 16);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double elementary(const char *function, double x)
+{
+    static const struct {
+        const char *name;
+        double (*function)(double x);
+    } functions[] = {{"ln", sower_ln},
+                     {"exp", sower_exp},
+                     {"sin", sower_sin},
+                     {"cos", sower_cos},
+                     {"inverse_softplus", sower_inverse_softplus}};
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        if (strcmp(functions[i].name, function) == 0) {
+            return functions[i].function(x);
+        }
+    }
+    fail_msg("there is no function %s", function);
+    return 0;
+}
+
+/* Computes the value of an elementary function for the argument of a published vector. */
+static json_t *elementary_vector(const json_t *published)
+{
+    const char *function = json_string_value(json_object_get(published, "function"));
+    const double x = double_of(json_object_get(published, "x"));
+    json_t *vector = json_object();
+    set_key(vector, "function", json_string(function));
+    set_key(vector, "x", bits64_json(x));
+    set_key(vector, "value", bits64_json(elementary(function, x)));
+    return vector;
+}
+
 static json_t *normal_table_file(void)
 {
     json_t *centre32 = json_array(), *table32 = json_array();
@@ -266,6 +308,12 @@ static void every_published_seed_is_the_same(void **state)
     replay(SEEDS_FILE, "seeds", seed_vector, INT64_MAX);
 }
 
+static void every_published_elementary_function_has_the_same_bits(void **state)
+{
+    (void)state;
+    replay(ELEMENTARY_FILE, "functions", elementary_vector, INT64_MAX);
+}
+
 static void the_published_normal_table_is_the_one_in_the_code(void **state)
 {
     (void)state;
@@ -314,6 +362,7 @@ int main(void)
         cmocka_unit_test(every_published_seed_is_the_same),
         cmocka_unit_test(every_published_draw_has_the_same_bits),
         cmocka_unit_test(every_published_draw_has_the_same_bits_in_every_environment),
+        cmocka_unit_test(every_published_elementary_function_has_the_same_bits),
         cmocka_unit_test(the_published_normal_table_is_the_one_in_the_code),
         cmocka_unit_test(every_initializer_has_a_vector_of_every_dtype),
     };

@@ -1,0 +1,23 @@
+/* For structures whose elements each follow from their index in the whole tensor. */
+#ifndef SOWER_CORE_INITIALIZERS_ELEMENTS_H
+#define SOWER_CORE_INITIALIZERS_ELEMENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/dtype.h"
+#include "core/plan.h"
+#include "core/shape.h"
+#include "core/source.h"
+
+/* The value of one element of the whole tensor, before it is rounded to the dtype. */
+typedef double sower_element_value(const struct sower_plan *plan, uint64_t index);
+
+/* A structure's `read` (structure.h), with one call of `value_of` for each element. */
+SOWER_MUST_USE bool sower_elements_read(const struct sower_source *source, const struct sower_runs *runs,
+                                        void *elements, sower_element_value *value_of);
+
+/* Rounds a value to the dtype (f64, or from f32) and writes it to `element`, in host byte order. */
+void sower_element_store(enum sower_dtype dtype, double value, uint8_t *element);
+
+#endif
