@@ -44,7 +44,33 @@ static void print_zeros(struct sower_buffer *buffer, const char *key, const stru
     sower_buffer_text(buffer, zeros->count > 0 ? "]" : "");
 }
 
-/* One tensor, its keys sorted. */
+static void print_name(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
+{
+    sower_buffer_text(buffer, "\"name\":");
+    sower_buffer_string(buffer, tensor->name);
+    sower_buffer_text(buffer, ",");
+}
+
+static void print_shape(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
+{
+    sower_buffer_text(buffer, "\"shape\":");
+    sower_buffer_shape(buffer, &tensor->shape);
+}
+
+/* A tied tensor. Its dtype is that of the other tensor. */
+static void print_tied(const struct sower_manifest *manifest, const struct sower_manifest_tensor *tensor,
+                       struct sower_buffer *buffer)
+{
+    sower_buffer_text(buffer, "{");
+    print_name(tensor, buffer);
+    sower_buffer_text(buffer, "\"same_as\":");
+    sower_buffer_string(buffer, manifest->tensors[tensor->same_as].name);
+    sower_buffer_text(buffer, ",");
+    print_shape(tensor, buffer);
+    sower_buffer_text(buffer, "}");
+}
+
+/* A tensor that is not tied, its keys sorted. */
 static void print_tensor(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
 {
     const struct sower_layout *layout = &tensor->layout;
@@ -67,14 +93,12 @@ static void print_tensor(const struct sower_manifest_tensor *tensor, struct sowe
     sower_buffer_string(buffer, expression);
     sower_buffer_text(buffer, ",\"layout\":");
     sower_buffer_string(buffer, sower_layout_name(layout->order));
-    sower_buffer_text(buffer, ",\"name\":");
-    sower_buffer_string(buffer, tensor->name);
     sower_buffer_text(buffer, ",");
+    print_name(tensor, buffer);
     if (layout->has_out_axes) {
         print_axes(buffer, "\"out_axis\":", layout->out_axes);
     }
-    sower_buffer_text(buffer, "\"shape\":");
-    sower_buffer_shape(buffer, &tensor->shape);
+    print_shape(tensor, buffer);
     print_zeros(buffer, ",\"zero_columns\":[", &layout->zeros.columns);
     print_zeros(buffer, ",\"zero_rows\":[", &layout->zeros.rows);
     sower_buffer_text(buffer, "}");
@@ -87,7 +111,12 @@ static void print(const struct sower_manifest *manifest, struct sower_buffer *bu
     sower_buffer_text(buffer, "{\"tensors\":[");
     for (size_t i = 0; i < manifest->count; i++) {
         sower_buffer_text(buffer, i == 0 ? "" : ",");
-        print_tensor(&manifest->tensors[i], buffer);
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
+        if (tensor->tied) {
+            print_tied(manifest, tensor, buffer);
+        } else {
+            print_tensor(tensor, buffer);
+        }
         if (flush != NULL) {
             flush(context, buffer);
         }

@@ -35,16 +35,18 @@ struct sower_manifest_tensor {
     const char *name;
     struct sower_shape shape;
     enum sower_dtype dtype;
-    bool structured; /* its plan has a structure, and so may have a cost (core/source.h) */
+    bool structured;  /* its plan has a structure, and so may have a cost (core/source.h) */
+    bool tied;        /* it is the same tensor as another one (ties.h), and has no draw of its own */
+    uint32_t same_as; /* the index of that tensor, if it is tied */
     struct sower_initializer initializer;
     struct sower_layout layout;
 };
 
 struct sower_manifest {
-    size_t count;
+    size_t count, tied_count;
     struct sower_manifest_tensor *tensors; /* in the manifest's order */
     char *names;
-    uint64_t size;   /* bytes of all tensors */
+    uint64_t size;   /* bytes of all tensors that are not tied */
     uint64_t layers; /* as given, else from the names; 0: unknown */
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
     json_t *asked;    /* an object with experiment, trial and spec, each if the manifest gives it */

@@ -12,11 +12,13 @@
 #include "proto/rules.h"
 #include "proto/safetensors.h"
 #include "proto/tensor_names.h"
+#include "proto/ties.h"
 
 /* What is known about a tensor before it is resolved. */
 struct note {
     uint32_t place;         /* where its JSON begins in the text */
     enum sower_dtype dtype; /* the dtype for the rules' conditions */
+    bool has_dtype;         /* the tensor itself gives a dtype */
 };
 
 /* The state of reading a manifest. The JSON of a tensor is not kept: it is loaded again from its place in the
@@ -247,7 +249,7 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
     *tensor = (struct sower_manifest_tensor){.name = copy};
     tensor->shape.rank = json_array_size(shape);
     struct note *note = &reading->notes[manifest->count++];
-    *note = (struct note){(uint32_t)place, reading->default_dtype};
+    *note = (struct note){(uint32_t)place, reading->default_dtype, json_object_get(json, "dtype") != NULL};
     enum sower_dtype own_dtype;
     if (dtype != NULL && sower_dtype_parse(dtype, &own_dtype)) {
         note->dtype = own_dtype;
@@ -324,10 +326,10 @@ static json_t *gather(struct reading *reading, size_t number)
         struct sower_rule *rule = &reading->rules->list[i];
         if (sower_rule_matches(rule, &view)) {
             rule->matched = true;
-            sower_json_set_missing(&all, rule->fields);
+            sower_rules_give(&all, rule->fields);
         }
     }
-    sower_json_set_missing(&all, reading->defaults);
+    sower_rules_give(&all, reading->defaults);
     json_decref(own_fields);
     if (all == NULL) {
         sower_problem_memory(reading->problem);
@@ -350,6 +352,18 @@ static bool parse(struct reading *reading, json_t *fields, struct sower_request 
     return sower_request_parse(fields, false, &root, request, reading->problem);
 }
 
+/* Reads the fields with the initializer zeros, for what does not depend on the initializer: shape, dtype, fans. */
+static bool parse_without_init(struct reading *reading, json_t *fields, struct sower_request *request)
+{
+    static const char *const draw_only[] = {"same_as", "zero_rows", "zero_columns"};
+    for (size_t i = 0; i < sizeof draw_only / sizeof draw_only[0]; i++) {
+        json_object_del(fields, draw_only[i]);
+    }
+    return (json_object_set_new(fields, "init", json_string("zeros")) == 0 ||
+            sower_problem_memory(reading->problem)) &&
+           parse(reading, fields, request);
+}
+
 /* The fans of the tensor beside the current one. They depend on its shape and layout, not on its initializer. */
 static bool fan_beside(void *context, const char *name, size_t length, bool out, uint64_t *fan,
                        struct sower_problem *problem)
@@ -363,10 +377,7 @@ static bool fan_beside(void *context, const char *name, size_t length, bool out,
                                  (int)(length < 80 ? length : 80), name);
     }
     json_t *fields = gather(current->reading, found);
-    bool parsed = fields != NULL &&
-                  (json_object_set_new(fields, "init", json_string("zeros")) == 0 ||
-                   sower_problem_memory(current->reading->problem)) &&
-                  parse(current->reading, fields, &request);
+    bool parsed = fields != NULL && parse_without_init(current->reading, fields, &request);
     json_decref(fields);
     if (parsed) {
         *fan = out ? request.plan.fans.out : request.plan.fans.in;
@@ -395,23 +406,62 @@ static bool expand_init(struct reading *reading, size_t number, json_t *fields)
             sower_problem_memory(reading->problem));
 }
 
-static bool resolve(struct reading *reading, size_t number)
+/* Sets shape, dtype and same_as of a tied tensor. ties.h does the rest when all tensors are resolved. */
+static bool resolve_tied(struct reading *reading, size_t number, json_t *fields)
 {
-    struct sower_manifest *manifest = reading->manifest;
-    struct sower_manifest_tensor *tensor = &manifest->tensors[number];
+    struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
+    const struct note *note = &reading->notes[number];
+    const char *other = json_string_value(json_object_get(fields, "same_as"));
     struct sower_request request;
-    json_t *fields = gather(reading, number);
-    bool parsed = fields != NULL && expand_init(reading, number, fields) && parse(reading, fields, &request);
-    json_decref(fields);
-    if (!parsed) {
-        return name_tensor(reading, tensor->name);
+    size_t found;
+    if (!sower_tensor_names_find(reading->manifest, reading->by_name, other, &found)) {
+        return sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "same_as",
+                                 "it cannot be the same as \"%.*s\", because there is no such tensor.",
+                                 SOWER_TENSOR_NAME_SHOWN, other);
+    }
+    /* The dtype of the other tensor may be smaller than that of rules and defaults, so its limit of the size counts. */
+    if (!note->has_dtype && json_object_set_new(fields, "dtype", json_string("f8_e4m3")) != 0) {
+        return sower_problem_memory(reading->problem);
+    }
+    if (!parse_without_init(reading, fields, &request)) {
+        return false;
+    }
+    tensor->shape = request.draw.shape;
+    tensor->dtype = note->has_dtype ? note->dtype : SOWER_DTYPE_COUNT;
+    tensor->tied = true;
+    tensor->same_as = (uint32_t)found;
+    return true;
+}
+
+/* Sets the fields of a tensor that is not tied. */
+static bool resolve_drawn(struct reading *reading, size_t number, json_t *fields)
+{
+    struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
+    struct sower_request request;
+    if (!expand_init(reading, number, fields) || !parse(reading, fields, &request)) {
+        return false;
     }
     tensor->shape = request.draw.shape;
     tensor->dtype = request.draw.dtype;
     tensor->initializer = request.draw.initializer;
     tensor->layout = request.draw.layout;
     tensor->structured = request.plan.structure != NULL;
-    manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
+    reading->manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
+    return true;
+}
+
+static bool resolve(struct reading *reading, size_t number)
+{
+    struct sower_manifest *manifest = reading->manifest;
+    struct sower_manifest_tensor *tensor = &manifest->tensors[number];
+    json_t *fields = gather(reading, number);
+    bool resolved = fields != NULL &&
+                    (json_object_get(fields, "same_as") != NULL ? resolve_tied(reading, number, fields)
+                                                                : resolve_drawn(reading, number, fields));
+    json_decref(fields);
+    if (!resolved) {
+        return name_tensor(reading, tensor->name);
+    }
     return manifest->size <= SOWER_MODEL_SIZE_MAX ||
            sower_problem_set(
                reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
@@ -457,7 +507,8 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
         for (size_t i = 0; i < manifest->count && read; i++) {
             read = resolve(&reading, i);
         }
-        read = read && warn(&reading) && sower_manifest_hash(manifest, problem);
+        read = read && sower_ties_resolve(manifest, problem) && warn(&reading) &&
+               sower_manifest_hash(manifest, problem);
     } else {
         read = false;
     }

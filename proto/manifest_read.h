@@ -8,7 +8,8 @@
  *
  * Each field of each tensor (init, dtype, layout …) comes from the first of these that gives it: the tensor
  * itself; the rules that match, in their order (rules.h); the recipe's rules (recipes.h); the defaults.
- * Expressions may contain formulas (formula.h). Only `tensors` is required, and every tensor must get an init.
+ * Expressions may contain formulas (formula.h). Only `tensors` is required, and every tensor must get an init, or
+ * a same_as (ties.h).
  * `layers` is for formulas; without it, the names give the number (tensor_names.h).
  *
  * Reading takes about ten microseconds for each tensor. It needs memory for the resulting tensors once, because

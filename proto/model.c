@@ -19,24 +19,34 @@
 struct walk {
     const struct sower_manifest *manifest;
     const struct sower_model_choice *choice;
-    uint64_t size; /* of all tensors that the glob matches */
-    uint64_t at;   /* of the matching tensors before the next one */
+    bool *chosen;  /* for each tensor of the manifest; a tied tensor is never chosen */
+    uint64_t size; /* of all chosen tensors */
+    uint64_t at;   /* of the chosen tensors before the next one */
     size_t next;
 };
 
-static bool is_chosen(const struct sower_model_choice *choice, const struct sower_manifest_tensor *tensor)
+/* A name that the glob matches chooses its tensor; the name of a tied tensor chooses the tensor that it is the same as.
+ * The caller frees walk->chosen, also after a problem. */
+static bool begin_walk(struct walk *walk, const struct sower_manifest *manifest,
+                       const struct sower_model_choice *choice, struct sower_problem *problem)
 {
-    return choice->tensors == NULL || sower_glob_match(choice->tensors, tensor->name);
-}
-
-static struct walk begin_walk(const struct sower_manifest *manifest, const struct sower_model_choice *choice)
-{
-    struct walk walk = {.manifest = manifest, .choice = choice};
+    *walk = (struct walk){.manifest = manifest, .choice = choice};
+    walk->chosen = calloc(manifest->count + 1, sizeof *walk->chosen);
+    if (walk->chosen == NULL) {
+        return sower_problem_memory(problem);
+    }
+    bool matched = false;
     for (size_t i = 0; i < manifest->count; i++) {
         const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
-        walk.size += is_chosen(choice, tensor) ? sower_manifest_tensor_size(tensor) : 0;
+        const size_t number = tensor->tied ? tensor->same_as : i;
+        if (!walk->chosen[number] &&
+            (choice->tensors == NULL || sower_glob_match(choice->tensors, tensor->name))) {
+            walk->chosen[number] = matched = true;
+            walk->size += sower_manifest_tensor_size(&manifest->tensors[number]);
+        }
     }
-    return walk;
+    return matched ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
 }
 
 /* The part in which the tensor's first byte lies when all bytes are split evenly. Parts and sizes are below 2^17
@@ -47,12 +57,12 @@ static uint64_t part_of(const struct walk *walk, uint64_t parts)
     return part < parts ? part : parts - 1;
 }
 
-/* The next tensor that the glob matches, and its part (0 without parts); false at the end. */
+/* The next chosen tensor, and its part (0 without parts); false at the end. */
 static bool step(struct walk *walk, size_t *number, uint64_t *part)
 {
     while (walk->next < walk->manifest->count) {
         const struct sower_manifest_tensor *tensor = &walk->manifest->tensors[walk->next++];
-        if (!is_chosen(walk->choice, tensor)) {
+        if (!walk->chosen[walk->next - 1]) {
             continue;
         }
         *number = walk->next - 1;
@@ -131,26 +141,21 @@ static struct sower_region region_of(const struct sower_model *model, const stru
     return region;
 }
 
-static bool refuse_pattern(struct sower_problem *problem)
-{
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "tensors", "The pattern matches no tensor.");
-}
-
 /* Sets the model's tensors, with starts relative to the first tensor. */
 static bool choose(struct sower_model *model, const struct sower_model_choice *choice,
                    struct sower_problem *problem)
 {
     const struct sower_manifest *manifest = &model->manifest;
-    struct walk walk = begin_walk(manifest, choice);
+    struct walk walk;
     size_t number;
     uint64_t part, at = 0;
+    bool begun = begin_walk(&walk, manifest, choice, problem);
     model->tensors = malloc((manifest->count + 1) * sizeof *model->tensors);
     if (model->tensors == NULL) {
+        free(walk.chosen);
         return sower_problem_memory(problem);
     }
-    bool matched = false;
-    while (step(&walk, &number, &part)) {
-        matched = true;
+    while (begun && step(&walk, &number, &part)) {
         if (part != choice->part) {
             continue;
         }
@@ -161,7 +166,32 @@ static bool choose(struct sower_model *model, const struct sower_model_choice *c
         at += sower_shape_count(&shape) * sower_dtype_size(tensor->dtype);
     }
     model->tensors[model->count] = (struct sower_model_tensor){at, 0};
-    return matched || refuse_pattern(problem);
+    free(walk.chosen);
+    return begun;
+}
+
+/* Whether the tensor with this index in the manifest is in the file. */
+static bool has_tensor(const struct sower_model *model, uint32_t number)
+{
+    size_t low = 0, high = model->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        *(model->tensors[middle].number < number ? &low : &high) =
+            model->tensors[middle].number < number ? middle + 1 : middle;
+    }
+    return low < model->count && model->tensors[low].number == number;
+}
+
+/* Writes the names of tied tensors as safetensors.torch.save_model does: "lm_head.weight":"wte.weight". */
+static void write_ties(struct sower_model *model)
+{
+    const struct sower_manifest *manifest = &model->manifest;
+    for (size_t i = 0; i < manifest->count && manifest->tied_count > 0; i++) {
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
+        if (tensor->tied && has_tensor(model, tensor->same_as)) {
+            sower_safetensors_metadata(&model->header, tensor->name, manifest->tensors[tensor->same_as].name);
+        }
+    }
 }
 
 static void write_provenance(struct sower_model *model, const struct sower_model_choice *choice)
@@ -189,6 +219,7 @@ static bool write_header(struct sower_model *model, const struct sower_model_cho
     struct sower_buffer *header = &model->header;
     sower_safetensors_open(header);
     write_provenance(model, choice);
+    write_ties(model);
     for (size_t i = 0; i < model->count; i++) {
         const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[i].number];
         struct sower_region region = region_of(model, &tensor->shape);
@@ -287,13 +318,15 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
     if (!check_choice(&choice, problem)) {
         return false;
     }
-    struct walk walk = begin_walk(manifest, &choice);
+    struct walk walk;
+    if (!begin_walk(&walk, manifest, &choice, problem)) {
+        free(walk.chosen);
+        return false;
+    }
     sower_buffer_text(buffer, "{\"metadata\":{\"total_size\":");
     sower_buffer_number(buffer, walk.size);
     sower_buffer_text(buffer, "},\"weight_map\":{");
-    bool matched = false;
     for (const char *separator = ""; step(&walk, &number, &part); separator = ",") {
-        matched = true;
         snprintf(file, sizeof file, "model-%05" PRIu64 "-of-%05" PRIu64 ".safetensors", part + 1, parts);
         sower_buffer_text(buffer, separator);
         sower_buffer_string(buffer, manifest->tensors[number].name);
@@ -301,9 +334,7 @@ bool sower_model_index(const struct sower_manifest *manifest, const char *tensor
         sower_buffer_string(buffer, file);
     }
     sower_buffer_text(buffer, "}}\n");
-    if (!matched) {
-        return refuse_pattern(problem);
-    }
+    free(walk.chosen);
     return !buffer->failed || sower_problem_memory(problem);
 }
 

@@ -7,7 +7,10 @@
  * A file may have less than the whole manifest: only the tensors that a glob matches; one of several parts,
  * which are groups of whole tensors split by bytes, for the stages of a pipeline; and one shard of each tensor,
  * for the ranks of tensor parallelism. They are applied in this order. Parts depend on the sizes of whole
- * tensors, so all ranks agree on the part of a tensor. */
+ * tensors, so all ranks agree on the part of a tensor.
+ *
+ * A tied tensor (ties.h) is not among the tensors of a file. The metadata of a file names it if the tensor that it is
+ * the same as is in that file. A glob that matches the name of a tied tensor selects that other tensor. */
 #ifndef SOWER_PROTO_MODEL_H
 #define SOWER_PROTO_MODEL_H
 

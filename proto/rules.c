@@ -7,14 +7,36 @@
 #include "proto/json.h"
 #include "proto/text.h"
 
-static const char *const FIELDS[] = {"init",       "dtype",  "layout",  "in_axis",   "out_axis",
-                                     "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns"};
+static const char *const FIELDS[] = {"init",    "same_as",   "dtype",       "layout",
+                                     "in_axis", "out_axis",  "batch_axis",  "fan_in",
+                                     "fan_out", "zero_rows", "zero_columns"};
 
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };
 
 static bool refuse(size_t number, struct sower_problem *problem, const char *sentence)
 {
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "rules", "Rule %zu: %s", number, sentence);
+}
+
+/* A tied tensor has the draw of another tensor, so no field that is part of a draw may be beside same_as. */
+static bool check_same_as(const json_t *fields, const char *what, struct sower_problem *problem)
+{
+    static const char *const of_draws[] = {"init", "zero_rows", "zero_columns"};
+    const json_t *same_as = json_object_get(fields, "same_as");
+    if (same_as == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof of_draws / sizeof of_draws[0]; i++) {
+        if (json_object_get(fields, of_draws[i]) != NULL) {
+            return sower_problem_set(
+                problem, SOWER_PROBLEM_INVALID, what,
+                "Both same_as and %s are given; with same_as, the other tensor gives %s.", of_draws[i],
+                of_draws[i]);
+        }
+    }
+    return json_is_string(same_as) ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, what,
+                             "same_as must be the name of another tensor, for example \"wte.weight\".");
 }
 
 bool sower_rules_check_fields(const json_t *fields, const char *what, struct sower_problem *problem)
@@ -32,12 +54,26 @@ bool sower_rules_check_fields(const json_t *fields, const char *what, struct sow
             sower_text_quote(key, strlen(key), quote);
             return sower_problem_set(
                 problem, SOWER_PROBLEM_INVALID, what,
-                "%s has no field %s; the fields are init, dtype, layout, in_axis, out_axis, "
+                "%s has no field %s; the fields are init, same_as, dtype, layout, in_axis, out_axis, "
                 "batch_axis, fan_in, fan_out, zero_rows and zero_columns.",
                 what, quote);
         }
     }
-    return true;
+    return check_same_as(fields, what, problem);
+}
+
+void sower_rules_give(json_t **all, const json_t *fields)
+{
+    const char *key;
+    json_t *value;
+    const bool has_draw = json_object_get(*all, "init") != NULL || json_object_get(*all, "same_as") != NULL;
+    json_object_foreach((json_t *)fields, key, value)
+    {
+        const bool is_draw = strcmp(key, "init") == 0 || strcmp(key, "same_as") == 0;
+        if (is_draw ? !has_draw : json_object_get(*all, key) == NULL) {
+            sower_json_set(all, key, json_incref(value));
+        }
+    }
 }
 
 /* A rank or [least, greatest]. */

@@ -8,8 +8,8 @@
  * number or [least, greatest]; `dtype`, the one that the tensor itself gives (else the defaults' dtype, else f32);
  * `beside`, the last component of another tensor's name that must exist in the manifest (components are separated
  * by "." or "/": with "weight", the tensor beside "fc.bias" is "fc.weight"; a tensor is not beside itself); and
- * `beside_rank`, that tensor's rank. The other members are the fields that the rule gives: init, dtype, layout,
- * in_axis, out_axis, batch_axis, fan_in, fan_out, zero_rows, zero_columns. */
+ * `beside_rank`, that tensor's rank. The other members are the fields that the rule gives: init or same_as (ties.h), dtype,
+ * layout, in_axis, out_axis, batch_axis, fan_in, fan_out, zero_rows, zero_columns. */
 #ifndef SOWER_PROTO_RULES_H
 #define SOWER_PROTO_RULES_H
 
@@ -61,6 +61,10 @@ SOWER_MUST_USE bool sower_rule_matches(const struct sower_rule *rule, const stru
  * becomes the problem's field. */
 SOWER_MUST_USE bool sower_rules_check_fields(const json_t *fields, const char *what,
                                              struct sower_problem *problem);
+
+/* Sets the fields that *all does not have yet. init and same_as count as one field. *all becomes NULL when memory runs
+ * out. */
+void sower_rules_give(json_t **all, const json_t *fields);
 
 /* The pattern of a rule for a sentence: its glob, or "*". */
 const char *sower_rule_pattern(const struct sower_rule *rule);

@@ -36,6 +36,11 @@ void sower_safetensors_metadata(struct sower_buffer *buffer, const char *key, co
     sower_buffer_string(buffer, value);
 }
 
+bool sower_safetensors_is_reserved(const char *key)
+{
+    return strcmp(key, "format") == 0 || strncmp(key, "sower.", strlen("sower.")) == 0;
+}
+
 void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw *draw)
 {
     char text[SOWER_HEX_SIZE];

@@ -31,6 +31,9 @@ enum {
 /* Writes a header and its length. Call open, metadata any number of times, tensor for each tensor, close. */
 void sower_safetensors_open(struct sower_buffer *buffer);
 void sower_safetensors_metadata(struct sower_buffer *buffer, const char *key, const char *value);
+/* Whether the key may be one of Sower's own in the metadata: "format", or it begins with "sower.". */
+SOWER_MUST_USE bool sower_safetensors_is_reserved(const char *key);
+
 /* Writes metadata about the draw: sower.experiment, sower.trial, sower.root (the root's id) and sower.spec; and
  * the format "pt", which Hugging Face's loaders require. */
 void sower_safetensors_draw(struct sower_buffer *buffer, const struct sower_draw *draw);

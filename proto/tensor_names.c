@@ -60,6 +60,21 @@ uint64_t sower_tensor_names_layers(const struct sower_manifest *manifest)
     return layers;
 }
 
+bool sower_tensor_names_find(const struct sower_manifest *manifest, const uint32_t *by_name, const char *name,
+                             size_t *found)
+{
+    for (size_t low = 0, high = manifest->count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(name, manifest->tensors[by_name[middle]].name);
+        if (order == 0) {
+            *found = by_name[middle];
+            return true;
+        }
+        *(order < 0 ? &high : &low) = order < 0 ? middle : middle + 1;
+    }
+    return false;
+}
+
 bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint32_t *by_name, size_t tensor,
                                const char *last, size_t length, size_t *found)
 {
@@ -75,14 +90,5 @@ bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint
     memcpy(wanted, name, prefix);
     memcpy(wanted + prefix, last, length);
     wanted[prefix + length] = '\0';
-    for (size_t low = 0, high = manifest->count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(wanted, manifest->tensors[by_name[middle]].name);
-        if (order == 0) {
-            *found = by_name[middle];
-            return true;
-        }
-        *(order < 0 ? &high : &low) = order < 0 ? middle : middle + 1;
-    }
-    return false;
+    return sower_tensor_names_find(manifest, by_name, wanted, found);
 }

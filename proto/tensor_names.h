@@ -23,6 +23,10 @@ SOWER_MUST_USE bool sower_tensor_names_sort(const struct sower_manifest *manifes
 /* The number of layers: the greatest block number plus one; 0 if no name has a block number. */
 uint64_t sower_tensor_names_layers(const struct sower_manifest *manifest);
 
+/* Finds the tensor with this name. */
+SOWER_MUST_USE bool sower_tensor_names_find(const struct sower_manifest *manifest, const uint32_t *by_name,
+                                            const char *name, size_t *found);
+
 /* Finds the tensor beside tensor number `tensor`: its name has `last` (`length` bytes) in place of the last
  * component. That may be the tensor itself. False if there is no such tensor. */
 SOWER_MUST_USE bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint32_t *by_name,

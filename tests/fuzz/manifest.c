@@ -14,7 +14,7 @@ static struct sower_buffer print(const struct sower_manifest *manifest)
 static bool same(const struct sower_manifest_tensor *a, const struct sower_manifest_tensor *b)
 {
     return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->structured == b->structured &&
-           a->initializer.entry == b->initializer.entry &&
+           a->tied == b->tied && a->same_as == b->same_as && a->initializer.entry == b->initializer.entry &&
            memcmp(a->initializer.values, b->initializer.values, sizeof a->initializer.values) == 0 &&
            sower_manifest_tensor_size(a) == sower_manifest_tensor_size(b);
 }

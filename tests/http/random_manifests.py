@@ -78,6 +78,10 @@ class ManifestMaker(Maker):
         if self.chance(share):
             usual = [INITS] * 5 + [BESIDE] * 8 * beside + [LAYERS] * self.layered
             fields["init"] = self.object() if self.chance(0.1) else self.rng.choice(PICKY if self.chance(0.02) else self.rng.choice(usual))
+        if self.chance(share / 8):
+            fields["same_as"] = self.rng.choice(self.names) if self.chance(0.9) else "nothing"
+            if self.chance(0.95):
+                fields.pop("init", None)
         if self.chance(share / 2):
             fields["dtype"] = self.rng.choice((*DTYPES, "float32", "half"))
         if self.chance(share / 2):
@@ -105,6 +109,9 @@ class ManifestMaker(Maker):
             names += [name for name in (manifests.beside(names[0], last) for last in ("weight", "bias")) if name not in names]
         self.rng.shuffle(names)
         shapes = [[self.rng.choice((1, 2, 3, 5, 7, 8, 12)) for _ in range(self.rng.choice((0, 1, 1, 2, 2, 2, 3, 4)))] for _ in names]
+        if self.chance(0.3):  # so that tensors can be the same
+            shapes = [shapes[0] for _ in names]
+        self.names = names
         self.layered = any(manifests.block_number(name) is not None for name in names)
         manifest = {"tensors": [{"name": name, "shape": shape, **self.gives(0.2)} for name, shape in zip(names, shapes)]}
         matches = [self.match(names) for _ in range(self.rng.randint(0, 6))]

@@ -134,6 +134,62 @@ def test_a_glob_and_a_shard_select_tensors(daemon):
         assert b"".join(rank[name][1] for rank in ranks) == whole[name][1]
 
 
+TIED = {
+    "experiment": "tied", "trial": 1, "defaults": {"init": "normal", "dtype": "bf16"},
+    "tensors": [
+        {"name": "lm_head.weight", "shape": [16, 8], "same_as": "wte.weight"},
+        {"name": "wte.weight", "shape": [16, 8]},
+        {"name": "norm", "shape": [8], "init": "ones"},
+        {"name": "second_head", "shape": [16, 8], "same_as": "lm_head.weight", "dtype": "bf16"},
+    ],
+}
+
+
+def test_a_tied_tensor_is_in_the_metadata_and_the_other_one_is_recorded_once(start):
+    daemon = start()
+    response = daemon.post("/v1/model", TIED)
+    metadata, tensors = parse(response.body)
+    assert list(tensors) == ["wte.weight", "norm"] and response.headers["Sower-Tensors"] == "2"
+    assert metadata["lm_head.weight"] == metadata["second_head"] == "wte.weight"
+    assert [line["name"] for line in daemon.ledger()] == ["wte.weight", "norm"]
+    alone = daemon.get("/v1/tensor", experiment="tied", trial=1, name="wte.weight", shape="16,8", init="normal", dtype="bf16", format="raw")
+    assert alone.body == tensors["wte.weight"][1]
+    kept = store(daemon, TIED)
+    assert kept["tensors"] == 4 and kept["same_as"] == 2 and kept["bytes"] == 2 * (16 * 8 + 8)
+    text = daemon.get("/v1/manifests", manifest=kept["manifest"]).body.rstrip(b"\n")
+    assert canonical(json.loads(text)) == text and store(daemon, json.loads(text))["manifest"] == kept["manifest"]
+    untied = {**TIED, "tensors": [tensor for tensor in TIED["tensors"] if "same_as" not in tensor]}
+    assert store(daemon, untied)["manifest"] != kept["manifest"]
+    stats = daemon.get("/v1/stats", manifest=kept["manifest"], experiment="tied", trial=1).json()
+    assert [tensor["name"] for tensor in stats["tensors"]] == ["wte.weight", "norm"]
+
+
+def test_the_name_of_a_tied_tensor_selects_the_other_one(daemon):
+    fields = dict(manifest=store(daemon, TIED)["manifest"], experiment="tied")
+    metadata, tensors = parse(daemon.get("/v1/model", tensors="*head*", **fields).body)
+    assert list(tensors) == ["wte.weight"] and metadata["lm_head.weight"] == "wte.weight"
+    metadata, tensors = parse(daemon.get("/v1/model", tensors="norm", **fields).body)
+    assert list(tensors) == ["norm"] and not metadata.keys() & {"lm_head.weight", "second_head"}
+    index = daemon.get("/v1/model/index", manifest=fields["manifest"], parts=2, tensors="lm_head*").json()
+    assert list(index["weight_map"]) == ["wte.weight"]
+
+
+@pytest.mark.parametrize("tensor, part", [
+    ({"name": "x", "shape": [16, 8], "same_as": "nothing"}, "no such tensor"),
+    ({"name": "x", "shape": [16, 8], "same_as": "x"}, "leads back to itself"),
+    ({"name": "x", "shape": [8, 16], "same_as": "second_head"}, "another shape"),
+    ({"name": "x", "shape": [16, 8], "same_as": "second_head", "dtype": "f32"}, "has the dtype f32"),
+    ({"name": "sower.root", "shape": [16, 8], "same_as": "second_head"}, "the metadata of the file"),
+])
+def test_a_tie_that_contradicts_is_refused_and_nothing_is_recorded(start, tensor, part):
+    daemon = start()
+    for path in ("/v1/model", "/v1/manifests"):
+        response = daemon.post(path, {**TIED, "tensors": [*TIED["tensors"], tensor]})
+        assert response.status == 422 and response.problem()["param"] == "tensors"
+        assert tensor["name"] in response.problem()["detail"] and part in response.problem()["detail"]
+    assert daemon.ledger() == []
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3, 8])
 def test_parts_and_their_index_make_up_the_whole(daemon, parts):
     hash = store(daemon, MANIFEST)["manifest"]

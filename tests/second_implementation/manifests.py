@@ -9,10 +9,11 @@ from .refusal import Refusal
 from .seeds import PUBLIC_ROOT, blake2b
 
 GIVEN = ("init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns")
+DRAWS = {"init", "same_as"}  # a tensor has one of them
 
 
-def refuse(why, param="tensors"):
-    raise Refusal(param, why)
+def refuse(why, param="tensors", status=400):
+    raise Refusal(param, why, status)
 
 
 # Globs
@@ -103,27 +104,51 @@ class Manifest:
         numbers = [number for number in map(block_number, self.own) if number is not None]
         self.layers = top.get("layers") or (max(numbers) + 1 if numbers else None)
         self.matched = set()
-        self.tensors = [self.request({**fields, "init": self.expanded(name, fields)}) for name, fields in self.gathered()]
-        self.canonical = '{"tensors":[' + ",".join(compact(canonical_tensor(tensor)) for tensor in self.tensors) + "]}"
+        if any("same_as" in giver and giver.keys() & {"init", "zero_rows", "zero_columns"} for giver in (*self.rules, *self.own.values(), self.defaults)):
+            refuse("same_as and a field of a draw are given in one place")
+        given = {name: self.fields(name) for name in self.own}
+        drawn = {name: self.request({**fields, "init": self.expanded(name, fields)}) for name, fields in given.items() if "same_as" not in fields}
+        self.tensors = list(drawn.values())
+        self.ties = {name: self.tied(name, given, drawn) for name in self.own if name not in drawn}
+        self.canonical = '{"tensors":[' + ",".join(compact(self.canonical_entry(name, drawn)) for name in self.own) + "]}"
         self.hash = blake2b(self.canonical.encode())
 
-    def gathered(self):
-        for name in self.own:
-            fields = self.fields(name)
-            if "init" not in fields:
-                refuse(f"{name} has no init")
-            yield name, fields
+    def canonical_entry(self, name, drawn):
+        if name in drawn:
+            return canonical_tensor(drawn[name])
+        return {"name": name, "same_as": self.ties[name], "shape": drawn[self.ties[name]].shape}
+
+    def tied(self, name, given, drawn):
+        """The last tensor of the chain that begins with a tied tensor, which must fit it."""
+        self.request({**without_draw(given[name]), "dtype": self.own[name].get("dtype", "f8_e4m3")})
+        chain = [name]
+        while chain[-1] not in drawn:
+            other = given[chain[-1]]["same_as"]
+            if other in chain or other not in given:
+                refuse(f"the same_as of {chain[-1]} leads in a circle or to no tensor", status=422)
+            chain.append(other)
+        last, own = drawn[chain[-1]], self.own[name]
+        if name == "format" or name.startswith("sower.") or own["shape"] != last.shape or requests.DTYPE_NAMES[own.get("dtype", last.dtype)] != last.dtype:
+            refuse(f"{name} cannot be the same as {chain[-1]}", status=422)
+        return chain[-1]
 
     def fields(self, name):
         """All fields of a tensor, from itself, the rules and the defaults."""
-        own = self.own[name]
-        fields = dict(own)
+        fields = {}
+        for giver in (self.own[name], *self.matching(name), self.defaults):
+            draws = () if fields.keys() & DRAWS else DRAWS
+            fields.update({key: value for key, value in giver.items() if key in draws or (key not in DRAWS and key not in fields)})
+        fields.pop("match", None)
+        if not fields.keys() & DRAWS:
+            refuse(f"{name} has no init")
+        return fields
+
+    def matching(self, name):
+        """The rules that match a tensor, in their order."""
         for number, rule in enumerate(self.rules):
             if self.holds(rule["match"], name):
                 self.matched.add(number)
-                fields = {**rule, **fields}
-        fields.pop("match", None)
-        return {**self.defaults, **fields}
+                yield rule
 
     def holds(self, match, name):
         if isinstance(match, str):
@@ -172,7 +197,7 @@ class Manifest:
         neighbour = beside(name, part)
         if fan not in ("fan_in", "fan_out") or neighbour not in self.own:
             refuse(f"{word} is unknown")
-        request = self.request({**self.fields(neighbour), "init": "zeros"})
+        request = self.request(without_draw(self.fields(neighbour)))
         return float(max(request.draw.tensor.fans[fan == "fan_out"], 1))
 
 
@@ -216,6 +241,11 @@ def quotient(a, b):
 def ranked(wanted, tensor):
     least, most = wanted if isinstance(wanted, list) else (0, 8) if wanted is None else (wanted, wanted)
     return least <= len(tensor["shape"]) <= most
+
+
+def without_draw(fields):
+    """The fields with the initializer zeros, for what does not depend on the draw."""
+    return {**{key: value for key, value in fields.items() if key not in ("same_as", "zero_rows", "zero_columns")}, "init": "zeros"}
 
 
 def canonical_tensor(request):

@@ -5,8 +5,9 @@ from .seeds import PUBLIC_ROOT
 
 
 def chosen(manifest, tensors=None, part=None):
-    """The tensors that a glob matches and that are in a part."""
-    taken = [tensor for tensor in manifest.tensors if tensors is None or manifests.matches(tensors, tensor.name)]
+    """The tensors that a glob matches and that are in a part. The name of a tied tensor stands for the other tensor."""
+    names = {manifest.ties.get(name, name) for name in manifest.own if tensors is None or manifests.matches(tensors, name)}
+    taken = [tensor for tensor in manifest.tensors if tensor.name in names]
     if part is None:
         return taken
     k, n = (int(number) for number in part.split("/"))
@@ -41,7 +42,8 @@ class Model:
             self.elements.append(data)
             at += len(data)
         about = formats.metadata(experiment, trial, root, manifest=manifest.hash.hex(), **narrowed)
-        self.header = formats.safetensors_header(about, entries)
+        ties = {name: other for name, other in manifest.ties.items() if other in entries}
+        self.header = formats.safetensors_header({**about, **ties}, entries)
         self.file = self.header + b"".join(self.elements)
 
 

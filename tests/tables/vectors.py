@@ -595,6 +595,25 @@ TRANSFORMER = {
         {"name": "head.weight", "shape": [11, 8], "init": {"type": "orthogonal", "gain": 0.5}, "dtype": "f64"},
     ],
 }
+# tied tensors: before and after the tensor that they are the same as, in chains, by rules; fans beside one; names that need escapes
+TIED = {
+    "defaults": {"init": "normal(std=0.02)", "dtype": "bf16"},
+    "rules": [
+        {"match": "heads.*.weight", "same_as": "lm_head.weight"},
+        {"match": {"name": "*.bias", "beside": "weight"}, "init": "fan_uniform(weight.fan_in)"},
+        {"match": "wte.*", "init": "orthogonal", "dtype": "f32"},
+    ],
+    "tensors": [
+        {"name": "lm_head.weight", "shape": [5, 4], "same_as": "wte.weight", "dtype": "f32"},
+        {"name": "lm_head.bias", "shape": [5]},
+        {"name": "wte.weight", "shape": [5, 4]},
+        {"name": "heads.0.weight", "shape": [5, 4]},
+        {"name": "heads.1.weight", "shape": [5, 4], "init": "zeros"},
+        {"name": 'a "tied" é', "shape": [5], "same_as": "lm_head.bias"},
+        {"name": "empty", "shape": [0, 3], "same_as": "none"},
+        {"name": "none", "shape": [0, 3]},
+    ],
+}
 MANIFESTS = [
     {"tensors": [{"name": "w", "shape": [2, 3], "init": "he_normal"}]},
     TRANSFORMER,
@@ -634,6 +653,7 @@ MANIFESTS = [
     {"defaults": {"init": "normal", "zero_columns": -1},
      "rules": [{"match": "*embed*", "zero_rows": [-1, 0]}, {"match": "*", "layout": "io"}],
      "tensors": [{"name": "embed", "shape": [5, 3]}, {"name": "pad_embed", "shape": [5, 3], "zero_rows": 1, "zero_columns": [2, 0]}, {"name": "b", "shape": [4]}]},
+    TIED,
 ]
 
 MODELS = [
@@ -649,11 +669,17 @@ MODELS = [
     {"manifest": MANIFESTS[4], "experiment": "vectors", "shard": "0:1/2"},
     {"manifest": MANIFESTS[7], "experiment": "vectors"},
     {"manifest": MANIFESTS[7], "experiment": "vectors", "shard": "0:1/2"},
+    {"manifest": TIED, "experiment": "vectors"},
+    {"manifest": TIED, "experiment": "vectors", "tensors": "lm_head.weight"},
+    {"manifest": TIED, "experiment": "vectors", "tensors": "*[!t]", "shard": "0:1/2"},
+    *({"manifest": TIED, "experiment": "vectors", "part": f"{k}/2"} for k in range(2)),
 ]
 INDEXES = [
     {"manifest": TRANSFORMER, "parts": 1},
     {"manifest": TRANSFORMER, "parts": 4},
     {"manifest": TRANSFORMER, "parts": 3, "tensors": "*weight"},
+    {"manifest": TIED, "parts": 2},
+    {"manifest": TIED, "parts": 2, "tensors": "[hn]*"},
 ]
 
 # Two daemons with these secret keys wrote into one ledger.

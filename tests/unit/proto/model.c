@@ -10,6 +10,7 @@
 
 #include "proto/manifest_read.h"
 #include "proto/model.h"
+#include "proto/safetensors.h"
 
 static const char MANIFEST[] =
     "{\"experiment\":\"e\",\"trial\":3,\"defaults\":{\"init\":\"normal\"},\"tensors\":[{\"name\":\"a\","
@@ -147,6 +148,64 @@ static void the_index_names_the_part_of_every_tensor(void **state)
     sower_manifest_free(&manifest);
 }
 
+static const char TIED[] =
+    "{\"experiment\":\"e\",\"defaults\":{\"init\":\"normal\"},\"tensors\":["
+    "{\"name\":\"head\",\"shape\":[4,2],\"same_as\":\"wte\"},{\"name\":\"a\",\"shape\":[8]},"
+    "{\"name\":\"wte\",\"shape\":[4,2]},{\"name\":\"b\",\"shape\":[8],\"same_as\":\"a\"}]}";
+
+/* The header of the model of TIED without its length and padding, and its tensors' names. */
+static void assert_file(struct sower_model_choice choice, const char *ties, const char *tensors)
+{
+    const struct sower_seed root = sower_seed_public_root();
+    struct sower_problem problem = {.sentence = ""};
+    struct sower_manifest manifest;
+    struct sower_model model;
+    char names[100] = "";
+    assert_true(sower_manifest_read(TIED, strlen(TIED), &manifest, &problem));
+    json_t *asked = json_incref(manifest.asked);
+    assert_true(sower_model_make(&model, &manifest, asked, false, &root, &choice, &problem));
+    for (size_t i = 0; i < model.count; i++) {
+        strcat(strcat(names, " "), sower_model_name(&model, i));
+    }
+    assert_string_equal(names, tensors);
+    sower_buffer_bytes(&model.header, "", 1);
+    const char *metadata = model.header.text + SOWER_SAFETENSORS_LENGTH_SIZE;
+    const char *found = strstr(metadata, ties);
+    if (found == NULL || (strstr(metadata, "\"head\"") != NULL) != (strstr(ties, "head") != NULL) ||
+        (strstr(metadata, "\"b\"") != NULL) != (strstr(ties, "\"b\"") != NULL)) {
+        fail_msg("%s", metadata);
+    }
+    json_decref(asked);
+    sower_model_free(&model);
+}
+
+static void a_file_has_the_other_tensor_of_a_tied_one_and_names_both_in_its_metadata(void **state)
+{
+    (void)state;
+    assert_file((struct sower_model_choice){0}, ",\"head\":\"wte\",\"b\":\"a\"},\"a\":{", " a wte");
+    assert_file((struct sower_model_choice){.tensors = "head"}, ",\"head\":\"wte\"},\"wte\":{", " wte");
+    assert_file((struct sower_model_choice){.tensors = "wte"}, ",\"head\":\"wte\"},\"wte\":{", " wte");
+    assert_file((struct sower_model_choice){.part = 0, .parts = 2}, ",\"b\":\"a\"},\"a\":{", " a");
+    assert_file((struct sower_model_choice){.part = 1, .parts = 2}, ",\"head\":\"wte\"},\"wte\":{", " wte");
+    assert_file((struct sower_model_choice){.shard = "0:1/2"}, ",\"head\":\"wte\",\"b\":\"a\"}", " a wte");
+}
+
+static void the_index_has_no_tied_tensors(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest;
+    struct sower_problem problem = {.sentence = ""};
+    struct sower_buffer buffer = {0};
+    assert_true(sower_manifest_read(TIED, strlen(TIED), &manifest, &problem));
+    assert_true(sower_model_index(&manifest, "[ah]*", 2, &buffer, &problem));
+    sower_buffer_bytes(&buffer, "", 1);
+    assert_string_equal(buffer.text, "{\"metadata\":{\"total_size\":64},\"weight_map\":{"
+                                     "\"a\":\"model-00001-of-00002.safetensors\","
+                                     "\"wte\":\"model-00002-of-00002.safetensors\"}}\n");
+    sower_buffer_free(&buffer);
+    sower_manifest_free(&manifest);
+}
+
 static void an_invalid_choice_is_refused(void **state)
 {
     (void)state;
@@ -188,6 +247,8 @@ int main(void)
         cmocka_unit_test(a_shard_cuts_tensors_that_have_the_axis_and_leaves_others_whole),
         cmocka_unit_test(each_tensor_is_in_exactly_one_part_also_when_sharded),
         cmocka_unit_test(the_index_names_the_part_of_every_tensor),
+        cmocka_unit_test(a_file_has_the_other_tensor_of_a_tied_one_and_names_both_in_its_metadata),
+        cmocka_unit_test(the_index_has_no_tied_tensors),
         cmocka_unit_test(an_invalid_choice_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
