@@ -52,7 +52,7 @@ endif
 
 sources = $(sort $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsubst %/,%,$(1))))))
 CORE = $(call sources,core core/initializers core/kernels)
-PROTO = $(call sources,proto)
+PROTO = $(call sources,proto proto/recipes)
 SERVER = $(call sources,server $(wildcard server/*/ server/*/*/))
 CLIENT = $(call sources,client/sow $(wildcard client/sow/*/))
 UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))

@@ -2,7 +2,7 @@
  *
  *   {"experiment":"e", "trial":3,
  *    "tensors":[{"name":"a.weight","shape":[32,16]}, {"name":"a.bias","shape":[32],"init":"zeros"}],
- *    "recipe":"gpt2", "layers":12,
+ *    "recipe":"hf_gpt2", "layers":12,
  *    "rules":[{"match":"*.bias","init":"zeros"}],
  *    "defaults":{"init":"normal(std=0.02)","dtype":"f32"}}
  *

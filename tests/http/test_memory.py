@@ -96,7 +96,7 @@ CASES = [
     Case("model, head", "HEAD", "/v1/model?manifest=HASH&experiment=known"),
     Case("stats of a model", "GET", "/v1/stats?manifest=HASH&experiment=known"),
     Case("recipes", "GET", "/v1/recipes"),
-    Case("recipe", "GET", "/v1/recipes?name=gpt2"),
+    Case("recipe", "GET", "/v1/recipes?name=hf_gpt2"),
     Case("initializers", "GET", "/v1/initializers"),
     Case("initializer", "GET", "/v1/initializers?name=he_normal"),
     Case("experiments", "GET", "/v1/experiments?before=3&limit=2"),
@@ -333,7 +333,7 @@ COMMANDS = {
     "initializers": ["initializers"],
     "initializer": ["initializers", "he_normal", "--json"],
     "recipes": ["recipes", "--json"],
-    "recipe": ["recipes", "gpt2"],
+    "recipe": ["recipes", "hf_gpt2"],
     "help": ["get", "--help"],
 }
 

@@ -22,7 +22,7 @@ MANIFEST = {
         {"name": "q", "shape": [24, 16], "init": "orthogonal"},
         {"name": "é \"quoted\"", "shape": [9], "dtype": "f8_e4m3", "init": "uniform(-1,1)"},
     ],
-    "recipe": "gpt2",
+    "recipe": "hf_gpt2",
     "layers": 12,
     "rules": [{"match": "*.bias", "init": "zeros"}],
 }
@@ -252,7 +252,7 @@ def test_ten_thousand_tensors_take_little_memory(start):
         ({"tensors": [{"name": f"t{i}", "shape": [1 << 18, 1 << 18], "init": "ones"} for i in range(65)]}, "tensors", "16 TiB"),
         ({"tensors": [{"name": "w", "shape": [4], "init": "he_norm"}]}, "tensors", '"w": There is no initializer'),
         ({"recipe": None, "rules": [], "tensors": [{"name": "w", "shape": [4]}]}, "recipe", "no recipe"),
-        ({"recipe": "bert", "tensors": [{"name": "w", "shape": [4]}]}, "tensors", '"w": it has no init'),
+        ({"recipe": "hf_bert", "tensors": [{"name": "w", "shape": [4]}]}, "tensors", '"w": it has no init'),
         ({"tensors": [{"name": "q", "shape": [20000, 20000], "init": "orthogonal"}]}, "tensors", "--max-orthogonal"),
         ({"experiment": ""}, "experiment", "is empty"),
         ({"trial": -1}, "trial", "whole number"),
@@ -310,11 +310,11 @@ def test_a_connection_that_is_cut_off_leaks_nothing(start):
 
 def test_recipes_are_listed_and_work_as_rules(daemon):
     recipes = daemon.get("/v1/recipes").json()
-    assert {"torch_default", "keras_default", "gpt2", "llama", "bert", "vit", "resnet"} == {r["name"] for r in recipes}
+    assert {"torch_default", "keras_default", "hf_gpt2", "hf_llama", "hf_bert", "hf_vit", "torchvision_resnet"} == {r["name"] for r in recipes}
     assert all(r["source"] and r["summary"] and r["rules"] for r in recipes)
-    gpt2 = daemon.get("/v1/recipes", name="gpt2").json()
+    gpt2 = daemon.get("/v1/recipes", name="hf_gpt2").json()
     tensors = [{"name": f"h.{i}.mlp.c_proj.weight", "shape": [8, 4]} for i in range(12)]
-    by_name = store(daemon, {"tensors": tensors, "recipe": "gpt2"})
+    by_name = store(daemon, {"tensors": tensors, "recipe": "hf_gpt2"})
     assert store(daemon, {"tensors": tensors, "rules": gpt2["rules"]})["manifest"] == by_name["manifest"]
     assert daemon.get("/v1/recipes", name="gtp2").problem()["param"] == "name"
 

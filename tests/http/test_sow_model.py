@@ -8,7 +8,7 @@ import pytest
 from sow_programs import PATIENCE, Breaking, Terminal, environment, run
 from sow_programs import start as start_sow
 
-MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "gpt2", "layers": 2,
+MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "hf_gpt2", "layers": 2,
             "tensors": [{"name": f"h.{i}.{kind}", "shape": shape} for i in range(2)
                         for kind, shape in [("c_proj.weight", [256, 640]), ("ln.weight", [256]), ("ln.bias", [256])]]
             + [{"name": "q", "shape": [60, 40], "init": "orthogonal"}, {"name": "odd", "shape": [5], "dtype": "bf16", "init": "ones"}]}
@@ -142,15 +142,15 @@ def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
 
 
 def test_recipes_are_printed_as_rules_for_a_manifest(daemon, tmp_path):
-    (tmp_path / "rules.json").write_bytes(run(["recipes", "llama"]).stdout)
+    (tmp_path / "rules.json").write_bytes(run(["recipes", "hf_llama"]).stdout)
     like = tmp_path / "like.safetensors"
     header = json.dumps({"a.weight": {"dtype": "F32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()
     like.write_bytes(struct.pack("<Q", len(header)) + header + bytes(32))
     outputs = []
-    for how in (["-m", tmp_path / "rules.json"], ["-r", "llama"]):
+    for how in (["-m", tmp_path / "rules.json"], ["-r", "hf_llama"]):
         done = sow(daemon, "model", "-e", "e", "--like", like, *how, "-q")
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
     assert run(["recipes"]).stdout.startswith(b"torch_default") and run(["recipes", "gtp2"]).returncode == 2
-    assert json.loads(run(["recipes", "-j"]).stdout)[2]["name"] == "gpt2"
+    assert json.loads(run(["recipes", "-j"]).stdout)[0]["name"] == "torch_default"

@@ -182,7 +182,7 @@ def assert_equals_single_tensor(sower, manifest, loaded, name):
 
 def test_gpt2_124m_loads_strictly_and_has_its_recipes_moments(sower, tmp_path):
     module, tensors = make(Gpt2)
-    manifest = {"tensors": tensors, "recipe": "gpt2"}
+    manifest = {"tensors": tensors, "recipe": "hf_gpt2"}
     fetch(sower, manifest, tmp_path / "gpt2.safetensors")
     loaded = load_file(tmp_path / "gpt2.safetensors")
     assert sum(tensor.numel() for tensor in loaded.values()) == 124_439_808
@@ -202,7 +202,7 @@ def test_gpt2_124m_loads_strictly_and_has_its_recipes_moments(sower, tmp_path):
 
 def test_llama_1b_in_bf16_loads_strictly_and_runs(sower, tmp_path):
     module, tensors = make(Llama, torch.bfloat16)
-    manifest = {"tensors": tensors, "recipe": "llama"}
+    manifest = {"tensors": tensors, "recipe": "hf_llama"}
     fetch(sower, manifest, tmp_path / "llama.safetensors")
     loaded = load_file(tmp_path / "llama.safetensors")
     assert sum(tensor.numel() for tensor in loaded.values()) == 1_235_814_400
@@ -218,7 +218,7 @@ def test_llama_1b_in_bf16_loads_strictly_and_runs(sower, tmp_path):
 
 def test_resnet50_loads_except_its_counters_and_runs(sower, tmp_path):
     module, tensors = make(ResNet50)
-    fetch(sower, {"tensors": tensors, "recipe": "resnet"}, tmp_path / "resnet.safetensors")
+    fetch(sower, {"tensors": tensors, "recipe": "torchvision_resnet"}, tmp_path / "resnet.safetensors")
     loaded = load_file(tmp_path / "resnet.safetensors")
     module = ResNet50().eval()
     missing, unexpected = module.load_state_dict(loaded, strict=False)

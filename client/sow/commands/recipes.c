@@ -1,5 +1,6 @@
 /* sow recipes: prints the recipes, which are part of this program. */
 #include <stdio.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -9,7 +10,7 @@
 #include "proto/json.h"
 #include "proto/recipes.h"
 
-enum { NAME_COLUMNS = 16 };
+enum { NAME_COLUMNS = 24 };
 
 static const struct option_rule RECIPES[] = {
     {"json", 'j', NULL, "print JSON, as in /v1/recipes"},
@@ -28,29 +29,37 @@ static enum sow_exit print_json(const struct options *options, json_t *json)
     return printed ? SOW_DONE : report_memory(options);
 }
 
-/* Prints {"rules":[...]} with one rule per line, to be saved and edited. */
+/* Prints the manifest of the recipe with one rule per line, to be saved and edited. */
 static enum sow_exit print_rules(const struct options *options, const struct sower_recipe *recipe)
 {
-    json_t *rules = sower_recipe_rules(recipe), *rule;
-    size_t i;
-    if (rules == NULL) {
-        return report_memory(options);
-    }
+    json_t *manifest = sower_recipe_manifest(recipe), *value, *rule;
+    const char *key, *separator = "{";
     struct sower_buffer text = {0};
-    sower_buffer_text(&text, "{\"rules\":[");
-    json_array_foreach(rules, i, rule)
+    size_t i;
+    json_object_foreach(manifest, key, value)
     {
-        sower_buffer_text(&text, i == 0 ? "\n  " : ",\n  ");
-        sower_json_print(rule, JSON_COMPACT, &text);
+        bool rules = strcmp(key, "rules") == 0;
+        sower_buffer_text(&text, separator);
+        sower_buffer_string(&text, key);
+        sower_buffer_text(&text, rules ? ":[" : ":");
+        json_array_foreach(rules ? value : NULL, i, rule)
+        {
+            sower_buffer_text(&text, i == 0 ? "\n  " : ",\n  ");
+            sower_json_print(rule, JSON_COMPACT, &text);
+        }
+        if (!rules) {
+            sower_json_print(value, JSON_COMPACT, &text);
+        }
+        separator = ",\n ";
     }
     sower_buffer_text(&text, "\n]}\n");
-    json_decref(rules);
-    enum sow_exit result = text.failed ? report_memory(options) : SOW_DONE;
-    if (result == SOW_DONE) {
+    bool printed = manifest != NULL && !text.failed;
+    json_decref(manifest);
+    if (printed) {
         fwrite(text.text, 1, text.length, stdout);
     }
     sower_buffer_free(&text);
-    return result;
+    return printed ? SOW_DONE : report_memory(options);
 }
 
 static enum sow_exit run(const struct options *options)
@@ -59,15 +68,15 @@ static enum sow_exit run(const struct options *options)
     if (options->operand == NULL && json) {
         return print_json(options, sower_recipes_json());
     }
-    for (const struct sower_recipe *recipe = sower_recipes; options->operand == NULL && recipe->name != NULL;
-         recipe++) {
+    const struct sower_recipe *recipe;
+    for (size_t i = 0; options->operand == NULL && (recipe = sower_recipe(i)) != NULL; i++) {
         terminal_cell(stdout, recipe->name, NAME_COLUMNS);
         terminal_wrap(stdout, recipe->summary, NAME_COLUMNS);
     }
     if (options->operand == NULL) {
         return SOW_DONE;
     }
-    const struct sower_recipe *recipe = sower_recipe_find(options->operand);
+    recipe = sower_recipe_find(options->operand);
     if (recipe == NULL) {
         char suggestion[SOWER_SUGGESTION_SIZE];
         sower_nearest_suggestion(sower_recipe_nearest(options->operand), "'", "'", suggestion);
@@ -85,7 +94,7 @@ const struct command command_recipes = {
         "prints the rules of that recipe in the form of a manifest, which can be edited. No daemon is "
         "needed.",
     .examples = "  sow recipes\n"
-                "  sow recipes gpt2 > rules.json\n"
+                "  sow recipes hf_gpt2 > rules.json\n"
                 "  sow model -e exp-42 --like model.safetensors --manifest rules.json -o start.safetensors\n",
     .operand = "NAME",
     .groups = GROUPS,

@@ -339,7 +339,7 @@ const struct command command_stats = {
         "deviation, extremes, their expected values, and the BLAKE2b-256 digest. No elements are sent "
         "and nothing is recorded. Two ranks can compare their starting points by one digest.",
     .examples = "  sow stats -e exp-42 -n w -s 4096,1024 -i he_normal\n"
-                "  sow stats -e exp-42 --like model.safetensors --recipe gpt2\n"
+                "  sow stats -e exp-42 --like model.safetensors --recipe hf_gpt2\n"
                 "  sow stats -j -e exp-42 -m model.json | jq -r .digest\n",
     .groups = GROUPS,
     .run = run,

@@ -163,10 +163,10 @@ static void own_rules_come_before_those_of_the_recipe(void **state)
 {
     (void)state;
     assert_canonical(
-        "{\"recipe\":\"gpt2\",\"layers\":12,\"tensors\":[{\"name\":\"a.weight\",\"shape\":[32,16]"
+        "{\"recipe\":\"hf_gpt2\",\"layers\":12,\"tensors\":[{\"name\":\"a.weight\",\"shape\":[32,16]"
         "}],\"rules\":[{\"match\":\"a*\",\"dtype\":\"bf16\"}]}",
         CANONICAL_A("bf16", "normal(mean=0,std=0.02)", "oi"));
-    assert_canonical("{\"recipe\":\"gpt2\",\"tensors\":[" A
+    assert_canonical("{\"recipe\":\"hf_gpt2\",\"tensors\":[" A
                      "],\"rules\":[{\"match\":\"a*\",\"init\":\"ones\"}]}",
                      CANONICAL_A("f32", "ones", "oi"));
 }
@@ -195,7 +195,7 @@ static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
         {"{" TENSORS "," TENSORS "}", "tensors", "twice"},
         {"{" TENSORS ",\"colour\":1}", "colour", "no field \"colour\""},
         {"{" TENSORS ",\"trial\":1,\"trial\":2}", "trial", "twice"},
-        {"{" TENSORS ",\"recipe\":\"gpt\"}", "recipe", "did you mean \"gpt2\""},
+        {"{" TENSORS ",\"recipe\":\"gpt\"}", "recipe", "did you mean \"hf_gpt2\""},
         {"{" TENSORS ",\"recipe\":7}", "recipe", "no recipe"},
         {"{" TENSORS ",\"layers\":0}", "layers", "from 1"},
         {"{" TENSORS ",\"rules\":{}}", "rules", "must be an array"},

@@ -36,7 +36,8 @@ static struct sower_manifest read_with(const char *recipe, const char *tensors)
 static void every_rule_of_every_recipe_can_be_read_and_copied_into_a_manifest(void **state)
 {
     (void)state;
-    for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
+    const struct sower_recipe *recipe;
+    for (size_t i = 0; (recipe = sower_recipe(i)) != NULL; i++) {
         struct sower_manifest by_name = read_with(recipe->name, EVERYTHING), by_rules;
         struct sower_problem problem = {.sentence = ""};
         json_t *rules = sower_recipe_rules(recipe);
@@ -61,7 +62,8 @@ static void every_rule_of_every_recipe_can_be_read_and_copied_into_a_manifest(vo
 static void every_initializer_of_every_recipe_exists(void **state)
 {
     (void)state;
-    for (const struct sower_recipe *recipe = sower_recipes; recipe->name != NULL; recipe++) {
+    const struct sower_recipe *recipe;
+    for (size_t i = 0; (recipe = sower_recipe(i)) != NULL; i++) {
         for (const struct sower_recipe_rule *rule = recipe->rules; rule->name != NULL; rule++) {
             struct sower_manifest manifest;
             struct sower_problem problem = {.sentence = ""};
@@ -118,9 +120,9 @@ static void recipes_give_the_same_as_their_code(void **state)
                                               "kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
                                               "leaky_relu)",
                                               "fan_uniform(fan_in=36)"});
-    assert_initializers("gpt2", (const char *const[]){"normal(mean=0,std=0.014142135623730949)", "zeros",
-                                                      "ones", "zeros", "constant(value=77)", "zeros"});
-    assert_initializers("resnet",
+    assert_initializers("hf_gpt2", (const char *const[]){"normal(mean=0,std=0.014142135623730949)", "zeros",
+                                                         "ones", "zeros", "constant(value=77)", "zeros"});
+    assert_initializers("torchvision_resnet",
                         (const char *const[]){"kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
                                               "leaky_relu)",
                                               "fan_uniform(fan_in=8)", "ones", "zeros",
@@ -132,9 +134,11 @@ static void a_mistyped_recipe_gets_a_suggestion(void **state)
 {
     (void)state;
     assert_null(sower_recipe_find("GPT2"));
-    assert_string_equal(sower_recipe_nearest("gtp2"), "gpt2");
+    assert_string_equal(sower_recipe_nearest("hf_gtp2"), "hf_gpt2");
+    assert_string_equal(sower_recipe_nearest("gpt2"), "hf_gpt2");
+    assert_string_equal(sower_recipe_nearest("resnet"), "torchvision_resnet");
     assert_null(sower_recipe_nearest("mine"));
-    assert_string_equal(sower_recipe_find("vit")->name, "vit");
+    assert_string_equal(sower_recipe_find("hf_vit")->name, "hf_vit");
 }
 
 int main(void)
