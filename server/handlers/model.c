@@ -7,9 +7,9 @@
  * 2. make_model, on a compute thread, while the exchange is suspended: reads the manifest, makes the model,
  *    counts its memory, and refuses a tensor that this daemon cannot prepare.
  * 3. check_conditions, on a worker: checks the request's conditions and range.
- * 4. record, on the same worker: asks the ledger to record all draws and the manifest in one commit. The
- *    exchange is suspended meanwhile, unless the ledger remembers that the model is recorded. HEAD records
- *    nothing: the ledger only looks the draws up.
+ * 4. record, on the same worker: asks the ledger to record the manifest and all draws. The exchange is suspended
+ *    meanwhile, unless the ledger remembers that the model is recorded. HEAD records nothing: the ledger only
+ *    looks the draws up.
  * 5. after_recording, on a worker: refuses a model with a draw that drifts where the ledger says so
  *    (drift.h).
  * 6. reply: sends the file, which is generated while it is sent. */

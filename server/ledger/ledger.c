@@ -60,6 +60,27 @@ static void complete(struct sower_ledger_wait *wait, bool well, const struct sow
     wait->done(wait);
 }
 
+static void refuse_early(struct sower_problem *problem)
+{
+    sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                      "The ledger is being opened, which takes some minutes when it was written by an "
+                      "older sowerd; ask again in a moment.");
+}
+
+/* Completes a request that does not enter the queue. */
+static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
+{
+    struct sower_problem problem;
+    if (!open) {
+        refuse_early(&problem);
+    } else {
+        sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
+                          stopping ? "The daemon is stopping; ask again when it is back."
+                                   : "Too many requests wait for the ledger; ask again in a moment.");
+    }
+    complete(wait, false, &problem);
+}
+
 /* Logs when lines begin to get later times than the clock's, and when the clock has caught up. */
 static void note_clock(struct sower_ledger *ledger)
 {
@@ -168,6 +189,26 @@ static void complete_probes(struct sower_ledger *ledger, struct sower_rounds *pr
     }
 }
 
+/* Completes a request for a model; or, if that was only one step of it, puts the request back into the queue, so that
+ * other requests come before the next step. */
+static void complete_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait, bool well,
+                           const struct sower_problem *problem)
+{
+    bool again = well && wait->model->unfinished;
+    pthread_mutex_lock(&ledger->lock);
+    bool stopping = ledger->stopping;
+    if (again && !stopping) {
+        sower_rounds_put(&ledger->alone, wait);
+        ledger->waiting++;
+    }
+    pthread_mutex_unlock(&ledger->lock);
+    if (!again) {
+        complete(wait, well, problem);
+    } else if (stopping) {
+        refuse(wait, true, true);
+    }
+}
+
 static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
@@ -178,7 +219,7 @@ static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *w
     if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
         note_outcome(ledger, well, &problem);
     }
-    complete(wait, well, &problem);
+    complete_model(ledger, wait, well, &problem);
 }
 
 static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
@@ -190,7 +231,7 @@ static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait 
     if (!well && !atomic_load(&ledger->given_up)) {
         note_outcome(ledger, false, &problem);
     }
-    complete(wait, well, &problem);
+    complete_model(ledger, wait, well, &problem);
 }
 
 static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
@@ -431,27 +472,6 @@ static void *run(void *context)
         process(ledger, &batch);
     }
     return NULL;
-}
-
-static void refuse_early(struct sower_problem *problem)
-{
-    sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                      "The ledger is being opened, which takes some minutes when it was written by an "
-                      "older sowerd; ask again in a moment.");
-}
-
-/* Completes a request that does not enter the queue. */
-static void refuse(struct sower_ledger_wait *wait, bool open, bool stopping)
-{
-    struct sower_problem problem;
-    if (!open) {
-        refuse_early(&problem);
-    } else {
-        sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "",
-                          stopping ? "The daemon is stopping; ask again when it is back."
-                                   : "Too many requests wait for the ledger; ask again in a moment.");
-    }
-    complete(wait, false, &problem);
 }
 
 /* Whether the queue has room for one more request of a client. The lock is held. */

@@ -4,12 +4,13 @@
  * thread takes all waiting draws at once, looks up which of them are recorded already, writes the others in one
  * transaction (group commit), and completes every request. So draws that arrive together share one flush to
  * disk, and the threads that serve connections never wait for the disk. A set in memory (known.h) has recently
- * recorded draws; these do not even enter the queue. The draws of a model are one request and one transaction.
+ * recorded draws; these do not even enter the queue. The draws of a model are one request.
  * The same thread gives out trial numbers; requests for them share a transaction of their own.
  *
  * The queue serves the clients in turn (rounds.h), and one client may fill at most half of it. A request that
- * needs its own transaction (a model or a pin) may take a second; the thread takes one such request at a time,
- * and between two of them one batch of all others. A probe, which asks whether the ledger can be written, does
+ * needs its own transaction (a model or a pin) may take some tenths of a second; the thread takes one such request at
+ * a time, and between two of them one batch of all others. A large model takes several transactions
+ * (store_models.h), and goes back into the queue after each. A probe, which asks whether the ledger can be written, does
  * not wait for other requests: while the thread is at work, the last outcome counts, for at most five
  * seconds.
  *

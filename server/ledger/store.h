@@ -37,7 +37,8 @@ struct sower_store_draw {
     enum sower_draw_outcome outcome;
 };
 
-/* The draws of a model: created one at a time, written together. */
+/* The draws of a model: created one at a time, written together. A model of more than SOWER_STORE_STEP draws
+ * (store_models.h) takes several calls, as long as `unfinished` is set. */
 struct sower_store_model {
     size_t count; /* 0: only the manifest is stored */
     /* Sets the record of the n-th draw. */
@@ -50,10 +51,16 @@ struct sower_store_model {
     bool strict;
     const _Atomic bool *given_up; /* once true, the call fails soon; may be NULL */
     /* The outcome: */
-    bool written;    /* false: everything was recorded already, or it was refused */
-    bool refused;    /* a draw drifts and drift is not allowed; nothing was written */
+    bool unfinished; /* call again for the next step; other requests may come in between */
+    bool written;    /* false: this call wrote nothing, because everything was recorded already, or it was
+                        refused, or it only looked draws up */
+    bool refused;    /* a draw drifts and drift is not allowed; this call wrote nothing */
     size_t drifting; /* if `drift` is not 0: the first draw that drifts, or the refused one */
     uint64_t drift;  /* the line that it drifts from; 0: no draw drifts */
+    /* Internal to the store; false and 0 before the first call: */
+    bool found;  /* the manifest and all draws before `next` are recorded */
+    bool writes; /* all draws that had to be looked up are; from now on draws are written */
+    size_t next; /* the next draw to process */
 };
 
 /* The outcome of a request for trial numbers. */
@@ -143,11 +150,12 @@ struct sower_store_writer_methods {
      * the line gets the time of the chain's last line if that is later (append.h). */
     bool (*append)(struct sower_store_writer *writer, struct sower_store_draw *const *draws, size_t count,
                    struct sower_problem *problem);
-    /* Sets the outcome of a model as append_model would, except for `written`; writes nothing. */
+    /* Sets the outcome of a model as append_model would, except for `written`; writes nothing. One step of it. */
     bool (*find_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                        struct sower_problem *problem);
-    /* Writes the draws of a model that are not recorded yet, and its manifest, in one commit, all or nothing.
-     * Writes nothing if everything is stored already or a draw is refused. */
+    /* Writes the draws of a model that are not recorded yet, and its manifest: one step of it, in one commit, all
+     * or nothing. Writes nothing if everything is stored already or a draw is refused. (Another process may pin the
+     * experiment between two steps. Then the steps before that stay.) */
     bool (*append_model)(struct sower_store_writer *writer, struct sower_store_model *model,
                          struct sower_problem *problem);
     /* Sets the outcome of each request whose key has been used, and NONE for the others. */

@@ -30,15 +30,20 @@ static struct chunk *new_chunk(const struct sower_store_model *model, struct sow
     return chunk;
 }
 
-/* Fills the chunk with the draws from number `first`; false if there are none. */
-static bool make_chunk(struct chunk *chunk, const struct sower_store_model *model, size_t first)
+/* The first draw after those of this step. */
+static size_t end_of_step(const struct sower_store_model *model)
 {
-    chunk->first = first;
-    chunk->count = first < model->count ? sower_store_chunk_of(model->count - first) : 0;
+    return model->count - model->next > SOWER_STORE_STEP ? model->next + SOWER_STORE_STEP : model->count;
+}
+
+/* Fills the chunk with the next draws of the model, up to `end`. */
+static void make_chunk(struct chunk *chunk, const struct sower_store_model *model, size_t end)
+{
+    chunk->first = model->next;
+    chunk->count = sower_store_chunk_of(end - model->next);
     for (size_t i = 0; i < chunk->count; i++) {
-        sower_store_model_draw(model, first + i, &chunk->made[i]);
+        sower_store_model_draw(model, chunk->first + i, &chunk->made[i]);
     }
-    return chunk->count > 0;
 }
 
 /* Notes the outcomes of a chunk in the model. Returns whether all its draws are recorded. */
@@ -52,67 +57,89 @@ static bool note_chunk(const struct chunk *chunk, struct sower_store_model *mode
     return found;
 }
 
-/* Sets *found if the manifest and all draws of a model are recorded. Stops at a refused draw and, unless `all`, at
- * the first chunk with a new draw. */
-static bool look_for_model(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
-                           struct sower_store_model *model, bool all, struct chunk *chunk, bool *found,
-                           struct sower_problem *problem)
+/* Looks up the draws of one step. Sets model->found as long as the manifest and all draws are recorded. Stops at a
+ * refused draw and, unless `all`, at the first chunk with a new draw. */
+static bool look_up_step(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
+                         struct sower_store_model *model, bool all, struct chunk *chunk,
+                         struct sower_problem *problem)
 {
-    model->written = model->refused = false;
-    model->drift = 0;
-    bool done = steps->find_manifest(writer, model->manifest, found, problem);
-    for (size_t first = 0; done && (*found || all) && !model->refused && make_chunk(chunk, model, first);
-         first += chunk->count) {
+    const size_t end = end_of_step(model);
+    bool done = model->next > 0 || steps->find_manifest(writer, model->manifest, &model->found, problem);
+    while (done && (model->found || all) && !model->refused && model->next < end) {
+        make_chunk(chunk, model, end);
         done = sower_store_model_goes_on(model, problem) &&
                writer->methods->find(writer, chunk->draws, chunk->count, problem);
-        *found = done && note_chunk(chunk, model) && *found;
+        model->found = done && note_chunk(chunk, model) && model->found;
+        model->next += chunk->count;
     }
+    model->unfinished = done && (model->found || all) && !model->refused && model->next < model->count;
     return done;
 }
 
 bool sower_store_find_model(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
                             struct sower_store_model *model, struct sower_problem *problem)
 {
-    bool found;
     struct chunk *chunk = new_chunk(model, problem);
-    bool done = chunk != NULL && look_for_model(writer, steps, model, true, chunk, &found, problem);
+    bool done = chunk != NULL && look_up_step(writer, steps, model, true, chunk, problem);
     free(chunk);
     return done;
 }
 
-static bool write_model(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
-                        struct sower_store_model *model, struct chunk *chunk, struct sower_problem *problem)
+/* Writes the draws of one step, and before the first one the manifest. */
+static bool write_step(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
+                       struct sower_store_model *model, struct chunk *chunk, struct sower_problem *problem)
 {
-    bool done = steps->begin(writer, problem) && steps->add_manifest(writer, model, problem);
-    for (size_t first = 0; done && !model->refused && make_chunk(chunk, model, first);
-         first += chunk->count) {
+    const size_t end = end_of_step(model);
+    bool done =
+        steps->begin(writer, problem) && (model->next > 0 || steps->add_manifest(writer, model, problem));
+    while (done && !model->refused && model->next < end) {
+        make_chunk(chunk, model, end);
         done = sower_store_model_goes_on(model, problem) &&
                steps->add(writer, chunk->draws, chunk->count, problem);
         if (done) {
             (void)note_chunk(chunk, model);
         }
+        model->next += chunk->count;
     }
     if (done && model->refused) {
         (void)steps->end(writer, false, problem);
         return true;
     }
     model->written = steps->end(writer, done, problem);
+    model->unfinished = model->written && model->next < model->count;
     return model->written;
+}
+
+/* A model of one step is looked up only until it has a new draw, and then written in the same call. Of a larger one
+ * all draws are looked up first: a refused draw must be found before the first step is committed. */
+static bool append_step(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
+                        struct sower_store_model *model, struct chunk *chunk, struct sower_problem *problem)
+{
+    const bool large = model->count > SOWER_STORE_STEP;
+    model->unfinished = model->written = false;
+    if (!model->writes) {
+        if (!look_up_step(writer, steps, model, large, chunk, problem)) {
+            return false;
+        }
+        if (model->unfinished || model->found || model->refused) {
+            return true;
+        }
+        model->writes = true;
+        model->next = 0;
+        model->drift = 0;
+        if (large) {
+            model->unfinished = true;
+            return true;
+        }
+    }
+    return write_step(writer, steps, model, chunk, problem);
 }
 
 bool sower_store_append_model(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
                               struct sower_store_model *model, struct sower_problem *problem)
 {
-    bool found = false;
     struct chunk *chunk = new_chunk(model, problem);
-    if (chunk == NULL) {
-        return false;
-    }
-    bool done = look_for_model(writer, steps, model, false, chunk, &found, problem);
-    if (done && !found && !model->refused) {
-        model->drift = 0;
-        done = write_model(writer, steps, model, chunk, problem);
-    }
+    bool done = chunk != NULL && append_step(writer, steps, model, chunk, problem);
     free(chunk);
     return done;
 }

@@ -1,7 +1,9 @@
 /* Models in a store: the code that finds and appends one is the same for all kinds of stores.
  *
- * A model can have 100,000 draws, so it is processed in chunks. Between two chunks the daemon may give the model
- * up. A store supplies the steps; each must follow the rules of store.h. */
+ * A model can have a million draws. One call processes one step of it, at most SOWER_STORE_STEP draws in one
+ * transaction, so that the ledger can serve other requests between two steps: a step takes some tenths of a second.
+ * A step is processed in chunks. Between two chunks the daemon may give the model up. A store supplies the actions;
+ * each must follow the rules of store.h. */
 #ifndef SOWER_SERVER_LEDGER_STORE_MODELS_H
 #define SOWER_SERVER_LEDGER_STORE_MODELS_H
 
@@ -12,7 +14,10 @@
 #include "core/attributes.h"
 #include "server/ledger/store.h"
 
-enum { SOWER_STORE_CHUNK = 1024 }; /* draws that one step processes, at most */
+enum {
+    SOWER_STORE_CHUNK = 1024, /* draws that one action processes, at most */
+    SOWER_STORE_STEP = 16 * SOWER_STORE_CHUNK,
+};
 
 /* How many of `left` draws the next chunk has. */
 size_t sower_store_chunk_of(size_t left);

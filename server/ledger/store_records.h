@@ -13,7 +13,7 @@
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);
 
 /* Whether the model is still wanted; false with a problem. Call it now and then while a model is processed, as
- * 100,000 draws take seconds. */
+ * 16,384 draws take some tenths of a second. */
 SOWER_MUST_USE bool sower_store_model_goes_on(const struct sower_store_model *model,
                                               struct sower_problem *problem);
 

@@ -157,8 +157,7 @@ const struct command command_model = {
         "Fetches the starting weights of all tensors of a model as a safetensors file, which every "
         "framework loads. A manifest lists the tensors and says how they are initialized; or --like "
         "takes the tensors of an existing file, and a recipe initializes them. After a lost "
-        "connection the transfer resumes. The daemon records all draws, in one piece, before it sends "
-        "the first byte.",
+        "connection the transfer resumes. The daemon records all draws before it sends the first byte.",
     .examples = "  sow model -e exp-42 --like model.safetensors --recipe hf_gpt2 -o start.safetensors\n"
                 "  sow model -e exp-42 -t 7 --manifest model.json -o start.safetensors --verify\n"
                 "  # the shards of rank 3 of 8, and part 1 of 4 of the model\n"

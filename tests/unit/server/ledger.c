@@ -28,7 +28,8 @@ struct fake_store {
     size_t gives;
     uint64_t next_trial, keyed_trial; /* the latter belongs to the only key, once `keyed` */
     bool keyed;
-    size_t models, pins;
+    size_t models, pins, models_before_pin;
+    size_t steps_left; /* of the model, after its next one */
 };
 
 static struct fake_store *of(struct sower_store_writer *writer)
@@ -144,6 +145,8 @@ static bool append_model(struct sower_store_writer *base, struct sower_store_mod
     bool well = enter(store, problem);
     store->models += well;
     model->written = well;
+    model->unfinished = well && store->steps_left > 0;
+    store->steps_left -= model->unfinished;
     pthread_mutex_unlock(&store->lock);
     return well;
 }
@@ -154,6 +157,7 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     pthread_mutex_lock(&store->lock);
     bool well = enter(store, problem);
     store->pins += well;
+    store->models_before_pin = store->models;
     pin->ledger = store->pins;
     pthread_mutex_unlock(&store->lock);
     return well;
@@ -674,6 +678,36 @@ static void a_draw_that_drifts_is_never_remembered(void **state)
     assert_int_equal(fixture->store.count, 2);
 }
 
+static void other_requests_come_between_the_steps_of_a_model(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client model, draw, pin;
+    set_blocked(&fixture->store, true);
+    fixture->store.steps_left = 2;
+    submit_model(fixture, &model);
+    wait_until_entered(&fixture->store, 1);
+    submit(fixture, &draw, 1);
+    submit_pin(fixture, &pin);
+    set_blocked(&fixture->store, false);
+    assert_true(outcome(&draw) && outcome(&pin) && outcome(&model));
+    assert_int_equal(fixture->store.models, 3);
+    assert_true(fixture->store.models_before_pin == 1);
+}
+
+static void a_stop_refuses_the_rest_of_a_model(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client model;
+    set_blocked(&fixture->store, true);
+    fixture->store.steps_left = SIZE_MAX;
+    submit_model(fixture, &model);
+    wait_until_entered(&fixture->store, 1);
+    set_blocked(&fixture->store, false);
+    sower_ledger_stop(fixture->ledger);
+    assert_false(outcome(&model));
+    assert_int_equal(model.wait.problem.code, SOWER_PROBLEM_UNAVAILABLE);
+}
+
 static void models_and_pins_are_refused_while_the_store_fails(void **state)
 {
     struct fixture *fixture = *state;
@@ -739,6 +773,8 @@ int main(void)
         TEST(while_the_store_fails_only_trials_of_known_keys_are_given_out),
         TEST(looking_a_draw_up_writes_nothing),
         TEST(a_draw_that_drifts_is_never_remembered),
+        TEST(other_requests_come_between_the_steps_of_a_model),
+        TEST(a_stop_refuses_the_rest_of_a_model),
         TEST(models_and_pins_are_refused_while_the_store_fails),
         TEST(a_stopping_ledger_completes_its_current_work_and_refuses_the_rest),
         TEST(requests_with_their_own_transaction_serve_clients_in_turn_and_do_not_delay_draws),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "server/ledger/store.h"
+#include "server/ledger/store_models.h"
 
 static const struct sower_seed ROOT = {{0xcd, 0xef}};
 static const uint8_t WRITER[SOWER_WRITER_SIZE] = {7}, OTHER_WRITER[SOWER_WRITER_SIZE] = {8};

@@ -291,10 +291,15 @@ static struct sower_store_model ask_for_model(struct fixture *fixture, struct dr
                                       .length = 14,
                                       .time = 1769860900000,
                                       .strict = strict};
-    bool done = only_look ? writer->methods->find_model(writer, &model, &problem)
-                          : writer->methods->append_model(writer, &model, &problem);
+    bool done, written = false;
+    do {
+        done = only_look ? writer->methods->find_model(writer, &model, &problem)
+                         : writer->methods->append_model(writer, &model, &problem);
+        written = written || model.written;
+    } while (done && model.unfinished);
     assert_string_equal(problem.sentence, "");
     assert_true(done);
+    model.written = written;
     return model;
 }
 
@@ -396,6 +401,50 @@ static void looking_a_model_up_writes_nothing(void **state)
     model = find_model(fixture, (struct drawn){0, 1}, 2000, 1, false);
     assert_true(!model.refused && model.drift == 1 && model.drifting == 1500);
     assert_int_equal(check_chains(fixture), 2001);
+}
+
+enum { LARGE = 2 * SOWER_STORE_STEP + 5 };
+
+static void between_the_steps_of_a_large_model_others_write(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sower_store_writer *writer = fixture->store->writer;
+    struct drawn drawn = {1, 0};
+    struct sower_problem problem;
+    struct sower_store_model model = {.count = LARGE,
+                                      .fill = fill,
+                                      .context = &drawn,
+                                      .manifest = {7},
+                                      .text = "{\"tensors\":[]}",
+                                      .length = 14,
+                                      .time = 1769860900000,
+                                      .strict = true};
+    uint64_t others = 0, before = 0;
+    do {
+        assert_true(writer->methods->append_model(writer, &model, &problem));
+        assert_false(model.refused);
+        uint64_t last = last_line(fixture);
+        assert_true(last - before <= SOWER_STORE_STEP && model.written == (last > before));
+        (void)append_one(fixture, make_record(LARGE + 1 + (unsigned)others), false);
+        before = last + 1;
+        others++;
+    } while (model.unfinished);
+    assert_int_equal(others, 3 + 3); /* it was looked up in three steps, and then written in three */
+    assert_int_equal(last_line(fixture), LARGE + others);
+    assert_true(keeps_manifest(fixture, 7));
+    assert_int_equal(check_chains(fixture), LARGE + others);
+    model = append_model(fixture, drawn, LARGE, 7, true);
+    assert_false(model.written || model.refused);
+}
+
+static void a_large_model_with_a_refused_draw_writes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)append_one(fixture, make_record(LARGE - 1), false);
+    struct sower_store_model model = append_model(fixture, (struct drawn){0, 1}, LARGE, 1, true);
+    assert_true(model.refused && model.drift == 1 && model.drifting == LARGE - 1);
+    assert_false(model.written || keeps_manifest(fixture, 1));
+    assert_int_equal(last_line(fixture), 1);
 }
 
 /* The model is given up after its 1,500th draw. */
@@ -574,6 +623,8 @@ static void a_failed_write_is_reported_and_the_next_one_works(void **state)
         test(a_model_is_written_once_with_its_manifest),                                                     \
         test(a_model_without_new_draws_stores_its_manifest),                                                 \
         test(a_model_that_drifts_is_noted_or_refused_completely), test(looking_a_model_up_writes_nothing),   \
+        test(between_the_steps_of_a_large_model_others_write),                                               \
+        test(a_large_model_with_a_refused_draw_writes_nothing),                                              \
         test(a_model_that_is_given_up_leaves_nothing), test(two_writers_on_one_ledger_have_a_chain_each),    \
         test(concurrent_writers_leave_no_gap_and_write_nothing_twice),                                       \
         test(times_in_a_chain_never_decrease_and_have_a_year_of_four_digits),                                \
