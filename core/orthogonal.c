@@ -388,8 +388,21 @@ uint64_t sower_orthogonal_scratch(uint64_t rows, uint64_t columns, enum sower_dt
     return sower_panels_size(&factors.reflectors.gram) + (drawing > solving ? drawing : solving);
 }
 
-struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t rows,
-                                                  uint64_t columns, enum sower_dtype dtype,
+uint64_t sower_orthogonal_read_scratch(uint64_t rows, uint64_t columns, enum sower_dtype dtype,
+                                       uint64_t row_count)
+{
+    struct sower_orthogonal factors;
+    bool single = dtype != SOWER_F64;
+    if (!shape_possible(rows, columns)) {
+        return UINT64_MAX;
+    }
+    shape_factors(&factors, (size_t)rows, (size_t)columns, single);
+    uint64_t doubles = batch_size(&factors, batch_groups(&factors, (size_t)row_count));
+    return single ? doubles + doubles / 2 : doubles;
+}
+
+struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t first_word,
+                                                  uint64_t rows, uint64_t columns, enum sower_dtype dtype,
                                                   const struct sower_parallel *parallel)
 {
     if (!shape_possible(rows, columns)) {
@@ -400,7 +413,8 @@ struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed,
         return NULL;
     }
     shape_factors(factors, (size_t)rows, (size_t)columns, dtype != SOWER_F64);
-    bool ok = rows == 0 || columns == 0 || sower_reflectors_draw(&factors->reflectors, seed, parallel);
+    bool ok =
+        rows == 0 || columns == 0 || sower_reflectors_draw(&factors->reflectors, seed, first_word, parallel);
     if (ok && rows > 0 && factors->tall) {
         ok = columns == 0 || solve_all(factors, parallel);
         sower_panels_free(&factors->reflectors.gram);

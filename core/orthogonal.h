@@ -10,8 +10,9 @@
  * gives any element alone.
  *
  * Let n be the larger side and m the smaller. reflectors.h defines V (n × m), c, s, G and
- * pivot(l) = n − m + l. V is made from X, and X[i][l] uses the stream's word of the tensor's own element:
- * word l · n + i when rows ≤ columns, else word i · m + l. Then, in double and with N[k][j] = 0 for k < j,
+ * pivot(l) = n − m + l. V is made from X, and X[i][l] uses one word of the stream, counted from the first word
+ * of the matrix: word l · n + i when rows ≤ columns, else word i · m + l. Then, in double and with N[k][j] = 0 for
+ * k < j,
  *
  *     N[k][j] = c_k · (V[pivot(j)][k] + Σ_l G[k][l] · N[l][j])    k ≥ j; l = j … k − 1
  *     Y[i][j] = δ + Σ_l V[i][l] · N[l][j]                        δ = 1 if i = pivot(j), else 0; l = 0 … m − 1
@@ -59,16 +60,22 @@ uint64_t sower_orthogonal_memory(uint64_t rows, uint64_t columns, enum sower_dty
  * UINT64_MAX for more than 2^36 elements. */
 uint64_t sower_orthogonal_scratch(uint64_t rows, uint64_t columns, enum sower_dtype dtype);
 
-/* Computes the factors. All dtypes other than f64 give the same factors. NULL when memory runs out, or
- * for more than 2^36 elements. Release them with sower_orthogonal_free. */
-SOWER_MUST_USE struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed, uint64_t rows,
+/* Computes the factors of the matrix whose words begin with word `first_word` of the stream; it uses rows ·
+ * columns words. All dtypes other than f64 give the same factors. NULL when memory runs out, or for more than
+ * 2^36 elements. Release them with sower_orthogonal_free. */
+SOWER_MUST_USE struct sower_orthogonal *sower_orthogonal_prepare(const struct sower_seed *seed,
+                                                                 uint64_t first_word, uint64_t rows,
                                                                  uint64_t columns, enum sower_dtype dtype,
                                                                  const struct sower_parallel *parallel);
 
+/* Bytes that sower_orthogonal_read takes while it reads `row_count` rows at a time: up to 32 MiB (m up to 8192).
+ * UINT64_MAX for more than 2^36 elements. */
+uint64_t sower_orthogonal_read_scratch(uint64_t rows, uint64_t columns, enum sower_dtype dtype,
+                                       uint64_t row_count);
+
 /* Writes the rectangle [row, row + row_count) × [column, column + column_count) of Q times `gain` to
  * `values`, row-major and dense, in double; the caller rounds to the dtype. The bits do not depend on
- * the division of the matrix into rectangles. Uses up to 32 MiB of scratch memory (m up to 8192); false
- * when it is not available. */
+ * the division of the matrix into rectangles. False when scratch memory runs out. */
 SOWER_MUST_USE bool sower_orthogonal_read(const struct sower_orthogonal *factors, double gain, uint64_t row,
                                           uint64_t row_count, uint64_t column, uint64_t column_count,
                                           const struct sower_parallel *parallel, double *values);

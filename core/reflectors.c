@@ -42,7 +42,7 @@ static size_t pivot_of(const struct sower_reflectors *reflectors, size_t l)
 static void draw_words(const struct sower_reflectors *reflectors, uint64_t first, size_t count, float *values)
 {
     struct sower_law law = sower_law_normal(0, 1);
-    sower_fill(&law, SOWER_F32, &reflectors->seed, first, count, values);
+    sower_fill(&law, SOWER_F32, &reflectors->seed, reflectors->first_word + first, count, values);
 }
 
 /* Computes reflector l from x = X[pivot][l] and `tail`, the sum of the squares above the pivot. */
@@ -360,9 +360,10 @@ static bool make_gram(struct sower_reflectors *reflectors, const struct sower_pa
 }
 
 bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sower_seed *seed,
-                           const struct sower_parallel *parallel)
+                           uint64_t first_word, const struct sower_parallel *parallel)
 {
     reflectors->seed = *seed;
+    reflectors->first_word = first_word;
     size_t padded = sower_panels_count(&reflectors->gram) * reflectors->gram.width;
     reflectors->pivots = calloc(padded, sizeof(double));
     reflectors->scales = calloc(padded, sizeof(double));

@@ -2,7 +2,7 @@
  *
  * `count` reflectors act on vectors of `length` ≥ count numbers. Reflector l maps the Gaussian vector
  * X[0 … pivot(l)][l] onto its last axis, where pivot(l) = length − count + l. The numbers of X are f32
- * standard normals, one word of the stream each. V is X except for the pivots, and zero below them; it has
+ * standard normals, one word of the stream each, from a first word on. V is X except for the pivots, and zero below them; it has
  * f32 values too. In double, with every operation rounded once:
  *
  *     tail   t_l = Σ_i X[i][l]², i = 0 … pivot(l) − 1 (the squares are exact)
@@ -35,9 +35,11 @@
 struct sower_reflectors {
     const struct sower_tile *tile;
     struct sower_seed seed;
+    uint64_t first_word;
     size_t length;
     size_t count;
-    bool across;    /* X[i][l] uses word l · length + i if across, else word i · count + l */
+    bool
+        across; /* X[i][l] uses word first_word + l · length + i if across, else first_word + i · count + l */
     bool single;    /* f32 sums where the text above has them; false for f64 tensors */
     double *pivots; /* V[pivot(l)][l]; this array and the next two are padded with zeros to whole panels */
     double *scales; /* c_l */
@@ -57,7 +59,7 @@ uint64_t sower_reflectors_scratch(const struct sower_reflectors *reflectors);
  * sower_reflectors_free in both cases. Uses less than 40 MiB of scratch memory for up to 8192
  * reflectors. */
 SOWER_MUST_USE bool sower_reflectors_draw(struct sower_reflectors *reflectors, const struct sower_seed *seed,
-                                          const struct sower_parallel *parallel);
+                                          uint64_t first_word, const struct sower_parallel *parallel);
 
 void sower_reflectors_free(struct sower_reflectors *reflectors);
 

@@ -69,7 +69,7 @@ static double generate(const struct sower_parallel *parallel, uint64_t side, uin
 {
     static const struct sower_seed seed = {.bytes = {42}};
     double start = seconds();
-    struct sower_orthogonal *factors = sower_orthogonal_prepare(&seed, side, side, SOWER_F32, parallel);
+    struct sower_orthogonal *factors = sower_orthogonal_prepare(&seed, 0, side, side, SOWER_F32, parallel);
     if (factors == NULL) {
         exit(1);
     }

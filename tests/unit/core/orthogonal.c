@@ -38,7 +38,7 @@ static double *numbers(size_t count)
 static double *read_all(const struct sower_seed *seed, size_t rows, size_t columns, enum sower_dtype dtype,
                         double gain, const struct sower_parallel *parallel)
 {
-    struct sower_orthogonal *factors = sower_orthogonal_prepare(seed, rows, columns, dtype, parallel);
+    struct sower_orthogonal *factors = sower_orthogonal_prepare(seed, 0, rows, columns, dtype, parallel);
     assert_non_null(factors);
     double *values = numbers(rows * columns);
     assert_true(sower_orthogonal_read(factors, gain, 0, rows, 0, columns, parallel, values));
@@ -276,7 +276,7 @@ static void any_rectangle_has_the_same_bits_as_the_whole(void **unused)
         struct sower_seed seed = seed_of(41);
         double *whole = read_all(&seed, rows, columns, dtype, 1, &sower_parallel_none);
         struct sower_orthogonal *factors =
-            sower_orthogonal_prepare(&seed, rows, columns, dtype, &sower_parallel_none);
+            sower_orthogonal_prepare(&seed, 0, rows, columns, dtype, &sower_parallel_none);
         assert_non_null(factors);
         assert_rectangle(factors, whole, columns, rows - 1, 1, columns - 1, 1);
         assert_rectangle(factors, whole, columns, 0, 1, 0, columns);
@@ -364,7 +364,7 @@ static void empty_shapes_and_rectangles_are_harmless(void **unused)
     for (size_t s = 0; s < 4; s++) {
         struct sower_seed seed = seed_of(0);
         struct sower_orthogonal *factors =
-            sower_orthogonal_prepare(&seed, shapes[s][0], shapes[s][1], SOWER_F32, &sower_parallel_none);
+            sower_orthogonal_prepare(&seed, 0, shapes[s][0], shapes[s][1], SOWER_F32, &sower_parallel_none);
         assert_non_null(factors);
         assert_true(
             sower_orthogonal_read(factors, 1, 0, shapes[s][0], 0, 0, &sower_parallel_none, &untouched));
@@ -383,7 +383,7 @@ static void a_shape_larger_than_the_stream_is_refused(void **unused)
     assert_true(sower_orthogonal_memory(big + 1, 1, SOWER_F32) == UINT64_MAX);
     assert_true(sower_orthogonal_memory(UINT64_MAX, UINT64_MAX, SOWER_F32) == UINT64_MAX);
     assert_true(sower_orthogonal_memory(big, 1, SOWER_F32) < UINT64_MAX);
-    assert_null(sower_orthogonal_prepare(&seed, big, 2, SOWER_F32, &sower_parallel_none));
+    assert_null(sower_orthogonal_prepare(&seed, 0, big, 2, SOWER_F32, &sower_parallel_none));
 }
 
 static void memory_and_scratch_match_the_header(void **unused)
