@@ -10,15 +10,46 @@ static sower_axes axis_bit(size_t axis)
     return (sower_axes)(1u << axis);
 }
 
+static sower_axes all_axes(size_t rank)
+{
+    return (sower_axes)((1u << rank) - 1);
+}
+
+static size_t count_axes(sower_axes axes)
+{
+    return (size_t)__builtin_popcount(axes);
+}
+
+static sower_axes entry_axes(const struct sower_layout *layout, size_t rank)
+{
+    return (sower_axes)(all_axes(rank) & ~layout->batch_axes);
+}
+
+size_t sower_layout_rank_of_entry(const struct sower_layout *layout, size_t rank)
+{
+    return count_axes(entry_axes(layout, rank));
+}
+
+/* Of the axes that are no batch axes: axis `n`, counted from 0. Empty when there are fewer than two. */
+static sower_axes axis_of_entry(const struct sower_layout *layout, size_t rank, size_t n)
+{
+    sower_axes left = entry_axes(layout, rank);
+    if (count_axes(left) < 2) {
+        return 0;
+    }
+    while (n-- > 0) {
+        left = (sower_axes)(left & (left - 1)); /* without the lowest bit */
+    }
+    return (sower_axes)(left & -left);
+}
+
 sower_axes sower_layout_in_axes(const struct sower_layout *layout, size_t rank)
 {
     if (layout->has_in_axes) {
         return layout->in_axes;
     }
-    if (rank < 2) {
-        return 0;
-    }
-    return axis_bit(layout->order == SOWER_LAYOUT_OI ? 1 : rank - 2);
+    size_t last = sower_layout_rank_of_entry(layout, rank) - 1;
+    return axis_of_entry(layout, rank, layout->order == SOWER_LAYOUT_OI ? 1 : last - 1);
 }
 
 sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank)
@@ -26,10 +57,14 @@ sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank)
     if (layout->has_out_axes) {
         return layout->out_axes;
     }
-    if (rank < 2) {
-        return 0;
-    }
-    return axis_bit(layout->order == SOWER_LAYOUT_OI ? 0 : rank - 1);
+    size_t last = sower_layout_rank_of_entry(layout, rank) - 1;
+    return axis_of_entry(layout, rank, layout->order == SOWER_LAYOUT_OI ? 0 : last);
+}
+
+sower_axes sower_layout_space_axes(const struct sower_layout *layout, size_t rank)
+{
+    unsigned channels = sower_layout_in_axes(layout, rank) | sower_layout_out_axes(layout, rank);
+    return (sower_axes)(entry_axes(layout, rank) & ~channels);
 }
 
 static bool check_axes(sower_axes axes, size_t rank, const char *field, struct sower_problem *problem)
@@ -46,8 +81,7 @@ static bool check_axes(sower_axes axes, size_t rank, const char *field, struct s
                              rank - 1);
 }
 
-/* Multiplies the sizes of some axes; false when the product is above 2^63 - 1. */
-static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t *product)
+bool sower_axes_product(const struct sower_shape *shape, sower_axes axes, uint64_t *product)
 {
     bool empty = false;
     *product = 1;
@@ -68,19 +102,12 @@ static bool multiply(const struct sower_shape *shape, sower_axes axes, uint64_t 
 static bool fan(const struct sower_layout *layout, const struct sower_shape *shape, sower_axes own,
                 uint64_t given, uint64_t *fan)
 {
-    sower_axes in = sower_layout_in_axes(layout, shape->rank);
-    sower_axes out = sower_layout_out_axes(layout, shape->rank);
-    sower_axes all = (sower_axes)((1u << shape->rank) - 1);
-    sower_axes not_receptive = (sower_axes)(in | out | layout->batch_axes);
+    sower_axes space = sower_layout_space_axes(layout, shape->rank);
     *fan = given;
     if (given != 0) {
         return true;
     }
-    if (shape->rank == 1 && not_receptive == 0) {
-        *fan = shape->sizes[0];
-        return true;
-    }
-    return multiply(shape, (sower_axes)(all & ~(not_receptive & ~own)), fan);
+    return sower_axes_product(shape, (sower_axes)(space | own), fan);
 }
 
 static bool fan_in(const struct sower_layout *layout, const struct sower_shape *shape, uint64_t *value)
@@ -115,9 +142,7 @@ bool sower_layout_check(const struct sower_layout *layout, const struct sower_sh
     }
     if ((layout->batch_axes & (in | out)) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "batch_axis",
-                                 "An axis is a batch axis and also an in or out axis. If batch_axis replaces "
-                                 "an axis of the layout, "
-                                 "give in_axis and out_axis too.");
+                                 "An axis is a batch axis and also an in or out axis; name it once.");
     }
     if ((in & out) != 0) {
         return sower_problem_set(

@@ -6,9 +6,10 @@
  *
  *     fan_in = in · receptive        fan_out = out · receptive
  *
- *   oi  out, in, spatial …   PyTorch: the out axis is 0, the in axis 1
- *   io  spatial …, in, out   Keras, JAX: the in axis is rank − 2, the out axis rank − 1
+ *   oi  out, in, spatial …   PyTorch: the first axis is the out axis, the second one the in axis
+ *   io  spatial …, in, out   Keras, JAX: the last axis but one is the in axis, the last one the out axis
  *
+ * Batch axes are not counted here: with batch_axis = 0, axis 1 is the first one. They count for neither fan.
  * A tensor of one axis has fan_in = fan_out = its size; a scalar has 1 and 1. Explicit axes and fans override
  * these rules.
  *
@@ -33,7 +34,7 @@ struct sower_layout {
     enum sower_layout_order order;
     bool has_in_axes, has_out_axes; /* explicit axes replace those of `order` */
     sower_axes in_axes, out_axes;
-    sower_axes batch_axes;    /* count for neither fan; empty unless given */
+    sower_axes batch_axes;    /* empty unless given */
     uint64_t fan_in, fan_out; /* explicit, at least 1; 0: computed from the shape */
     struct sower_zeros zeros; /* set for the shape of the tensor; empty unless given */
 };
@@ -44,9 +45,19 @@ struct sower_fans {
 
 const char *sower_layout_name(enum sower_layout_order order); /* "oi" or "io" */
 
-/* The axis sets that apply for this rank: the explicit ones, else those of `order` (empty below rank 2). */
+/* The axis sets that apply for this rank: the explicit ones, else those of `order`, which are empty when fewer
+ * than two axes are no batch axes. */
 sower_axes sower_layout_in_axes(const struct sower_layout *layout, size_t rank);
 sower_axes sower_layout_out_axes(const struct sower_layout *layout, size_t rank);
+
+/* The axes that are in none of the three sets: the receptive field. */
+sower_axes sower_layout_space_axes(const struct sower_layout *layout, size_t rank);
+
+/* The number of axes that are no batch axes. The batch axes must lie inside of the rank. */
+size_t sower_layout_rank_of_entry(const struct sower_layout *layout, size_t rank);
+
+/* Multiplies the sizes of some axes; false when the product is above 2^63 - 1. */
+SOWER_MUST_USE bool sower_axes_product(const struct sower_shape *shape, sower_axes axes, uint64_t *product);
 
 /* Refuses axes outside of the rank and axes in more than one set (field "in_axis", "out_axis" or
  * "batch_axis"), and a computed fan above 2^63 - 1 (field "shape"), which only an empty tensor can have. */

@@ -122,3 +122,23 @@ struct sower_runs sower_region_runs(const struct sower_shape *shape, const struc
     return (struct sower_runs){place.index, place.length, place.stride,
                                smaller(place.following + 1, limit / place.length)};
 }
+
+uint64_t sower_region_before(const struct sower_shape *shape, const struct sower_region *region,
+                             uint64_t index)
+{
+    /* From the last axis on: how many of the elements that share the earlier indices lie before. */
+    uint64_t before = 0, block = 1;
+    for (size_t axis = shape->rank; axis-- > 0;) {
+        uint64_t at = index % shape->sizes[axis], taken = region->stop[axis] - region->start[axis];
+        index /= shape->sizes[axis];
+        if (at < region->start[axis]) {
+            before = 0;
+        } else if (at >= region->stop[axis]) {
+            before = taken * block;
+        } else {
+            before += (at - region->start[axis]) * block;
+        }
+        block *= taken;
+    }
+    return index > 0 ? block : before;
+}

@@ -59,4 +59,8 @@ struct sower_shape sower_region_shape(const struct sower_region *region);
 struct sower_runs sower_region_runs(const struct sower_shape *shape, const struct sower_region *region,
                                     uint64_t n, uint64_t limit);
 
+/* The number of elements of the region whose index in the whole tensor is below `index`. The region has elements. */
+uint64_t sower_region_before(const struct sower_shape *shape, const struct sower_region *region,
+                             uint64_t index);
+
 #endif

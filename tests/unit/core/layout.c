@@ -85,9 +85,35 @@ static void axes_outside_the_shape_or_in_two_sets_are_refused(void **state)
     assert_string_equal(problem.field, "in_axis");
     struct sower_layout twice = {.has_in_axes = true, .in_axes = 1 << 0};
     assert_false(sower_layout_check(&twice, &square, &problem));
-    struct sower_layout batch = {.batch_axes = 1 << 0};
+    struct sower_layout batch = {.has_in_axes = true, .in_axes = 1 << 0, .batch_axes = 1 << 0};
     assert_false(sower_layout_check(&batch, &square, &problem));
     assert_string_equal(problem.field, "batch_axis");
+}
+
+static void the_axes_of_a_layout_are_counted_without_batch_axes(void **state)
+{
+    (void)state;
+    const struct sower_shape shape = {.rank = 4, .sizes = {2, 3, 5, 7}};
+    const struct {
+        enum sower_layout_order order;
+        sower_axes batch, in, out;
+        uint64_t fan_in, fan_out;
+    } cases[] = {
+        {SOWER_LAYOUT_OI, 1 << 0, 1 << 2, 1 << 1, 5 * 7, 3 * 7},
+        {SOWER_LAYOUT_OI, 1 << 1, 1 << 2, 1 << 0, 5 * 7, 2 * 7},
+        {SOWER_LAYOUT_IO, 1 << 3, 1 << 1, 1 << 2, 3 * 2, 5 * 2},
+        {SOWER_LAYOUT_IO, 1 << 0 | 1 << 2, 1 << 1, 1 << 3, 3, 7},
+        {SOWER_LAYOUT_OI, 1 << 0 | 1 << 1 | 1 << 2, 0, 0, 7, 7},
+        {SOWER_LAYOUT_IO, 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3, 0, 0, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sower_layout layout = {.order = cases[i].order, .batch_axes = cases[i].batch};
+        struct sower_fans fans = fans_of(layout, shape);
+        assert_int_equal(sower_layout_in_axes(&layout, 4), cases[i].in);
+        assert_int_equal(sower_layout_out_axes(&layout, 4), cases[i].out);
+        assert_int_equal(fans.in, cases[i].fan_in);
+        assert_int_equal(fans.out, cases[i].fan_out);
+    }
 }
 
 /* Only an empty tensor can have such a fan, because its other sizes can be very large. */
@@ -123,6 +149,7 @@ int main(void)
         cmocka_unit_test(explicit_axes_follow_jax),
         cmocka_unit_test(explicit_fans_override_the_shape),
         cmocka_unit_test(axes_outside_the_shape_or_in_two_sets_are_refused),
+        cmocka_unit_test(the_axes_of_a_layout_are_counted_without_batch_axes),
         cmocka_unit_test(a_fan_that_is_too_large_is_refused_unless_it_is_explicit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
