@@ -71,6 +71,11 @@ int sower_catalogue_parameter(const struct sower_entry *entry, const char *name)
     return -1;
 }
 
+bool sower_catalogue_is_written(const struct sower_parameter *parameter, double value)
+{
+    return !parameter->added_later || value != parameter->default_value;
+}
+
 static void choices_domain(const struct sower_parameter *parameter, char *text, size_t size)
 {
     int length = snprintf(text, size, "one of ");

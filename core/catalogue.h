@@ -32,6 +32,7 @@ struct sower_parameter {
     double minimum, maximum;
     bool minimum_excluded;      /* the value must be greater than the minimum */
     bool allows_infinity;       /* inf and -inf are inside the domain */
+    bool added_later;           /* to an entry that had draws: its default is not part of canonical forms */
     const char *const *choices; /* ended by NULL */
     const char *meaning;        /* a few words, no full stop */
 };
@@ -66,6 +67,10 @@ SOWER_MUST_USE const char *sower_catalogue_nearest(const char *name);
 
 /* The index of the parameter with this name, or -1. */
 SOWER_MUST_USE int sower_catalogue_parameter(const struct sower_entry *entry, const char *name);
+
+/* Whether canonical forms have this parameter: not if it was added later and has its default, so that draws from
+ * before keep their ids. */
+SOWER_MUST_USE bool sower_catalogue_is_written(const struct sower_parameter *parameter, double value);
 
 /* Checks a value against its parameter's domain. The problem's field is "init"; the sentence names the
  * parameter, its value and its domain. */

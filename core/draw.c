@@ -69,6 +69,9 @@ static void add_parameters(struct text *text, const struct sower_initializer *in
 {
     const struct sower_parameter *parameter = initializer->entry->parameters;
     for (size_t i = 0; parameter[i].name != NULL; i++) {
+        if (!sower_catalogue_is_written(&parameter[i], initializer->values[i])) {
+            continue;
+        }
         add(text, "\ninit.");
         add(text, parameter[i].name);
         add(text, "=");

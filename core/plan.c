@@ -7,27 +7,29 @@
 #include "core/environment.h"
 
 static bool check_rank(const struct sower_entry *entry, const struct sower_shape *shape,
-                       struct sower_problem *problem)
+                       const struct sower_layout *layout, struct sower_problem *problem)
 {
-    if (shape->rank >= entry->rank_minimum && shape->rank <= entry->rank_maximum) {
+    const size_t rank = sower_layout_rank_of_entry(layout, shape->rank);
+    const char *which = layout->batch_axes != 0 ? ", not counting batch axes" : "";
+    if (rank >= entry->rank_minimum && rank <= entry->rank_maximum) {
         return true;
     }
     if (entry->rank_minimum == entry->rank_maximum) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                                 "%s needs a tensor of exactly %zu dimension%s; this one has %zu.",
-                                 entry->name, entry->rank_minimum, entry->rank_minimum == 1 ? "" : "s",
-                                 shape->rank);
+                                 "%s needs a tensor of exactly %zu dimension%s%s; this one has %zu.",
+                                 entry->name, entry->rank_minimum, entry->rank_minimum == 1 ? "" : "s", which,
+                                 rank);
     }
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shape",
-                             "%s needs a tensor of %zu to %zu dimensions; this one has %zu.", entry->name,
-                             entry->rank_minimum, entry->rank_maximum, shape->rank);
+                             "%s needs a tensor of %zu to %zu dimensions%s; this one has %zu.", entry->name,
+                             entry->rank_minimum, entry->rank_maximum, which, rank);
 }
 
 static bool make(const struct sower_initializer *initializer, const struct sower_shape *shape,
                  enum sower_dtype dtype, const struct sower_layout *layout, struct sower_plan *plan,
                  struct sower_problem *problem)
 {
-    if (!check_rank(initializer->entry, shape, problem)) {
+    if (!check_rank(initializer->entry, shape, layout, problem)) {
         return false;
     }
     *plan = (struct sower_plan){

@@ -402,18 +402,21 @@ static bool print(const struct sower_initializer *initializer, char *text, size_
 {
     const struct sower_parameter *parameters = initializer->entry->parameters;
     int written = snprintf(text, size, "%s", initializer->entry->name);
-    size_t length = (size_t)written;
+    size_t length = (size_t)written, count = 0;
     for (size_t i = 0; parameters[i].name != NULL; i++) {
         char value[SOWER_REAL_SIZE];
+        if (!sower_catalogue_is_written(&parameters[i], initializer->values[i])) {
+            continue;
+        }
         print_value(&parameters[i], initializer->values[i], value);
         if (length >= size) {
             return false;
         }
-        written =
-            snprintf(text + length, size - length, "%c%s=%s", i == 0 ? '(' : ',', parameters[i].name, value);
+        written = snprintf(text + length, size - length, "%c%s=%s", count++ == 0 ? '(' : ',',
+                           parameters[i].name, value);
         length += (size_t)written;
     }
-    if (parameters[0].name != NULL && length < size) {
+    if (count > 0 && length < size) {
         written = snprintf(text + length, size - length, ")");
         length += (size_t)written;
     }

@@ -1,11 +1,12 @@
 /* Sparse: a fixed number of zeros in every column, at random positions.
  *
- * Each element (i, j) has a 64-bit key from a second stream (seed: H(key: the tensor's seed, message:
- * empty, personal: "sower.sparse")). The key is the word at index i · W + j, where W is the number of
- * columns rounded up to a multiple of 8. In each column, ordered by (key, i), the first ⌈sparsity ·
- * rows⌉ elements are zero. So the zeros of a column are a uniformly random subset of exact size,
- * independent of the values. Preparing finds the last of these pairs in each column and keeps it as the
- * column's threshold. */
+ * A batch entry has two axes: the columns of layout oi are the in axis, those of io the out axis, and the other
+ * axis is the rows. Each element (i, j) of entry e has a 64-bit key from a second stream (seed: H(key: the
+ * tensor's seed, message: empty, personal: "sower.sparse")). The key is the word at index (e · rows + i) · W + j,
+ * where W is the number of columns rounded up to a multiple of 8. In each column, ordered by (key, i), the first
+ * ⌈sparsity · rows⌉ elements are zero. So the zeros of a column are a uniformly random subset of exact size,
+ * independent of the values and of all other columns. Preparing finds the last of these pairs in each column
+ * and keeps it as the column's threshold. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "core/kernel.h"
 #include "core/stream.h"
 #include "core/structure.h"
+#include "core/view.h"
 
 enum { KEYS_PER_BLOCK = SOWER_STREAM_BLOCK_SIZE / 8 };
 
@@ -24,8 +26,11 @@ enum { PANEL_BLOCKS = 8, PANEL = PANEL_BLOCKS * KEYS_PER_BLOCK };
 /* With this many rows, each thread that prepares uses about 16 MiB. */
 enum { ROWS_MAX = 1 << 22 };
 
-/* Keys that one core can make and process twice in one second. */
-static const double KEYS_PER_SECOND = 1e8;
+/* Keys that one core can make and process twice in one second, and the panels that it can begin and end. */
+static const double KEYS_PER_SECOND = 1e8, PANELS_PER_SECOND = 1e6;
+
+/* Panels of one task. */
+enum { TASK_PANELS = 64 };
 
 /* An element is zero when its key is less than `key`, or equal to `key` with a row less than `row`. */
 struct threshold {
@@ -34,17 +39,49 @@ struct threshold {
 
 struct factors {
     struct sower_seed seed;        /* of the keys */
-    struct threshold thresholds[]; /* one for each column */
+    struct threshold thresholds[]; /* one for each column of each entry */
 };
 
-static uint64_t blocks_per_row(const struct sower_plan *plan)
+/* The sizes of a batch and of the matrices in it. */
+struct matrices {
+    uint64_t entries, rows, columns;
+};
+
+enum { ENTRIES, ROWS, COLUMNS }; /* the groups of a view */
+
+static void group_axes(const struct sower_plan *plan, sower_axes groups[SOWER_GROUP_COUNT])
 {
-    return (plan->shape.sizes[1] + KEYS_PER_BLOCK - 1) / KEYS_PER_BLOCK;
+    bool io = plan->layout.order == SOWER_LAYOUT_IO;
+    groups[ENTRIES] = plan->layout.batch_axes;
+    groups[io ? COLUMNS : ROWS] = sower_layout_out_axes(&plan->layout, plan->shape.rank);
+    groups[io ? ROWS : COLUMNS] = sower_layout_in_axes(&plan->layout, plan->shape.rank);
 }
 
-static uint64_t zeros_per_column(const struct sower_plan *plan)
+/* All zero for a shape without elements. */
+static struct matrices matrices_of(const struct sower_plan *plan)
 {
-    return (uint64_t)ceil(plan->values[0] * (double)plan->shape.sizes[0]);
+    sower_axes groups[SOWER_GROUP_COUNT] = {0};
+    if (sower_shape_count(&plan->shape) == 0) {
+        return (struct matrices){0};
+    }
+    group_axes(plan, groups);
+    const struct sower_view view = sower_view_make(&plan->shape, groups);
+    return (struct matrices){view.sizes[ENTRIES], view.sizes[ROWS], view.sizes[COLUMNS]};
+}
+
+static uint64_t blocks_per_row(const struct matrices *matrices)
+{
+    return (matrices->columns + KEYS_PER_BLOCK - 1) / KEYS_PER_BLOCK;
+}
+
+static uint64_t panels_per_entry(const struct matrices *matrices)
+{
+    return (blocks_per_row(matrices) + PANEL_BLOCKS - 1) / PANEL_BLOCKS;
+}
+
+static uint64_t zeros_per_column(const struct sower_plan *plan, const struct matrices *matrices)
+{
+    return (uint64_t)ceil(plan->values[0] * (double)matrices->rows);
 }
 
 static uint64_t key_at(const uint8_t *bytes)
@@ -58,7 +95,8 @@ static uint64_t key_at(const uint8_t *bytes)
 
 /* The state of a preparation, which its tasks share. */
 struct preparation {
-    const struct sower_plan *plan;
+    struct matrices matrices;
+    uint64_t zeros; /* of each column, at least 1 */
     struct factors *factors;
     _Atomic bool failed; /* memory ran out */
 };
@@ -68,6 +106,7 @@ struct preparation {
  * pairs with this byte, which are then sorted. The keys are made twice, because keeping them would take
  * too much memory. */
 struct panel {
+    uint64_t entry;
     uint64_t block; /* the first block of each row of keys */
     size_t blocks;
     size_t count; /* of columns */
@@ -82,31 +121,43 @@ struct panel {
 
 static struct sower_cost sparse_cost(const struct sower_plan *plan)
 {
-    uint64_t rows = plan->shape.sizes[0], columns = plan->shape.sizes[1];
-    if (rows == 0 || columns == 0) {
+    const struct matrices matrices = matrices_of(plan);
+    if (matrices.rows == 0) {
         return (struct sower_cost){0};
     }
-    struct sower_cost cost = {.memory = sizeof(struct factors) + columns * sizeof(struct threshold)};
-    if (zeros_per_column(plan) > 0) {
+    struct sower_cost cost = {.memory = sizeof(struct factors) +
+                                        matrices.entries * matrices.columns * sizeof(struct threshold)};
+    if (zeros_per_column(plan, &matrices) > 0) {
         /* About one in 256 of a panel's pairs is gathered. */
-        cost.scratch_per_thread = sizeof(struct panel) + PANEL * (rows / 256 + 16) * sizeof(struct threshold);
-        cost.seconds = (double)(rows * blocks_per_row(plan) * KEYS_PER_BLOCK) / KEYS_PER_SECOND;
+        cost.scratch_per_thread =
+            sizeof(struct panel) + PANEL * (matrices.rows / 256 + 16) * sizeof(struct threshold);
+        double keys = (double)(matrices.entries * matrices.rows * blocks_per_row(&matrices) * KEYS_PER_BLOCK);
+        double panels = (double)(matrices.entries * panels_per_entry(&matrices));
+        cost.seconds = keys / KEYS_PER_SECOND + panels / PANELS_PER_SECOND;
     }
     return cost;
 }
 
-static void make_keys(const struct preparation *preparation, const struct panel *panel, uint64_t row,
-                      uint8_t keys[PANEL * 8])
+/* Makes keys of neighbouring blocks of one row. */
+static void make_keys(const struct factors *factors, const struct matrices *matrices, uint64_t entry,
+                      uint64_t row, uint64_t block, size_t blocks, uint8_t *keys)
 {
-    sower_stream_blocks(&preparation->factors->seed, row * blocks_per_row(preparation->plan) + panel->block,
-                        panel->blocks, keys);
+    uint64_t row_of_keys = entry * matrices->rows + row;
+    sower_stream_blocks(&factors->seed, row_of_keys * blocks_per_row(matrices) + block, blocks, keys);
+}
+
+static void make_panel_keys(const struct preparation *preparation, const struct panel *panel, uint64_t row,
+                            uint8_t keys[PANEL * 8])
+{
+    make_keys(preparation->factors, &preparation->matrices, panel->entry, row, panel->block, panel->blocks,
+              keys);
 }
 
 static void count_keys(const struct preparation *preparation, struct panel *panel)
 {
     uint8_t keys[PANEL * 8];
-    for (uint64_t row = 0; row < preparation->plan->shape.sizes[0]; row++) {
-        make_keys(preparation, panel, row, keys);
+    for (uint64_t row = 0; row < preparation->matrices.rows; row++) {
+        make_panel_keys(preparation, panel, row, keys);
         for (size_t i = 0; i < panel->count; i++) {
             panel->counts[i][keys[8 * i + 7]]++;
         }
@@ -136,8 +187,8 @@ static void gather_pairs(const struct preparation *preparation, struct panel *pa
         panel->columns[i].pairs = pairs;
         pairs += panel->counts[i][panel->columns[i].byte];
     }
-    for (uint64_t row = 0; row < preparation->plan->shape.sizes[0]; row++) {
-        make_keys(preparation, panel, row, keys);
+    for (uint64_t row = 0; row < preparation->matrices.rows; row++) {
+        make_panel_keys(preparation, panel, row, keys);
         for (size_t i = 0; i < panel->count; i++) {
             if (keys[8 * i + 7] == panel->columns[i].byte) {
                 panel->columns[i].pairs[panel->columns[i].gathered++] =
@@ -156,41 +207,65 @@ static int compare_pairs(const void *one, const void *other)
     return (a->row > b->row) - (a->row < b->row);
 }
 
-static void store_thresholds(struct factors *factors, struct panel *panel)
+static void store_thresholds(const struct preparation *preparation, struct panel *panel)
 {
+    struct threshold *thresholds = preparation->factors->thresholds +
+                                   panel->entry * preparation->matrices.columns +
+                                   panel->block * KEYS_PER_BLOCK;
     for (size_t i = 0; i < panel->count; i++) {
         qsort(panel->columns[i].pairs, panel->columns[i].gathered, sizeof(struct threshold), compare_pairs);
         struct threshold last = panel->columns[i].pairs[panel->columns[i].rank];
-        factors->thresholds[panel->block * KEYS_PER_BLOCK + i] = (struct threshold){last.key, last.row + 1};
+        thresholds[i] = (struct threshold){last.key, last.row + 1};
     }
 }
 
-/* A task: finds the thresholds of the columns of one panel. */
-static void select_panel(void *work, size_t index)
+/* Sets the place of panel `number` of the tensor, and clears its counts. */
+static void begin_panel(const struct matrices *matrices, uint64_t number, struct panel *panel)
 {
-    struct preparation *preparation = work;
-    const struct sower_plan *plan = preparation->plan;
-    struct threshold *pairs = NULL;
-    struct panel *panel = calloc(1, sizeof *panel);
-    if (panel == NULL) {
-        atomic_store(&preparation->failed, true);
-        return;
-    }
-    panel->block = (uint64_t)index * PANEL_BLOCKS;
-    uint64_t blocks = blocks_per_row(plan) - panel->block;
-    uint64_t columns = plan->shape.sizes[1] - panel->block * KEYS_PER_BLOCK;
+    panel->entry = number / panels_per_entry(matrices);
+    panel->block = number % panels_per_entry(matrices) * PANEL_BLOCKS;
+    uint64_t blocks = blocks_per_row(matrices) - panel->block;
+    uint64_t columns = matrices->columns - panel->block * KEYS_PER_BLOCK;
     panel->blocks = blocks < PANEL_BLOCKS ? (size_t)blocks : PANEL_BLOCKS;
     panel->count = columns < PANEL ? (size_t)columns : PANEL;
+    memset(panel->counts, 0, panel->count * sizeof panel->counts[0]);
+    memset(panel->columns, 0, panel->count * sizeof panel->columns[0]);
+}
+
+/* Finds the thresholds of the columns of one panel. False when memory runs out. */
+static bool select_panel(const struct preparation *preparation, struct panel *panel)
+{
     count_keys(preparation, panel);
-    pairs = malloc(choose_bytes(panel, zeros_per_column(plan) - 1) * sizeof *pairs);
+    struct threshold *pairs = malloc(choose_bytes(panel, preparation->zeros - 1) * sizeof *pairs);
     if (pairs == NULL) {
-        atomic_store(&preparation->failed, true);
-        goto out;
+        return false;
     }
     gather_pairs(preparation, panel, pairs);
-    store_thresholds(preparation->factors, panel);
-out:
+    store_thresholds(preparation, panel);
     free(pairs);
+    return true;
+}
+
+static uint64_t count_panels(const struct matrices *matrices)
+{
+    return matrices->entries * panels_per_entry(matrices);
+}
+
+/* A task: selects some neighbouring panels. */
+static void select_panels(void *work, size_t index)
+{
+    struct preparation *preparation = work;
+    uint64_t number = (uint64_t)index * TASK_PANELS, end = count_panels(&preparation->matrices);
+    end = end - number < TASK_PANELS ? end : number + TASK_PANELS;
+    struct panel *panel = malloc(sizeof *panel);
+    bool good = panel != NULL;
+    for (; good && number < end; number++) {
+        begin_panel(&preparation->matrices, number, panel);
+        good = select_panel(preparation, panel);
+    }
+    if (!good) {
+        atomic_store(&preparation->failed, true);
+    }
     free(panel);
 }
 
@@ -203,10 +278,12 @@ static void *sparse_prepare(const struct sower_plan *plan, const struct sower_se
         return NULL;
     }
     factors->seed = sower_seed_substream(seed, "sower.sparse");
-    struct preparation preparation = {.plan = plan, .factors = factors};
-    if (zeros_per_column(plan) > 0) {
-        sower_parallel_run(parallel, select_panel, &preparation,
-                           (size_t)((blocks_per_row(plan) + PANEL_BLOCKS - 1) / PANEL_BLOCKS));
+    struct preparation preparation = {.matrices = matrices_of(plan), .factors = factors};
+    preparation.zeros = zeros_per_column(plan, &preparation.matrices);
+    if (preparation.zeros > 0) {
+        uint64_t panels = count_panels(&preparation.matrices);
+        sower_parallel_run(parallel, select_panels, &preparation,
+                           (size_t)((panels + TASK_PANELS - 1) / TASK_PANELS));
     }
     if (atomic_load(&preparation.failed)) {
         free(factors);
@@ -215,44 +292,66 @@ static void *sparse_prepare(const struct sower_plan *plan, const struct sower_se
     return factors;
 }
 
-/* Writes the zeros of columns column … column + count − 1 of a row to `elements`, which already have the
- * values. */
-static void put_zeros(const struct sower_source *source, uint64_t row, uint64_t column, uint64_t count,
-                      uint8_t *elements)
+/* Where a matrix element lies. */
+struct element {
+    uint64_t entry, row, column;
+};
+
+static bool is_zero(const struct factors *factors, const struct matrices *matrices, struct element at,
+                    uint64_t key)
 {
-    const struct factors *factors = source->factors;
-    const size_t size = sower_dtype_size(source->plan.dtype);
+    struct threshold threshold = factors->thresholds[at.entry * matrices->columns + at.column];
+    return key < threshold.key || (key == threshold.key && at.row < threshold.row);
+}
+
+/* Writes the zeros of `count` elements of one row to `elements`, which already have the values. */
+static void put_zeros_of_row(const struct factors *factors, const struct matrices *matrices,
+                             struct element at, uint64_t count, size_t size, uint8_t *elements)
+{
     uint8_t keys[64][SOWER_STREAM_BLOCK_SIZE];
-    uint64_t end = column + count;
-    while (column < end) {
-        uint64_t block = column / KEYS_PER_BLOCK, last = (end - 1) / KEYS_PER_BLOCK;
+    uint64_t end = at.column + count;
+    while (at.column < end) {
+        uint64_t block = at.column / KEYS_PER_BLOCK, last = (end - 1) / KEYS_PER_BLOCK;
         size_t blocks = last - block < 64 ? (size_t)(last - block + 1) : 64;
-        sower_stream_blocks(&factors->seed, row * blocks_per_row(&source->plan) + block, blocks, keys[0]);
+        make_keys(factors, matrices, at.entry, at.row, block, blocks, keys[0]);
         uint64_t stop = (block + blocks) * KEYS_PER_BLOCK < end ? (block + blocks) * KEYS_PER_BLOCK : end;
-        for (; column < stop; column++, elements += size) {
-            uint64_t key = key_at(keys[column / KEYS_PER_BLOCK - block] + column % KEYS_PER_BLOCK * 8);
-            struct threshold threshold = factors->thresholds[column];
-            if (key < threshold.key || (key == threshold.key && row < threshold.row)) {
+        for (; at.column < stop; at.column++, elements += size) {
+            uint64_t key = key_at(keys[at.column / KEYS_PER_BLOCK - block] + at.column % KEYS_PER_BLOCK * 8);
+            if (is_zero(factors, matrices, at, key)) {
                 memset(elements, 0, size);
             }
         }
     }
 }
 
+/* The same for neighbouring elements, which may lie in a row or across rows or entries. */
+static void put_zeros(const struct sower_source *source, const struct matrices *matrices,
+                      struct sower_steps steps, uint8_t *elements)
+{
+    const size_t size = sower_dtype_size(source->plan.dtype);
+    uint64_t at_once = steps.moving == COLUMNS ? steps.count : 1;
+    for (; steps.count > 0; steps.count -= at_once, steps.place[steps.moving]++, elements += size) {
+        struct element at = {steps.place[ENTRIES], steps.place[ROWS], steps.place[COLUMNS]};
+        put_zeros_of_row(source->factors, matrices, at, at_once, size, elements);
+    }
+}
+
 static bool sparse_read(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
     const struct sower_plan *plan = &source->plan;
-    const uint64_t columns = plan->shape.sizes[1];
+    const struct matrices matrices = matrices_of(plan);
+    sower_axes groups[SOWER_GROUP_COUNT] = {0};
+    group_axes(plan, groups);
+    const struct sower_view view = sower_view_make(&plan->shape, groups);
     uint8_t *at = elements;
     sower_kernel()->fill_runs(&plan->law, plan->dtype, &source->seed, runs, elements);
     for (uint64_t run = 0; run < runs->count; run++) {
         uint64_t index = runs->first + run * runs->stride, end = index + runs->length;
         while (index < end) {
-            uint64_t in_row = columns - index % columns;
-            uint64_t count = in_row < end - index ? in_row : end - index;
-            put_zeros(source, index / columns, index % columns, count, at);
-            at += count * sower_dtype_size(plan->dtype);
-            index += count;
+            struct sower_steps steps = sower_view_steps(&view, index, end - index);
+            put_zeros(source, &matrices, steps, at);
+            at += steps.count * sower_dtype_size(plan->dtype);
+            index += steps.count;
         }
     }
     return true;
@@ -265,21 +364,29 @@ static const struct sower_structure SPARSE = {
     .read = sparse_read,
 };
 
-static bool resolve_sparse(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+/* Refuses a batch that needs more keys than a stream has, or matrices with too many rows. */
+static bool check_sizes(const struct sower_plan *plan, struct sower_problem *problem)
 {
-    if (plan->shape.sizes[0] > ROWS_MAX && plan->shape.sizes[1] > 0) {
+    const struct matrices matrices = matrices_of(plan);
+    if (matrices.rows > ROWS_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
                                  "sparse takes at most %d rows; this tensor has %llu.", ROWS_MAX,
-                                 (unsigned long long)plan->shape.sizes[0]);
+                                 (unsigned long long)matrices.rows);
     }
-    struct sower_shape keys = {.rank = 2,
-                               .sizes = {plan->shape.sizes[0], blocks_per_row(plan) * KEYS_PER_BLOCK}};
-    if (!sower_shape_check(&keys, SOWER_F64, problem) || !sower_plan_normal(plan, 0, values[1], problem)) {
+    struct sower_shape keys = {
+        .rank = 3, .sizes = {matrices.entries, matrices.rows, blocks_per_row(&matrices) * KEYS_PER_BLOCK}};
+    return sower_shape_check(&keys, SOWER_F64, problem);
+}
+
+static bool resolve_sparse(const double *values, struct sower_plan *plan, struct sower_problem *problem)
+{
+    if (!check_sizes(plan, problem) || !sower_plan_normal(plan, 0, values[1], problem)) {
         return false;
     }
     plan->structure = &SPARSE;
-    double rows = (double)plan->shape.sizes[0];
-    sower_plan_mix_with_zeros(plan, (rows - (double)zeros_per_column(plan)) / rows);
+    const struct matrices matrices = matrices_of(plan);
+    double rows = (double)matrices.rows;
+    sower_plan_mix_with_zeros(plan, (rows - (double)zeros_per_column(plan, &matrices)) / rows);
     return true;
 }
 

@@ -1,61 +1,103 @@
-/* Deterministic structures: each element depends only on its position, and most elements are zero. */
+/* Deterministic structures: each element depends only on its place in its batch entry, and most elements are
+ * zero. */
 #include <math.h>
+#include <string.h>
 
 #include "core/initializers/elements.h"
 #include "core/initializers/families.h"
 #include "core/structure.h"
+#include "core/view.h"
 
-/* The axes of a convolution's weight, for both layouts. */
-struct channels {
-    uint64_t out, in;               /* sizes */
-    uint64_t out_stride, in_stride; /* elements from one channel to the next */
-    size_t first_space, space_rank; /* the spatial axes */
-    uint64_t space_stride;          /* elements of one step along the last of them */
+/* What the value of an element depends on, apart from its places. */
+struct pattern {
+    const struct sower_plan *plan;
+    struct sower_view view;
+    sower_axes space;
+    uint64_t centre; /* the place whose index along each spatial axis is size / 2 */
 };
 
-static struct channels channels_of(const struct sower_plan *plan)
+/* The value of the element with these places in the groups of the layout. */
+typedef double element_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT]);
+
+/* Writes the neighbouring elements from `index` on; all of them are already zero. */
+static void read_run(const struct pattern *pattern, uint64_t index, uint64_t length, uint8_t *elements,
+                     element_value *value_of)
+{
+    const enum sower_dtype dtype = pattern->plan->dtype;
+    const size_t size = sower_dtype_size(dtype);
+    for (uint64_t end = index + length; index < end;) {
+        struct sower_steps steps = sower_view_steps(&pattern->view, index, end - index);
+        index += steps.count;
+        for (; steps.count > 0; steps.count--, steps.place[steps.moving]++, elements += size) {
+            double value = value_of(pattern, steps.place);
+            if (value != 0) {
+                sower_element_store(dtype, value, elements);
+            }
+        }
+    }
+}
+
+static struct pattern pattern_of(const struct sower_plan *plan)
 {
     const struct sower_shape *shape = &plan->shape;
-    struct channels channels = {.space_rank = shape->rank - 2};
-    if (plan->layout.order == SOWER_LAYOUT_IO) {
-        channels.in = shape->sizes[shape->rank - 2];
-        channels.out = shape->sizes[shape->rank - 1];
-        channels.out_stride = 1;
-        channels.in_stride = channels.out;
-        channels.space_stride = channels.in * channels.out;
-        return channels;
+    struct pattern pattern = {
+        .plan = plan,
+        .view = sower_view_of_layout(shape, &plan->layout),
+        .space = sower_layout_space_axes(&plan->layout, shape->rank),
+    };
+    for (size_t axis = 0; axis < shape->rank; axis++) {
+        if ((pattern.space >> axis & 1) != 0) {
+            pattern.centre = pattern.centre * shape->sizes[axis] + shape->sizes[axis] / 2;
+        }
     }
-    channels.out = shape->sizes[0];
-    channels.in = shape->sizes[1];
-    channels.first_space = 2;
-    channels.space_stride = channels.in_stride = 1;
-    for (size_t axis = 2; axis < shape->rank; axis++) {
-        channels.in_stride *= shape->sizes[axis];
-    }
-    channels.out_stride = channels.in * channels.in_stride;
-    return channels;
+    return pattern;
 }
 
-/* The element index of the point size / 2 of every spatial axis. */
-static uint64_t centre_offset(const struct sower_plan *plan, const struct channels *channels)
+static bool read_elements(const struct sower_source *source, const struct sower_runs *runs, void *elements,
+                          element_value *value_of)
 {
-    uint64_t offset = 0;
-    for (size_t n = 0; n < channels->space_rank; n++) {
-        uint64_t size = plan->shape.sizes[channels->first_space + n];
-        offset = offset * size + size / 2;
+    const struct sower_plan *plan = &source->plan;
+    const struct pattern pattern = pattern_of(plan);
+    const size_t size = (size_t)runs->length * sower_dtype_size(plan->dtype);
+    /* In every dtype all bits of 0 are zero. */
+    memset(elements, 0, (size_t)runs->count * size);
+    for (uint64_t run = 0; run < runs->count; run++) {
+        read_run(&pattern, runs->first + run * runs->stride, runs->length, (uint8_t *)elements + run * size,
+                 value_of);
     }
-    return offset * channels->space_stride;
+    return true;
 }
 
-static double identity_value(const struct sower_plan *plan, uint64_t index)
+/* Counts the out channels and the in channels, for shapes without elements too. */
+static bool count_channels(const struct sower_plan *plan, uint64_t *out, uint64_t *in,
+                           struct sower_problem *problem)
 {
-    uint64_t columns = plan->shape.sizes[1];
-    return index / columns == index % columns ? plan->gain : 0;
+    const size_t rank = plan->shape.rank;
+    return (sower_axes_product(&plan->shape, sower_layout_out_axes(&plan->layout, rank), out) &&
+            sower_axes_product(&plan->shape, sower_layout_in_axes(&plan->layout, rank), in)) ||
+           sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "shape",
+                             "The product of the sizes of the in axes or of the out axes is above 2^63 - 1; "
+                             "use smaller sizes.");
+}
+
+static double elements_of_entry(const struct sower_plan *plan)
+{
+    double elements = 1;
+    for (size_t axis = 0; axis < plan->shape.rank; axis++) {
+        bool batch = (plan->layout.batch_axes >> axis & 1) != 0;
+        elements *= batch ? 1 : (double)plan->shape.sizes[axis];
+    }
+    return elements;
+}
+
+static double identity_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
+{
+    return place[SOWER_GROUP_OUT] == place[SOWER_GROUP_IN] ? pattern->plan->gain : 0;
 }
 
 static bool read_identity(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return sower_elements_read(source, runs, elements, identity_value);
+    return read_elements(source, runs, elements, identity_value);
 }
 
 static const struct sower_structure IDENTITY = {.read = read_identity};
@@ -67,45 +109,46 @@ static bool resolve_identity(const double *values, struct sower_plan *plan, stru
         return false;
     }
     plan->structure = &IDENTITY;
-    double rows = (double)plan->shape.sizes[0], columns = (double)plan->shape.sizes[1];
-    sower_plan_mix_with_zeros(plan, fmin(rows, columns) / (rows * columns));
+    uint64_t out, in;
+    if (!count_channels(plan, &out, &in, problem)) {
+        return false;
+    }
+    sower_plan_mix_with_zeros(plan, fmin((double)out, (double)in) / ((double)out * (double)in));
     return true;
 }
 
-static double dirac_value(const struct sower_plan *plan, uint64_t index)
+static double dirac_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
 {
-    struct channels channels = channels_of(plan);
-    uint64_t per_group = channels.out / (uint64_t)plan->values[0];
-    uint64_t out = index / channels.out_stride % channels.out;
-    uint64_t in = index / channels.in_stride % channels.in;
-    bool centred =
-        index == out * channels.out_stride + in * channels.in_stride + centre_offset(plan, &channels);
-    return centred && in == out % per_group ? 1 : 0;
+    uint64_t per_group = pattern->view.sizes[SOWER_GROUP_OUT] / (uint64_t)pattern->plan->values[0];
+    bool centred = place[SOWER_GROUP_SPACE] == pattern->centre;
+    return centred && place[SOWER_GROUP_IN] == place[SOWER_GROUP_OUT] % per_group ? 1 : 0;
 }
 
 static bool read_dirac(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return sower_elements_read(source, runs, elements, dirac_value);
+    return read_elements(source, runs, elements, dirac_value);
 }
 
 static const struct sower_structure DIRAC = {.read = read_dirac};
 
 static bool resolve_dirac(const double *values, struct sower_plan *plan, struct sower_problem *problem)
 {
-    struct channels channels = channels_of(plan);
-    uint64_t groups = (uint64_t)values[0];
-    if (channels.out % groups != 0) {
+    uint64_t out, in, groups = (uint64_t)values[0];
+    if (!count_channels(plan, &out, &in, problem)) {
+        return false;
+    }
+    if (out % groups != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
                                  "dirac: groups is %llu; it must divide the number of output channels, %llu.",
-                                 (unsigned long long)groups, (unsigned long long)channels.out);
+                                 (unsigned long long)groups, (unsigned long long)out);
     }
     plan->structure = &DIRAC;
     plan->law = sower_law_constant(1);
-    double ones = (double)groups * fmin((double)(channels.out / groups), (double)channels.in);
+    double ones = (double)groups * fmin((double)(out / groups), (double)in);
     plan->low = 0;
     plan->high = plan->mean_expected = 1;
     plan->std_expected = 0;
-    sower_plan_mix_with_zeros(plan, ones / (double)sower_shape_count(&plan->shape));
+    sower_plan_mix_with_zeros(plan, ones / elements_of_entry(plan));
     return true;
 }
 
@@ -118,27 +161,28 @@ static double triangle(uint64_t place, uint64_t size)
     return 1 - fabs((double)place - middle) / reach;
 }
 
-static double bilinear_value(const struct sower_plan *plan, uint64_t index)
+static double bilinear_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
 {
-    struct channels channels = channels_of(plan);
-    uint64_t out = index / channels.out_stride % channels.out;
-    uint64_t in = index / channels.in_stride % channels.in;
-    if (out != in && channels.out != 1 && channels.in != 1) {
+    const uint64_t *sizes = pattern->view.sizes;
+    if (place[SOWER_GROUP_OUT] != place[SOWER_GROUP_IN] && sizes[SOWER_GROUP_OUT] != 1 &&
+        sizes[SOWER_GROUP_IN] != 1) {
         return 0;
     }
     double weight = 1;
-    uint64_t space = index / channels.space_stride;
-    for (size_t n = channels.space_rank; n-- > 0;) {
-        uint64_t size = plan->shape.sizes[channels.first_space + n];
-        weight *= triangle(space % size, size);
-        space /= size;
+    uint64_t left = place[SOWER_GROUP_SPACE];
+    for (size_t axis = pattern->plan->shape.rank; axis-- > 0;) {
+        uint64_t size = pattern->plan->shape.sizes[axis];
+        if ((pattern->space >> axis & 1) != 0) {
+            weight *= triangle(left % size, size);
+            left /= size;
+        }
     }
     return weight;
 }
 
 static bool read_bilinear(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return sower_elements_read(source, runs, elements, bilinear_value);
+    return read_elements(source, runs, elements, bilinear_value);
 }
 
 static const struct sower_structure BILINEAR = {.read = read_bilinear};
@@ -154,25 +198,40 @@ static bool resolve_bilinear(const double *values, struct sower_plan *plan, stru
     return true;
 }
 
-static double lstm_bias_value(const struct sower_plan *plan, uint64_t index)
+/* The only axis that is no batch axis may be in any group; the place in the other groups is 0. */
+static double lstm_bias_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
 {
-    return index / (plan->shape.sizes[0] / 4) == 1 ? plan->values[0] : 0;
+    const uint64_t *sizes = pattern->view.sizes;
+    uint64_t size = sizes[SOWER_GROUP_OUT] * sizes[SOWER_GROUP_IN] * sizes[SOWER_GROUP_SPACE];
+    uint64_t at = place[SOWER_GROUP_OUT] + place[SOWER_GROUP_IN] + place[SOWER_GROUP_SPACE];
+    return at / (size / 4) == 1 ? pattern->plan->values[0] : 0;
 }
 
 static bool read_lstm_bias(const struct sower_source *source, const struct sower_runs *runs, void *elements)
 {
-    return sower_elements_read(source, runs, elements, lstm_bias_value);
+    return read_elements(source, runs, elements, lstm_bias_value);
 }
 
 static const struct sower_structure LSTM_BIAS = {.read = read_lstm_bias};
 
+/* The size of the only axis that is no batch axis. */
+static uint64_t size_of_entry(const struct sower_plan *plan)
+{
+    size_t axis = 0;
+    while ((plan->layout.batch_axes >> axis & 1) != 0) {
+        axis++;
+    }
+    return plan->shape.sizes[axis];
+}
+
 static bool resolve_lstm_bias(const double *values, struct sower_plan *plan, struct sower_problem *problem)
 {
-    if (plan->shape.sizes[0] % 4 != 0) {
+    const uint64_t size = size_of_entry(plan);
+    if (size % 4 != 0) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "shape",
             "lstm_bias needs a size that is a multiple of 4, a quarter for each gate; this size is %llu.",
-            (unsigned long long)plan->shape.sizes[0]);
+            (unsigned long long)size);
     }
     if (!sower_plan_constant(plan, values[0], problem)) {
         return false;

@@ -40,6 +40,9 @@ HALFWAY = (-5.463062554389333, -5.461305379804235, -6.030967019112878, -5.298671
 # Bounds whose 32-bit span is 2^16 words, and one word less.
 SPANS = (4.169571062244237, 4.169571062244238, 3.824782030008075e-05, 3.8247820300080745e-05)
 
+# Entries that make an array for each entry of a batch.
+STRUCTURES = ("identity", "dirac", "bilinear", "lstm_bias", "sparse", "orthogonal", "delta_orthogonal")
+
 
 class Maker:
     """Makes one request: fields with values of their JSON types, and the initializer as (name, {parameter: value})."""
@@ -112,6 +115,8 @@ class Maker:
             ends = [values["mean"] + bound * values["std"] for bound in sorted((self.bound(), self.bound()))]
             if not any(map(math.isnan, ends)):
                 values["a"], values["b"] = ends
+        if "blocks" in values and self.chance(0.9):
+            values["blocks"] = self.rng.randint(1, 3)
         return self.rng.choice((entry.name, *entry.aliases)), values, entry
 
     def value(self, parameter):
@@ -225,6 +230,7 @@ class Maker:
     def fields(self):
         init = self.initializer()
         shape = self.shape(init[2])
+        entry = init[2]
         fields = {"experiment": self.text(256), "name": self.text(512), "shape": shape, "init": init[:2]}
         if self.chance(0.5):
             fields["trial"] = self.of(lambda: self.rng.randint(0, 9), lambda: self.rng.randint(0, 2 ** 63 - 1), lambda: 2 ** 63 - 1)
@@ -234,7 +240,15 @@ class Maker:
             fields["dtype"] = self.rng.choice((*DTYPES, *DTYPES, *requests.DTYPE_NAMES))
         if self.chance(0.4):
             fields["layout"] = self.rng.choice(("oi", "io"))
-        if shape and self.chance(0.25):
+        if entry.name in STRUCTURES and len(shape) < 8 and self.chance(0.4):
+            batch = self.rng.randint(0, len(shape))
+            shape.insert(batch, self.rng.randint(1, 4))
+            fields["batch_axis"] = [batch]
+            if len(shape) > 2 and self.chance(0.3):
+                axes = [axis for axis in range(len(shape)) if axis != batch]
+                self.rng.shuffle(axes)
+                fields["in_axis"], fields["out_axis"] = axes[:1], axes[1:self.rng.randint(2, len(axes))]
+        elif shape and self.chance(0.25):
             axes = self.rng.sample(range(len(shape)), self.rng.randint(1, min(len(shape), 3)))
             for name in ("in_axis", "out_axis", "batch_axis"):
                 if self.chance(0.5):

@@ -25,6 +25,10 @@ class Parameter:
     most: float = INF
     infinite: bool = False
     choices: tuple = ()
+    later: bool = False  # was added to an entry that had draws: canonical forms do not have its default
+
+    def is_written(self, value):
+        return not self.later or value != self.default
 
     def check(self, value):
         if self.kind not in ("real", "whole"):
@@ -51,8 +55,9 @@ def choice(name, default, *choices):
 class Tensor:
     """The properties of a tensor that formulas use."""
 
-    def __init__(self, shape, dtype, layout, fan_in, fan_out):
+    def __init__(self, shape, dtype, layout, sets, fan_in, fan_out):
         self.shape, self.layout, self.dtype = shape, layout, DTYPES[dtype]
+        self.groups = structures.Groups(shape, sets)
         self.form = F64 if dtype == "f64" else F32
         self.fans = fan_in, fan_out
         self.fan_in, self.fan_out = float(fan_in), float(fan_out)
@@ -98,8 +103,12 @@ class Tensor:
         return self.in_range(laws.truncated(self.form, mean, std, lower, upper, low, high))
 
 
-def channels(tensor):
-    return structures.Channels(tensor.shape, tensor.layout)
+def channels(t):
+    """The numbers of out and in channels."""
+    counts = t.groups.size(t.groups.outs), t.groups.size(t.groups.ins)
+    if max(counts) >= 2 ** 63:
+        raise Refusal("shape", "too many channels", 413)
+    return counts
 
 
 def variance_scaling(p, t):
@@ -168,49 +177,67 @@ def centred(t, std):
 def identity(p, t):
     t.gain = p["gain"]
     t.constant(p["gain"])
-    return lambda seed: structures.Identity(p["gain"])
+    channels(t)
+    return lambda seed: structures.Identity(t.groups, p["gain"])
 
 
 def dirac(p, t):
-    groups = int(p["groups"])
-    if channels(t).outs % groups != 0:
+    count = int(p["groups"])
+    if channels(t)[0] % count != 0:
         raise Refusal("init", "groups does not divide the out channels")
-    return lambda seed: structures.Dirac(channels(t), groups)
+    return lambda seed: structures.Dirac(t.groups, count)
 
 
 def bilinear(p, t):
-    return lambda seed: structures.Bilinear(channels(t))
+    return lambda seed: structures.Bilinear(t.groups)
 
 
 def lstm_bias(p, t):
-    if t.shape[0] % 4 != 0:
+    axis, = (axis for axis in range(len(t.shape)) if axis not in t.groups.batches)
+    if t.shape[axis] % 4 != 0:
         raise Refusal("shape", "no four gates")
     t.constant(p["forget"])
-    return lambda seed: structures.LstmBias(t.shape[0], p["forget"])
+    return lambda seed: structures.LstmBias(axis, t.shape[axis], p["forget"])
 
 
 def sparse(p, t):
-    rows, columns = t.shape
-    if rows > 2 ** 22 and columns > 0:
+    rows, columns = (t.groups.outs, t.groups.ins) if t.layout == "oi" else (t.groups.ins, t.groups.outs)
+    if t.count and t.groups.size(rows) > 2 ** 22:
         raise Refusal("shape", "too many rows", 413)
-    if t.count and rows * (-(-columns // 8) * 8) > 2 ** 35:
+    if t.count and t.groups.size(t.groups.batches) * t.groups.size(rows) * (-(-t.groups.size(columns) // 8) * 8) > 2 ** 35:
         raise Refusal("shape", "more keys than a stream has", 413)
     law = t.normal(0.0, p["std"])
-    return lambda seed: structures.Sparse(seed, t.shape, p["sparsity"], law)
+    return lambda seed: structures.Sparse(seed, t.groups, rows, columns, p["sparsity"], law)
+
+
+def sides(p, t, others):
+    """The sizes of the out side of one block, and of the other side."""
+    out, other = t.groups.size(t.groups.outs), t.groups.size(others)
+    if max(out, other) >= 2 ** 63:
+        raise Refusal("shape", "too long a side", 413)
+    if out % p["blocks"] != 0:
+        raise Refusal("init", "blocks does not divide the out channels")
+    return out // int(p["blocks"]), other
+
+
+def matrices(p, t, others):
+    t.gain = p["gain"]
+    t.constant(p["gain"] * (1 + 2 ** -10))  # an element may exceed the gain by rounding
+    return lambda seed: structures.Matrices(seed, t.groups, t.groups.outs, others, int(p["blocks"]), p["gain"], t.form)
 
 
 def orthogonal(p, t):
-    t.gain = p["gain"]
-    t.constant(p["gain"] * (1 + 2 ** -10))  # an element may exceed the gain by rounding
-    return lambda seed: structures.OrthogonalTensor(seed, t.shape, t.layout, p["gain"], t.form)
+    others = sorted(t.groups.ins + t.groups.space)
+    sides(p, t, others)
+    return matrices(p, t, others)
 
 
 def delta_orthogonal(p, t):
-    if channels(t).ins > channels(t).outs:
+    out, inside = sides(p, t, t.groups.ins)
+    if inside > out:
         raise Refusal("shape", "more channels come in than go out")
-    t.gain = p["gain"]
-    t.constant(p["gain"] * (1 + 2 ** -10))  # an element may exceed the gain by rounding
-    return lambda seed: structures.DeltaOrthogonal(seed, channels(t), p["gain"], t.form)
+    central = matrices(p, t, t.groups.ins)
+    return lambda seed: structures.DeltaOrthogonal(t.groups, central(seed))
 
 
 def arange(p, t):
@@ -266,6 +293,7 @@ ZERO_TO_8, CONVOLUTION, MATRIX, WEIGHT = (0, 8), (3, 5), (2, 2), (2, 8)
 ROW = (1, 8)
 GAIN = real("gain", 1.0, 0)
 BASE = real("base", 10000.0, 1)
+BLOCKS = Parameter("blocks", "whole", 1.0, 1, most=WHOLE_MAX, later=True)
 MODE = choice("mode", "fan_in", "fan_in", "fan_out")
 NONLINEARITY = choice("nonlinearity", "leaky_relu", "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
                       "conv_transpose3d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
@@ -305,8 +333,8 @@ ENTRIES = [
     Entry("bilinear", bilinear, (), CONVOLUTION),
     Entry("lstm_bias", lstm_bias, (real("forget", 1.0), choice("gates", "ifgo", "ifgo", "ifco")), (1, 1)),
     Entry("sparse", sparse, (real("sparsity", None, 0, most=1.0), real("std", 0.01, 0)), MATRIX),
-    Entry("orthogonal", orthogonal, (GAIN,), WEIGHT),
-    Entry("delta_orthogonal", delta_orthogonal, (GAIN,), CONVOLUTION),
+    Entry("orthogonal", orthogonal, (GAIN, BLOCKS), WEIGHT),
+    Entry("delta_orthogonal", delta_orthogonal, (GAIN, BLOCKS), CONVOLUTION),
     Entry("arange", arange, (real("start", 0.0), real("step", 1.0)), ROW),
     Entry("log_arange", log_arange, (real("start", 1.0, 0, above=True), real("step", 1.0, 0)), ROW),
     Entry("tril", tril, (real("value", 1.0), real("above", 0.0)), WEIGHT),
@@ -320,8 +348,9 @@ NAMES = {name: entry for entry in ENTRIES for name in (entry.name, *entry.aliase
 
 def layout_sets(rank, layout, in_axes, out_axes, batch_axes):
     """The axes in force, ascending. None means that the axes were not given."""
-    if rank >= 2:
-        of_layout = ([1], [0]) if layout == "oi" else ([rank - 2], [rank - 1])
+    entry = [axis for axis in range(rank) if axis not in (batch_axes or [])]
+    if len(entry) >= 2:
+        of_layout = (entry[1:2], entry[:1]) if layout == "oi" else (entry[-2:-1], entry[-1:])
     else:
         of_layout = [], []
     ins = of_layout[0] if in_axes is None else in_axes
@@ -336,9 +365,6 @@ def layout_sets(rank, layout, in_axes, out_axes, batch_axes):
 
 def fans(shape, ins, outs, batches):
     """Section 6."""
-    if not ins and not outs and not batches and len(shape) <= 1:
-        size = shape[0] if shape else 1
-        return size, size
     field_size = math.prod(size for axis, size in enumerate(shape) if axis not in ins + outs + batches)
     fan_in, fan_out = (field_size * math.prod(shape[axis] for axis in axes) for axes in (ins, outs))
     return fan_in, fan_out

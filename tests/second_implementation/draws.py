@@ -33,7 +33,8 @@ class Draw:
                  f"experiment={len(request.experiment.encode())}:{request.experiment}", f"trial={request.trial}",
                  f"name={len(request.name.encode())}:{request.name}", f"shape={listed(request.shape)}", f"dtype={request.dtype}",
                  f"init={entry.name}"]
-        lines += [f"init.{p.name}={parameter_text(p.kind, request.initializer.values[p.name])}" for p in entry.parameters]
+        values = request.initializer.values
+        lines += [f"init.{p.name}={parameter_text(p.kind, values[p.name])}" for p in entry.parameters if p.is_written(values[p.name])]
         lines += [f"layout={request.layout}"]
         lines += [f"{name}_axes={listed(axes)}" for name, axes in zip(("in", "out", "batch"), self.sets)]
         lines += [f"fan_in={request.fan_in or 0}", f"fan_out={request.fan_out or 0}"]

@@ -37,7 +37,7 @@ class Initializer:
 
     def __str__(self):
         """The canonical expression."""
-        parts = [f"{p.name}={written(p, self.values[p.name])}" for p in self.entry.parameters]
+        parts = [f"{p.name}={written(p, self.values[p.name])}" for p in self.entry.parameters if p.is_written(self.values[p.name])]
         return self.entry.name + ("(" + ",".join(parts) + ")" if parts else "")
 
 

@@ -242,9 +242,9 @@ class Request:
         fan_in, fan_out = self.fan_in or fan_in, self.fan_out or fan_out
         if max(fan_in, fan_out) >= 2 ** 63:
             raise Refusal("shape", "a fan beyond 2^63 - 1", 413)
-        if not entry.ranks[0] <= len(self.shape) <= entry.ranks[1]:
+        if not entry.ranks[0] <= len(self.shape) - len(sets[2]) <= entry.ranks[1]:
             raise Refusal("shape", f"{entry.name} accepts other ranks")
-        tensor = Tensor(self.shape, self.dtype, self.layout, fan_in, fan_out)
+        tensor = Tensor(self.shape, self.dtype, self.layout, sets, fan_in, fan_out)
         draw = Draw(self, sets, tensor, entry.resolve(self.initializer.values, tensor), root)
         if self.format == "safetensors" and self.name == "__metadata__":
             raise Refusal("name", "reserved by the format")

@@ -10,49 +10,54 @@ from .normal import z32
 from .seeds import Stream, sparse_seed
 
 
-class Channels:
-    """The out, in and spatial axes of a convolution's weight, in either layout."""
+class Groups:
+    """The axes of a weight in groups, and the place of an index in each of them: its number in C order along the group's axes."""
 
-    def __init__(self, shape, layout):
-        self.layout = layout
-        self.outs, self.ins, self.sizes = self.parts(shape)
+    def __init__(self, shape, sets):
+        self.shape, (self.ins, self.outs, self.batches) = shape, sets
+        self.space = [axis for axis in range(len(shape)) if axis not in (*self.ins, *self.outs, *self.batches)]
 
-    def parts(self, index):
-        """The out channel's index, the in channel's, and those of the spatial axes; or the sizes, if given a shape."""
-        if self.layout == "oi":
-            return index[0], index[1], index[2:]
-        return index[-1], index[-2], index[:-2]
+    def size(self, axes):
+        return math.prod(self.shape[axis] for axis in axes)
+
+    def place(self, index, axes):
+        number = 0
+        for axis in axes:
+            number = number * self.shape[axis] + index[axis]
+        return number
+
+    def centred(self, index, centre):
+        return all(index[axis] == centre(self.shape[axis]) for axis in self.space)
 
 
 class Identity:
-    def __init__(self, gain):
-        self.gain = gain
+    def __init__(self, groups, gain):
+        self.groups, self.gain = groups, gain
 
     def element(self, index, flat):
-        return self.gain if index[0] == index[1] else 0.0
+        return self.gain if self.groups.place(index, self.groups.ins) == self.groups.place(index, self.groups.outs) else 0.0
 
 
 class Dirac:
-    def __init__(self, channels, groups):
-        self.channels, self.groups = channels, groups
+    def __init__(self, groups, count):
+        self.groups, self.period = groups, groups.size(groups.outs) // count
 
     def element(self, index, flat):
-        out, inside, place = self.channels.parts(index)
-        centred = all(at == size // 2 for at, size in zip(place, self.channels.sizes))
-        return float(centred and inside == out % (self.channels.outs // self.groups))
+        out, inside = (self.groups.place(index, axes) for axes in (self.groups.outs, self.groups.ins))
+        return float(self.groups.centred(index, lambda size: size // 2) and inside == out % self.period)
 
 
 class Bilinear:
-    def __init__(self, channels):
-        self.channels = channels
+    def __init__(self, groups):
+        self.groups = groups
 
     def element(self, index, flat):
-        out, inside, place = self.channels.parts(index)
-        if out != inside and self.channels.outs != 1 and self.channels.ins != 1:
+        groups = self.groups
+        if groups.place(index, groups.outs) != groups.place(index, groups.ins) and 1 not in (groups.size(groups.outs), groups.size(groups.ins)):
             return 0.0
         weight = 1.0
-        for at, size in reversed(list(zip(place, self.channels.sizes))):
-            weight *= triangle(at, size)
+        for axis in reversed(groups.space):
+            weight *= triangle(index[axis], groups.shape[axis])
         return weight
 
 
@@ -63,11 +68,11 @@ def triangle(place, size):
 
 
 class LstmBias:
-    def __init__(self, size, forget):
-        self.quarter, self.forget = size // 4, forget
+    def __init__(self, axis, size, forget):
+        self.axis, self.quarter, self.forget = axis, size // 4, forget
 
     def element(self, index, flat):
-        return self.forget if index[0] // self.quarter == 1 else 0.0
+        return self.forget if index[self.axis] // self.quarter == 1 else 0.0
 
 
 class Progression:
@@ -126,27 +131,29 @@ class DtBias:
 class Sparse:
     """The elements of a law, some of them replaced by zeros."""
 
-    def __init__(self, seed, shape, sparsity, law):
+    def __init__(self, seed, groups, rows, columns, sparsity, law):
         self.keys, self.words, self.law = Stream(sparse_seed(seed)), Stream(seed), law
-        self.rows, self.width = shape[0], -(-shape[1] // 8) * 8
-        self.count = math.ceil(sparsity * shape[0])
+        self.groups, self.axes = groups, (groups.batches, rows, columns)
+        self.rows, self.width = groups.size(rows), -(-groups.size(columns) // 8) * 8
+        self.count = math.ceil(sparsity * self.rows)
         self.zeros = {}
 
     def element(self, index, flat):
-        row, column = index
-        if column not in self.zeros:
+        entry, row, column = (self.groups.place(index, axes) for axes in self.axes)
+        if (entry, column) not in self.zeros:
             rows = range(self.rows if self.count else 0)
-            order = sorted((self.keys.word(i * self.width + column, 8), i) for i in rows)
-            self.zeros[column] = {i for _, i in order[:self.count]}
-        return 0.0 if row in self.zeros[column] else self.law.element(self.words.word(flat, self.law.form.size))
+            order = sorted((self.keys.word((entry * self.rows + i) * self.width + column, 8), i) for i in rows)
+            self.zeros[entry, column] = {i for _, i in order[:self.count]}
+        return 0.0 if row in self.zeros[entry, column] else self.law.element(self.words.word(flat, self.law.form.size))
 
 
 class Orthogonal:
-    """A Haar matrix. Its factors are computed once, its elements one by one."""
+    """A Haar matrix whose words begin with word `first`. Its factors are computed once, its elements one by one."""
 
     CHAIN = 240
 
-    def __init__(self, seed, rows, columns, gain, form):
+    def __init__(self, seed, first, rows, columns, gain, form):
+        self.first = first
         self.n, self.m, self.tall = max(rows, columns), min(rows, columns), rows > columns
         self.stream, self.double, self.gain = Stream(seed), form is F64, gain
         self.pivots = [self.n - self.m + l for l in range(self.m)]
@@ -156,7 +163,7 @@ class Orthogonal:
         self.columns = {}
 
     def gaussian(self, i, l):
-        return z32(self.stream.word(i * self.m + l if self.tall else l * self.n + i, 4))
+        return z32(self.stream.word(self.first + (i * self.m + l if self.tall else l * self.n + i), 4))
 
     def reflector(self, l):
         """V's column l down to its pivot, c and s."""
@@ -214,28 +221,34 @@ class Orthogonal:
         return total * (self.signs[j] * self.gain)
 
 
-class OrthogonalTensor:
-    """A tensor that is a matrix, with its axes flattened."""
+class Matrices:
+    """The matrices of all entries and blocks. `outs` and `others` are the axes of their sides."""
 
-    def __init__(self, seed, shape, layout, gain, form):
-        rows = shape[0] if layout == "oi" else math.prod(shape[:-1])
-        self.width = math.prod(shape) // rows
-        self.matrix = Orthogonal(seed, rows, self.width, gain, form)
+    def __init__(self, seed, groups, outs, others, blocks, gain, form):
+        self.seed, self.groups, self.blocks, self.gain, self.form = seed, groups, blocks, gain, form
+        self.outs, self.others, self.turned = outs, others, max(outs + others) in outs
+        self.sides = groups.size(outs) // blocks, groups.size(others)
+        self.matrices = {}
 
     def element(self, index, flat):
-        return self.matrix.value(*divmod(flat, self.width))
+        block, out = divmod(self.groups.place(index, self.outs), self.sides[0])
+        other = self.groups.place(index, self.others)
+        matrix = self.matrix(self.groups.place(index, self.groups.batches) * self.blocks + block)
+        return matrix.value(other, out) if self.turned else matrix.value(out, other)
+
+    def matrix(self, number):
+        if number not in self.matrices:
+            rows, columns = reversed(self.sides) if self.turned else self.sides
+            self.matrices[number] = Orthogonal(self.seed, number * rows * columns, rows, columns, self.gain, self.form)
+        return self.matrices[number]
 
 
 class DeltaOrthogonal:
-    """A matrix at the centre of a convolution."""
+    """Matrices at the centre of convolutions."""
 
-    def __init__(self, seed, channels, gain, form):
-        self.channels, self.turned = channels, channels.layout == "io"
-        sides = (channels.ins, channels.outs) if self.turned else (channels.outs, channels.ins)
-        self.matrix = Orthogonal(seed, *sides, gain, form)
+    def __init__(self, groups, matrices):
+        self.groups, self.matrices = groups, matrices
 
     def element(self, index, flat):
-        out, inside, place = self.channels.parts(index)
-        if any(at != (size - 1) // 2 for at, size in zip(place, self.channels.sizes)):
-            return 0.0
-        return self.matrix.value(inside, out) if self.turned else self.matrix.value(out, inside)
+        centred = self.groups.centred(index, lambda size: (size - 1) // 2)
+        return self.matrices.element(index, flat) if centred else 0.0

@@ -17,18 +17,18 @@
 
 /* Returns a region of the tensor of an expression with the seed {1, 2, 3, 0 …}, read `step` elements at
  * a time. Release it with free(). */
-static inline double *tensor_region(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
-                                    enum sower_layout_order order, const struct sower_region *region,
-                                    size_t step)
+static inline double *tensor_part(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
+                                  const struct sower_layout *layout, const struct sower_region *region,
+                                  size_t step)
 {
     struct sower_initializer initializer;
     struct sower_problem problem = {0};
     struct sower_plan plan;
     struct sower_source source;
-    const struct sower_layout layout = {.order = order};
     const struct sower_seed seed = {.bytes = {1, 2, 3}};
     if (!sower_expression_parse(expression, strlen(expression), &initializer, &problem) ||
-        !sower_plan_make(&initializer, &shape, dtype, &layout, &plan, &problem) ||
+        !sower_layout_check(layout, &shape, &problem) ||
+        !sower_plan_make(&initializer, &shape, dtype, layout, &plan, &problem) ||
         !sower_source_open(&source, &plan, &seed, &sower_parallel_none, &problem)) {
         fail_msg("%s: %s", expression, problem.sentence);
     }
@@ -49,12 +49,27 @@ static inline double *tensor_region(const char *expression, struct sower_shape s
     return values;
 }
 
-/* Returns the whole tensor. */
+static inline double *tensor_region(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
+                                    enum sower_layout_order order, const struct sower_region *region,
+                                    size_t step)
+{
+    const struct sower_layout layout = {.order = order};
+    return tensor_part(expression, shape, dtype, &layout, region, step);
+}
+
+/* Return the whole tensor. */
+static inline double *tensor_of(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
+                                const struct sower_layout *layout)
+{
+    const struct sower_region whole = sower_region_whole(&shape);
+    return tensor_part(expression, shape, dtype, layout, &whole, 1 << 16);
+}
+
 static inline double *tensor(const char *expression, struct sower_shape shape, enum sower_dtype dtype,
                              enum sower_layout_order order)
 {
-    const struct sower_region whole = sower_region_whole(&shape);
-    return tensor_region(expression, shape, dtype, order, &whole, 1 << 16);
+    const struct sower_layout layout = {.order = order};
+    return tensor_of(expression, shape, dtype, &layout);
 }
 
 #endif
