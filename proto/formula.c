@@ -16,7 +16,7 @@ static const char FAN_IN[] = ".fan_in", FAN_OUT[] = ".fan_out";
 struct reading {
     const char *text;
     size_t length, at;
-    int depth;
+    int depth; /* of parentheses */
     const struct sower_formula_terms *terms;
     struct sower_problem *problem;
 };
@@ -48,15 +48,37 @@ static bool take(struct reading *reading, char wanted)
     return true;
 }
 
-/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. This includes the
- * sign of an exponent. */
+static bool is_digit(char letter)
+{
+    return letter >= '0' && letter <= '9';
+}
+
+/* Whether the sign at `end` belongs to the word that begins at `at`: it is the first byte, or the sign of an exponent. */
+static bool sign_belongs(const char *text, size_t at, size_t end)
+{
+    if (end == at) {
+        return true;
+    }
+    return end > at + 1 && (text[end - 1] == 'e' || text[end - 1] == 'E') &&
+           (is_digit(text[at]) || text[at] == '.' || text[at] == '+' || text[at] == '-');
+}
+
+/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. Outside of parentheses there are no
+ * sums, and a name may have a "-". */
 static size_t word_length(const struct reading *reading)
 {
     size_t end = reading->at;
-    while (end < reading->length && strchr(" */()", reading->text[end]) == NULL) {
+    while (end < reading->length && strchr(" */()", reading->text[end]) == NULL &&
+           (reading->depth == 0 || strchr("+-", reading->text[end]) == NULL ||
+            sign_belongs(reading->text, reading->at, end))) {
         end++;
     }
     return end - reading->at;
+}
+
+static bool is_word(const char *text, size_t length, const char *word)
+{
+    return length == strlen(word) && memcmp(text, word, length) == 0;
 }
 
 static bool ends_with(const char *text, size_t length, const char *end)
@@ -81,41 +103,101 @@ static bool read_layers(const struct reading *reading, double *value)
 {
     *value = (double)reading->terms->layers;
     return reading->terms->layers > 0 ||
+           sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "layers",
+                             "its formula needs the number of layers, and its name is in no list of blocks. "
+                             "Give the number, for "
+                             "example \"layers\":12, or name the list, for example \"blocks\":\"h\".");
+}
+
+static bool read_block(const struct reading *reading, double *value)
+{
+    *value = (double)reading->terms->block;
+    return reading->terms->block >= 0 ||
            sower_problem_set(
-               reading->problem, SOWER_PROBLEM_INVALID, "layers",
-               "The formula needs the number of layers, and no tensor's name has a block number; "
-               "give it, for example \"layers\":12.");
+               reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "blocks",
+               "its formula needs the number of its block, and its name is in no list of blocks. Name "
+               "the list, for example \"blocks\":\"layers\".");
+}
+
+/* The constant of this name, or NULL. */
+static const json_t *find_constant(const struct sower_formula_terms *terms, const char *word, size_t length)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)terms->constants, key, value)
+    {
+        if (strlen(key) == length && memcmp(key, word, length) == 0) {
+            return value;
+        }
+    }
+    return NULL;
 }
 
 static bool read_product(struct reading *reading, double *value);
 
-static bool read_root(struct reading *reading, double *value)
+/* A sum, after its opening parenthesis. */
+static bool read_sum(struct reading *reading, double *value)
 {
-    if (!take(reading, '(') || ++reading->depth > DEPTH_MAX) {
-        return refuse(reading, "an opening parenthesis");
+    if (++reading->depth > DEPTH_MAX) {
+        return refuse(reading, "at most 16 nested parentheses");
     }
     if (!read_product(reading, value)) {
         return false;
     }
+    for (;;) {
+        const bool plus = take(reading, '+');
+        double next;
+        if (!plus && !take(reading, '-')) {
+            break;
+        }
+        if (!read_product(reading, &next)) {
+            return false;
+        }
+        *value = plus ? *value + next : *value - next;
+    }
     reading->depth--;
-    *value = sqrt(*value);
     return take(reading, ')') || refuse(reading, "a closing parenthesis");
+}
+
+static bool read_root(struct reading *reading, double *value)
+{
+    if (!take(reading, '(')) {
+        return refuse(reading, "an opening parenthesis");
+    }
+    if (!read_sum(reading, value)) {
+        return false;
+    }
+    *value = sqrt(*value);
+    return true;
 }
 
 static bool read_term(struct reading *reading, double *value)
 {
+    if (take(reading, '(')) {
+        return read_sum(reading, value);
+    }
     skip_spaces(reading);
     const char *word = reading->text + reading->at;
     size_t length = word_length(reading);
+    const json_t *constant = find_constant(reading->terms, word, length);
+    if (constant != NULL) {
+        reading->at += length;
+        *value = json_number_value(constant);
+        return true;
+    }
     if (sower_text_real(word, length, value)) {
         reading->at += length;
         return true;
     }
-    if (length == strlen("layers") && memcmp(word, "layers", length) == 0) {
+    if (is_word(word, length, "layers")) {
         reading->at += length;
         return read_layers(reading, value);
     }
-    if (length == strlen("sqrt") && memcmp(word, "sqrt", length) == 0) {
+    if (is_word(word, length, "block")) {
+        reading->at += length;
+        return read_block(reading, value);
+    }
+    if (is_word(word, length, "sqrt")) {
         reading->at += length;
         return read_root(reading, value);
     }
@@ -123,7 +205,7 @@ static bool read_term(struct reading *reading, double *value)
         reading->at += length;
         return read_fan(reading, word, length, value);
     }
-    return refuse(reading, "a number, layers, sqrt(…) or NAME.fan_in");
+    return refuse(reading, "a number, layers, block, a constant, sqrt(…), (…) or NAME.fan_in");
 }
 
 static bool read_product(struct reading *reading, double *value)
@@ -145,15 +227,16 @@ static bool read_product(struct reading *reading, double *value)
 }
 
 /* Whether a value is a formula, and not a single number or word. */
-static bool is_formula(const char *text, size_t length)
+static bool is_formula(const char *text, size_t length, const struct sower_formula_terms *terms)
 {
     for (size_t i = 0; i < length; i++) {
         if (strchr("*/(", text[i]) != NULL && text[i] != '\0') {
             return true;
         }
     }
-    return (length == strlen("layers") && memcmp(text, "layers", length) == 0) ||
-           ends_with(text, length, FAN_IN) || ends_with(text, length, FAN_OUT);
+    return is_word(text, length, "layers") || is_word(text, length, "block") ||
+           find_constant(terms, text, length) != NULL || ends_with(text, length, FAN_IN) ||
+           ends_with(text, length, FAN_OUT);
 }
 
 /* The expression that is being written. */
@@ -194,7 +277,7 @@ static bool add_value(struct writing *writing, const char *text, size_t length,
         reading.length--;
     }
     skip_spaces(&reading);
-    if (!is_formula(text + reading.at, reading.length - reading.at)) {
+    if (!is_formula(text + reading.at, reading.length - reading.at, terms)) {
         return add(writing, text, length, problem);
     }
     if (!read_product(&reading, &value)) {

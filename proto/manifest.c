@@ -170,5 +170,7 @@ void sower_manifest_free(struct sower_manifest *manifest)
     free(manifest->names);
     json_decref(manifest->asked);
     json_decref(manifest->warnings);
+    json_decref(manifest->towers);
+    json_decref(manifest->left_out);
     *manifest = (struct sower_manifest){0};
 }

@@ -25,6 +25,8 @@ enum {
     SOWER_MANIFEST_TENSORS_MAX = 100000,
     SOWER_MANIFEST_TEXT_MAX = 64 << 20, /* bytes of JSON, also of the canonical form */
     SOWER_MANIFEST_HASH_SIZE = 32,
+    SOWER_TOWERS_SHOWN = 32,
+    SOWER_LEFT_OUT_SHOWN = 32,
 };
 
 /* The largest size of all tensors together: 16 TiB. */
@@ -47,10 +49,14 @@ struct sower_manifest {
     struct sower_manifest_tensor *tensors; /* in the manifest's order */
     char *names;
     uint64_t size;   /* bytes of all tensors that are not tied */
-    uint64_t layers; /* as given, else from the names; 0: unknown */
+    uint64_t layers; /* as given; 0: not given */
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
     json_t *asked;    /* an object with experiment, trial and spec, each if the manifest gives it */
-    json_t *warnings; /* an array of sentences about rules that match nothing */
+    json_t *warnings; /* an array of sentences about what may be a mistake */
+    json_t *
+        towers; /* [{"blocks":"model.layers","layers":12}]: the numbers that formulas use; at most SOWER_TOWERS_SHOWN */
+    json_t *left_out; /* the names of tensors that were left out; at most SOWER_LEFT_OUT_SHOWN */
+    size_t left_out_count;
 };
 
 /* Appends the canonical form, which SPEC.md defines byte by byte. */

@@ -1,72 +1,30 @@
 #include "proto/manifest_read.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/edit_distance.h"
-#include "proto/formula.h"
+#include "proto/glob.h"
 #include "proto/json.h"
 #include "proto/json_walker.h"
+#include "proto/manifest_reading.h"
 #include "proto/recipes.h"
-#include "proto/request.h"
-#include "proto/rules.h"
 #include "proto/safetensors.h"
 #include "proto/tensor_names.h"
 #include "proto/ties.h"
 
-/* What is known about a tensor before it is resolved. */
-struct note {
-    uint32_t place;         /* where its JSON begins in the text */
-    enum sower_dtype dtype; /* the dtype for the rules' conditions */
-    bool has_dtype;         /* the tensor itself gives a dtype */
-};
+enum { CONSTANTS_MAX = 64 };
 
-/* The state of reading a manifest. The JSON of a tensor is not kept: it is loaded again from its place in the
- * text, one tensor at a time. */
-struct reading {
-    const char *text;
-    size_t length;
-    struct sower_manifest *manifest;
-    struct sower_rules *rules;
-    size_t own_rules; /* how many are the manifest's own; the recipe's come after them */
-    json_t *top;      /* the outermost fields except tensors */
-    json_t *defaults; /* an object, may be empty */
-    enum sower_dtype default_dtype;
-    size_t tensors_at;
-    bool has_tensors;
-    struct note *notes; /* one for each tensor */
-    uint32_t *by_name;  /* the tensors' indices, sorted by their names */
-    size_t capacity, names_length;
-    struct sower_problem *problem;
-};
-
-/* The current tensor, for the callbacks of rules and formulas. */
-struct current {
-    struct reading *reading;
-    size_t tensor;
-};
-
-static bool refuse(struct reading *reading, const char *field, const char *sentence)
+static bool refuse(struct sower_manifest_reading *reading, const char *field, const char *sentence)
 {
     return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, field, "%s", sentence);
 }
 
-/* Puts the tensor's name before the sentence of the problem. Zero rows and columns may come from a rule or from
- * the defaults, so the fault is that they do not fit this tensor. */
-static bool name_tensor(struct reading *reading, const char *name)
+static bool read_member(struct sower_manifest_reading *reading, struct sower_json_walker *walker, json_t *key)
 {
-    struct sower_problem inner = *reading->problem;
-    bool of_zeros = strcmp(inner.field, "zero_rows") == 0 || strcmp(inner.field, "zero_columns") == 0;
-    return inner.code == SOWER_PROBLEM_UNAVAILABLE || inner.code == SOWER_PROBLEM_MEMORY
-               ? false
-               : sower_problem_set(reading->problem, of_zeros ? SOWER_PROBLEM_UNPROCESSABLE : inner.code,
-                                   "tensors", "\"%.*s\": %s", SOWER_TENSOR_NAME_SHOWN, name, inner.sentence);
-}
-
-static bool read_member(struct reading *reading, struct sower_json_walker *walker, json_t *key)
-{
-    static const char *const known[] = {"experiment", "trial", "spec",    "recipe",
-                                        "layers",     "rules", "defaults"};
+    static const char *const known[] = {"experiment", "trial",     "spec",      "recipe", "layers",
+                                        "blocks",     "constants", "leave_out", "rules",  "defaults"};
     const char *name = json_string_value(key);
     bool is_known = false;
     if (strcmp(name, "tensors") == 0) {
@@ -83,8 +41,8 @@ static bool read_member(struct reading *reading, struct sower_json_walker *walke
     }
     if (!is_known) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, name,
-                                 "A manifest has no field \"%s\"; it has tensors, recipe, layers, rules, "
-                                 "defaults, experiment, trial and spec.",
+                                 "A manifest has no field \"%s\"; it has tensors, recipe, layers, blocks, "
+                                 "constants, leave_out, rules, defaults, experiment, trial and spec.",
                                  name);
     }
     if (json_object_get(reading->top, name) != NULL) {
@@ -95,7 +53,7 @@ static bool read_member(struct reading *reading, struct sower_json_walker *walke
            (json_object_set_new(reading->top, name, value) == 0 || sower_problem_memory(reading->problem));
 }
 
-static bool read_top(struct reading *reading)
+static bool read_top(struct sower_manifest_reading *reading)
 {
     struct sower_json_walker walker;
     bool more = true, read = true;
@@ -120,7 +78,7 @@ static bool read_top(struct reading *reading)
                   "\"init\":\"he_normal\"}]}.");
 }
 
-static bool read_recipe(struct reading *reading)
+static bool read_recipe(struct sower_manifest_reading *reading)
 {
     const json_t *value = json_object_get(reading->top, "recipe");
     const char *name = json_string_value(value);
@@ -135,14 +93,109 @@ static bool read_recipe(struct reading *reading)
                                  "There is no recipe \"%.60s\"%s /v1/recipes lists them.",
                                  name == NULL ? "" : name, suggestion);
     }
-    json_t *rules = sower_recipe_rules(recipe);
-    bool added = rules == NULL ? sower_problem_memory(reading->problem)
-                               : sower_rules_add(reading->rules, rules, reading->problem);
-    json_decref(rules);
-    return added;
+    reading->recipe = sower_recipe_manifest(recipe);
+    return reading->recipe == NULL
+               ? sower_problem_memory(reading->problem)
+               : sower_rules_add(reading->rules, json_object_get(reading->recipe, "rules"), reading->problem);
 }
 
-static bool read_defaults(struct reading *reading)
+static bool read_blocks(struct sower_manifest_reading *reading)
+{
+    const json_t *lists = json_object_get(reading->top, "blocks");
+    return lists == NULL || sower_towers_check(lists, reading->problem);
+}
+
+/* Whether this can be the name of a constant: a word of formulas that has no other meaning there. */
+static bool is_constant_name(const char *name)
+{
+    static const char *const taken[] = {"layers", "block", "sqrt", "inf", "true", "false"};
+    bool good = name[0] >= 'a' && name[0] <= 'z' &&
+                strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(name);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        good = good && strcmp(name, taken[i]) != 0;
+    }
+    return good;
+}
+
+static bool check_constant(const struct sower_manifest_reading *reading, const char *name,
+                           const json_t *value)
+{
+    const json_t *declared = json_object_get(reading->recipe, "constants");
+    if (!json_is_number(value)) {
+        return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "constants",
+                                 "The constant \"%.60s\" must be a number.", name);
+    }
+    if (!is_constant_name(name)) {
+        return sower_problem_set(
+            reading->problem, SOWER_PROBLEM_INVALID, "constants",
+            "A constant cannot be called \"%.60s\": a name has lower-case letters, digits and "
+            "underscores, begins with a letter, and is not a word of formulas.",
+            name);
+    }
+    if (reading->recipe == NULL || json_object_get(declared, name) != NULL) {
+        return true;
+    }
+    char known[200] = "no constants";
+    const char *key;
+    json_t *unused;
+    size_t length = 0;
+    json_object_foreach((json_t *)declared, key, unused)
+    {
+        if (length < sizeof known) {
+            length +=
+                (size_t)snprintf(known + length, sizeof known - length, "%s%s", length == 0 ? "" : ", ", key);
+        }
+    }
+    return sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "constants",
+                             "The recipe has no constant \"%.60s\"; it has %s.", name, known);
+}
+
+/* The recipe's constants, with the manifest's numbers where it gives some. */
+static bool read_constants(struct sower_manifest_reading *reading)
+{
+    json_t *own = json_object_get(reading->top, "constants"), *value;
+    const json_t *of_recipe = json_object_get(reading->recipe, "constants");
+    const char *name;
+    reading->constants = of_recipe != NULL ? sower_json_copy(of_recipe) : json_object();
+    if (own != NULL && (!json_is_object(own) || json_object_size(own) > CONSTANTS_MAX)) {
+        return refuse(
+            reading, "constants",
+            "constants must be an object of at most 64 numbers, as in {\"initializer_range\":0.02}.");
+    }
+    json_object_foreach(own, name, value)
+    {
+        if (!check_constant(reading, name, value)) {
+            return false;
+        }
+        sower_json_set(&reading->constants, name, json_incref(value));
+    }
+    return reading->constants != NULL || sower_problem_memory(reading->problem);
+}
+
+static bool read_leave_out(struct sower_manifest_reading *reading)
+{
+    json_t *globs = json_object_get(reading->top, "leave_out"), *glob;
+    size_t i;
+    if (globs != NULL && (!json_is_array(globs) || json_array_size(globs) > SOWER_LEAVE_OUT_MAX)) {
+        return refuse(reading, "leave_out",
+                      "leave_out must be an array of at most 256 patterns, as in [\"*.attn.masked_bias\"].");
+    }
+    json_array_foreach(globs, i, glob)
+    {
+        const char *text = json_string_value(glob);
+        if (text == NULL || text[0] == '\0' || !sower_glob_check(text)) {
+            return refuse(
+                reading, "leave_out",
+                "Each pattern of leave_out must be a text. It has no \"[\" without a \"]\", and does not "
+                "end in a \"\\\".");
+        }
+        reading->unused_globs[i / 64] |= UINT64_C(1) << i % 64;
+    }
+    reading->leave_out = globs;
+    return true;
+}
+
+static bool read_defaults(struct sower_manifest_reading *reading)
 {
     json_t *given = json_object_get(reading->top, "defaults");
     reading->defaults = given != NULL ? json_incref(given) : json_object();
@@ -161,7 +214,7 @@ static bool read_defaults(struct reading *reading)
     return sower_rules_check_fields(reading->defaults, "defaults", reading->problem);
 }
 
-static bool read_layers(struct reading *reading)
+static bool read_layers(struct sower_manifest_reading *reading)
 {
     const json_t *value = json_object_get(reading->top, "layers");
     json_int_t layers = json_integer_value(value);
@@ -174,7 +227,7 @@ static bool read_layers(struct reading *reading)
     return true;
 }
 
-static bool read_asked(struct reading *reading)
+static bool read_asked(struct sower_manifest_reading *reading)
 {
     static const char *const fields[] = {"experiment", "trial", "spec"};
     reading->manifest->asked = json_object();
@@ -187,17 +240,18 @@ static bool read_asked(struct reading *reading)
     return reading->manifest->asked != NULL || sower_problem_memory(reading->problem);
 }
 
-static bool read_rules(struct reading *reading)
+static bool read_rules(struct sower_manifest_reading *reading)
 {
     const json_t *own = json_object_get(reading->top, "rules");
     if (own != NULL && !sower_rules_add(reading->rules, own, reading->problem)) {
         return false;
     }
     reading->own_rules = reading->rules->count;
-    return read_recipe(reading) && read_defaults(reading) && read_layers(reading) && read_asked(reading);
+    return read_recipe(reading) && read_defaults(reading) && read_layers(reading) && read_blocks(reading) &&
+           read_constants(reading) && read_leave_out(reading) && read_asked(reading);
 }
 
-static bool grow(struct reading *reading)
+static bool grow(struct sower_manifest_reading *reading)
 {
     struct sower_manifest *manifest = reading->manifest;
     if (manifest->count < reading->capacity) {
@@ -212,7 +266,7 @@ static bool grow(struct reading *reading)
     capacity = capacity < SOWER_MANIFEST_TENSORS_MAX ? capacity : SOWER_MANIFEST_TENSORS_MAX;
     struct sower_manifest_tensor *tensors = realloc(manifest->tensors, capacity * sizeof *tensors);
     manifest->tensors = tensors != NULL ? tensors : manifest->tensors;
-    struct note *notes = realloc(reading->notes, capacity * sizeof *notes);
+    struct sower_manifest_note *notes = realloc(reading->notes, capacity * sizeof *notes);
     reading->notes = notes != NULL ? notes : reading->notes;
     if (tensors == NULL || notes == NULL) {
         return sower_problem_memory(reading->problem);
@@ -221,8 +275,17 @@ static bool grow(struct reading *reading)
     return true;
 }
 
-/* Stores name, rank and dtype of one tensor. The other fields are checked when the tensor is resolved. */
-static bool note_tensor(struct reading *reading, const json_t *json, size_t place)
+/* Stores what rules may ask about a shape. A shape that is not valid is refused when the tensor is resolved. */
+static void note_shape(const json_t *json, struct sower_shape *shape)
+{
+    shape->rank = json_array_size(json);
+    for (size_t i = 0; i < shape->rank && i < SOWER_RANK_MAX; i++) {
+        shape->sizes[i] = (uint64_t)json_integer_value(json_array_get(json, i));
+    }
+}
+
+/* Stores name, shape and dtype of one tensor. The other fields are checked when the tensor is resolved. */
+static bool note_tensor(struct sower_manifest_reading *reading, const json_t *json, size_t place)
 {
     struct sower_manifest *manifest = reading->manifest;
     const json_t *name = json_object_get(json, "name"), *shape = json_object_get(json, "shape");
@@ -247,9 +310,11 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
     memcpy(copy, json_string_value(name), length + 1);
     reading->names_length += length + 1;
     *tensor = (struct sower_manifest_tensor){.name = copy};
-    tensor->shape.rank = json_array_size(shape);
-    struct note *note = &reading->notes[manifest->count++];
-    *note = (struct note){(uint32_t)place, reading->default_dtype, json_object_get(json, "dtype") != NULL};
+    note_shape(shape, &tensor->shape);
+    struct sower_manifest_note *note = &reading->notes[manifest->count++];
+    *note = (struct sower_manifest_note){.place = (uint32_t)place,
+                                         .dtype = reading->default_dtype,
+                                         .has_dtype = json_object_get(json, "dtype") != NULL};
     enum sower_dtype own_dtype;
     if (dtype != NULL && sower_dtype_parse(dtype, &own_dtype)) {
         note->dtype = own_dtype;
@@ -257,7 +322,7 @@ static bool note_tensor(struct reading *reading, const json_t *json, size_t plac
     return true;
 }
 
-static bool note_tensors(struct reading *reading)
+static bool note_tensors(struct sower_manifest_reading *reading)
 {
     struct sower_json_walker walker;
     bool more = true;
@@ -283,212 +348,63 @@ static bool note_tensors(struct reading *reading)
                      refuse(reading, "tensors", "tensors is empty; a manifest needs at least one tensor."));
 }
 
-static bool find_beside(const struct current *current, const char *last, size_t length, size_t *found)
+static bool resolve_all(struct sower_manifest_reading *reading)
 {
-    return sower_tensor_names_beside(current->reading->manifest, current->reading->by_name, current->tensor,
-                                     last, length, found);
+    const json_t *lists = json_object_get(reading->top, "blocks");
+    lists = lists != NULL ? lists : json_object_get(reading->recipe, "blocks");
+    bool good = sower_towers_find(&reading->towers, reading->manifest, lists, reading->problem);
+    for (size_t i = 0; i < reading->manifest->count && good; i++) {
+        good = sower_manifest_resolve(reading, i);
+    }
+    return good;
 }
 
-static bool beside(void *context, const char *name, size_t *rank)
+/* Refuses a tensor that is the same as one that is left out. */
+static bool check_tied(const struct sower_manifest_reading *reading)
 {
-    const struct current *current = context;
-    size_t found;
-    if (!find_beside(current, name, strlen(name), &found) || found == current->tensor) {
-        return false;
-    }
-    *rank = current->reading->manifest->tensors[found].shape.rank;
-    return true;
-}
-
-/* All fields of a tensor, from itself, the rules and the defaults, as the fields of a request. NULL with a problem. */
-static json_t *gather(struct reading *reading, size_t number)
-{
-    const struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
-    struct current current = {reading, number};
-    const struct note *note = &reading->notes[number];
-    const struct sower_rule_tensor view = {tensor->name, tensor->shape.rank, note->dtype, beside, &current};
-    struct sower_json_walker walker = {.text = reading->text, .length = reading->length, .at = note->place};
-    json_t *all = sower_json_walker_load(&walker, reading->problem);
-    if (all == NULL) {
-        return NULL;
-    }
-    json_t *own_fields = sower_json_copy(all);
-    if (own_fields == NULL) {
-        sower_problem_memory(reading->problem);
-        goto failed;
-    }
-    json_object_del(own_fields, "name");
-    json_object_del(own_fields, "shape");
-    if (!sower_rules_check_fields(own_fields, "tensors", reading->problem)) {
-        goto failed;
-    }
-    for (size_t i = 0; i < reading->rules->count; i++) {
-        struct sower_rule *rule = &reading->rules->list[i];
-        if (sower_rule_matches(rule, &view)) {
-            rule->matched = true;
-            sower_rules_give(&all, rule->fields);
+    const struct sower_manifest *manifest = reading->manifest;
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
+        if (!reading->notes[i].left_out && tensor->tied && reading->notes[tensor->same_as].left_out) {
+            return sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "tensors",
+                                     "\"%.120s\" cannot be the same as \"%.120s\", which is left out.",
+                                     tensor->name, manifest->tensors[tensor->same_as].name);
         }
     }
-    sower_rules_give(&all, reading->defaults);
-    json_decref(own_fields);
-    if (all == NULL) {
-        sower_problem_memory(reading->problem);
-    }
-    return all;
-failed:
-    json_decref(own_fields);
-    json_decref(all);
-    return NULL;
-}
-
-/* Reads the fields as those of a request for this tensor. The experiment is not known here; a manifest does not
- * depend on it. */
-static bool parse(struct reading *reading, json_t *fields, struct sower_request *request)
-{
-    struct sower_seed root = {0};
-    if (json_object_set_new(fields, "experiment", json_string("-")) != 0) {
-        return sower_problem_memory(reading->problem);
-    }
-    return sower_request_parse(fields, false, &root, request, reading->problem);
-}
-
-/* Reads the fields with the initializer zeros, for what does not depend on the initializer: shape, dtype, fans. */
-static bool parse_without_init(struct reading *reading, json_t *fields, struct sower_request *request)
-{
-    static const char *const draw_only[] = {"same_as", "zero_rows", "zero_columns"};
-    for (size_t i = 0; i < sizeof draw_only / sizeof draw_only[0]; i++) {
-        json_object_del(fields, draw_only[i]);
-    }
-    return (json_object_set_new(fields, "init", json_string("zeros")) == 0 ||
-            sower_problem_memory(reading->problem)) &&
-           parse(reading, fields, request);
-}
-
-/* The fans of the tensor beside the current one. They depend on its shape and layout, not on its initializer. */
-static bool fan_beside(void *context, const char *name, size_t length, bool out, uint64_t *fan,
-                       struct sower_problem *problem)
-{
-    const struct current *current = context;
-    struct sower_request request;
-    size_t found;
-    if (!find_beside(current, name, length, &found)) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "its initializer needs the fan of \"%.*s\" beside it, which does not exist.",
-                                 (int)(length < 80 ? length : 80), name);
-    }
-    json_t *fields = gather(current->reading, found);
-    bool parsed = fields != NULL && parse_without_init(current->reading, fields, &request);
-    json_decref(fields);
-    if (parsed) {
-        *fan = out ? request.plan.fans.out : request.plan.fans.in;
-        *fan = *fan > 0 ? *fan : 1;
-    }
-    return parsed;
-}
-
-/* Replaces an expression with formulas by the plain expression. */
-static bool expand_init(struct reading *reading, size_t number, json_t *fields)
-{
-    const json_t *init = json_object_get(fields, "init");
-    struct current current = {reading, number};
-    const struct sower_formula_terms terms = {reading->manifest->layers, fan_beside, &current};
-    char plain[SOWER_EXPRESSION_MAX + 1];
-    if (init == NULL) {
-        return refuse(reading, "init",
-                      "it has no init; give it one, or a rule that matches it, or a default.");
-    }
-    if (!json_is_string(init)) {
-        return true;
-    }
-    return sower_formula_expand(json_string_value(init), json_string_length(init), &terms, plain,
-                                reading->problem) &&
-           (json_object_set_new(fields, "init", json_string(plain)) == 0 ||
-            sower_problem_memory(reading->problem));
-}
-
-/* Sets shape, dtype and same_as of a tied tensor. ties.h does the rest when all tensors are resolved. */
-static bool resolve_tied(struct reading *reading, size_t number, json_t *fields)
-{
-    struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
-    const struct note *note = &reading->notes[number];
-    const char *other = json_string_value(json_object_get(fields, "same_as"));
-    struct sower_request request;
-    size_t found;
-    if (!sower_tensor_names_find(reading->manifest, reading->by_name, other, &found)) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "same_as",
-                                 "it cannot be the same as \"%.*s\", because there is no such tensor.",
-                                 SOWER_TENSOR_NAME_SHOWN, other);
-    }
-    /* The dtype of the other tensor may be smaller than that of rules and defaults, so its limit of the size counts. */
-    if (!note->has_dtype && json_object_set_new(fields, "dtype", json_string("f8_e4m3")) != 0) {
-        return sower_problem_memory(reading->problem);
-    }
-    if (!parse_without_init(reading, fields, &request)) {
-        return false;
-    }
-    tensor->shape = request.draw.shape;
-    tensor->dtype = note->has_dtype ? note->dtype : SOWER_DTYPE_COUNT;
-    tensor->tied = true;
-    tensor->same_as = (uint32_t)found;
     return true;
 }
 
-/* Sets the fields of a tensor that is not tied. */
-static bool resolve_drawn(struct reading *reading, size_t number, json_t *fields)
-{
-    struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
-    struct sower_request request;
-    if (!expand_init(reading, number, fields) || !parse(reading, fields, &request)) {
-        return false;
-    }
-    tensor->shape = request.draw.shape;
-    tensor->dtype = request.draw.dtype;
-    tensor->initializer = request.draw.initializer;
-    tensor->layout = request.draw.layout;
-    tensor->structured = request.plan.structure != NULL;
-    reading->manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
-    return true;
-}
-
-static bool resolve(struct reading *reading, size_t number)
+/* Removes the tensors that are left out. by_name is not needed any more, so its memory is for their new numbers. */
+static bool remove_left_out(struct sower_manifest_reading *reading)
 {
     struct sower_manifest *manifest = reading->manifest;
-    struct sower_manifest_tensor *tensor = &manifest->tensors[number];
-    json_t *fields = gather(reading, number);
-    bool resolved = fields != NULL &&
-                    (json_object_get(fields, "same_as") != NULL ? resolve_tied(reading, number, fields)
-                                                                : resolve_drawn(reading, number, fields));
-    json_decref(fields);
-    if (!resolved) {
-        return name_tensor(reading, tensor->name);
-    }
-    return manifest->size <= SOWER_MODEL_SIZE_MAX ||
-           sower_problem_set(
-               reading->problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
-               "With \"%.*s\" the tensors have more than 16 TiB, the most that a model may have.",
-               SOWER_TENSOR_NAME_SHOWN, tensor->name);
-}
-
-static bool warn(struct reading *reading)
-{
-    struct sower_manifest *manifest = reading->manifest;
-    manifest->warnings = json_array();
-    for (size_t i = 0; i < reading->own_rules; i++) {
-        const struct sower_rule *rule = &reading->rules->list[i];
-        if (!rule->matched &&
-            json_array_append_new(manifest->warnings, json_sprintf("Rule %d (%s) matches no tensor.",
-                                                                   (int)i + 1, sower_rule_pattern(rule))) !=
-                0) {
-            return sower_problem_memory(reading->problem);
+    uint32_t *moved = reading->by_name;
+    uint32_t kept = 0;
+    manifest->left_out = json_array();
+    for (size_t i = 0; i < manifest->count; i++) {
+        moved[i] = kept;
+        if (!reading->notes[i].left_out) {
+            manifest->tensors[kept++] = manifest->tensors[i];
+        } else if (manifest->left_out_count++ < SOWER_LEFT_OUT_SHOWN) {
+            sower_json_append(&manifest->left_out, json_string(manifest->tensors[i].name));
         }
     }
-    return manifest->warnings != NULL || sower_problem_memory(reading->problem);
+    for (size_t i = 0; i < kept; i++) {
+        manifest->tensors[i].same_as = manifest->tensors[i].tied ? moved[manifest->tensors[i].same_as] : 0;
+    }
+    manifest->count = kept;
+    if (manifest->left_out == NULL) {
+        return sower_problem_memory(reading->problem);
+    }
+    return kept > 0 || sower_problem_set(reading->problem, SOWER_PROBLEM_UNPROCESSABLE, "tensors",
+                                         "All tensors are left out; a manifest needs at least one.");
 }
 
 bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
                          struct sower_problem *problem)
 {
-    struct reading reading = {.text = text, .length = length, .manifest = manifest, .problem = problem};
+    struct sower_manifest_reading reading = {
+        .text = text, .length = length, .manifest = manifest, .problem = problem};
     *manifest = (struct sower_manifest){0};
     if (length > SOWER_MANIFEST_TEXT_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
@@ -500,25 +416,20 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
     reading.top = json_object();
     bool read = reading.rules != NULL && reading.top != NULL ? read_top(&reading) && read_rules(&reading)
                                                              : sower_problem_memory(problem);
-    if (read && note_tensors(&reading) && sower_tensor_names_sort(manifest, &reading.by_name, problem)) {
-        if (manifest->layers == 0) {
-            manifest->layers = sower_tensor_names_layers(manifest);
-        }
-        for (size_t i = 0; i < manifest->count && read; i++) {
-            read = resolve(&reading, i);
-        }
-        read = read && sower_ties_resolve(manifest, problem) && warn(&reading) &&
-               sower_manifest_hash(manifest, problem);
-    } else {
-        read = false;
-    }
+    read = read && note_tensors(&reading) && sower_tensor_names_sort(manifest, &reading.by_name, problem) &&
+           resolve_all(&reading) && sower_manifest_check_rules(&reading) && sower_manifest_notice(&reading) &&
+           check_tied(&reading) && remove_left_out(&reading) && sower_ties_resolve(manifest, problem) &&
+           sower_manifest_hash(manifest, problem);
     if (reading.rules != NULL) {
         sower_rules_free(reading.rules);
     }
     free(reading.rules);
     free(reading.notes);
     free(reading.by_name);
+    sower_towers_free(&reading.towers);
     json_decref(reading.defaults);
+    json_decref(reading.constants);
+    json_decref(reading.recipe);
     json_decref(reading.top);
     return read;
 }

@@ -117,7 +117,7 @@ static json_t *rule_json(const struct sower_recipe_rule *rule)
     return json;
 }
 
-json_t *sower_recipe_rules(const struct sower_recipe *recipe)
+static json_t *rules_json(const struct sower_recipe *recipe)
 {
     json_t *rules = json_array();
     for (const struct sower_recipe_rule *rule = recipe->rules; rules != NULL && rule->name != NULL; rule++) {
@@ -154,7 +154,7 @@ static void add_manifest(json_t **json, const struct sower_recipe *recipe)
     if (recipe->constants != NULL) {
         sower_json_set(json, "constants", constants_json(recipe));
     }
-    sower_json_set(json, "rules", sower_recipe_rules(recipe));
+    sower_json_set(json, "rules", rules_json(recipe));
 }
 
 json_t *sower_recipe_manifest(const struct sower_recipe *recipe)

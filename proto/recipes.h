@@ -59,9 +59,6 @@ const struct sower_recipe *sower_recipe_find(const char *name);
  * NULL if there is none. */
 const char *sower_recipe_nearest(const char *name);
 
-/* The rules as the JSON array that a manifest takes; a new reference, NULL when memory runs out. */
-json_t *sower_recipe_rules(const struct sower_recipe *recipe);
-
 /* The fields that make a manifest the same as this recipe does: {"blocks":[…], "constants":{…}, "rules":[…]}. The first two are
  * left out if the recipe has none. A new reference, NULL when memory runs out. */
 json_t *sower_recipe_manifest(const struct sower_recipe *recipe);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/seed.h"
-#include <string.h>
 
 static int compare_names(const void *left, const void *right, void *context)
 {
@@ -35,31 +34,6 @@ bool sower_tensor_names_sort(const struct sower_manifest *manifest, uint32_t **b
     return true;
 }
 
-/* The block number of a name, or -1. */
-static int64_t block_number(const char *name)
-{
-    while (*name != '\0') {
-        size_t digits = strspn(name, "0123456789"), length = strcspn(name, "./");
-        if (digits > 0 && digits == length && digits <= 9) {
-            return strtol(name, NULL, 10);
-        }
-        name += length + (name[length] != '\0');
-    }
-    return -1;
-}
-
-uint64_t sower_tensor_names_layers(const struct sower_manifest *manifest)
-{
-    uint64_t layers = 0;
-    for (size_t i = 0; i < manifest->count; i++) {
-        int64_t number = block_number(manifest->tensors[i].name);
-        if (number >= 0 && (uint64_t)number + 1 > layers) {
-            layers = (uint64_t)number + 1;
-        }
-    }
-    return layers;
-}
-
 bool sower_tensor_names_find(const struct sower_manifest *manifest, const uint32_t *by_name, const char *name,
                              size_t *found)
 {
@@ -75,20 +49,34 @@ bool sower_tensor_names_find(const struct sower_manifest *manifest, const uint32
     return false;
 }
 
+/* The length of a name without its last component: up to and including the separator before that component. */
+static size_t parent_length(const char *name, size_t length)
+{
+    while (length > 0 && name[length - 1] != '.' && name[length - 1] != '/') {
+        length--;
+    }
+    return length;
+}
+
 bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint32_t *by_name, size_t tensor,
-                               const char *last, size_t length, size_t *found)
+                               const char *path, size_t length, size_t *found)
 {
     char wanted[2 * SOWER_NAME_MAX + 1];
     const char *name = manifest->tensors[tensor].name;
-    size_t prefix = strlen(name);
-    while (prefix > 0 && name[prefix - 1] != '.' && name[prefix - 1] != '/') {
-        prefix--;
+    size_t prefix = parent_length(name, strlen(name));
+    while (length > 3 && memcmp(path, "../", 3) == 0) {
+        if (prefix == 0) {
+            return false;
+        }
+        prefix = parent_length(name, prefix - 1);
+        path += 3;
+        length -= 3;
     }
     if (length > SOWER_NAME_MAX) {
         return false;
     }
     memcpy(wanted, name, prefix);
-    memcpy(wanted + prefix, last, length);
+    memcpy(wanted + prefix, path, length);
     wanted[prefix + length] = '\0';
     return sower_tensor_names_find(manifest, by_name, wanted, found);
 }

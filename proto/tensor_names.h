@@ -1,7 +1,8 @@
-/* The names of a manifest's tensors: duplicates, block numbers, and neighbours.
+/* The names of a manifest's tensors: duplicates, and neighbours.
  *
- * The components of a name are separated by "." or "/". The block number of a name is its first component that
- * has one to nine digits and nothing else. */
+ * The components of a name are separated by "." or "/". A path leads from one tensor to another: each "../" at its
+ * beginning removes a component, then the rest of the path replaces the last component. From "attn.out_proj.bias", "weight"
+ * leads to "attn.out_proj.weight", and "../in_proj_weight" to "attn.in_proj_weight". */
 #ifndef SOWER_PROTO_TENSOR_NAMES_H
 #define SOWER_PROTO_TENSOR_NAMES_H
 
@@ -20,16 +21,13 @@ enum { SOWER_TENSOR_NAME_SHOWN = 200 }; /* the most bytes of a tensor's name in 
 SOWER_MUST_USE bool sower_tensor_names_sort(const struct sower_manifest *manifest, uint32_t **by_name,
                                             struct sower_problem *problem);
 
-/* The number of layers: the greatest block number plus one; 0 if no name has a block number. */
-uint64_t sower_tensor_names_layers(const struct sower_manifest *manifest);
-
 /* Finds the tensor with this name. */
 SOWER_MUST_USE bool sower_tensor_names_find(const struct sower_manifest *manifest, const uint32_t *by_name,
                                             const char *name, size_t *found);
 
-/* Finds the tensor beside tensor number `tensor`: its name has `last` (`length` bytes) in place of the last
- * component. That may be the tensor itself. False if there is no such tensor. */
+/* Finds the tensor to which a path (`length` bytes) leads from tensor number `tensor`. That may be the tensor itself.
+ * False if there is no such tensor. */
 SOWER_MUST_USE bool sower_tensor_names_beside(const struct sower_manifest *manifest, const uint32_t *by_name,
-                                              size_t tensor, const char *last, size_t length, size_t *found);
+                                              size_t tensor, const char *path, size_t length, size_t *found);
 
 #endif

@@ -35,10 +35,13 @@ static const struct sower_recipe_rule VIT[] = {
     {0},
 };
 
+static const char *const H[] = {"h", NULL};
+
 const struct sower_recipe sower_recipes_huggingface[] = {
     {.name = "hf_gpt2",
      .summary = "GPT-2: std 0.02, projections into the residual stream 0.02/sqrt(2 layers).",
      .source = "Radford et al., 2019; Hugging Face transformers, modeling_gpt2.py, _init_weights",
+     .blocks = H,
      .rules = GPT2},
     {.name = "hf_llama",
      .summary = "Llama: std 0.02 for every matrix, ones for the RMS norms.",

@@ -25,7 +25,8 @@ FIRSTS = ("embed", "head", "model/trunk", "x*", "a[1]", "?", "v1.5", "norm")
 # INITS: valid for any tensor. BESIDE: need another tensor beside. PICKY: invalid for some tensors.
 INITS = ("zeros", "ones", "he_normal", "glorot_uniform", "normal(std=0.02)", " uniform ( -1 , high = 1e-3 )", "truncated_normal(lower=-inf)", "wang_normal(3)",
          "constant(3e1 / sqrt( .5 ) )", "small_normal()", "variance_scaling(2,fan_avg)")
-LAYERS = ("wang_normal(layers)", "normal(0.02/sqrt(2*layers))", "constant(value=layers)", "constant(layers*layers)")
+LAYERS = ("wang_normal(layers)", "normal(0.02/sqrt(2*layers))", "constant(value=layers)", "constant(layers*layers)", "constant(block)",
+          "normal(0.02/sqrt(2*(block+1)))", "constant((layers - block)*2)", "constant(sqrt(block+1e-1-layers+ -1*-9))", "normal(std=width)")
 BESIDE = ("fan_uniform(weight.fan_in)", "constant(weight.fan_out*2/7)", "normal(std=sqrt(2/weight.fan_in)*.5, mean=0)", "constant(sqrt(weight.fan_in/weight.fan_out))")
 PICKY = ("eye", "orthogonal", "sparse(.5)", "kaiming_normal(nonlinearity=tanh)", "lstm_bias", "constant(w.fan_in/0)", "constant(1*)", "wang_normal(layers/7)", "constant(sqrt(0-1))",
          "normal(sqrt(4)", "dirac")
@@ -69,9 +70,19 @@ class ManifestMaker(Maker):
             match["dtype"] = self.rng.choice((*DTYPES, "half"))
         if self.chance(0.5):
             match["beside"] = self.rng.choice(LASTS)
+            if self.chance(0.2):
+                match["beside"] = "../" * self.rng.randint(1, 3) + match["beside"]
             if self.chance(0.5):
                 match["beside_rank"] = self.of(lambda: self.rng.randint(0, 4), lambda: [1, 3])
+            if self.chance(0.3):
+                match["beside_shape"] = self.sizes()
+        if self.chance(0.3):
+            match["shape"] = self.sizes()
         return match
+
+    def sizes(self):
+        """Sizes to match."""
+        return [self.rng.choice(("*", "n", "n", "m", 2, 3)) for _ in range(self.rng.randint(0, 3))]
 
     def gives(self, share, beside=False):
         fields = {}
@@ -112,10 +123,21 @@ class ManifestMaker(Maker):
         if self.chance(0.3):  # so that tensors can be the same
             shapes = [shapes[0] for _ in names]
         self.names = names
-        self.layered = any(manifests.block_number(name) is not None for name in names)
+        self.layered = self.chance(0.6)
         manifest = {"tensors": [{"name": name, "shape": shape, **self.gives(0.2)} for name, shape in zip(names, shapes)]}
         matches = [self.match(names) for _ in range(self.rng.randint(0, 6))]
         manifest["rules"] = [{"match": match, **self.gives(0.7, isinstance(match, dict) and match.get("beside") == "weight")} for match in matches]
+        for rule in manifest["rules"]:
+            if self.chance(0.07):
+                rule.update(leave_out=True) if self.chance(0.7) else rule.update(refuse="add a rule")
+                if self.chance(0.95):
+                    [rule.pop(key, None) for key in ("init", "same_as", "zero_rows", "zero_columns")]
+        if self.layered and self.chance(0.9):
+            manifest["blocks"] = self.of(lambda: self.rng.choice(("h", "layer")), lambda: ["blocks", "h", "layer", "trunk.q"])
+        if self.layered:
+            manifest["constants"] = {"width": self.rng.choice((2, 0.25))}
+        if self.chance(0.1):
+            manifest["leave_out"] = [self.glob(names) for _ in range(self.rng.randint(1, 3))]
         manifest["defaults"] = {"init": self.rng.choice(("zeros", "normal", "constant(3)")), **self.gives(0.2)} if self.chance(0.95) else {}
         if self.chance(0.3):
             manifest["layers"] = self.rng.choice((1, 12, 2 ** 53))

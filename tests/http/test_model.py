@@ -90,13 +90,33 @@ def test_a_manifests_hash_is_that_of_its_canonical_form(daemon):
 
 
 def test_the_response_to_a_stored_manifest(daemon):
-    manifest = {"tensors": [{"name": "h.3.w", "shape": [4, 4]}], "defaults": {"init": "normal"},
-                "rules": [{"match": "nothing", "init": "ones"}]}
+    manifest = {"tensors": [{"name": "h.0.w", "shape": [4, 4]}, {"name": "mask", "shape": [2]}], "defaults": {"init": "normal"},
+                "rules": [{"match": "nothing", "init": "ones"}], "leave_out": ["mask"], "blocks": "h"}
     response = store(daemon, manifest)
-    assert response["tensors"] == 1 and response["bytes"] == 64 and response["layers"] == 4
+    assert response["tensors"] == 1 and response["bytes"] == 64 and response["layers"] is None
+    assert response["towers"] == [{"blocks": "h", "layers": 1}] and response["left_out"] == {"count": 1, "names": ["mask"]}
     assert response["warnings"] == ["Rule 1 (nothing) matches no tensor."]
     model = daemon.post("/v1/model", asked(manifest))
     assert model.headers["Sower-Warning"] == "Rule 1 (nothing) matches no tensor."
+
+
+@pytest.mark.parametrize("fields, param, part", [
+    ({"rules": [{"match": "*", "init": "zeros"}, {"match": "h.0.w", "init": "ones"}]}, "rules", "Rule 2 (h.0.w) has no effect"),
+    ({"rules": [{"match": "h.0.w", "refuse": "say what it is."}]}, "tensors", '"h.0.w": say what it is.'),
+    ({"defaults": {"init": "wang_normal(layers)"}}, "tensors", "needs the number of layers"),
+    ({"defaults": {"init": "constant(block)"}, "layers": 3}, "tensors", "needs the number of its block"),
+    ({"defaults": {"init": "zeros", "zero_rows": 2}}, "tensors", '"h.0.w": '),
+    ({"leave_out": ["*"]}, "tensors", "All tensors are left out"),
+    ({"recipe": "hf_gpt2", "constants": {"d_kv": 4}}, "constants", 'no constant "d_kv"'),
+])
+def test_a_manifest_whose_fields_do_not_fit_together_is_422_and_records_nothing(daemon, fields, param, part):
+    before = len(daemon.ledger())
+    manifest = {"tensors": [{"name": "h.0.w", "shape": [2, 2]}, {"name": "v", "shape": [2, 2], "init": "zeros"}], **fields}
+    for path in ("/v1/model", "/v1/manifests"):
+        response = daemon.post(path, asked(manifest))
+        problem = response.problem()
+        assert (response.status, problem["param"]) == (422, param) and part in problem["detail"], problem
+    assert len(daemon.ledger()) == before
 
 
 def test_a_stored_manifest_gives_the_same_file_and_every_range_of_it(daemon):
@@ -315,7 +335,9 @@ def test_recipes_are_listed_and_work_as_rules(daemon):
     gpt2 = daemon.get("/v1/recipes", name="hf_gpt2").json()
     tensors = [{"name": f"h.{i}.mlp.c_proj.weight", "shape": [8, 4]} for i in range(12)]
     by_name = store(daemon, {"tensors": tensors, "recipe": "hf_gpt2"})
-    assert store(daemon, {"tensors": tensors, "rules": gpt2["rules"]})["manifest"] == by_name["manifest"]
+    assert by_name["towers"] == [{"blocks": "h", "layers": 12}]
+    copied = {"tensors": tensors, "rules": gpt2["rules"], "blocks": gpt2["blocks"]}
+    assert store(daemon, copied)["manifest"] == by_name["manifest"]
     assert daemon.get("/v1/recipes", name="gtp2").problem()["param"] == "name"
 
 

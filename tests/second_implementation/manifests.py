@@ -1,4 +1,5 @@
 """Section 14: manifests. Rules, globs and formulas give a list of tensors, which has one canonical form."""
+import collections
 import math
 import re
 
@@ -9,7 +10,7 @@ from .refusal import Refusal
 from .seeds import PUBLIC_ROOT, blake2b
 
 GIVEN = ("init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns")
-DRAWS = {"init", "same_as"}  # a tensor has one of them
+ORIGINS = ("init", "same_as", "leave_out", "refuse")  # where the elements come from: a tensor has one of them
 
 
 def refuse(why, param="tensors", status=400):
@@ -84,15 +85,28 @@ def matches(pattern, name):
 
 # Names
 
-def beside(name, part):
-    """The name with `part` in place of its last component."""
-    return name[:max(name.rfind("."), name.rfind("/")) + 1] + part
+def parent(name):
+    """The name without its last component."""
+    return name[:max(name.rfind("."), name.rfind("/")) + 1]
 
 
-def block_number(name):
-    for part in re.split(r"[./]", name):
-        if re.fullmatch(r"[0-9]{1,9}", part):
-            return int(part)
+def beside(name, path):
+    """The name to which a path leads, or None."""
+    start = parent(name)
+    while path.startswith("../") and len(path) > 3:
+        if not start:
+            return None
+        start, path = parent(start[:-1]), path[3:]
+    return start + path
+
+
+def place(name, lists):
+    """The tower and the block of a name, or None."""
+    for start in [0] + [at + 1 for at, c in enumerate(name) if c in "./"]:
+        for path in lists:
+            pattern = "[./]".join(map(re.escape, path.split(".")))
+            if found := re.compile(rf"({pattern})[./]([0-9]{{1,9}})(?=[./]|$)").match(name, start):
+                return name[:found.end(1)], int(found[2])
     return None
 
 
@@ -101,16 +115,31 @@ class Manifest:
         top = requests.read_object(body)
         self.own = {tensor["name"]: tensor for tensor in top["tensors"]}
         self.rules, self.defaults = top.get("rules", []), top.get("defaults", {})
-        numbers = [number for number in map(block_number, self.own) if number is not None]
-        self.layers = top.get("layers") or (max(numbers) + 1 if numbers else None)
-        self.matched = set()
-        if any("same_as" in giver and giver.keys() & {"init", "zero_rows", "zero_columns"} for giver in (*self.rules, *self.own.values(), self.defaults)):
-            refuse("same_as and a field of a draw are given in one place")
-        given = {name: self.fields(name) for name in self.own}
+        lists = top.get("blocks", [])
+        self.places = {name: place(name, [lists] if isinstance(lists, str) else lists) for name in self.own}
+        self.layers, self.constants, self.globs = top.get("layers"), top.get("constants", {}), top.get("leave_out", [])
+        self.matched, self.useful, self.shadows = collections.Counter(), set(), {}
+        for giver in (*self.rules, *self.own.values(), self.defaults):
+            origins = giver.keys() & set(ORIGINS)
+            if len(origins) > 1 or (origins and origins != {"init"} and giver.keys() & {"zero_rows", "zero_columns"}):
+                refuse("two fields contradict each other")
+        given = {name: self.fields(name, judge=True) for name in self.own if not any(matches(glob, name) for glob in self.globs)}
+        for name, fields in given.items():
+            if "refuse" in fields:
+                refuse(f"{name}: {fields['refuse']}", status=422)
+        self.left_out = [name for name in self.own if name not in given or "leave_out" in given[name]]
+        given = {name: fields for name, fields in given.items() if name not in self.left_out}
+        if not given:
+            refuse("all tensors are left out", status=422)
         drawn = {name: self.request({**fields, "init": self.expanded(name, fields)}) for name, fields in given.items() if "same_as" not in fields}
         self.tensors = list(drawn.values())
-        self.ties = {name: self.tied(name, given, drawn) for name in self.own if name not in drawn}
-        self.canonical = '{"tensors":[' + ",".join(compact(self.canonical_entry(name, drawn)) for name in self.own) + "]}"
+        for number in self.matched.keys() - self.useful:
+            by = self.shadows[number]
+            if self.matched[by] > self.matched[number] or self.rules[by]["match"] == self.rules[number]["match"]:
+                refuse(f"rule {number + 1} is shadowed", "rules", 422)
+        self.ties = {name: self.tied(name, given, drawn) for name in given if name not in drawn}
+        self.names = list(given)
+        self.canonical = '{"tensors":[' + ",".join(compact(self.canonical_entry(name, drawn)) for name in given) + "]}"
         self.hash = blake2b(self.canonical.encode())
 
     def canonical_entry(self, name, drawn):
@@ -132,14 +161,23 @@ class Manifest:
             refuse(f"{name} cannot be the same as {chain[-1]}", status=422)
         return chain[-1]
 
-    def fields(self, name):
-        """All fields of a tensor, from itself, the rules and the defaults."""
-        fields = {}
-        for giver in (self.own[name], *self.matching(name), self.defaults):
-            draws = () if fields.keys() & DRAWS else DRAWS
-            fields.update({key: value for key, value in giver.items() if key in draws or (key not in DRAWS and key not in fields)})
-        fields.pop("match", None)
-        if not fields.keys() & DRAWS:
+    def fields(self, name, judge=False):
+        """All fields of a tensor, from itself, the rules and the defaults. `judge`: notes which rules have an effect."""
+        fields, own, before = {}, set(map(slot, self.own[name])), []
+        for number, giver in ((None, self.own[name]), *self.matching(name), (None, self.defaults)):
+            has_origin = bool(fields.keys() & set(ORIGINS))
+            added = {key: value for key, value in giver.items()
+                     if key != "match" and (not has_origin if key in ORIGINS else key not in fields)}
+            if judge and number is not None:
+                slots = set(map(slot, giver)) - {"match"}
+                self.matched[number] += 1
+                if added or own & slots or not slots:
+                    self.useful.add(number)
+                elif number not in self.shadows:
+                    self.shadows[number] = next(earlier for earlier in before if slots & set(map(slot, self.rules[earlier])))
+                before.append(number)
+            fields.update(added)
+        if not fields.keys() & set(ORIGINS):
             refuse(f"{name} has no init")
         return fields
 
@@ -147,8 +185,7 @@ class Manifest:
         """The rules that match a tensor, in their order."""
         for number, rule in enumerate(self.rules):
             if self.holds(rule["match"], name):
-                self.matched.add(number)
-                yield rule
+                yield number, rule
 
     def holds(self, match, name):
         if isinstance(match, str):
@@ -156,10 +193,12 @@ class Manifest:
         own = self.own[name]
         neighbour = self.own.get(beside(name, match.get("beside", "")))
         dtype = requests.DTYPE_NAMES[own.get("dtype", self.defaults.get("dtype", "f32"))]
+        letters = {}
         return ((matches(match["name"], name) if "name" in match else True)
-                and ranked(match.get("rank"), own)
+                and ranked(match.get("rank"), own) and shaped(match.get("shape"), own, letters)
                 and ("dtype" not in match or requests.DTYPE_NAMES[match["dtype"]] == dtype)
-                and ("beside" not in match or (neighbour is not None and neighbour is not own and ranked(match.get("beside_rank"), neighbour))))
+                and ("beside" not in match or (neighbour is not None and neighbour is not own and ranked(match.get("beside_rank"), neighbour)
+                                               and shaped(match.get("beside_shape"), neighbour, letters))))
 
     def request(self, fields, experiment="-", trial=0, root=PUBLIC_ROOT):
         return requests.Request({**fields, "experiment": experiment, "trial": trial}, requests.JsonReader(), root)
@@ -185,14 +224,26 @@ class Manifest:
     def argument(self, text, name):
         before, equals, value = text.rpartition("=")
         plain = value.strip(" ")
-        if not re.search(r"[*/(]", plain) and plain != "layers" and not re.search(r".\.fan_(in|out)$", plain):
+        if (not re.search(r"[*/(]", plain) and plain not in ("layers", "block", *self.constants)
+                and not re.search(r".\.fan_(in|out)$", plain)):
             return text
         result = Formula(plain, lambda word: self.term(word, name)).value
         return before + equals + (str(int(result)) if 0 <= result <= 2 ** 53 and result == math.floor(result) else shortest(result))
 
-    def term(self, word, name):
+    def count(self, word, name):
+        """The number of layers of a tensor's tower, or the number of its block."""
         if word == "layers" and self.layers:
-            return float(self.layers)
+            return self.layers
+        if self.places[name] is None:
+            refuse(f"{name} is in no list of blocks", status=422)
+        tower, block = self.places[name]
+        return block if word == "block" else 1 + max(there[1] for there in self.places.values() if there and there[0] == tower)
+
+    def term(self, word, name):
+        if word in self.constants:
+            return float(self.constants[word])
+        if word in ("layers", "block"):
+            return float(self.count(word, name))
         part, dot, fan = word.rpartition(".")
         neighbour = beside(name, part)
         if fan not in ("fan_in", "fan_out") or neighbour not in self.own:
@@ -203,34 +254,71 @@ class Manifest:
 
 class Formula:
     def __init__(self, text, term):
-        self.symbols = re.findall(r"[*/()]|[^*/() ]+", text)
-        self.term = term
+        self.text, self.at, self.depth, self.term = text, 0, 0, term
         self.value = self.product()
-        if self.symbols or not math.isfinite(self.value):
+        if self.peek() or not math.isfinite(self.value):
             refuse("not a formula")
+
+    def peek(self):
+        while self.text[self.at:self.at + 1] == " ":
+            self.at += 1
+        return self.text[self.at:self.at + 1]
+
+    def take(self, symbol):
+        taken = self.peek() == symbol
+        self.at += taken
+        return taken
+
+    def word(self):
+        self.peek()
+        begin = self.at
+        while self.at < len(self.text) and self.text[self.at] not in " */()" and not self.is_operator(begin):
+            self.at += 1
+        return self.text[begin:self.at]
+
+    def is_operator(self, begin):
+        """Whether the letter is a sign inside of parentheses that does not belong to the word."""
+        exponent = self.at > begin + 1 and self.text[self.at - 1] in "eE" and self.text[begin] in "0123456789.+-"
+        return self.depth > 0 and self.text[self.at] in "+-" and self.at > begin and not exponent
+
+    def total(self):
+        """A sum, after its opening parenthesis."""
+        self.depth += 1
+        if self.depth > 16:
+            refuse("too many parentheses")
+        value = self.product()
+        while self.peek() in ("+", "-"):
+            if self.take("+"):
+                value += self.product()
+            else:
+                self.take("-")
+                value -= self.product()
+        self.depth -= 1
+        if not self.take(")"):
+            refuse("no parenthesis")
+        return value
 
     def product(self):
         value = self.factor()
-        while self.symbols and self.symbols[0] in "*/":
-            if self.symbols.pop(0) == "*":
+        while self.peek() in ("*", "/"):
+            if self.take("*"):
                 value *= self.factor()
             else:
+                self.take("/")
                 value = quotient(value, self.factor())
         return value
 
     def factor(self):
-        symbol = self.symbols.pop(0) if self.symbols else refuse("a formula ends early")
-        if NUMBER.fullmatch(symbol):
-            return float(symbol)
-        if symbol != "sqrt":
-            return self.term(symbol)
-        if self.symbols[:1] != ["("]:
+        if self.take("("):
+            return self.total()
+        word = self.word()
+        if NUMBER.fullmatch(word):
+            return float(word)
+        if word != "sqrt":
+            return self.term(word)
+        if not self.take("("):
             refuse("no parenthesis")
-        del self.symbols[0]
-        value = self.product()
-        if self.symbols[:1] != [")"]:
-            refuse("no parenthesis")
-        del self.symbols[0]
+        value = self.total()
         return math.sqrt(value) if value >= 0 else math.nan
 
 
@@ -243,9 +331,21 @@ def ranked(wanted, tensor):
     return least <= len(tensor["shape"]) <= most
 
 
+def shaped(wanted, tensor, letters):
+    """Whether the shape fits. Sets the letters that have no size yet."""
+    sizes = tensor["shape"]
+    return wanted is None or (len(wanted) == len(sizes) and all(
+        axis == "*" or size == (letters.setdefault(axis, size) if isinstance(axis, str) else axis) for axis, size in zip(wanted, sizes)))
+
+
+def slot(key):
+    """The field, where all origins are one field."""
+    return "origin" if key in ORIGINS else key
+
+
 def without_draw(fields):
     """The fields with the initializer zeros, for what does not depend on the draw."""
-    return {**{key: value for key, value in fields.items() if key not in ("same_as", "zero_rows", "zero_columns")}, "init": "zeros"}
+    return {**{key: value for key, value in fields.items() if key not in ("same_as", "leave_out", "refuse", "zero_rows", "zero_columns")}, "init": "zeros"}
 
 
 def canonical_tensor(request):

@@ -6,7 +6,7 @@ from .seeds import PUBLIC_ROOT
 
 def chosen(manifest, tensors=None, part=None):
     """The tensors that a glob matches and that are in a part. The name of a tied tensor stands for the other tensor."""
-    names = {manifest.ties.get(name, name) for name in manifest.own if tensors is None or manifests.matches(tensors, name)}
+    names = {manifest.ties.get(name, name) for name in manifest.names if tensors is None or manifests.matches(tensors, name)}
     taken = [tensor for tensor in manifest.tensors if tensor.name in names]
     if part is None:
         return taken

@@ -105,7 +105,7 @@ def file(asked):
 
 def manifest(asked):
     made = manifests.Manifest(json.dumps(asked))
-    return {"manifest": asked, "tensors": len(made.own), "bytes": sum(map(manifests.size, made.tensors)), "canonical": made.canonical,
+    return {"manifest": asked, "tensors": len(made.names), "bytes": sum(map(manifests.size, made.tensors)), "canonical": made.canonical,
             "hash": made.hash.hex()}
 
 

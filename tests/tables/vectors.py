@@ -639,6 +639,7 @@ FILES = [
 ]
 
 TRANSFORMER = {
+    "blocks": "blocks",
     "defaults": {"init": "normal(std=0.02)", "dtype": "bf16"},
     "rules": [
         {"match": "*.bias", "init": "zeros"},
@@ -708,9 +709,25 @@ MANIFESTS = [
      "tensors": [{"name": "fc.weight", "shape": [6, 5]}, {"name": "fc.bias", "shape": [6]},
                  {"name": "conv/weight", "shape": [4, 3, 2, 2], "layout": "oi"}, {"name": "conv/bias", "shape": [4]},
                  {"name": "norm.weight", "shape": [5]}, {"name": "norm.bias", "shape": [5]}, {"name": "weight", "shape": [3, 9], "layout": "io"}]},
-    # the number of layers from block numbers
-    {"tensors": [{"name": "h.3.w", "shape": [2, 4], "init": "wang_normal(layers)"}, {"name": "h/11/5/w", "shape": [2, 4], "init": "wang_normal( layers * 2 )"},
-                 {"name": "v2.1234567890.w", "shape": [1], "init": "constant(sqrt(layers)*.5)"}]},
+    # towers: each has its own number of layers; blocks; the leftmost list counts; sums
+    {"blocks": ["h", "encoder.layer"],
+     "defaults": {"init": "uniform(low=-1*block,high=sqrt(2*(layers - block)+1e+0))"},
+     "tensors": [{"name": "h.3.w", "shape": [2, 4]}, {"name": "h/11/5/w", "shape": [2, 4]}, {"name": "a.h.2.h.9.w", "shape": [1]},
+                 {"name": "encoder/layer.0.w", "shape": [1]}, {"name": "v2.encoder.layer.4.layer.5.w", "shape": [1], "init": "normal(std=0.02/sqrt(2*(block+1)))"},
+                 {"name": "h.1234567890.w", "shape": [1], "init": "zeros"}]},
+    {"blocks": "h", "layers": 24, "tensors": [{"name": "h.3.w", "shape": [2, 4], "init": "wang_normal( layers * 2 )"}, {"name": "h3.w", "shape": [1], "init": "constant(sqrt(layers)*.5)"}]},
+    # constants; sizes that must be equal; tensors beside that are not siblings; tensors that are left out
+    {"constants": {"std": 0.006, "d_kv": 64, "layer_scale": 1e-6},
+     "leave_out": ["*.mask*", "nothing"],
+     "rules": [{"match": {"name": "*.weight", "shape": ["n", "m"], "beside": "bias", "beside_shape": ["n"]}, "init": "normal(std=std)"},
+               {"match": {"name": "*.weight", "shape": ["n", "m"]}, "init": "normal(std=1/sqrt(d_kv*weight.fan_in))"},
+               {"match": {"name": "*bias", "beside": "../in_proj_weight"}, "init": "zeros"},
+               {"match": {"name": "*bias", "beside": "../logit_scale", "beside_shape": []}, "init": "constant(layer_scale)"},
+               {"match": {"shape": ["*", 3, "*"]}, "leave_out": True},
+               {"match": "*", "refuse": "add a rule."}],
+     "tensors": [{"name": "fc.weight", "shape": [6, 5]}, {"name": "fc.bias", "shape": [6]}, {"name": "conv1d.weight", "shape": [5, 6]}, {"name": "conv1d.bias", "shape": [6]},
+                 {"name": "attn.in_proj_weight", "shape": [6, 2], "init": "xavier_uniform"}, {"name": "attn.out_proj.bias", "shape": [2]}, {"name": "logit_scale", "shape": [], "init": "ones"},
+                 {"name": "attn.mask", "shape": [1]}, {"name": "x", "shape": [1, 3, 2]}, {"name": "fc.t", "shape": [6], "same_as": "fc.bias"}]},
     # zero rows and columns: of a tensor, of a rule, of the defaults
     {"defaults": {"init": "normal", "zero_columns": -1},
      "rules": [{"match": "*embed*", "zero_rows": [-1, 0]}, {"match": "*", "layout": "io"}],
@@ -729,8 +746,8 @@ MODELS = [
     {"manifest": TRANSFORMER, "experiment": "vectors", "shard": "-1:0/2,1:1/2"},
     {"manifest": TRANSFORMER, "experiment": "é \"日\"", "trial": 2 ** 63 - 1, "tensors": "*[!s]", "part": "1/2", "shard": "-1:0/3,0:1/2"},
     {"manifest": MANIFESTS[4], "experiment": "vectors", "shard": "0:1/2"},
-    {"manifest": MANIFESTS[7], "experiment": "vectors"},
-    {"manifest": MANIFESTS[7], "experiment": "vectors", "shard": "0:1/2"},
+    {"manifest": MANIFESTS[9], "experiment": "vectors"},
+    {"manifest": MANIFESTS[9], "experiment": "vectors", "shard": "0:1/2"},
     {"manifest": TIED, "experiment": "vectors"},
     {"manifest": TIED, "experiment": "vectors", "tensors": "lm_head.weight"},
     {"manifest": TIED, "experiment": "vectors", "tensors": "*[!t]", "shard": "0:1/2"},

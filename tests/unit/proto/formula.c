@@ -22,8 +22,12 @@ static bool fan(void *context, const char *name, size_t length, bool out, uint64
 static bool expand(const char *text, uint64_t layers, char plain[SOWER_EXPRESSION_MAX + 1],
                    struct sower_problem *problem)
 {
-    const struct sower_formula_terms terms = {layers, fan, NULL};
-    return sower_formula_expand(text, strlen(text), &terms, plain, problem);
+    json_t *constants = json_pack("{s:f, s:i}", "initializer_range", 0.006, "d_kv", 64);
+    const struct sower_formula_terms terms = {
+        .layers = layers, .block = layers > 0 ? 3 : -1, .constants = constants, .fan = fan};
+    bool expanded = sower_formula_expand(text, strlen(text), &terms, plain, problem);
+    json_decref(constants);
+    return expanded;
 }
 
 static void formulas_become_plain_numbers(void **state)
@@ -41,6 +45,15 @@ static void formulas_become_plain_numbers(void **state)
         {"normal(std=sqrt(sqrt(16)))", "normal(std=2)"},
         {"normal(std=1e-2*3)", "normal(std=0.03)"},
         {"normal(std=8/2/2)", "normal(std=2)"},
+        {"normal(std=0.02/sqrt(2*(block+1)))", "normal(std=0.0070710678118654745)"},
+        {"constant(block)", "constant(3)"},
+        {"constant((1+2-4)*2)", "constant(-2)"},
+        {"constant((1+-2- -4)*2)", "constant(6)"},
+        {"constant((1e-1+1E+1)*2)", "constant(20.2)"},
+        {"constant(sqrt(block+1-layers/4))", "constant(1)"},
+        {"constant(2*(weight.fan_in-weight.fan_out))", "constant(1368)"},
+        {"normal(std=initializer_range)", "normal(std=0.006)"},
+        {"normal(std=1/sqrt(d_kv*weight.fan_out))", "normal(std=0.0125)"},
         {"normal(mean=-0*1)", "normal(mean=0)"},
         {"wang_normal(1e8*1e7)",
          "wang_normal(1000000000000000)"}, /* not 1e+15, which is not a whole number */
@@ -71,6 +84,9 @@ static void a_formula_without_a_finite_result_is_refused(void **state)
         "normal(std=1/0*1)",
         "normal(std=sqrt(-1))",
         "normal(std=2*3 4)",
+        "normal(std=(1+)*2)",
+        "normal(std=((((((((((((((((((1))))))))))))))))))",
+        "normal(std=2*d_kvs)",
         "normal(std=bias.fan_in)",
         ("normal(std=sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt("
          "sqrt(sqrt(sqrt(sqrt(sqrt(1))))))))))))))))))"),
@@ -92,6 +108,10 @@ static void an_unknown_number_of_layers_is_refused(void **state)
     struct sower_problem problem;
     assert_false(expand("normal(std=0.02/sqrt(2*layers))", 0, plain, &problem));
     assert_string_equal(problem.field, "layers");
+    assert_int_equal(problem.code, SOWER_PROBLEM_UNPROCESSABLE);
+    assert_false(expand("normal(std=block*1)", 0, plain, &problem));
+    assert_string_equal(problem.field, "blocks");
+    assert_int_equal(problem.code, SOWER_PROBLEM_UNPROCESSABLE);
 }
 
 static void expressions_of_any_length_stay_inside_their_buffer(void **state)

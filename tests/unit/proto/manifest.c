@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "proto/expression.h"
+#include "proto/json.h"
 #include "proto/manifest_read.h"
 
 static struct sower_manifest good(const char *text)
@@ -139,22 +140,222 @@ static void the_fan_beside_follows_the_layout_beside(void **state)
         "}]}");
 }
 
-static void layers_are_counted_from_the_names_or_given(void **state)
+/* The initializers of all tensors, separated by spaces. */
+static void assert_initializers(const char *text, const char *expected)
+{
+    struct sower_manifest manifest = good(text);
+    char list[2000] = "", expression[SOWER_EXPRESSION_MAX + 1];
+    for (size_t i = 0; i < manifest.count; i++) {
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(strlen(list) + strlen(expression) + 2 < sizeof list);
+        strcat(list, i == 0 ? "" : " ");
+        strcat(list, expression);
+    }
+    assert_string_equal(list, expected);
+    sower_manifest_free(&manifest);
+}
+
+static void each_tower_has_its_own_layers_and_a_block_its_number(void **state)
+{
+    (void)state;
+#define BOTH "\"defaults\":{\"init\":\"uniform(low=-1*block,high=layers)\"}}"
+    assert_initializers(
+        "{\"blocks\":[\"h\",\"encoder.layer\"],\"tensors\":["
+        "{\"name\":\"a.0.h.0.w\",\"shape\":[]},{\"name\":\"a.0.h.11.x.99.w\",\"shape\":[]},"
+        "{\"name\":\"a/1/h/2/w\",\"shape\":[]},{\"name\":\"h.h.1.h.7.w\",\"shape\":[]},"
+        "{\"name\":\"encoder.layer.4.w\",\"shape\":[]}]," BOTH,
+        "uniform(low=0,high=12) uniform(low=-11,high=12) uniform(low=-2,high=3) uniform(low=-1,high=2) "
+        "uniform(low=-4,high=5)");
+    assert_initializers(
+        "{\"layers\":7,\"blocks\":\"h\",\"tensors\":[{\"name\":\"h.1.w\",\"shape\":[]}]," BOTH,
+        "uniform(low=-1,high=7)");
+    static const char *const outside[] = {"w", "h.w", "xh.0.w",   "h1.w", "h.0w.w", "h.1234567890.w",
+                                          "h", "h.",  "encoder.h"};
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"blocks\":\"h\",\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[]},{\"name\":\"%s\","
+                 "\"shape\":[]}],"
+                 "\"defaults\":{\"init\":\"constant(layers)\"}}",
+                 outside[i]);
+        assert_refused(text, strlen(text), "tensors", "needs the number of layers");
+    }
+#undef BOTH
+}
+
+static void towers_are_listed_and_incomplete_ones_get_a_notice(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"blocks\":\"h\",\"tensors\":[{\"name\":\"a.h.0.w\",\"shape\":[]},{\"name\":"
+                               "\"a.h.1.w\",\"shape\":[]},"
+                               "{\"name\":\"b.h.6.w\",\"shape\":[]},{\"name\":\"b.h.7.w\",\"shape\":[]},{"
+                               "\"name\":\"c.h.0.w\",\"shape\":[]},"
+                               "{\"name\":\"c.h.2.w\",\"shape\":[]}],\"defaults\":{\"init\":\"zeros\"}}";
+    struct sower_manifest manifest = good(text);
+    char *towers = sower_json_text(manifest.towers, JSON_COMPACT);
+    assert_string_equal(
+        towers, "[{\"blocks\":\"a.h\",\"layers\":2},{\"blocks\":\"b.h\",\"layers\":8},{\"blocks\":\"c.h\","
+                "\"layers\":3}]");
+    assert_int_equal(json_array_size(manifest.warnings), 2);
+    assert_non_null(
+        strstr(json_string_value(json_array_get(manifest.warnings, 0)), "\"b.h\" do not begin at 0"));
+    assert_non_null(strstr(json_string_value(json_array_get(manifest.warnings, 1)), "\"c.h\" have gaps"));
+    free(towers);
+    sower_manifest_free(&manifest);
+}
+
+static void constants_stand_for_numbers_and_a_recipe_declares_its_own(void **state)
+{
+    (void)state;
+    assert_initializers(
+        "{\"constants\":{\"width\":4,\"std\":0.5},\"tensors\":[{\"name\":\"w\",\"shape\":[],\"init\":"
+        "\"uniform(low=-1*width,high=std)\"}]}",
+        "uniform(low=-4,high=0.5)");
+    static const char *const cases[][2] = {
+        {"{\"constants\":{\"Width\":4},", "cannot be called \"Width\""},
+        {"{\"constants\":{\"layers\":4},", "cannot be called \"layers\""},
+        {"{\"constants\":{\"x\":\"4\"},", "must be a number"},
+        {"{\"constants\":[4],", "must be an object"},
+        {"{\"recipe\":\"torch_default\",\"constants\":{\"range\":4},", "has no constant \"range\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text, "%s\"tensors\":[{\"name\":\"w\",\"shape\":[],\"init\":\"zeros\"}]}",
+                 cases[i][0]);
+        assert_refused(text, strlen(text), "constants", cases[i][1]);
+    }
+}
+
+static void rules_match_by_sizes_and_by_tensors_elsewhere(void **state)
+{
+    (void)state;
+    assert_initializers(
+        "{\"tensors\":[{\"name\":\"a.fc.weight\",\"shape\":[4,3]},{\"name\":\"a.fc.bias\",\"shape\":[4]},"
+        "{\"name\":\"a.conv1d.weight\",\"shape\":[3,4]},{\"name\":\"a.conv1d.bias\",\"shape\":[4]},"
+        "{\"name\":\"a.in_proj_weight\",\"shape\":[5,5]},{\"name\":\"bias\",\"shape\":[2,2,7]}],\"rules\":["
+        "{\"match\":{\"shape\":[\"n\",\"n\",7]},\"init\":\"constant(1)\"},"
+        "{\"match\":{\"shape\":[\"n\",\"*\"],\"beside\":\"bias\",\"beside_shape\":[\"n\"]},\"init\":"
+        "\"constant(2)\"},"
+        "{\"match\":{\"name\":\"*.fc.bias\",\"beside\":\"../"
+        "in_proj_weight\",\"beside_shape\":[\"n\",\"n\"]},\"init\":"
+        "\"constant(3)\"},"
+        "{\"match\":{\"name\":\"*.bias\",\"beside\":\"../../bias\"},\"init\":\"constant(4)\"},"
+        "{\"match\":{\"shape\":[\"n\",\"n\"]},\"init\":\"constant(5)\"}],\"defaults\":{\"init\":\"zeros\"}}",
+        "constant(value=2) constant(value=3) zeros constant(value=4) constant(value=5) constant(value=1)");
+}
+
+static void a_rule_that_refuses_names_the_tensor_unless_an_earlier_rule_decides(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"tensors\":[{\"name\":\"a.codebook.weight\",\"shape\":[4,3]}],\"rules\":[%"
+                               "s{\"match\":\"*codebook.weight\",\"refuse\":"
+                               "\"it may be an Embedding: add a rule.\"}],\"defaults\":{\"init\":\"zeros\"}}";
+    char filled[400];
+    snprintf(filled, sizeof filled, text, "");
+    assert_refused(filled, strlen(filled), "tensors",
+                   "\"a.codebook.weight\": it may be an Embedding: add a rule.");
+    snprintf(filled, sizeof filled, text, "{\"match\":{\"rank\":2},\"init\":\"ones\"},");
+    struct sower_manifest manifest = good(filled);
+    sower_manifest_free(&manifest);
+}
+
+static void a_rule_that_another_shadows_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"ones\"}",
+        "{\"match\":\"*\",\"init\":\"zeros\",\"dtype\":\"bf16\"},{\"match\":\"a\",\"dtype\":\"f16\"}",
+        "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"b\",\"leave_out\":true}",
+        "{\"match\":\"[ab]\",\"init\":\"zeros\"},{\"match\":\"[ab]\",\"init\":\"ones\"}",
+    };
+    static const char *const fine[] = {
+        "{\"match\":\"b\",\"init\":\"ones\"},{\"match\":\"*\",\"init\":\"zeros\"}",
+        "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"ones\",\"dtype\":\"bf16\"}",
+        "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"c\",\"init\":\"ones\"}", /* c has its own init */
+        "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"q\",\"init\":\"ones\"}",
+        "{\"match\":\"a\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"zeros\"},{\"match\":\"[ab]\","
+        "\"init\":\"ones\"}",
+    };
+    static const char tensors[] =
+        "\"tensors\":[{\"name\":\"a\",\"shape\":[]},{\"name\":\"b\",\"shape\":[]},{\"name\":\"c\","
+        "\"shape\":[],\"init\":\"ones\"}]";
+    char text[500];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(text, sizeof text, "{%s,\"rules\":[%s]}", tensors, bad[i]);
+        assert_refused(text, strlen(text), "rules", "Rule 2 (");
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        snprintf(text, sizeof text, "{%s,\"rules\":[%s]}", tensors, fine[i]);
+        struct sower_manifest manifest = good(text);
+        sower_manifest_free(&manifest);
+    }
+}
+
+static void tensors_that_are_left_out_are_not_in_the_manifest(void **state)
+{
+    (void)state;
+    static const char with[] = "{\"leave_out\":[\"*.mask\",\"none\"],\"tensors\":[{\"name\":\"a.mask\","
+                               "\"shape\":[-3]},{\"name\":\"w\",\"shape\":[2]},"
+                               "{\"name\":\"ids\",\"shape\":[1]},{\"name\":\"t\",\"shape\":[2],\"same_as\":"
+                               "\"w\"}],\"rules\":[{\"match\":\"ids\","
+                               "\"leave_out\":true}],\"defaults\":{\"init\":\"ones\"}}";
+    static const char without[] =
+        "{\"tensors\":[{\"name\":\"w\",\"shape\":[2]},{\"name\":\"t\",\"shape\":[2],\"same_as\":"
+        "\"w\"}],\"defaults\":{\"init\":\"ones\"}}";
+    struct sower_manifest manifest = good(with), same = good(without);
+    assert_memory_equal(manifest.hash, same.hash, sizeof same.hash);
+    assert_int_equal(manifest.left_out_count, 2);
+    char *names = sower_json_text(manifest.left_out, JSON_COMPACT);
+    assert_string_equal(names, "[\"a.mask\",\"ids\"]");
+    assert_string_equal(json_string_value(json_array_get(manifest.warnings, 0)),
+                        "Pattern 2 of leave_out (none) matches no tensor.");
+    free(names);
+    sower_manifest_free(&manifest);
+    sower_manifest_free(&same);
+    static const char *const cases[][3] = {
+        {"{\"leave_out\":[\"*\"],\"tensors\":[" A "]}", "tensors", "All tensors are left out"},
+        {"{\"leave_out\":\"*\",\"tensors\":[" A "]}", "leave_out", "must be an array"},
+        {"{\"leave_out\":[\"[\"],\"tensors\":[" A "]}", "leave_out", "without a"},
+        {"{\"leave_out\":[\"a*\"],\"tensors\":[" A
+         ",{\"name\":\"t\",\"shape\":[32,16],\"same_as\":\"a.weight\"}]}",
+         "tensors", "which is left out"},
+        {"{\"tensors\":[" A "],\"rules\":[{\"match\":\"a*\",\"leave_out\":false}]}", "rules",
+         "leave_out must be true"},
+        {"{\"tensors\":[" A "],\"rules\":[{\"match\":\"a*\",\"leave_out\":true,\"init\":\"zeros\"}]}",
+         "rules", "Both init and leave_out"},
+        {"{\"tensors\":[" A "],\"defaults\":{\"leave_out\":true}}", "defaults", "no field \"leave_out\""},
+        {"{\"tensors\":[" A "],\"rules\":[{\"match\":\"a*\",\"refuse\":1}]}", "rules",
+         "refuse must be a sentence"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_refused(cases[i][0], strlen(cases[i][0]), cases[i][1], cases[i][2]);
+    }
+}
+
+static void three_axes_that_are_no_convolution_get_a_notice(void **state)
 {
     (void)state;
     static const struct {
-        const char *text;
-        uint64_t layers;
+        const char *tensor, *notice;
     } cases[] = {
-        {"{\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[]},{\"name\":\"h.11.x.99.w\",\"shape\":[]}],", 12},
-        {"{\"tensors\":[{\"name\":\"w\",\"shape\":[]},{\"name\":\"h1.w\",\"shape\":[]}],", 0},
-        {"{\"layers\":7,\"tensors\":[{\"name\":\"h.0.w\",\"shape\":[]}],", 7},
+        {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"he_normal\"",
+         "\"experts.w1\". If the first axis"},
+        {"\"name\":\"layers/kernel\",\"shape\":[8,4,2],\"init\":\"he_normal\",\"layout\":\"io\"",
+         "give \"batch_axis\":0."},
+        {"\"name\":\"Conv_0.w\",\"shape\":[8,4,2],\"init\":\"he_normal\"", NULL},
+        {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"normal\"", NULL},
+        {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"he_normal\",\"batch_axis\":0,\"out_axis\":1,"
+         "\"in_axis\":2",
+         NULL},
+        {"\"name\":\"experts.w1\",\"shape\":[8,4],\"init\":\"he_normal\"", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[200];
-        snprintf(text, sizeof text, "%s\"defaults\":{\"init\":\"zeros\"}}", cases[i].text);
+        char text[300];
+        snprintf(text, sizeof text, "{\"tensors\":[{%s}]}", cases[i].tensor);
         struct sower_manifest manifest = good(text);
-        assert_int_equal(manifest.layers, cases[i].layers);
+        const char *notice = json_string_value(json_array_get(manifest.warnings, 0));
+        assert_true(cases[i].notice == NULL ? notice == NULL
+                                            : notice != NULL && strstr(notice, cases[i].notice) != NULL);
         sower_manifest_free(&manifest);
     }
 }
@@ -203,7 +404,14 @@ static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
         {"{" TENSORS ",\"rules\":[{\"match\":\"[\",\"init\":\"zeros\"}]}", "rules", "without a \"]\""},
         {"{" TENSORS ",\"rules\":[{\"match\":{\"size\":1}}]}", "rules", "match may have name"},
         {"{" TENSORS ",\"rules\":[{\"match\":{\"rank\":[3,2]}}]}", "rules", "a rank to match"},
-        {"{" TENSORS ",\"rules\":[{\"match\":{\"beside_rank\":1}}]}", "rules", "needs beside"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"shape\":[\"nn\"]}}]}", "rules", "a shape to match"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"shape\":[1,2,3,4,5,6,7,8,9]}}]}", "rules",
+         "a shape to match"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"beside\":\"../\"}}]}", "rules", "beside must be"},
+        {"{" TENSORS ",\"blocks\":[]}", "blocks", "1 to 64 lists"},
+        {"{" TENSORS ",\"blocks\":[\"h\",\".h\"]}", "blocks", "name the lists"},
+        {"{" TENSORS ",\"blocks\":7}", "blocks", "name the lists"},
+        {"{" TENSORS ",\"rules\":[{\"match\":{\"beside_rank\":1}}]}", "rules", "need beside"},
         {"{" TENSORS ",\"rules\":[{\"match\":\"*\",\"shape\":[1]}]}", "rules", "no field \"shape\""},
         {"{" TENSORS ",\"defaults\":{\"dtype\":\"f33\"}}", "defaults", "default dtype"},
         {"{" TENSORS ",\"defaults\":[]}", "defaults", "must be an object"},
@@ -313,7 +521,14 @@ int main(void)
         cmocka_unit_test(rules_match_by_rank_by_dtype_and_by_the_tensor_beside),
         cmocka_unit_test(a_tensor_is_not_beside_itself),
         cmocka_unit_test(the_fan_beside_follows_the_layout_beside),
-        cmocka_unit_test(layers_are_counted_from_the_names_or_given),
+        cmocka_unit_test(each_tower_has_its_own_layers_and_a_block_its_number),
+        cmocka_unit_test(towers_are_listed_and_incomplete_ones_get_a_notice),
+        cmocka_unit_test(constants_stand_for_numbers_and_a_recipe_declares_its_own),
+        cmocka_unit_test(rules_match_by_sizes_and_by_tensors_elsewhere),
+        cmocka_unit_test(a_rule_that_refuses_names_the_tensor_unless_an_earlier_rule_decides),
+        cmocka_unit_test(a_rule_that_another_shadows_is_refused),
+        cmocka_unit_test(tensors_that_are_left_out_are_not_in_the_manifest),
+        cmocka_unit_test(three_axes_that_are_no_convolution_get_a_notice),
         cmocka_unit_test(own_rules_come_before_those_of_the_recipe),
         cmocka_unit_test(bad_manifests_are_refused_with_the_field_at_fault),
         cmocka_unit_test(a_hundred_thousand_tensors_are_accepted_and_one_more_is_not),

@@ -75,10 +75,11 @@ static void the_first_that_gives_init_or_same_as_decides(void **state)
     (void)state;
     struct sower_manifest manifest =
         good("{\"tensors\":[" TENSOR("w", "") "," TENSOR("own", ",\"init\":\"ones\"") "," TENSOR(
-            "rule", "") "," TENSOR("tied", "") "],\"defaults\":{\"init\":\"zeros\"},\"rules\":["
-                                               "{\"match\":\"rule\",\"init\":\"ones\"},"
-                                               "{\"match\":\"[!w]*\",\"same_as\":\"w\",\"dtype\":\"f16\"},"
-                                               "{\"match\":\"tied\",\"init\":\"he_normal\"}]}");
+            "rule", "") "," TENSOR("tied",
+                                   "") "],\"defaults\":{\"init\":\"zeros\"},\"rules\":["
+                                       "{\"match\":\"rule\",\"init\":\"ones\"},"
+                                       "{\"match\":\"[!w]*\",\"same_as\":\"w\",\"dtype\":\"f16\"},"
+                                       "{\"match\":\"tied\",\"init\":\"he_normal\",\"layout\":\"io\"}]}");
     static const bool tied[] = {false, false, false, true};
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(manifest.tensors[i].tied, tied[i]);
@@ -156,7 +157,7 @@ static void ties_that_contradict_are_refused_with_the_names(void **state)
         {TENSORS(TENSOR("a", ",\"same_as\":7") "," TENSOR("b", "")), "must be the name",
          SOWER_PROBLEM_INVALID},
         {TENSORS(TENSOR("a", ",\"same_as\":\"b\",\"init\":\"zeros\"") "," TENSOR("b", "")),
-         "Both same_as and init", SOWER_PROBLEM_INVALID},
+         "Both init and same_as", SOWER_PROBLEM_INVALID},
         {TENSORS(TENSOR("a", ",\"same_as\":\"b\",\"zero_rows\":0") "," TENSOR("b", "")),
          "Both same_as and zero_rows", SOWER_PROBLEM_INVALID},
     };
