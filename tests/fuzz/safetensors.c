@@ -1,6 +1,6 @@
 /* Headers of safetensors files. An input is the size of the file's data (8 bytes, little-endian) and the
  * header. Oracle: a header that is written from the tensors reads back as the same tensors. */
-#include "proto/safetensors.h"
+#include "proto/safetensors_read.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { DATA_SIZE_BYTES = 8 };
@@ -26,6 +26,11 @@ static bool read(const char *header, size_t length, uint64_t data_size, struct s
     return read;
 }
 
+static const char *name_of(const json_t *tensor)
+{
+    return json_string_value(json_object_get(tensor, "name"));
+}
+
 /* Writes the tensor after the previous ones; returns the end of its bytes. */
 static uint64_t write(struct sower_buffer *file, const json_t *tensor, uint64_t start)
 {
@@ -36,11 +41,10 @@ static uint64_t write(struct sower_buffer *file, const json_t *tensor, uint64_t 
     for (size_t axis = 0; axis < shape.rank; axis++) {
         json_t *size = json_array_get(json_object_get(tensor, "shape"), axis);
         shape.sizes[axis] = (uint64_t)json_integer_value(size);
-        stop *= shape.sizes[axis]; /* at most the size of the data */
+        stop *= shape.sizes[axis]; /* below 2^61, else its offsets would not fit */
     }
     stop += start;
-    const char *name = json_string_value(json_object_get(tensor, "name"));
-    sower_safetensors_tensor(file, name, dtype, &shape, start, stop);
+    sower_safetensors_tensor(file, name_of(tensor), dtype, &shape, start, stop);
     return stop;
 }
 
@@ -58,7 +62,15 @@ static void check_written_again(const struct sower_buffer *tensors)
     sower_safetensors_open(&file);
     sower_safetensors_metadata(&file, "format", "pt");
     for (size_t i = 0; i < json_array_size(list); i++) {
-        stop = write(&file, json_array_get(list, i), stop);
+        const char *other = json_string_value(json_object_get(json_array_get(list, i), "same_as"));
+        if (other != NULL) {
+            sower_safetensors_metadata(&file, name_of(json_array_get(list, i)), other);
+        }
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (json_object_get(json_array_get(list, i), "same_as") == NULL) {
+            stop = write(&file, json_array_get(list, i), stop);
+        }
     }
     sower_safetensors_close(&file);
     MUST(!file.failed && sower_safetensors_length((uint8_t *)file.text, file.length, &length, &problem));

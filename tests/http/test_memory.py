@@ -352,7 +352,8 @@ class Sow:
         for name in "wv":
             assert self.daemon.get(f"/v1/tensor?experiment=known&trial=0&{TENSOR}".replace("=w", "=" + name)).status == 200
         assert self.daemon.request("PUT", "/v1/experiments/pinned/pin").status == 200
-        manifest = {"tensors": LAYERS[:2], "rules": MODEL["rules"]}
+        tied = {**LAYERS[0], "name": "tied", "same_as": LAYERS[0]["name"]}
+        manifest = {"tensors": [*LAYERS[:2], tied], "rules": MODEL["rules"]}
         self.files = {name: str(directory / name) for name in ("MANIFEST", "LIKE", "LINES", "SQLITE")}
         (directory / "MANIFEST").write_text(json.dumps(manifest))
         (directory / "LIKE").write_bytes(self.daemon.post("/v1/model", {**manifest, "experiment": "like"}).body)

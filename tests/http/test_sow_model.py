@@ -81,6 +81,66 @@ def test_shapes_come_from_an_index_and_its_files(daemon, manifest, tmp_path):
     assert "not a file in its own directory" in sow(daemon, "model", "-e", "e", "--like", index, "-i", "zeros", "-o", tmp_path / "x").stderr
 
 
+def header_of(path):
+    body = path.read_bytes()
+    return json.loads(body[8 : 8 + struct.unpack("<Q", body[:8])[0]])
+
+
+def write_safetensors(path, entries, metadata=None, data=True):
+    """Entries are {name: (dtype, shape, bytes)}; without data the file ends after its header."""
+    header, at = {"__metadata__": metadata} if metadata else {}, 0
+    for name, (dtype, shape, size) in entries.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at if data else 0))
+    return path
+
+
+def test_tensors_of_dtypes_that_sower_does_not_make_are_left_out_with_a_notice(daemon, tmp_path):
+    like = write_safetensors(tmp_path / "like", {"scale": ("F8_E8M0", [4], 4), "packed": ("F4", [4, 2], 4), "w": ("BF16", [2, 2], 8), "step": ("I64", [], 8)})
+    done = sow(daemon, "model", "-e", "like", "--like", like, "-i", "normal", "-o", tmp_path / "out")
+    assert done.returncode == 0
+    assert done.stderr == "sow model: 3 tensors of dtypes that Sower does not make are left out; the first is scale (F8_E8M0).\n"
+    assert header_of(tmp_path / "out").keys() == {"__metadata__", "w"}
+    assert sow(daemon, "model", "-e", "like", "--like", like, "-i", "normal", "-q", "-o", tmp_path / "out").stderr == ""
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_a_header_is_enough(daemon, tmp_path, size):
+    like = write_safetensors(tmp_path / "like", {"a": ("F32", [3], 12), "b": ("F16", [2], 4)}, data=False)
+    like.write_bytes(like.read_bytes() + bytes(size))
+    done = sow(daemon, "model", "-e", "like", "--like", like, "-i", "normal", "-o", tmp_path / "out")
+    assert done.returncode == 0 and {"a", "b"} < header_of(tmp_path / "out").keys(), done.stderr
+    like.write_bytes(like.read_bytes()[: 8 + 20])
+    done = sow(daemon, "model", "-e", "like", "--like", like, "-i", "normal", "-o", tmp_path / "no")
+    assert done.returncode == 1 and "it says that its header has" in done.stderr
+
+
+def test_an_index_needs_only_the_headers_of_its_files_and_says_which_are_missing(daemon, tmp_path):
+    names = [f"model-{k:05}-of-00003.safetensors" for k in (1, 2, 3)]
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {f"w{k}": name for k, name in enumerate(names)}}))
+    write_safetensors(tmp_path / names[0], {"w0": ("F32", [2], 8)}, data=False)
+    done = sow(daemon, "model", "-e", "like", "--like", index, "-i", "normal", "-o", tmp_path / "out")
+    assert done.returncode == 1 and f"2 of the 3 files that the index lists are not in its directory; the first is {names[1]}." in done.stderr
+    for k in (1, 2):
+        write_safetensors(tmp_path / names[k], {f"w{k}": ("F32", [2], 8)}, data=False)
+    done = sow(daemon, "model", "-e", "like", "--like", index, "-i", "normal", "-o", tmp_path / "out")
+    assert done.returncode == 0 and {"w0", "w1", "w2"} < header_of(tmp_path / "out").keys(), done.stderr
+
+
+def test_ties_of_a_file_stay_ties(daemon, tmp_path):
+    like = write_safetensors(tmp_path / "like", {"wte.weight": ("F32", [4, 2], 32)}, {"format": "pt", "author": "x", "lm_head.weight": "wte.weight"}, data=False)
+    for path in ("first", "second"):  # the second is made like the first
+        done = sow(daemon, "model", "-e", "like", "--like", like, "-i", "normal", "-o", tmp_path / path)
+        assert done.returncode == 0, done.stderr
+        like = tmp_path / path
+        header = header_of(like)
+        assert header.keys() == {"__metadata__", "wte.weight"} and header["__metadata__"]["lm_head.weight"] == "wte.weight"
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 2) + b"[]",
                                      struct.pack("<Q", 100000) + b"[" * 100000])
 def test_a_file_that_is_not_safetensors_is_refused(daemon, tmp_path, content):

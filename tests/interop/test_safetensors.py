@@ -47,6 +47,31 @@ def test_torch_reads_a_model(sower, model):
         assert bytes(loaded[name].reshape(-1).view(torch.uint8).numpy()) == raw
 
 
+def test_a_file_with_tied_tensors_is_like_that_of_save_model_and_loads_strictly(sower, tmp_path):
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip("safetensors.torch")
+
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wte, self.norm, self.lm_head = torch.nn.Embedding(16, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 16, bias=False)
+            self.lm_head.weight = self.wte.weight
+
+    library.save_model(Tied(), tmp_path / "saved")
+    with safetensors.safe_open(tmp_path / "saved", "pt") as saved:
+        ((alias, other),) = saved.metadata().items()
+        kept = set(saved.keys())
+    tensors = [{"name": name, "shape": list(tensor.shape), **({"same_as": other} if name == alias else {"init": "normal"})}
+               for name, tensor in Tied().state_dict().items()]
+    (tmp_path / "made").write_bytes(sower.post("/v1/model", {"experiment": "interop", "tensors": tensors}))
+    with safetensors.safe_open(tmp_path / "made", "pt") as made:
+        assert made.metadata()[alias] == other and set(made.keys()) == kept
+    module = Tied()
+    assert library.load_model(module, tmp_path / "made", strict=True) == (set(), [])
+    assert module.lm_head.weight is module.wte.weight
+    assert torch.equal(module.wte.weight, library.load_file(tmp_path / "made")[other])
+
+
 def test_the_file_has_its_metadata(file):
     metadata = file.metadata()
     assert metadata["sower.experiment"] == "interop" and metadata["sower.trial"] == "3"

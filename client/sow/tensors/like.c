@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "proto/json.h"
-#include "proto/safetensors.h"
+#include "proto/safetensors_read.h"
 
 static bool fail(const char *path, struct sower_problem *problem)
 {
@@ -81,28 +81,67 @@ static bool path_beside(const char *index, const char *name, char path[PATH_MAX]
     return true;
 }
 
-/* Reads each file that the index lists, once, in the order of the first mention. */
-static bool read_files(const char *path, const json_t *map, struct sower_buffer *tensors, json_t *left_out,
-                       struct sower_problem *problem)
+/* The files that the index lists, each once, in the order of the first mention: an object from their names to
+ * their paths. NULL with a problem. */
+static json_t *list_files(const char *path, const json_t *map, struct sower_problem *problem)
 {
-    json_t *seen = json_object(), *value;
+    json_t *files = json_object(), *value;
     const char *key;
     char file[PATH_MAX];
-    bool read = seen != NULL || sower_problem_memory(problem);
     json_object_foreach((json_t *)map, key, value)
     {
         const char *name = json_is_string(value) ? json_string_value(value) : "";
-        if (!read || json_object_get(seen, name) != NULL) {
+        if (json_object_get(files, name) != NULL) {
             continue;
         }
-        read = path_beside(path, name, file, problem) && read_file(file, tensors, left_out, problem) &&
-               (json_object_set_new(seen, name, json_true()) == 0 || sower_problem_memory(problem));
+        if (!path_beside(path, name, file, problem)) {
+            json_decref(files);
+            return NULL;
+        }
+        sower_json_set(&files, name, json_string(file));
     }
-    json_decref(seen);
-    return read;
+    if (files == NULL) {
+        sower_problem_memory(problem);
+    }
+    return files;
 }
 
-/* The files must have exactly the tensors that the index lists. */
+/* Says how many files are missing, before any is read: one message in place of one for each attempt. */
+static bool check_present(const json_t *files, struct sower_problem *problem)
+{
+    const char *name, *first = NULL;
+    json_t *file;
+    size_t missing = 0;
+    json_object_foreach((json_t *)files, name, file)
+    {
+        if (access(json_string_value(file), F_OK) != 0 && errno == ENOENT) {
+            first = missing++ == 0 ? name : first;
+        }
+    }
+    return missing == 0 ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_INVALID, "like",
+               "%zu of the %zu files that the index lists are not in its directory; the first is "
+               "%.200s. Put them there; the beginning of each file, up to the end of its header, is "
+               "enough.",
+               missing, json_object_size(files), first);
+}
+
+static bool read_files(const json_t *files, struct sower_buffer *tensors, json_t *left_out,
+                       struct sower_problem *problem)
+{
+    const char *name;
+    json_t *file;
+    json_object_foreach((json_t *)files, name, file)
+    {
+        if (!read_file(json_string_value(file), tensors, left_out, problem)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The files must have exactly the tensors that the index lists. Tied tensors are in no file; an index may list them. */
 static bool check_names(const struct sower_buffer *tensors, const json_t *left_out, const json_t *map,
                         struct sower_problem *problem)
 {
@@ -113,11 +152,15 @@ static bool check_names(const struct sower_buffer *tensors, const json_t *left_o
     json_error_t error;
     json_t *list = text.failed ? NULL : sower_json_load(text.text, text.length, 0, &error), *tensor;
     size_t i;
-    bool same = list != NULL && json_array_size(list) + json_array_size(left_out) == json_object_size(map);
+    size_t found = json_array_size(left_out);
+    bool same = list != NULL;
     json_array_foreach(list, i, tensor)
     {
-        same = same && json_object_get(map, json_string_value(json_object_get(tensor, "name"))) != NULL;
+        bool listed = json_object_get(map, json_string_value(json_object_get(tensor, "name"))) != NULL;
+        same = same && (listed || json_object_get(tensor, "same_as") != NULL);
+        found += listed;
     }
+    same = same && found == json_object_size(map);
     bool memory = text.failed || (list == NULL && json_error_code(&error) == json_error_out_of_memory);
     json_decref(list);
     sower_buffer_free(&text);
@@ -161,8 +204,10 @@ static bool read_index(const char *path, struct sower_buffer *tensors, json_t *l
 {
     json_t *index = load(path, problem);
     const json_t *map = json_object_get(index, "weight_map");
-    bool read = json_is_object(map) && read_files(path, map, tensors, left_out, problem) &&
-                check_names(tensors, left_out, map, problem);
+    json_t *files = json_is_object(map) ? list_files(path, map, problem) : NULL;
+    bool read = files != NULL && check_present(files, problem) &&
+                read_files(files, tensors, left_out, problem) && check_names(tensors, left_out, map, problem);
+    json_decref(files);
     if (index != NULL && !json_is_object(map)) {
         sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
                           "%s is not an index of safetensors files: it has no weight_map.", path);

@@ -25,7 +25,9 @@ static const struct option_rule MODEL[] = {
     {"experiment", 'e', "TEXT", "the experiment, 1 to 256 bytes (default: the manifest's)"},
     {"trial", 't', "N", "the trial (default: the manifest's, else 0)"},
     {"manifest", 'm', "FILE", "the manifest: tensors, rules, defaults ('-': standard input)"},
-    {"like", 0, "FILE", "names, shapes and dtypes of a .safetensors file or a .safetensors.index.json"},
+    {"like", 0, "FILE",
+     "names, shapes, dtypes and ties of a .safetensors file or a .safetensors.index.json; headers are "
+     "enough"},
     {"recipe", 'r', "NAME", "initialize by this recipe; see sow recipes"},
     {"layers", 0, "N", "the number of blocks of the model (default: from the names of the tensors)"},
     {"init", 'i', "EXPRESSION", "the initializer of tensors that nothing else covers"},
@@ -91,7 +93,7 @@ static enum sow_exit read_file(struct model_request *request)
 static void warn_left_out(const struct model_request *request, const json_t *left_out)
 {
     if (json_array_size(left_out) > 0 && !request->quiet) {
-        fprintf(stderr, "sow %s: %zu integer tensors are left out; the first is ",
+        fprintf(stderr, "sow %s: %zu tensors of dtypes that Sower does not make are left out; the first is ",
                 request->options->command->name, json_array_size(left_out));
         terminal_print(stderr, json_string_value(json_array_get(left_out, 0)));
         fputs(".\n", stderr);
