@@ -32,12 +32,41 @@ static const struct option_rule *rule_at(const struct command *command, size_t i
     return NULL;
 }
 
-const char *options_value(const struct options *options, const char *name)
+/* The index of an option; OPTION_MAX if the command has no such option. */
+static size_t index_of(const struct command *command, const char *name)
 {
     const struct option_rule *rule;
-    for (size_t i = 0; (rule = rule_at(options->command, i)) != NULL; i++) {
+    for (size_t i = 0; (rule = rule_at(command, i)) != NULL; i++) {
         if (strcmp(rule->name, name) == 0) {
-            return options->values[i];
+            return i;
+        }
+    }
+    return OPTION_MAX;
+}
+
+const char *options_value(const struct options *options, const char *name)
+{
+    size_t index = index_of(options->command, name);
+    return index < OPTION_MAX ? options->values[index] : NULL;
+}
+
+/* Whether an option may be repeated. */
+static bool repeats(const struct option_rule *rule)
+{
+    static const char mark[] = " ...";
+    size_t length = rule->value != NULL ? strlen(rule->value) : 0;
+    return length >= sizeof mark && strcmp(rule->value + length - (sizeof mark - 1), mark) == 0;
+}
+
+const char *options_nth(const struct options *options, const char *name, size_t n)
+{
+    size_t index = index_of(options->command, name);
+    if (index == OPTION_MAX || !repeats(rule_at(options->command, index))) {
+        return n == 0 ? options_value(options, name) : NULL;
+    }
+    for (size_t i = 0; i < options->repeated_count; i++) {
+        if (options->repeated[i].index == index && n-- == 0) {
+            return options->repeated[i].value;
         }
     }
     return NULL;
@@ -135,14 +164,6 @@ static size_t rule_index(const struct command *command, int found)
     return index;
 }
 
-/* Whether an option may be repeated. */
-static bool repeats(const struct option_rule *rule)
-{
-    static const char mark[] = " ...";
-    size_t length = rule->value != NULL ? strlen(rule->value) : 0;
-    return length >= sizeof mark && strcmp(rule->value + length - (sizeof mark - 1), mark) == 0;
-}
-
 /* Stores one option that getopt_long returned. */
 static bool take_option(struct options *options, int found, const char *argument)
 {
@@ -164,10 +185,11 @@ static bool take_option(struct options *options, int found, const char *argument
     }
     if (repeats(rule)) {
         if (options->repeated_count == OPTION_REPEAT_MAX) {
-            options_error(options, "--%s is given more than %d times.", rule->name, OPTION_REPEAT_MAX);
+            options_error(options, "the options that may be repeated are given more than %d times.",
+                          OPTION_REPEAT_MAX);
             return false;
         }
-        options->repeated[options->repeated_count++] = optarg;
+        options->repeated[options->repeated_count++] = (struct option_repeated){index, optarg};
     } else if (rule->value != NULL && options->values[index] != NULL) {
         options_error(options, "--%s is given twice.", rule->name);
         return false;

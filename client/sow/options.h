@@ -13,13 +13,13 @@
 #include "client/sow/command.h"
 #include "core/attributes.h"
 
-enum { OPTION_MAX = 40, OPTION_REPEAT_MAX = 16 };
+enum { OPTION_MAX = 64, OPTION_REPEAT_MAX = 64 };
 
 struct option_rule {
     const char *name;  /* without dashes; NULL ends a list */
     char letter;       /* the short form; 0: none */
     const char *value; /* the name of its value in the help, NULL: a flag. " ..." at the end of the name means
-                            that the option may be repeated; a command has at most one such option */
+                            that the option may be repeated */
     const char *meaning; /* one line for the help */
 };
 
@@ -32,7 +32,10 @@ struct options {
     const struct command *command;
     const char *values[OPTION_MAX]; /* in the order of the rules; NULL: not given; "": a flag that is given */
     const char *operand;            /* NULL: not given */
-    const char *repeated[OPTION_REPEAT_MAX]; /* all values of the option that may be repeated */
+    struct option_repeated {
+        size_t index; /* of the rule */
+        const char *value;
+    } repeated[OPTION_REPEAT_MAX]; /* all values of the options that may be repeated, in their order */
     size_t repeated_count;
 };
 
@@ -46,6 +49,10 @@ SOWER_MUST_USE bool options_parse(const struct command *command, int argc, char 
 
 /* The value of an option, by its name without dashes; NULL when it was not given. */
 const char *options_value(const struct options *options, const char *name);
+
+/* Value number n, from 0, of an option that may be repeated; NULL when it was given at most n times. An option that may
+ * not be repeated has one value. */
+const char *options_nth(const struct options *options, const char *name, size_t n);
 
 /* Prints what is wrong on stderr ("sow NAME: ..." and the usage line). Returns SOW_USAGE. `sentence` is a
  * printf format. */

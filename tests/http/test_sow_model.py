@@ -141,6 +141,27 @@ def test_ties_of_a_file_stay_ties(daemon, tmp_path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+def test_same_as_ties_a_tensor_and_adds_it_if_it_is_missing(daemon, tmp_path):
+    like = write_safetensors(tmp_path / "like", {"wte": ("F32", [4, 2], 32), "head": ("F32", [4, 2], 32)}, data=False)
+    done = sow(daemon, "model", "-e", "tie", "--like", like, "-i", "normal", "--same-as", "head=wte", "--same-as", "decoder=head", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    header = header_of(tmp_path / "out")
+    assert header.keys() == {"__metadata__", "wte"} and header["__metadata__"]["head"] == header["__metadata__"]["decoder"] == "wte"
+    manifest = tmp_path / "m.json"
+    manifest.write_text(json.dumps({"tensors": [{"name": "a", "shape": [3], "init": "ones", "zero_rows": 0}, {"name": "b", "shape": [3], "init": "normal"}]}))
+    done = sow(daemon, "model", "-e", "tie", "-m", manifest, "--same-as", "a=b", "-o", tmp_path / "out")
+    assert done.returncode == 0 and header_of(tmp_path / "out").keys() == {"__metadata__", "b"}, done.stderr
+
+
+@pytest.mark.parametrize("pair, status, part", [("head", 2, "takes NAME=OTHER"), ("=wte", 2, "takes NAME=OTHER"), ("new=none", 1, 'has no tensor "none"'),
+                                                ("wte=wte", 1, "leads back to itself"), ("wte=bias", 1, "another shape")])
+def test_a_wrong_same_as_is_refused(daemon, tmp_path, pair, status, part):
+    like = write_safetensors(tmp_path / "like", {"wte": ("F32", [4, 2], 32), "bias": ("F32", [4], 16)}, data=False)
+    done = sow(daemon, "model", "-e", "tie", "--like", like, "-i", "normal", "--same-as", pair, "-o", tmp_path / "out")
+    assert done.returncode == status and part in done.stderr and "--tensors" not in done.stderr.split("usage:")[0], done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 8, struct.pack("<Q", 1 << 40) + b"{}", struct.pack("<Q", 2) + b"[]",
                                      struct.pack("<Q", 100000) + b"[" * 100000])
 def test_a_file_that_is_not_safetensors_is_refused(daemon, tmp_path, content):

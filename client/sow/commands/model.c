@@ -11,6 +11,7 @@
 #include "client/sow/tensors/download.h"
 #include "client/sow/tensors/drift.h"
 #include "client/sow/tensors/expected.h"
+#include "client/sow/tensors/manifest_options.h"
 #include "client/sow/tensors/model_request.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/output.h"
@@ -30,8 +31,8 @@ static const struct option_rule OUTPUT[] = {
 static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
 static const struct option_group *const GROUPS[] = {
-    &model_options, &model_options_choice, &OUTPUT_OPTIONS, &root_options, &http_options, &options_common,
-    NULL,
+    &model_options, &manifest_options, &model_options_choice, &OUTPUT_OPTIONS,
+    &root_options,  &http_options,     &options_common,       NULL,
 };
 
 enum { JOBS_DEFAULT = 4 };

@@ -9,6 +9,7 @@
 #include "client/sow/daemon/ask.h"
 #include "client/sow/daemon/figures.h"
 #include "client/sow/daemon/report.h"
+#include "client/sow/tensors/manifest_options.h"
 #include "client/sow/tensors/model_request.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/tensors/tensor.h"
@@ -47,8 +48,17 @@ static const struct option_group TENSOR_OPTIONS = {"One tensor, instead of a mod
 static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
 static const struct option_group *const GROUPS[] = {
-    &model_options,  &model_options_choice, &TENSOR_OPTIONS, &tensor_options_fans, &tensor_options_zeros,
-    &OUTPUT_OPTIONS, &root_options,         &http_options,   &options_common,      NULL,
+    &model_options,
+    &manifest_options,
+    &model_options_choice,
+    &TENSOR_OPTIONS,
+    &tensor_options_fans,
+    &tensor_options_zeros,
+    &OUTPUT_OPTIONS,
+    &root_options,
+    &http_options,
+    &options_common,
+    NULL,
 };
 
 /* A real number; null when JSON cannot represent it. NULL when memory runs out. */
@@ -306,17 +316,19 @@ static enum sow_exit run_tensor(const struct options *options)
 /* Whether an option is given that does not apply; it is reported. */
 static bool is_mixed(const struct options *options, bool of_model)
 {
-    static const char *const of_models[] = {"recipe", "layers", "tensors", "part", NULL},
-                             *const of_tensors[] = {"name", "shape", "dtype", "slice", NULL};
-    const char *const *wrong = of_model ? of_tensors : of_models;
-    while (*wrong != NULL && options_value(options, *wrong) == NULL) {
-        wrong++;
+    static const char *const of_models[] = {"tensors", "part", NULL}, *const of_tensors[] = {"name", "shape",
+                                                                                             "dtype", "slice",
+                                                                                             NULL};
+    const char *const *names = of_model ? of_tensors : of_models;
+    while (*names != NULL && options_value(options, *names) == NULL) {
+        names++;
     }
-    if (*wrong != NULL) {
-        options_error(options, "--%s applies only to %s.", *wrong,
+    const char *wrong = *names == NULL && !of_model ? manifest_options_given(options) : *names;
+    if (wrong != NULL) {
+        options_error(options, "--%s applies only to %s.", wrong,
                       of_model ? "one tensor, not to a model" : "a model (--manifest FILE or --like FILE)");
     }
-    return *wrong != NULL;
+    return wrong != NULL;
 }
 
 static enum sow_exit run(const struct options *options)

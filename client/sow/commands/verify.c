@@ -63,7 +63,7 @@ static bool take_end(void *context, const struct sower_link *end)
  * --head. */
 static const char *wanted_writer(const struct options *options, const char *path)
 {
-    return path != NULL || options->repeated_count == 0 ? options_value(options, "writer") : NULL;
+    return path != NULL || options_value(options, "head") == NULL ? options_value(options, "writer") : NULL;
 }
 
 static enum sow_exit add_head(struct verification *verification, const char *path)
@@ -86,8 +86,9 @@ static enum sow_exit add_heads(struct verification *verification)
 {
     const struct options *options = verification->options;
     enum sow_exit result = SOW_DONE;
-    for (size_t i = 0; i < options->repeated_count && result == SOW_DONE; i++) {
-        result = add_head(verification, options->repeated[i]);
+    const char *path;
+    for (size_t n = 0; result == SOW_DONE && (path = options_nth(options, "head", n)) != NULL; n++) {
+        result = add_head(verification, path);
     }
     return result == SOW_DONE && verification->path == NULL ? add_head(verification, NULL) : result;
 }
@@ -186,7 +187,7 @@ static enum sow_exit run(const struct options *options)
     verification->options = options;
     verification->path = options->operand;
     enum sow_exit result = SOW_USAGE;
-    if (options_value(options, "writer") != NULL && options->repeated_count == 0 &&
+    if (options_value(options, "writer") != NULL && options_value(options, "head") == NULL &&
         options->operand != NULL) {
         options_error(options, "--writer needs a head: give one with --head FILE.");
     } else if (!root_read(options, &root, &verification->problem)) {

@@ -13,6 +13,7 @@
 #include "client/sow/daemon/figures.h"
 #include "client/sow/daemon/report.h"
 #include "client/sow/tensors/like.h"
+#include "client/sow/tensors/manifest_options.h"
 #include "client/sow/tensors/root.h"
 #include "client/sow/terminal/terminal.h"
 #include "core/utf8.h"
@@ -28,9 +29,6 @@ static const struct option_rule MODEL[] = {
     {"like", 0, "FILE",
      "names, shapes, dtypes and ties of a .safetensors file or a .safetensors.index.json; headers are "
      "enough"},
-    {"recipe", 'r', "NAME", "initialize by this recipe; see sow recipes"},
-    {"layers", 0, "N", "the number of blocks of the model (default: from the names of the tensors)"},
-    {"init", 'i', "EXPRESSION", "the initializer of tensors that nothing else covers"},
     {"spec", 0, "N", "require this version of the bit contract"},
     {0},
 };
@@ -139,7 +137,7 @@ out:
 /* The texts become JSON, which must be UTF-8. */
 static enum sow_exit check_texts(const struct model_request *request)
 {
-    static const char *const names[] = {"experiment", "trial", "spec", "recipe", "init"};
+    static const char *const names[] = {"experiment", "trial", "spec"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = options_value(request->options, names[i]);
         if (text != NULL && !sower_utf8_check(text, strlen(text))) {
@@ -149,27 +147,12 @@ static enum sow_exit check_texts(const struct model_request *request)
     return SOW_DONE;
 }
 
-/* Adds the options to the manifest. An option replaces what the file says. */
+/* Applies the options to the manifest, and prints it as the text that is sent. */
 static enum sow_exit add_options(struct model_request *request)
 {
-    const struct options *options = request->options;
-    const char *recipe = options_value(options, "recipe"), *init = options_value(options, "init"),
-               *layers = options_value(options, "layers");
-    int64_t number;
-    if (layers != NULL && !sower_text_integer(layers, strlen(layers), &number)) {
-        return options_error(options, "--layers takes a whole number, for example 12.");
-    }
-    if (recipe != NULL) {
-        sower_json_set(&request->manifest, "recipe", json_string(recipe));
-    }
-    if (layers != NULL) {
-        sower_json_set(&request->manifest, "layers", json_integer(number));
-    }
-    if (init != NULL) {
-        const json_t *given = json_object_get(request->manifest, "defaults");
-        json_t *defaults = json_is_object(given) ? sower_json_copy(given) : json_object();
-        sower_json_set(&defaults, "init", json_string(init));
-        sower_json_set(&request->manifest, "defaults", defaults);
+    enum sow_exit result = manifest_options_apply(request->options, &request->manifest);
+    if (result != SOW_DONE) {
+        return result;
     }
     request->text = sower_json_text(request->manifest, JSON_COMPACT);
     return request->text != NULL ? SOW_DONE : report_memory(request->options);
@@ -224,6 +207,9 @@ static enum sow_exit derive(struct model_request *request)
     struct sower_seed root;
     enum sow_exit result = SOW_DONE;
     if (!sower_manifest_read(request->text, strlen(request->text), &manifest, &problem)) {
+        if (strcmp(problem.field, "tensors") == 0) {
+            problem.field[0] = '\0'; /* those of the manifest; the option --tensors is another field */
+        }
         result = report_problem(request->options, &problem);
     } else {
         result = collect_asked(request, &manifest);

@@ -1,0 +1,145 @@
+#include "client/sow/tensors/manifest_options.h"
+
+#include <string.h>
+
+#include "client/sow/daemon/report.h"
+#include "core/problem.h"
+#include "core/utf8.h"
+#include "proto/json.h"
+#include "proto/text.h"
+
+static const struct option_rule RULES[] = {
+    {"recipe", 'r', "NAME", "initialize by this recipe; see sow recipes"},
+    {"init", 'i', "EXPRESSION", "the initializer of tensors that nothing else covers"},
+    {"layers", 0, "N", "the number of blocks of the model (default: from the names of the tensors)"},
+    {"same-as", 0, "NAME=OTHER ...", "the tensor NAME is the same as OTHER; it is added if it is missing"},
+    {0},
+};
+
+const struct option_group manifest_options = {"How it is initialized", RULES};
+
+const char *manifest_options_given(const struct options *options)
+{
+    for (const struct option_rule *rule = RULES; rule->name != NULL; rule++) {
+        if (strcmp(rule->name, "init") != 0 && options_value(options, rule->name) != NULL) {
+            return rule->name;
+        }
+    }
+    return NULL;
+}
+
+/* The texts become JSON, which must be UTF-8. */
+static enum sow_exit check_texts(const struct options *options)
+{
+    const char *text;
+    for (const struct option_rule *rule = RULES; rule->name != NULL; rule++) {
+        for (size_t n = 0; (text = options_nth(options, rule->name, n)) != NULL; n++) {
+            if (!sower_utf8_check(text, strlen(text))) {
+                return options_error(options, "--%s must be valid UTF-8.", rule->name);
+            }
+        }
+    }
+    return SOW_DONE;
+}
+
+static enum sow_exit set_layers(const struct options *options, json_t **manifest)
+{
+    const char *layers = options_value(options, "layers");
+    int64_t number;
+    if (layers == NULL) {
+        return SOW_DONE;
+    }
+    if (!sower_text_integer(layers, strlen(layers), &number)) {
+        return options_error(options, "--layers takes a whole number, for example 12.");
+    }
+    sower_json_set(manifest, "layers", json_integer(number));
+    return SOW_DONE;
+}
+
+static void set_init(json_t **manifest, const char *init)
+{
+    const json_t *given = json_object_get(*manifest, "defaults");
+    json_t *defaults = json_is_object(given) ? sower_json_copy(given) : json_object();
+    json_object_del(defaults, "same_as");
+    sower_json_set(&defaults, "init", json_string(init));
+    sower_json_set(manifest, "defaults", defaults);
+}
+
+/* The tensor with this name in the manifest; NULL if there is none. */
+static json_t *find_tensor(const json_t *manifest, const char *name, size_t length)
+{
+    size_t i;
+    json_t *tensor;
+    json_array_foreach(json_object_get(manifest, "tensors"), i, tensor)
+    {
+        const json_t *own = json_object_get(tensor, "name");
+        if (json_string_length(own) == length && strncmp(json_string_value(own), name, length) == 0) {
+            return tensor;
+        }
+    }
+    return NULL;
+}
+
+/* Adds a tensor with the shape of the other one. */
+static enum sow_exit add_tied(const struct options *options, json_t *manifest, const char *name,
+                              size_t length, const char *other)
+{
+    const json_t *model = find_tensor(manifest, other, strlen(other));
+    struct sower_problem problem;
+    if (model == NULL) {
+        sower_problem_set(&problem, SOWER_PROBLEM_UNPROCESSABLE, "same_as",
+                          "The model has no tensor \"%.200s\", and so no tensor can be the same.", other);
+        return report_problem(options, &problem);
+    }
+    json_t *tied = json_object();
+    sower_json_set(&tied, "name", json_stringn(name, length));
+    sower_json_set(&tied, "same_as", json_string(other));
+    json_t *shape = json_object_get(model, "shape");
+    sower_json_set(&tied, "shape", shape != NULL ? json_incref(shape) : json_null());
+    return tied != NULL && json_array_append_new(json_object_get(manifest, "tensors"), tied) == 0
+               ? SOW_DONE
+               : report_memory(options);
+}
+
+/* Makes one tensor the same as another one, as in "lm_head.weight=wte.weight". */
+static enum sow_exit tie(const struct options *options, json_t *manifest, const char *pair)
+{
+    static const char *const of_draws[] = {"init", "zero_rows", "zero_columns"};
+    const char *equals = strchr(pair, '=');
+    if (equals == NULL || equals == pair || equals[1] == '\0') {
+        return options_error(options, "--same-as takes NAME=OTHER, for example lm_head.weight=wte.weight.");
+    }
+    json_t *tensor = find_tensor(manifest, pair, (size_t)(equals - pair));
+    if (tensor == NULL) {
+        return add_tied(options, manifest, pair, (size_t)(equals - pair), equals + 1);
+    }
+    for (size_t i = 0; i < sizeof of_draws / sizeof of_draws[0]; i++) {
+        json_object_del(tensor, of_draws[i]);
+    }
+    return json_object_set_new(tensor, "same_as", json_string(equals + 1)) == 0 ? SOW_DONE
+                                                                                : report_memory(options);
+}
+
+static enum sow_exit tie_all(const struct options *options, json_t *manifest)
+{
+    const char *pair;
+    enum sow_exit result = SOW_DONE;
+    for (size_t n = 0; result == SOW_DONE && (pair = options_nth(options, "same-as", n)) != NULL; n++) {
+        result = tie(options, manifest, pair);
+    }
+    return result;
+}
+
+enum sow_exit manifest_options_apply(const struct options *options, json_t **manifest)
+{
+    const char *recipe = options_value(options, "recipe"), *init = options_value(options, "init");
+    enum sow_exit result = check_texts(options);
+    result = result == SOW_DONE ? set_layers(options, manifest) : result;
+    if (result == SOW_DONE && recipe != NULL) {
+        sower_json_set(manifest, "recipe", json_string(recipe));
+    }
+    if (result == SOW_DONE && init != NULL) {
+        set_init(manifest, init);
+    }
+    return result == SOW_DONE ? tie_all(options, *manifest) : result;
+}
