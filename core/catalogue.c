@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/edit_distance.h"
 #include "core/environment.h"
 #include "core/initializers/families.h"
 
@@ -49,16 +48,14 @@ const struct sower_entry *sower_catalogue_find(const char *name)
     return NULL;
 }
 
-const char *sower_catalogue_nearest(const char *name)
+void sower_catalogue_try(struct sower_nearest *nearest)
 {
-    struct sower_nearest nearest = {.name = name};
     const struct sower_entry *entry;
     for (size_t i = 0; (entry = sower_catalogue_entry(i)) != NULL; i++) {
         for (size_t n = 0; entry_name(entry, n) != NULL; n++) {
-            sower_nearest_try(&nearest, entry_name(entry, n));
+            sower_nearest_try(nearest, entry_name(entry, n));
         }
     }
-    return nearest.found;
 }
 
 int sower_catalogue_parameter(const struct sower_entry *entry, const char *name)
@@ -129,8 +126,8 @@ static bool in_domain(const struct sower_parameter *parameter, double value)
     return above && value <= parameter->maximum;
 }
 
-bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_parameter *parameter,
-                           double value, struct sower_problem *problem)
+bool sower_catalogue_check(const char *name, const struct sower_parameter *parameter, double value,
+                           struct sower_problem *problem)
 {
     const struct sower_environment found = sower_environment_enter();
     const volatile double given = value; /* volatile: see environment.h */
@@ -141,6 +138,6 @@ bool sower_catalogue_check(const struct sower_entry *entry, const struct sower_p
     }
     char domain[160];
     sower_catalogue_domain(parameter, domain, sizeof domain);
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s: %s is %.17g; it must be %s.",
-                             entry->name, parameter->name, value, domain);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s: %s is %.17g; it must be %s.", name,
+                             parameter->name, value, domain);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/attributes.h"
+#include "core/edit_distance.h"
 #include "core/plan.h"
 #include "core/problem.h"
 
@@ -62,8 +63,8 @@ SOWER_MUST_USE const struct sower_entry *sower_catalogue_entry(size_t index);
 /* The entry with this name or alias; NULL when there is none. */
 SOWER_MUST_USE const struct sower_entry *sower_catalogue_find(const char *name);
 
-/* The name or alias nearest to a mistyped name (edit_distance.h); NULL when none is near. */
-SOWER_MUST_USE const char *sower_catalogue_nearest(const char *name);
+/* Tries all names and aliases in a search for the nearest one. names.h also finds the frameworks' names. */
+void sower_catalogue_try(struct sower_nearest *nearest);
 
 /* The index of the parameter with this name, or -1. */
 SOWER_MUST_USE int sower_catalogue_parameter(const struct sower_entry *entry, const char *name);
@@ -73,10 +74,9 @@ SOWER_MUST_USE int sower_catalogue_parameter(const struct sower_entry *entry, co
 SOWER_MUST_USE bool sower_catalogue_is_written(const struct sower_parameter *parameter, double value);
 
 /* Checks a value against its parameter's domain. The problem's field is "init"; the sentence names the
- * parameter, its value and its domain. */
-SOWER_MUST_USE bool sower_catalogue_check(const struct sower_entry *entry,
-                                          const struct sower_parameter *parameter, double value,
-                                          struct sower_problem *problem);
+ * initializer, the parameter, its value and its domain. */
+SOWER_MUST_USE bool sower_catalogue_check(const char *name, const struct sower_parameter *parameter,
+                                          double value, struct sower_problem *problem);
 
 /* Writes the domain in words ("a finite number from 0", "one of fan_in, fan_out, fan_avg"): at most `size`
  * bytes with the terminator. */

@@ -18,15 +18,40 @@ static const struct {
     [SOWER_F8_E5M2] = {"f8_e5m2", 1, 57344},
 };
 
-/* The names of the same types in NumPy, PyTorch and JAX. */
+/* Where a name of a type is used: alone, or after the prefix of a framework. */
+enum { ALONE = 1, TORCH = 2, NUMPY = 4, JAX = 8 };
+
+/* The other names of the types. Those in capitals are safetensors'. A name without a framework may be ambiguous
+ * with it: `float` is PyTorch's, but NumPy's `float` has 64 bits. */
 static const struct {
     const char *name;
     enum sower_dtype dtype;
+    unsigned places;
 } aliases[] = {
-    {"float64", SOWER_F64},         {"double", SOWER_F64},        {"float32", SOWER_F32},
-    {"float", SOWER_F32},           {"float16", SOWER_F16},       {"half", SOWER_F16},
-    {"bfloat16", SOWER_BF16},       {"f8_e4m3fn", SOWER_F8_E4M3}, {"float8_e4m3fn", SOWER_F8_E4M3},
-    {"float8_e5m2", SOWER_F8_E5M2},
+    {"float64", SOWER_F64, ALONE | TORCH | NUMPY | JAX},
+    {"double", SOWER_F64, ALONE | TORCH | NUMPY | JAX},
+    {"F64", SOWER_F64, ALONE},
+    {"float32", SOWER_F32, ALONE | TORCH | NUMPY | JAX},
+    {"float", SOWER_F32, ALONE | TORCH},
+    {"single", SOWER_F32, NUMPY | JAX},
+    {"F32", SOWER_F32, ALONE},
+    {"float16", SOWER_F16, ALONE | TORCH | NUMPY | JAX},
+    {"half", SOWER_F16, ALONE | TORCH | NUMPY},
+    {"F16", SOWER_F16, ALONE},
+    {"bfloat16", SOWER_BF16, ALONE | TORCH | JAX},
+    {"BF16", SOWER_BF16, ALONE},
+    {"f8_e4m3fn", SOWER_F8_E4M3, ALONE},
+    {"float8_e4m3fn", SOWER_F8_E4M3, ALONE | TORCH | JAX},
+    {"F8_E4M3", SOWER_F8_E4M3, ALONE},
+    {"float8_e5m2", SOWER_F8_E5M2, ALONE | TORCH | JAX},
+    {"F8_E5M2", SOWER_F8_E5M2, ALONE},
+};
+
+static const struct {
+    const char *prefix;
+    unsigned place;
+} prefixes[] = {
+    {"torch.", TORCH}, {"np.", NUMPY}, {"numpy.", NUMPY}, {"jnp.", JAX}, {"jax.numpy.", JAX},
 };
 
 /* A floating-point format narrower than f32: 1 + exponent_bits + mantissa_bits bits. */
@@ -70,8 +95,15 @@ bool sower_dtype_parse(const char *name, enum sower_dtype *dtype)
             return true;
         }
     }
+    unsigned place = ALONE;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0] && place == ALONE; i++) {
+        if (strncmp(name, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0) {
+            place = prefixes[i].place;
+            name += strlen(prefixes[i].prefix);
+        }
+    }
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
-        if (strcmp(name, aliases[i].name) == 0) {
+        if ((aliases[i].places & place) != 0 && strcmp(name, aliases[i].name) == 0) {
             *dtype = aliases[i].dtype;
             return true;
         }

@@ -35,9 +35,9 @@ double sower_dtype_largest(enum sower_dtype dtype);
 /* The canonical short name: "f64", "f32", "f16", "bf16", "f8_e4m3", "f8_e5m2". Never NULL. */
 const char *sower_dtype_name(enum sower_dtype dtype);
 
-/* Accepts the canonical names and those of the frameworks ("float32", "float", "bfloat16", "half",
- * "float8_e4m3fn", …), in exactly this spelling. Returns false for anything else; *dtype is then
- * unchanged. */
+/* Accepts the canonical names, those of the frameworks ("float32", "half", "torch.bfloat16", "np.float32",
+ * "jnp.bfloat16", …) and those of safetensors ("BF16"), in exactly this spelling. Returns false for anything else;
+ * *dtype is then unchanged. */
 SOWER_MUST_USE bool sower_dtype_parse(const char *name, enum sower_dtype *dtype);
 
 /* Rounds one f32 value once, to nearest even. The result is the bit pattern of the type. NaN stays NaN. */

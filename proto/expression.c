@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/edit_distance.h"
 #include "core/environment.h"
+#include "core/names.h"
 #include "proto/text.h"
 
 /* An initializer while its parameters are being set. */
 struct building {
     struct sower_initializer *initializer;
+    struct sower_signature signature;
     bool set[SOWER_PARAMETER_MAX];
     struct sower_problem *problem;
 };
@@ -20,56 +21,84 @@ static bool refuse(struct sower_problem *problem, const char *sentence)
     return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "%s", sentence);
 }
 
-/* Sets the entry of that name. */
+/* Sets the entry of that name, and the values of the parameters that are not given. */
 static bool begin(struct building *building, const char *name, size_t length)
 {
-    char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
-    char copy[64];
-    snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
-    const struct sower_entry *entry = length < sizeof copy ? sower_catalogue_find(copy) : NULL;
-    if (entry == NULL) {
+    struct sower_initializer *initializer = building->initializer;
+    if (!sower_names_find(name, length, &building->signature)) {
+        char quote[SOWER_QUOTE_SIZE], suggestion[SOWER_SUGGESTION_SIZE];
         sower_text_quote(name, length, quote);
-        sower_nearest_suggestion(sower_catalogue_nearest(copy), "\"", "\"", suggestion);
+        sower_names_suggest(name, length, "\"", suggestion);
         return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
                                  "There is no initializer %s%s /v1/initializers lists them all.", quote,
                                  suggestion);
     }
-    building->initializer->entry = entry;
+    initializer->entry = building->signature.entry;
+    memcpy(initializer->values, building->signature.values, sizeof initializer->values);
     return true;
 }
 
 /* "mean, std", for a sentence. */
-static void list_parameters(const struct sower_entry *entry, char *text, size_t size)
+static void list_parameters(const struct sower_parameter *parameters, char *text, size_t size)
 {
     size_t length = 0;
     text[0] = '\0';
-    for (size_t i = 0; entry->parameters[i].name != NULL && length < size; i++) {
-        int written =
-            snprintf(text + length, size - length, "%s%s", i == 0 ? "" : ", ", entry->parameters[i].name);
+    for (size_t i = 0; parameters[i].name != NULL && length < size; i++) {
+        int written = snprintf(text + length, size - length, "%s%s", i == 0 ? "" : ", ", parameters[i].name);
         length += written > 0 ? (size_t)written : 0;
     }
+}
+
+/* What to write instead of a parameter that initializers have in the frameworks, but never here. */
+static const char *advice(const char *name)
+{
+    static const struct {
+        const char *name;
+        const char *sentence;
+    } known[] = {
+        {"seed", " The seed follows from the experiment, the trial and the name."},
+        {"key", " The seed follows from the experiment, the trial and the name."},
+        {"generator", " The seed follows from the experiment, the trial and the name."},
+        {"dtype", " The dtype is a field beside init."},
+        {"in_axis", " The axes are fields beside init."},
+        {"out_axis", " The axes are fields beside init."},
+        {"batch_axis", " The axes are fields beside init."},
+        {"column_axis", " The field layout says which axes are columns."},
+        {"input_axes", " The field in_axis names these axes."},
+        {"output_axes", " The field out_axis names these axes."},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            return known[i].sentence;
+        }
+    }
+    return "";
 }
 
 /* The index of the parameter of that name; -1 with a problem if there is none, or if it is set already. */
 static int find_parameter(struct building *building, const char *name, size_t length)
 {
-    const struct sower_entry *entry = building->initializer->entry;
+    const struct sower_signature *signature = &building->signature;
     char copy[64];
     snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), name);
-    int index = length < sizeof copy ? sower_catalogue_parameter(entry, copy) : -1;
-    if (index < 0) {
+    int index = 0;
+    while (signature->parameters[index].name != NULL &&
+           strcmp(signature->parameters[index].name, copy) != 0) {
+        index++;
+    }
+    if (length >= sizeof copy || signature->parameters[index].name == NULL) {
         char quote[SOWER_QUOTE_SIZE];
         char known[160];
         sower_text_quote(name, length, quote);
-        list_parameters(entry, known, sizeof known);
+        list_parameters(signature->parameters, known, sizeof known);
         sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                          "%s has no parameter %s; it has %s.", entry->name, quote,
-                          known[0] == '\0' ? "none" : known);
+                          "%s has no parameter %s; it has %s.%s", signature->name, quote,
+                          known[0] == '\0' ? "none" : known, advice(copy));
         return -1;
     }
     if (building->set[index]) {
         sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                          "The parameter %s of %s is given twice.", copy, entry->name);
+                          "The parameter %s of %s is given twice.", copy, signature->name);
         return -1;
     }
     return index;
@@ -78,22 +107,22 @@ static int find_parameter(struct building *building, const char *name, size_t le
 /* Refuses the value of a parameter: quotes it and names the domain. */
 static bool refuse_value(const struct building *building, int index, const char *given)
 {
-    const struct sower_entry *entry = building->initializer->entry;
-    const struct sower_parameter *parameter = &entry->parameters[index];
+    const struct sower_parameter *parameter = &building->signature.parameters[index];
     char domain[160];
     sower_catalogue_domain(parameter, domain, sizeof domain);
     return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                             "%s: %s must be %s, but %s was given.", entry->name, parameter->name, domain,
-                             given);
+                             "%s: %s must be %s, but %s was given.", building->signature.name,
+                             parameter->name, domain, given);
 }
 
 static bool set_value(struct building *building, int index, double value)
 {
-    const struct sower_entry *entry = building->initializer->entry;
-    if (!sower_catalogue_check(entry, &entry->parameters[index], value, building->problem)) {
+    const struct sower_signature *signature = &building->signature;
+    if (!sower_catalogue_check(signature->name, &signature->parameters[index], value, building->problem)) {
         return false;
     }
-    building->initializer->values[index] = value == 0 ? 0 : value; /* one zero, the positive one */
+    /* one zero, the positive one */
+    building->initializer->values[signature->targets[index]] = value == 0 ? 0 : value;
     building->set[index] = true;
     return true;
 }
@@ -139,7 +168,7 @@ static double read_value(const struct sower_parameter *parameter, const char *te
 
 static bool set_text(struct building *building, int index, const char *text, size_t length)
 {
-    double value = read_value(&building->initializer->entry->parameters[index], text, length);
+    double value = read_value(&building->signature.parameters[index], text, length);
     if (isnan(value)) {
         char quote[SOWER_QUOTE_SIZE];
         sower_text_quote(text, length, quote);
@@ -148,21 +177,18 @@ static bool set_text(struct building *building, int index, const char *text, siz
     return set_value(building, index, value);
 }
 
-/* Sets the defaults of the parameters that are not given. */
+/* Refuses a required parameter that is not given. */
 static bool finish(struct building *building)
 {
-    const struct sower_entry *entry = building->initializer->entry;
-    for (int i = 0; entry->parameters[i].name != NULL; i++) {
-        const struct sower_parameter *parameter = &entry->parameters[i];
+    const struct sower_signature *signature = &building->signature;
+    for (int i = 0; signature->parameters[i].name != NULL; i++) {
+        const struct sower_parameter *parameter = &signature->parameters[i];
         if (!building->set[i] && parameter->required) {
             char domain[160];
             sower_catalogue_domain(parameter, domain, sizeof domain);
             return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                                     "%s needs the parameter %s (%s): %s. For example: %s.", entry->name,
-                                     parameter->name, parameter->meaning, domain, entry->example);
-        }
-        if (!building->set[i]) {
-            building->initializer->values[i] = parameter->default_value;
+                                     "%s needs the parameter %s (%s): %s. For example: %s.", signature->name,
+                                     parameter->name, parameter->meaning, domain, signature->entry->example);
         }
     }
     return true;
@@ -229,7 +255,7 @@ static bool refuse_here(const struct cursor *cursor, const char *expected, struc
 /* One argument; `position` is the index that it fills if it has no name, or negative after a named one. */
 static bool parse_argument(struct building *building, struct cursor *cursor, int *position)
 {
-    const struct sower_entry *entry = building->initializer->entry;
+    const struct sower_signature *signature = &building->signature;
     const char *word;
     size_t length = take_word(cursor, &word);
     if (length == 0) {
@@ -252,10 +278,10 @@ static bool parse_argument(struct building *building, struct cursor *cursor, int
                                  "The value %s comes after a named parameter, so it needs a name as well.",
                                  quote);
     }
-    if (entry->parameters[*position].name == NULL) {
+    if (signature->parameters[*position].name == NULL) {
         return sower_problem_set(building->problem, SOWER_PROBLEM_INVALID, "init",
-                                 "The value %s is one too many: %s has %d parameters.", quote, entry->name,
-                                 *position);
+                                 "The value %s is one too many: %s has %d parameters.", quote,
+                                 signature->name, *position);
     }
     return set_text(building, (*position)++, word, length);
 }
@@ -319,7 +345,7 @@ bool sower_expression_parse(const char *text, size_t length, struct sower_initia
 /* A parameter's value in the object form: numbers and booleans as such; choices and infinities as strings. */
 static bool set_json(struct building *building, int index, const json_t *value)
 {
-    const struct sower_parameter *parameter = &building->initializer->entry->parameters[index];
+    const struct sower_parameter *parameter = &building->signature.parameters[index];
     if (json_is_number(value) && parameter->kind == SOWER_PARAMETER_REAL) {
         return set_value(building, index, json_number_value(value));
     }

@@ -2,7 +2,8 @@
  *
  *     expression = name [ "(" [ argument { "," argument } ] ")" ]
  *     argument   = [ parameter "=" ] value
- *     name, parameter = letter or "_", then letters, digits, "_"
+ *     name       = an entry's own name, an alias, or a framework's name (names.h), which may have points
+ *     parameter  = letter or "_", then letters, digits, "_"
  *     value      = number | name                  (true and false are names)
  *
  * Spaces are allowed between any two of these. Positional arguments come first and set the parameters in

@@ -56,42 +56,112 @@ static bool whole_number(const struct reading *reading, const json_t *value, int
     return json_is_integer(value);
 }
 
-/* Reads at most `limit` whole numbers into `numbers`: a comma-separated list, or a JSON array; `single` says
- * whether JSON may give one number outside of an array. Returns how many there are, which may be more than
- * `limit`, or -1 with no list of whole numbers. */
-static long whole_numbers(const struct reading *reading, bool single, size_t limit, int64_t *numbers)
+/* A part of a text. */
+struct span {
+    const char *start, *end;
+};
+
+static struct span trim(struct span span)
 {
-    if (!reading->from_pairs) {
-        if (single && whole_number(reading, reading->value, numbers)) {
-            return 1;
-        }
-        for (size_t i = 0; i < json_array_size(reading->value) && i < limit; i++) {
-            if (!whole_number(reading, json_array_get(reading->value, i), &numbers[i])) {
-                return -1;
-            }
-        }
-        return json_is_array(reading->value) ? (long)json_array_size(reading->value) : -1;
+    while (span.start < span.end && *span.start == ' ') {
+        span.start++;
     }
-    const char *text = json_string_value(reading->value);
-    if (text == NULL) {
-        return -1;
+    while (span.start < span.end && span.end[-1] == ' ') {
+        span.end--;
     }
-    const char *end = text + json_string_length(reading->value);
+    return span;
+}
+
+/* Takes off an opening text and a closing character, with the blanks inside of them. False if they are not there. */
+static bool unwrap(struct span *span, const char *open, char close)
+{
+    size_t opening = strlen(open), length = (size_t)(span->end - span->start);
+    if (length <= opening || memcmp(span->start, open, opening) != 0 || span->end[-1] != close) {
+        return false;
+    }
+    *span = trim((struct span){span->start + opening, span->end - 1});
+    return true;
+}
+
+/* Finds the list of sizes in the text of a shape: `4,3`, or as Python prints a shape: `[4, 3]`, `(4, 3)`, `(4,)`,
+ * `torch.Size([4, 3])`. False if there is none. A text of blanks alone is not a scalar's shape. */
+static bool find_sizes(struct span *span)
+{
+    bool empty = span->start == span->end;
+    *span = trim(*span);
+    bool torch = unwrap(span, "torch.Size(", ')');
+    bool wrapped = unwrap(span, "[", ']') || (!torch && unwrap(span, "(", ')'));
+    if (!wrapped) {
+        return !torch && (empty || span->start < span->end);
+    }
+    if (span->start < span->end && span->end[-1] == ',') {
+        *span = trim((struct span){span->start, span->end - 1});
+        return span->start < span->end;
+    }
+    return true;
+}
+
+/* Reads at most `limit` whole numbers, separated by commas; `blanks` allows blanks around them. Returns how many
+ * there are, which may be more than `limit`, or -1 with no list of whole numbers. */
+static long listed_numbers(struct span list, bool blanks, size_t limit, int64_t *numbers)
+{
     long count = 0;
-    while (text < end) {
-        const char *comma = memchr(text, ',', (size_t)(end - text));
-        size_t length = (size_t)((comma == NULL ? end : comma) - text);
+    while (list.start < list.end) {
+        const char *comma = memchr(list.start, ',', (size_t)(list.end - list.start));
+        struct span word = {list.start, comma == NULL ? list.end : comma};
+        word = blanks ? trim(word) : word;
         int64_t number;
-        if (!sower_text_integer(text, length, &number) || comma == end - 1) {
+        if (!sower_text_integer(word.start, (size_t)(word.end - word.start), &number) ||
+            comma == list.end - 1) {
             return -1;
         }
         if ((size_t)count < limit) {
             numbers[count] = number;
         }
         count++;
-        text += length + 1;
+        list.start = comma == NULL ? list.end : comma + 1;
     }
     return count;
+}
+
+/* The same for a JSON array. */
+static long array_numbers(const struct reading *reading, size_t limit, int64_t *numbers)
+{
+    for (size_t i = 0; i < json_array_size(reading->value) && i < limit; i++) {
+        if (!whole_number(reading, json_array_get(reading->value, i), &numbers[i])) {
+            return -1;
+        }
+    }
+    return json_is_array(reading->value) ? (long)json_array_size(reading->value) : -1;
+}
+
+static struct span value_span(const struct reading *reading)
+{
+    const char *text = json_string_value(reading->value);
+    return (struct span){text, text + json_string_length(reading->value)};
+}
+
+/* Reads the numbers of a field: in JSON an array, or one number alone; in a query a list. */
+static long whole_numbers(const struct reading *reading, size_t limit, int64_t *numbers)
+{
+    if (reading->from_pairs) {
+        return json_is_string(reading->value) ? listed_numbers(value_span(reading), false, limit, numbers)
+                                              : -1;
+    }
+    return whole_number(reading, reading->value, numbers) ? 1 : array_numbers(reading, limit, numbers);
+}
+
+/* Reads the sizes of a shape: in JSON an array, in a query a list, as find_sizes says. */
+static long shape_sizes(const struct reading *reading, int64_t sizes[SOWER_RANK_MAX])
+{
+    if (!reading->from_pairs) {
+        return array_numbers(reading, SOWER_RANK_MAX, sizes);
+    }
+    if (!json_is_string(reading->value)) {
+        return -1;
+    }
+    struct span list = value_span(reading);
+    return find_sizes(&list) ? listed_numbers(list, true, SOWER_RANK_MAX, sizes) : -1;
 }
 
 /* Reads text of 1 to `limit` bytes. */
@@ -133,7 +203,7 @@ static bool read_name(struct reading *reading)
 static bool read_shape(struct reading *reading)
 {
     int64_t sizes[SOWER_RANK_MAX];
-    long rank = whole_numbers(reading, false, SOWER_RANK_MAX, sizes);
+    long rank = shape_sizes(reading, sizes);
     if (rank < 0) {
         return refuse(reading);
     }
@@ -187,7 +257,7 @@ static bool read_axes(struct reading *reading, sower_axes *axes)
 {
     int64_t numbers[SOWER_RANK_MAX];
     int64_t rank = (int64_t)reading->request->draw.shape.rank;
-    long count = whole_numbers(reading, true, SOWER_RANK_MAX, numbers);
+    long count = whole_numbers(reading, SOWER_RANK_MAX, numbers);
     if (count <= 0) {
         return refuse(reading);
     }
@@ -254,7 +324,7 @@ static bool read_zeros(struct reading *reading,
 {
     int64_t numbers[SOWER_ZEROS_MAX];
     struct sower_draw *draw = &reading->request->draw;
-    long count = whole_numbers(reading, true, SOWER_ZEROS_MAX, numbers);
+    long count = whole_numbers(reading, SOWER_ZEROS_MAX, numbers);
     return count > 0 ? set(&draw->layout.zeros, &draw->shape, numbers, (size_t)count, reading->problem)
                      : refuse(reading);
 }
@@ -346,7 +416,7 @@ static const struct field FIELDS[] = {
      .read = read_initializer},
     {.name = "dtype",
      .meaning = "one of f64, f32, f16, bf16, f8_e4m3, f8_e5m2 (or a framework's name for one, such as "
-                "float32)",
+                "torch.bfloat16)",
      .query = "dtype=bf16",
      .json = "\"dtype\":\"bf16\"",
      .read = read_dtype},

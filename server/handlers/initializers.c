@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/catalogue.h"
-#include "core/edit_distance.h"
+#include "core/names.h"
 #include "proto/documents.h"
 
 /* Finds the entry that the field "name" asks for; *entry stays NULL without the field. */
@@ -26,14 +26,15 @@ static bool read_name(const json_t *fields, const struct sower_entry **entry, st
                 problem, SOWER_PROBLEM_INVALID, "name",
                 "The name is empty; it takes an initializer's name, for example he_normal.");
         }
-        *entry = sower_catalogue_find(name);
-        if (*entry == NULL) {
+        struct sower_signature signature;
+        if (!sower_names_find(name, strlen(name), &signature)) {
             char suggestion[SOWER_SUGGESTION_SIZE];
-            sower_nearest_suggestion(sower_catalogue_nearest(name), "\"", "\"", suggestion);
+            sower_names_suggest(name, strlen(name), "\"", suggestion);
             return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "name",
                                      "There is no initializer \"%.60s\"%s /v1/initializers lists them all.",
                                      name, suggestion);
         }
+        *entry = signature.entry;
     }
     return true;
 }

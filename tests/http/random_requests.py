@@ -19,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from second_implementation import catalogue, formats, requests  # noqa: E402
+from second_implementation import catalogue, formats, frameworks, requests  # noqa: E402
 from second_implementation.floats import DTYPES  # noqa: E402
 from second_implementation.refusal import Refusal  # noqa: E402
 
@@ -117,7 +117,16 @@ class Maker:
                 values["a"], values["b"] = ends
         if "blocks" in values and self.chance(0.9):
             values["blocks"] = self.rng.randint(1, 3)
-        return self.rng.choice((entry.name, *entry.aliases)), values, entry
+        names = (entry.name, *entry.aliases)
+        if self.chance(0.3):
+            names = [name for name, signature in frameworks.NAMES.items() if signature.entry is entry]
+        return *self.renamed(self.rng.choice(names), values), entry
+
+    def renamed(self, name, values):
+        """The name, and the values under its own parameters' names."""
+        signature = frameworks.NAMES[name]
+        words = {ours: theirs for theirs, ours in signature.words.items()}
+        return name, {theirs: words.get(values[ours], values[ours]) for theirs, ours in signature.targets.items() if ours in values}
 
     def value(self, parameter):
         if parameter.kind == "choice":
@@ -294,7 +303,7 @@ class Writer:
 
     def expression(self, init):
         name, values = init
-        entry = catalogue.NAMES[name]
+        entry = frameworks.NAMES[name]
         rest = dict(values)
         arguments = []
         for parameter in entry.parameters:  # some by position
@@ -309,12 +318,19 @@ class Writer:
             return name + self.rng.choice(("", "", "()", "( )"))
         return f"{name}({self.rng.choice((',', ',', ', ', ' ,  ')).join(arguments)})"
 
+    def shape(self, sizes):
+        bare = ",".join(map(str, sizes))
+        loose = self.rng.choice((", ", " , ", ",")).join(map(str, sizes))
+        return self.rng.choice((bare, bare, bare, f"[{loose}]", str(tuple(sizes)), f"torch.Size({sizes})", f" ( {loose} ) ", loose))
+
     def query(self, fields):
         """Pairs (name, text), in random order."""
         pairs = []
         for name, value in fields.items():
             if name == "init":
                 value = self.expression(value)
+            elif name == "shape":
+                value = self.shape(value)
             elif isinstance(value, list):
                 value = ",".join(str(number) for number in value)
             pairs.append((name, str(value)))
@@ -341,7 +357,8 @@ class Writer:
 ODD = ("", " ", "x", "0", "-0", "1", "-1", "+1", "01", "1.0", "1.5", "1e3", "1 ", " 1", "1,", ",1", "1,,2", "0x10", "1_0", "\uff11", "9" * 19, "9" * 40,
        "9223372036854775807", "9223372036854775808", "-9223372036854775808", "18446744073709551616", "inf", "nan", "null", "true", "[1]", "{}", "1:2", ":", "::",
        "0:1:1", "1:-1", "-1:", "0:-0", "0:99999999999999999999", "0:0/1", "0:1/1", "0:0/0", "9:0/1", "0/1", "0:0/2,0:1/2", "-1:0/2,0:0/2", "0:0/2,", "f32", "F32", "oi", "raw",
-       "npz", "a" * 257, "é" * 257, "normal", "zeros()", "zeros", "0,0", "0,1", "-1,0", "-9")
+       "npz", "a" * 257, "é" * 257, "normal", "zeros()", "zeros", "0,0", "0,1", "-1,0", "-9", "[]", "()", "(4)", "(4,)", "[4,]", "(,)", "[,4]", "(4,,)", "[4)", "((4))", "torch.Size([2, 3])", "torch.Size([])", "torch.Size(2)", "torch.Size", "4, 2", "4 2",
+       "(4 2)", "[ ]", "( 2 , 3 )", "torch.bfloat16", "np.float", "np.float32", "jnp.half", "BF16")
 ODD_NUMBERS = ("", "1.", ".", "1e", "1e+", "e5", "00", "01", "-01", "--1", "+-1", "-+1", "1_0", "0x1p3", "1e999", "-1e999", "1e-999", "-1e-999", "1e400", "1.8e308",
                "1.7976931348623157e308", "1.7976931348623159e308", "4.9e-324", "2e-324", "infinity", "INF", "Inf", "-inf", "+inf", "inf", "nan", "NaN", "-nan", "1f", "1d", "1.5.2",
                "1e5e5", "1e05", "1e+05", "1e-05", ".5", "-.5", "+.5", "5.", "0.", "0e0", "-0", "-0.0", "0.50", "9007199254740992", "9007199254740993", "9007199254740994",

@@ -16,13 +16,18 @@ WORDS = {"word": "x", "space": " ", "brackets": "[4]", "JSON": "{}", "emoji": "\
 NUMBERS = {**WORDS, "negative": "-1", "fraction": "1.5", "exponent": "1e3", "1e999": "1e999", "NaN": "NaN", "plus": "+1", "hex": "0x10",
            "beyond 64 bits": "18446744073709551616", "space before": " 1", "separator": "1_000", "full-width": "\uff11"}
 
+
+def without(values, *names):
+    return {name: value for name, value in values.items() if name not in names}
+
+
 BY_TEXT = {
     "experiment": {"257 bytes": "x" * 257, "129 characters of 2": "\u00e9" * 129},
     "name": {"513 bytes": "x" * 513, "171 characters of 3": "\u20ac" * 171 + "x"},
     "trial": {**NUMBERS, "2^63": "9223372036854775808"},
-    "shape": {**NUMBERS, "comma": ",", "ends in a comma": "4,", "two commas": "4,,6", "begins so": ",4",
+    "shape": {**without(NUMBERS, "brackets", "space before"), "comma": ",", "ends in a comma": "4,", "two commas": "4,,6", "begins so": ",4",
               "9 dimensions": "1,1,1,1,1,1,1,1,1", "semicolon": "4;6", "times": "4x6", "overflow": "4294967296,4294967296",
-              "beyond the stream": "68719476737", "overflow beside a zero": "9223372036854775808,0", "brackets": "(4,6)"},
+              "beyond the stream": "68719476737", "overflow beside a zero": "9223372036854775808,0", "half a bracket": "(4,6"},
     "init": {"unknown": "he_nromal", "unbalanced": "normal(std=1", "unbalanced too": "normal(std=1))", "closed only": "normal)",
              "no name": "(std=1)", "unknown parameter": "normal(sd=1)", "doubled parameter": "normal(std=1,std=2)", "NaN": "normal(std=NaN)",
              "infinite": "normal(std=inf)", "1e999": "normal(std=1e999)", "negative std": "normal(std=-1)", "no value": "normal(std=)",
@@ -30,7 +35,7 @@ BY_TEXT = {
              "empty range": "uniform(low=1,high=0)", "word for a number": "normal(std=big)", "number for a word": "variance_scaling(mode=1)",
              "unknown word": "variance_scaling(mode=fan_sideways)", "nested": "normal(normal(0))", "deep": "(" * 1000,
              "quoted": '"normal"', "upper case": "NORMAL", "space": " ", "after positional": "normal(std=1,0)", "no room": "truncated_normal(lower=40,upper=41)"},
-    "dtype": {**WORDS, "unknown": "f31", "upper case": "F32", "integer": "int32", "two": "f32,f16"},
+    "dtype": {**WORDS, "unknown": "f31", "mixed case": "Float32", "integer": "int32", "two": "f32,f16"},
     "layout": {**WORDS, "unknown": "ii", "upper case": "OI"},
     "in_axis": {**WORDS, "outside": "2", "far outside": "99", "twice": "0,0", "far below": "-3"},
     "out_axis": {**WORDS, "outside": "2"},

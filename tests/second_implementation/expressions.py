@@ -2,10 +2,10 @@
 import math
 import re
 
-from .catalogue import NAMES
+from .frameworks import NAMES
 from .refusal import Refusal
 
-SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[+-]?[0-9.][0-9A-Za-z.+-]*|[+-]inf|[(),=]")
+SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*|[+-]?[0-9.][0-9A-Za-z.+-]*|[+-]inf|[(),=]")
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 INFINITIES = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf}
@@ -15,10 +15,11 @@ class Initializer:
     def __init__(self, name):
         if name not in NAMES:
             raise Refusal("init", f"there is no initializer {name!r}")
-        self.entry, self.given = NAMES[name], {}
+        self.signature, self.given = NAMES[name], {}
+        self.entry = self.signature.entry
 
     def parameter(self, name):
-        for parameter in self.entry.parameters:
+        for parameter in self.signature.parameters:
             if parameter.name == name:
                 return parameter
         raise Refusal("init", f"there is no parameter {name!r}")
@@ -29,10 +30,13 @@ class Initializer:
         self.given[parameter.name] = parameter.check(value)
 
     def finish(self):
-        for parameter in self.entry.parameters:
+        self.values = dict(self.signature.values)
+        for parameter in self.signature.parameters:
             if parameter.name not in self.given and parameter.default is None:
                 raise Refusal("init", f"{parameter.name} is missing")
-        self.values = {p.name: self.given.get(p.name, p.default) for p in self.entry.parameters}
+            if parameter.name in self.given:
+                value = self.given[parameter.name]
+                self.values[self.signature.targets[parameter.name]] = self.signature.words.get(value, value)
         return self
 
     def __str__(self):
@@ -59,7 +63,7 @@ def parse(text):
     if len(text.encode()) > 1024:
         raise Refusal("init", "the expression is too long")
     rest = symbols(text)
-    if not rest or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", rest[0]):
+    if not rest or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", rest[0]):
         raise Refusal("init", "no name")
     initializer = Initializer(rest.pop(0))
     if rest:
@@ -83,8 +87,8 @@ def arguments(initializer, rest):
         if len(group) == 3 and group[1] == "=":
             named = True
             parameter = initializer.parameter(group[0])
-        elif len(group) == 1 and not named and position < len(initializer.entry.parameters):
-            parameter = initializer.entry.parameters[position]
+        elif len(group) == 1 and not named and position < len(initializer.signature.parameters):
+            parameter = initializer.signature.parameters[position]
         else:
             raise Refusal("init", "no argument")
         initializer.set(parameter, read(parameter, group[-1]))

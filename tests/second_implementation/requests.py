@@ -11,13 +11,21 @@ from .seeds import PUBLIC_ROOT
 
 INT64_MAX = 2 ** 63 - 1
 DTYPE_NAMES = {
-    "f64": "f64", "float64": "f64", "double": "f64",
-    "f32": "f32", "float32": "f32", "float": "f32",
-    "f16": "f16", "float16": "f16", "half": "f16",
-    "bf16": "bf16", "bfloat16": "bf16",
-    "f8_e4m3": "f8_e4m3", "f8_e4m3fn": "f8_e4m3", "float8_e4m3fn": "f8_e4m3",
-    "f8_e5m2": "f8_e5m2", "float8_e5m2": "f8_e5m2",
+    "f64": "f64", "float64": "f64", "double": "f64", "F64": "f64",
+    "f32": "f32", "float32": "f32", "float": "f32", "F32": "f32",
+    "f16": "f16", "float16": "f16", "half": "f16", "F16": "f16",
+    "bf16": "bf16", "bfloat16": "bf16", "BF16": "bf16",
+    "f8_e4m3": "f8_e4m3", "f8_e4m3fn": "f8_e4m3", "float8_e4m3fn": "f8_e4m3", "F8_E4M3": "f8_e4m3",
+    "f8_e5m2": "f8_e5m2", "float8_e5m2": "f8_e5m2", "F8_E5M2": "f8_e5m2",
 }
+DTYPE_NAMES["single"] = "f32"  # only with a prefix
+DTYPE_NAMES.update({prefix + name: DTYPE_NAMES[name] for prefixes, names in (
+    ("torch.", "float64 double float32 float float16 half bfloat16 float8_e4m3fn float8_e5m2"),
+    ("np. numpy.", "float64 double float32 single float16 half"),
+    ("jnp. jax.numpy.", "float64 double float32 single float16 bfloat16 float8_e4m3fn float8_e5m2"),
+) for prefix in prefixes.split() for name in names.split()})
+del DTYPE_NAMES["single"]
+SHAPE = re.compile(r" *(?:torch\.Size\( *\[(?P<size>[^][()]*)\] *\)|\[(?P<list>[^][()]*)\]|\((?P<tuple>[^][()]*)\)|(?P<bare>[^][()]+)) *")
 FIELDS = ("experiment", "trial", "name", "shape", "init", "dtype", "layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out",
           "zero_rows", "zero_columns", "slice", "shard", "format", "spec")
 REQUIRED = ("experiment", "name", "shape", "init")
@@ -112,6 +120,20 @@ class QueryReader:
 
     axes = numbers
 
+    def sizes(self, value, param):
+        """The sizes of a shape, also as Python prints one."""
+        if not value:
+            return []
+        match = SHAPE.fullmatch(value)
+        if not match:
+            raise Refusal(param, "not a shape")
+        inside = match.group(match.lastgroup).strip(" ")
+        if match.lastgroup != "bare" and inside.endswith(","):
+            inside = inside[:-1]
+        elif match.lastgroup != "bare" and not inside:
+            return []
+        return [whole(text.strip(" "), param) for text in inside.split(",")]
+
     def initializer(self, value):
         return expressions.parse(value)
 
@@ -128,6 +150,8 @@ class JsonReader:
         if not isinstance(value, list):
             raise Refusal(param, "not an array")
         return [self.number(item, param, -2 ** 63) for item in value]
+
+    sizes = numbers
 
     def axes(self, value, param):
         return [value] if type(value) is int else self.numbers(value, param)
@@ -196,7 +220,7 @@ class Request:
         return names[value]
 
     def read_shape(self):
-        shape = self.get("shape", lambda value: self.reader.numbers(value, "shape"))
+        shape = self.get("shape", lambda value: self.reader.sizes(value, "shape"))
         if len(shape) > 8 or any(size < 0 for size in shape):
             raise Refusal("shape", "not a shape")
         return shape

@@ -18,7 +18,7 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1]))
 
-from second_implementation import results, catalogue, floats, ledger, seeds  # noqa: E402
+from second_implementation import results, catalogue, floats, frameworks, ledger, requests, seeds  # noqa: E402
 
 VECTORS = HERE.parents[2] / "proto" / "vectors"
 
@@ -500,14 +500,15 @@ REFUSALS = [
     wrong_query(fan_out="0"),
     wrong(spec=2),
     # shapes
-    *(wrong_query(shape=text) for text in ("4,", ",4", "4,,6", "-1", "4x6", "1,1,1,1,1,1,1,1,1", "9223372036854775808")),
+    *(wrong_query(shape=text) for text in ("4,", ",4", "4,,6", "-1", "4x6", "1,1,1,1,1,1,1,1,1", "9223372036854775808", " ", "4 6",
+                                         "(4,,)", "(,)", "[4)", "((4))", "torch.Size(4)", "torch.Size((4,))", "torch.Size", "[-1]", "[4.0]")),
     *(wrong(shape=value) for value in (4, "4,6", [-1], [1.0], [[4]], [1] * 9)),
     wrong(shape=[2 ** 36 + 1]),
     wrong(shape=[2 ** 35 + 1], dtype="f64"),
     wrong(shape=[2 ** 32, 2 ** 32]),
     wrong(shape=[3, 0, 2 ** 63 - 1]),
     # dtypes, layouts, formats, axes
-    *(wrong(dtype=text) for text in ("f31", "F32", "int32", "f8", 32)),
+    *(wrong(dtype=text) for text in ("f31", "f32 ", "int32", "f8", "F8_E8M0", "torch.f32", "np.float", "np.bfloat16", "torch.float8_e4m3fnuz", 32)),
     wrong(layout="OI"),
     wrong(layout=""),
     wrong(format="csv"),
@@ -526,6 +527,10 @@ REFUSALS = [
                                                     "-inf", "nan", "true", "1f", "infinity"))),
     *wrong_init("wang_normal", "wang_normal(0)", "wang_normal(-1)", "wang_normal(1.0)", "wang_normal(1e3)", "wang_normal(+1)", "wang_normal(-0)",
                 "wang_normal(9007199254740993)", "wang_normal(9223372036854775808)", "siren_uniform(first=1)", "siren_uniform(first=True)", "siren_uniform(0)",
+                "torch.nn.init.he_normal", "torch.nn.init.HeNormal", "jax.nn.initializers.normal_", "keras.initializers.kaiming_normal", "initializers.normal", "he_normal_",
+                "torch.nn.init.", "normal_(stddev=1)", "RandomNormal(std=1)", "HeNormal(seed=1)", "eye_(2)", "constant_", "jax.nn.initializers.variance_scaling(2)",
+                "jax.nn.initializers.variance_scaling(2,fan_in,untruncated_normal)", "VarianceScaling(distribution=normal)", "jax.nn.initializers.uniform(0,1)",
+                "uniform_(1,0)", "uniform_(2)", "jax.nn.initializers.uniform(-1)",
                 "kwon_normal", "kwon_normal(selu)", "kwon_normal(0)", "variance_scaling(mode=FAN_IN)", "kaiming_normal(mode=fan_avg)"),
     *wrong_init({}, {"std": 1}, {"type": 1}, {"type": "normal(0,1)"}, {"type": "normal", "std": "1"}, {"type": "normal", "std": None}, {"type": "normal", "sd": 1},
                 {"type": "wang_normal", "layers": 1.0}, {"type": "wang_normal", "layers": 2 ** 53 + 1}, {"type": "siren_uniform", "first": 1},
@@ -599,6 +604,8 @@ REFUSALS = [
     wrong(fan_out=0, zero_rows=9),
 ]
 
+# Of the frameworks' names with required parameters.
+REQUIRED = {"val": 0.5, "value": 0.5, "sparsity": 0.25, "scale": 2.0, "mode": "fan_avg", "distribution": "normal"}
 PLANS = [
     GOOD,
     *(of(shape, init, **more) for shape, init, more in CELLS.values()),
@@ -622,6 +629,19 @@ PLANS = [
     of([8, 3, 3], "delta_orthogonal(0.5,2)"),
     of([50257, 768], "normal(0,0.02)", zero_rows=-1),
     of([4, 6], "he_uniform", in_axis=0, out_axis=1, fan_in=2, zero_columns=[5, 0], zero_rows=[1], layout="io"),
+    # the frameworks' names: their defaults, their parameters
+    *(of(CELLS[signature.entry.name][0], {"type": name, **{p.name: REQUIRED[p.name] for p in signature.parameters if p.default is None}})
+      for name, signature in frameworks.NAMES.items() if name not in catalogue.NAMES and not name.startswith(("nn.", "tf."))),
+    of([4, 6], "torch.nn.init.normal_(0.1, std=2)"),
+    of([4, 6], "nn.init.uniform_(b=0.5)"),
+    of([4, 6], "kaiming_uniform_(2.23606797749979, fan_out)"),
+    of([4, 6], "RandomNormal(stddev=0.02)", layout="io"),
+    of([4, 6], "tf.keras.initializers.RandomUniform(-2, maxval=3)"),
+    of([4, 6], "VarianceScaling(mode=fan_avg, distribution=uniform)"),
+    of([4, 6], "jax.nn.initializers.variance_scaling(2, fan_out, normal)"),
+    of([4, 6], "nn.initializers.truncated_normal(0.5, -1, 3)"),
+    of([4, 6], "jax.nn.initializers.uniform(scale=3)"),
+    *(of([2], "ones", dtype=name) for name in requests.DTYPE_NAMES),
 ]
 
 FILES = [

@@ -6,7 +6,7 @@
 #include "client/sow/daemon/report.h"
 #include "client/sow/terminal/terminal.h"
 #include "core/catalogue.h"
-#include "core/edit_distance.h"
+#include "core/names.h"
 #include "core/shape.h"
 #include "proto/documents.h"
 #include "proto/text.h"
@@ -110,16 +110,16 @@ static enum sow_exit run(const struct options *options)
         print_list();
         return SOW_DONE;
     }
-    const struct sower_entry *entry = sower_catalogue_find(options->operand);
-    if (entry == NULL) {
+    struct sower_signature signature;
+    if (!sower_names_find(options->operand, strlen(options->operand), &signature)) {
         char suggestion[SOWER_SUGGESTION_SIZE];
-        sower_nearest_suggestion(sower_catalogue_nearest(options->operand), "'", "'", suggestion);
+        sower_names_suggest(options->operand, strlen(options->operand), "'", suggestion);
         return options_error(options, "there is no initializer '%s'%s", options->operand, suggestion);
     }
     if (json) {
-        return print_json(options, sower_document_entry(entry));
+        return print_json(options, sower_document_entry(signature.entry));
     }
-    print_card(entry);
+    print_card(signature.entry);
     return SOW_DONE;
 }
 

@@ -135,8 +135,24 @@ static void only_known_names_parse(void **state)
     assert_true(sower_dtype_parse("bfloat16", &dtype) && dtype == SOWER_BF16);
     assert_true(sower_dtype_parse("float8_e4m3fn", &dtype) && dtype == SOWER_F8_E4M3);
     assert_true(sower_dtype_parse("half", &dtype) && dtype == SOWER_F16);
+    assert_true(sower_dtype_parse("BF16", &dtype) && dtype == SOWER_BF16);
+    assert_true(sower_dtype_parse("F8_E4M3", &dtype) && dtype == SOWER_F8_E4M3);
+    assert_true(sower_dtype_parse("torch.bfloat16", &dtype) && dtype == SOWER_BF16);
+    assert_true(sower_dtype_parse("torch.float", &dtype) && dtype == SOWER_F32);
+    assert_true(sower_dtype_parse("jnp.float32", &dtype) && dtype == SOWER_F32);
+    assert_true(sower_dtype_parse("jax.numpy.float8_e5m2", &dtype) && dtype == SOWER_F8_E5M2);
+    assert_true(sower_dtype_parse("np.float16", &dtype) && dtype == SOWER_F16);
+    assert_true(sower_dtype_parse("numpy.double", &dtype) && dtype == SOWER_F64);
     assert_false(sower_dtype_parse("", &dtype));
-    assert_false(sower_dtype_parse("F32", &dtype));
+    assert_false(sower_dtype_parse("np.float", &dtype)); /* had 64 bits */
+    assert_false(sower_dtype_parse("np.bfloat16", &dtype));
+    assert_false(sower_dtype_parse("torch.single", &dtype));
+    assert_false(sower_dtype_parse("torch.f32", &dtype));
+    assert_false(sower_dtype_parse("torch.F32", &dtype));
+    assert_false(sower_dtype_parse("torch.", &dtype));
+    assert_false(sower_dtype_parse("torch.torch.half", &dtype));
+    assert_false(sower_dtype_parse("torch.float8_e4m3fnuz", &dtype));
+    assert_false(sower_dtype_parse("bf16_", &dtype));
     assert_false(sower_dtype_parse("f32 ", &dtype));
     assert_false(sower_dtype_parse("int32", &dtype));
 }

@@ -236,7 +236,7 @@ static void expressions_and_formulas(struct output *output)
     put(output, problem.sentence, strlen(problem.sentence));
     /* 1e-310 is above 0, also in an environment that flushes it to 0 when comparing */
     const struct sower_entry *entry = sower_catalogue_find("variance_scaling");
-    assert_true(sower_catalogue_check(entry, &entry->parameters[0], 1e-310, &problem));
+    assert_true(sower_catalogue_check(entry->name, &entry->parameters[0], 1e-310, &problem));
 }
 
 static const struct {

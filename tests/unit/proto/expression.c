@@ -66,6 +66,57 @@ static void all_spellings_of_one_initializer_print_the_same(void **state)
                   "variance_scaling(scale=1,mode=fan_in,distribution=uniform)");
 }
 
+static void a_frameworks_name_prints_as_the_entry_that_it_means(void **state)
+{
+    (void)state;
+    assert_prints("torch.nn.init.normal_", "normal(mean=0,std=1)");
+    assert_prints("nn.init.normal_(std=0.02)", "normal(mean=0,std=0.02)");
+    assert_prints("uniform_(-1)", "uniform(low=-1,high=1)");
+    assert_prints("uniform_(b=0.5)", "uniform(low=0,high=0.5)");
+    assert_prints("constant_(val=3)", "constant(value=3)");
+    assert_prints("eye_", "identity(gain=1)");
+    assert_prints("kaiming_uniform_(a=2.23606797749979, mode=fan_out)",
+                  "kaiming_uniform(a=2.23606797749979,mode=fan_out,nonlinearity=leaky_relu)");
+    assert_prints("RandomNormal", "normal(mean=0,std=0.05)");
+    assert_prints("keras.initializers.RandomNormal(stddev=0.02)", "normal(mean=0,std=0.02)");
+    assert_prints("random_uniform(minval=-1,maxval=1)", "uniform(low=-1,high=1)");
+    assert_prints("VarianceScaling(2,distribution=untruncated_normal)",
+                  "variance_scaling(scale=2,mode=fan_in,distribution=untruncated_normal)");
+    assert_prints("jax.nn.initializers.variance_scaling(2, fan_avg, normal)",
+                  "variance_scaling(scale=2,mode=fan_avg,distribution=untruncated_normal)");
+    assert_prints("jax.nn.initializers.uniform(0.5)", "uniform(low=0,high=0.5)");
+    assert_prints("jax.nn.initializers.truncated_normal(1,upper=3)",
+                  "truncated_normal(mean=0,std=1,lower=-2,upper=3)");
+    assert_prints("jax.nn.initializers.orthogonal(scale=2)", "orthogonal(gain=2)");
+}
+
+static void a_frameworks_name_has_only_the_frameworks_parameters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *part;
+    } cases[] = {
+        {"RandomNormal(std=0.02)", "RandomNormal has no parameter \"std\"; it has mean, stddev."},
+        {"normal_(stddev=0.02)", "normal_ has no parameter \"stddev\"; it has mean, std."},
+        {"HeNormal(seed=1)", "it has none. The seed follows from the experiment, the trial and the name."},
+        {"jax.nn.initializers.he_normal(in_axis=0)", "The axes are fields beside init."},
+        {"jax.nn.initializers.variance_scaling(2,fan_in)", "needs the parameter distribution"},
+        {"jax.nn.initializers.variance_scaling(2,fan_in,untruncated_normal)",
+         "one of truncated_normal, normal, uniform"},
+        {"VarianceScaling(distribution=normal)", "one of truncated_normal, untruncated_normal, uniform"},
+        {"eye_(2)", "one too many: eye_ has 0 parameters"},
+        {"eye_(gain=2)", "it has none"},
+        {"constant_", "constant_ needs the parameter val"},
+        {"RandomNormal(stddev=-1)", "RandomNormal: stddev is -1"},
+        {"torch.nn.init.kaiming_norml_", "did you mean \"torch.nn.init.kaiming_normal_\"?"},
+        {"torch.nn.init.HeNormal", "There is no initializer \"torch.nn.init.HeNormal\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_refused(cases[i].text, strlen(cases[i].text), cases[i].part);
+    }
+}
+
 static void every_entry_of_the_catalogue_prints_and_reads_back(void **state)
 {
     (void)state;
@@ -294,6 +345,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_spellings_of_one_initializer_print_the_same),
+        cmocka_unit_test(a_frameworks_name_prints_as_the_entry_that_it_means),
+        cmocka_unit_test(a_frameworks_name_has_only_the_frameworks_parameters),
         cmocka_unit_test(every_entry_of_the_catalogue_prints_and_reads_back),
         cmocka_unit_test(the_refusal_of_a_misspelt_name_suggests_the_nearest_one),
         cmocka_unit_test(a_syntax_error_is_refused_with_its_position),

@@ -307,12 +307,72 @@ static void a_number_is_plain_digits_within_its_range(void **state)
     assert_json_refused("{\"init\":{\"type\":\"normal\",\"std\":1e999}}", "init", "real number overflow");
 }
 
+static void a_shape_may_be_written_as_python_prints_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        struct sower_shape shape;
+    } cases[] = {
+        {"4096, 1024", {2, {4096, 1024}}},
+        {" 4096 ,1024 ", {2, {4096, 1024}}},
+        {"[4096, 1024]", {2, {4096, 1024}}},
+        {"(4096,1024)", {2, {4096, 1024}}},
+        {" ( 4096 , 1024 ) ", {2, {4096, 1024}}},
+        {"(4096,)", {1, {4096}}},
+        {"[7]", {1, {7}}},
+        {"(4, 3, )", {2, {4, 3}}},
+        {"()", {0, {0}}},
+        {"[ ]", {0, {0}}},
+        {"torch.Size([4, 3])", {2, {4, 3}}},
+        {"torch.Size([])", {0, {0}}},
+        {"(0,9223372036854775807)", {2, {0, INT64_MAX}}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char query[200];
+        snprintf(query, sizeof query, "experiment=e&name=n&init=zeros&shape=%s", cases[i].text);
+        const struct sower_shape shape = good_query(query).draw.shape;
+        assert_int_equal(shape.rank, cases[i].shape.rank);
+        assert_memory_equal(shape.sizes, cases[i].shape.sizes, shape.rank * sizeof shape.sizes[0]);
+    }
+}
+
 static void a_shape_is_at_most_eight_sizes_that_fit_one_stream(void **state)
 {
     (void)state;
-    static const char *const shapes[] = {",",     "1,", ",1",   "1,,2", "4096x1024", "(2,3)",
-                                         "[2,3]", "-1", "2,-1", "1.5",  "2, 3",      "1e3,2",
-                                         "NaN",   "+2", "02",   "2;3",  "two",       "9223372036854775808"};
+    static const char *const shapes[] = {",",
+                                         "1,",
+                                         ",1",
+                                         "1,,2",
+                                         "4096x1024",
+                                         "(2,3",
+                                         "2,3]",
+                                         "[2,3)",
+                                         "-1",
+                                         "2,-1",
+                                         "1.5",
+                                         "2 3",
+                                         "1e3,2",
+                                         "NaN",
+                                         "+2",
+                                         "02",
+                                         "2;3",
+                                         "two",
+                                         "(,)",
+                                         "(2,,)",
+                                         "((2))",
+                                         "[[2]]",
+                                         "torch.Size((2,3))",
+                                         "[2, 3",
+                                         "[2 3]",
+                                         "(",
+                                         "torch.Size(2)",
+                                         "Size(2)",
+                                         "[-2]",
+                                         "[2.0]",
+                                         "torch.Size(",
+                                         "9223372036854775808",
+                                         " "};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         char query[200];
         snprintf(query, sizeof query, "experiment=e&name=n&init=zeros&shape=%s", shapes[i]);
@@ -430,7 +490,7 @@ static void long_values_are_refused_in_a_short_sentence(void **state)
 static void unknown_words_are_refused_with_the_list_of_words(void **state)
 {
     (void)state;
-    assert_query_refused(BASE "&dtype=F32", "dtype", "f64, f32, f16, bf16, f8_e4m3, f8_e5m2");
+    assert_query_refused(BASE "&dtype=Float32", "dtype", "f64, f32, f16, bf16, f8_e4m3, f8_e5m2");
     assert_query_refused(BASE "&dtype=int8", "dtype", "\"int8\" was given");
     assert_query_refused(BASE "&layout=OI", "layout", "oi (out, in");
     assert_query_refused(BASE "&layout=oihw", "layout", "\"oihw\" was given");
@@ -680,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_missing_or_empty_field_is_named),
         cmocka_unit_test(a_doubled_or_unknown_field_is_named),
         cmocka_unit_test(a_number_is_plain_digits_within_its_range),
+        cmocka_unit_test(a_shape_may_be_written_as_python_prints_it),
         cmocka_unit_test(a_shape_is_at_most_eight_sizes_that_fit_one_stream),
         cmocka_unit_test(names_are_utf8_of_bounded_length),
         cmocka_unit_test(long_values_are_refused_in_a_short_sentence),
