@@ -63,11 +63,21 @@ static bool sign_belongs(const char *text, size_t at, size_t end)
            (is_digit(text[at]) || text[at] == '.' || text[at] == '+' || text[at] == '-');
 }
 
-/* The bytes of a word or number: everything up to a space, an operator or a parenthesis. Outside of parentheses there are no
- * sums, and a name may have a "-". */
-static size_t word_length(const struct reading *reading)
+/* The end of the "../" at the beginning of a path. */
+static size_t skip_up(const struct reading *reading)
 {
     size_t end = reading->at;
+    while (reading->length - end >= 3 && memcmp(reading->text + end, "../", 3) == 0) {
+        end += 3;
+    }
+    return end;
+}
+
+/* The bytes of a word or number: everything up to a space, an operator or a parenthesis, after any "../". Outside of
+ * parentheses there are no sums, and a name may have a "-". */
+static size_t word_length(const struct reading *reading)
+{
+    size_t end = skip_up(reading);
     while (end < reading->length && strchr(" */()", reading->text[end]) == NULL &&
            (reading->depth == 0 || strchr("+-", reading->text[end]) == NULL ||
             sign_belongs(reading->text, reading->at, end))) {

@@ -10,6 +10,7 @@
  *     normal(std=0.02/sqrt(2*(block+1)))       `block`: the number of its block, from 0
  *     normal(std=initializer_range)            a constant of the manifest or of its recipe
  *     fan_uniform(fan_in=weight.fan_in)        the fan of the tensor `weight` beside this one
+ *     normal(std=1/sqrt(../q.weight.fan_in))   the fan of a tensor one component up (tensor_names.h)
  *
  * A formula is evaluated in double, from left to right, every operation correctly rounded. The result is a plain expression,
  * with which the same tensor can be requested alone. */

@@ -272,6 +272,8 @@ class Formula:
     def word(self):
         self.peek()
         begin = self.at
+        while self.text.startswith("../", self.at):
+            self.at += 3
         while self.at < len(self.text) and self.text[self.at] not in " */()" and not self.is_operator(begin):
             self.at += 1
         return self.text[begin:self.at]

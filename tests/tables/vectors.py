@@ -753,6 +753,10 @@ MANIFESTS = [
      "rules": [{"match": "*embed*", "zero_rows": [-1, 0]}, {"match": "*", "layout": "io"}],
      "tensors": [{"name": "embed", "shape": [5, 3]}, {"name": "pad_embed", "shape": [5, 3], "zero_rows": 1, "zero_columns": [2, 0]}, {"name": "b", "shape": [4]}]},
     TIED,
+    # fans of tensors that are not siblings
+    {"rules": [{"match": {"name": "*bias.weight", "beside": "../q.weight"}, "init": "normal(std=1/sqrt(../q.weight.fan_in))"},
+               {"match": "*", "init": "constant(../../head.weight.fan_out/../q.weight.fan_in)"}],
+     "tensors": [{"name": "a.q.weight", "shape": [6, 5]}, {"name": "a.bias.weight", "shape": [2, 3]}, {"name": "head.weight", "shape": [7, 3], "init": "zeros"}]},
 ]
 
 MODELS = [

@@ -16,6 +16,7 @@ static bool fan(void *context, const char *name, size_t length, bool out, uint64
     (void)context;
     *value = out ? 100 : 784;
     return (length == 6 && memcmp(name, "weight", length) == 0) ||
+           (length == 11 && memcmp(name, "../q.weight", length) == 0) ||
            sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init", "no such tensor");
 }
 
@@ -52,6 +53,8 @@ static void formulas_become_plain_numbers(void **state)
         {"constant((1e-1+1E+1)*2)", "constant(20.2)"},
         {"constant(sqrt(block+1-layers/4))", "constant(1)"},
         {"constant(2*(weight.fan_in-weight.fan_out))", "constant(1368)"},
+        {"normal(std=1/sqrt(../q.weight.fan_in))", "normal(std=0.03571428571428571)"},
+        {"constant(../q.weight.fan_in/../q.weight.fan_out)", "constant(7.84)"},
         {"normal(std=initializer_range)", "normal(std=0.006)"},
         {"normal(std=1/sqrt(d_kv*weight.fan_out))", "normal(std=0.0125)"},
         {"normal(mean=-0*1)", "normal(mean=0)"},
@@ -88,6 +91,8 @@ static void a_formula_without_a_finite_result_is_refused(void **state)
         "normal(std=((((((((((((((((((1))))))))))))))))))",
         "normal(std=2*d_kvs)",
         "normal(std=bias.fan_in)",
+        "normal(std=../weight.fan_in)",
+        "normal(std=../*2)",
         ("normal(std=sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(sqrt("
          "sqrt(sqrt(sqrt(sqrt(sqrt(1))))))))))))))))))"),
     };
