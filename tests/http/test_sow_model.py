@@ -10,7 +10,7 @@ from sow_programs import start as start_sow
 
 MANIFEST = {"experiment": "sow", "trial": 5, "recipe": "hf_gpt2", "layers": 2,
             "tensors": [{"name": f"h.{i}.{kind}", "shape": shape} for i in range(2)
-                        for kind, shape in [("c_proj.weight", [256, 640]), ("ln.weight", [256]), ("ln.bias", [256])]]
+                        for kind, shape in [("c_proj.weight", [256, 640]), ("ln_1.weight", [256]), ("ln_1.bias", [256])]]
             + [{"name": "q", "shape": [60, 40], "init": "orthogonal"}, {"name": "odd", "shape": [5], "dtype": "bf16", "init": "ones"}]}
 
 
@@ -225,7 +225,7 @@ def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
 def test_recipes_are_printed_as_rules_for_a_manifest(daemon, tmp_path):
     (tmp_path / "rules.json").write_bytes(run(["recipes", "hf_llama"]).stdout)
     like = tmp_path / "like.safetensors"
-    header = json.dumps({"a.weight": {"dtype": "F32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()
+    header = json.dumps({"lm_head.weight": {"dtype": "F32", "shape": [4, 2], "data_offsets": [0, 32]}}).encode()
     like.write_bytes(struct.pack("<Q", len(header)) + header + bytes(32))
     outputs = []
     for how in (["-m", tmp_path / "rules.json"], ["-r", "hf_llama"]):

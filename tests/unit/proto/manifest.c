@@ -364,9 +364,10 @@ static void own_rules_come_before_those_of_the_recipe(void **state)
 {
     (void)state;
     assert_canonical(
-        "{\"recipe\":\"hf_gpt2\",\"layers\":12,\"tensors\":[{\"name\":\"a.weight\",\"shape\":[32,16]"
-        "}],\"rules\":[{\"match\":\"a*\",\"dtype\":\"bf16\"}]}",
-        CANONICAL_A("bf16", "normal(mean=0,std=0.02)", "oi"));
+        "{\"recipe\":\"hf_gpt2\",\"layers\":12,\"tensors\":[{\"name\":\"wte.weight\",\"shape\":[32,16]"
+        "}],\"rules\":[{\"match\":\"w*\",\"dtype\":\"bf16\"}]}",
+        "{\"tensors\":[{\"dtype\":\"bf16\",\"init\":\"normal(mean=0,std=0.02)\",\"layout\":\"oi\",\"name\":"
+        "\"wte.weight\",\"shape\":[32,16]}]}");
     assert_canonical("{\"recipe\":\"hf_gpt2\",\"tensors\":[" A
                      "],\"rules\":[{\"match\":\"a*\",\"init\":\"ones\"}]}",
                      CANONICAL_A("f32", "ones", "oi"));

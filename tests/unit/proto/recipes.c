@@ -127,14 +127,78 @@ static void recipes_give_the_same_as_their_code(void **state)
                                               "kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
                                               "leaky_relu)",
                                               "fan_uniform(fan_in=36)"});
-    assert_initializers("hf_gpt2", (const char *const[]){"normal(mean=0,std=0.014142135623730949)", "zeros",
-                                                         "ones", "zeros", "constant(value=77)", "zeros"});
-    assert_initializers("torchvision_resnet",
-                        (const char *const[]){"kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity="
-                                              "leaky_relu)",
-                                              "fan_uniform(fan_in=8)", "ones", "zeros",
-                                              "kaiming_normal(a=0,mode=fan_out,nonlinearity=relu)",
-                                              "fan_uniform(fan_in=36)"});
+}
+
+/* The first tensor of these gets this law from the recipe. */
+static void assert_law(const char *recipe, const char *tensors, const char *law)
+{
+    struct sower_manifest manifest = read_with(recipe, tensors);
+    char expression[SOWER_EXPRESSION_MAX + 1];
+    assert_true(sower_expression_print(&manifest.tensors[0].initializer, expression, sizeof expression));
+    assert_string_equal(expression, law);
+    sower_manifest_free(&manifest);
+}
+
+#define TENSOR(name, shape) "{\"name\":\"" name "\",\"shape\":[" shape "]}"
+
+static void the_laws_of_models_follow_their_widths_and_depths(void **state)
+{
+    (void)state;
+    assert_law("hf_gpt2", TENSOR("h.0.mlp.c_proj.weight", "4,8") "," TENSOR("h.7.mlp.c_proj.weight", "4,8"),
+               "normal(mean=0,std=0.005)");
+    assert_law("hf_t5", TENSOR("block.0.layer.0.SelfAttention.q.weight", "8,16"),
+               "normal(mean=0,std=0.03125)");
+    assert_law("hf_t5",
+               TENSOR("a.SelfAttention.relative_attention_bias.weight",
+                      "32,4") "," TENSOR("a.SelfAttention.q.weight", "8,16"),
+               "normal(mean=0,std=0.25)");
+    assert_law("hf_clip",
+               TENSOR("encoder.layers.1.mlp.fc2.weight",
+                      "16,32") "," TENSOR("encoder.layers.1.layer_norm1.weight", "16"),
+               "normal(mean=0,std=0.125)");
+    assert_law("hf_mamba2", TENSOR("layers.0.mixer.A_log", "4"), "log_arange(start=1,step=1)");
+    assert_law("hf_whisper", TENSOR("encoder.embed_positions.weight", "6,4"),
+               "sinusoid(base=10000,order=halves,endpoint=true)");
+    assert_law("torchtitan_llama3", TENSOR("layers.1.attention.wo.weight", "4,4"),
+               "trunc_normal(mean=0,std=0.01,a=-2,b=2)");
+    assert_law("torchvision_vit", TENSOR("conv_proj.weight", "8,4,2,2"),
+               "trunc_normal(mean=0,std=0.25,a=-2,b=2)");
+    assert_law("timm_vit", TENSOR("attn_pool.latent", "1,1,16"),
+               "truncated_normal(mean=0,std=0.25,lower=-2,upper=2)");
+}
+
+/* The default of read_with: no rule matched. */
+static void a_tensor_that_a_model_does_not_have_matches_no_rule(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"hf_llama", TENSOR("layers.0.mlp.experts.down_proj", "4,8,8")},
+        {"hf_llama", TENSOR("layers.0.pre_feedforward_layernorm.weight", "8")},
+        {"hf_gemma2", TENSOR("layers.0.input_layernorm.weight", "8")},
+        {"hf_clip", TENSOR("encoder.layers.0.self_attn.q_proj.weight", "8,8")},
+        {"torchvision_convnext",
+         TENSOR("features.0.0.weight", "8,3,4,4") "," TENSOR("features.0.2.weight", "8")},
+        {"torchvision_swin", TENSOR("features.0.0.weight", "8,3,4,4") "," TENSOR("features.0.1.weight", "8")},
+        {"torchvision_resnet", TENSOR("visual.proj.weight", "8,8")},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        assert_law(pairs[i][0], pairs[i][1], "constant(value=77)");
+    }
+}
+
+static void padding_rows_are_zeros_where_the_name_tells_which(void **state)
+{
+    (void)state;
+    struct sower_problem problem = {.sentence = ""};
+    struct sower_manifest manifest =
+        read_with("hf_bert", TENSOR("roberta.embeddings.word_embeddings.weight", "4,2"));
+    assert_int_equal(manifest.tensors[0].layout.zeros.rows.count, 1);
+    assert_int_equal(manifest.tensors[0].layout.zeros.rows.at[0], 1);
+    sower_manifest_free(&manifest);
+    const char bare[] =
+        "{\"recipe\":\"hf_bert\",\"tensors\":[" TENSOR("embeddings.word_embeddings.weight", "4,2") "]}";
+    assert_false(sower_manifest_read(bare, strlen(bare), &manifest, &problem));
+    assert_non_null(strstr(problem.sentence, "[1] for RoBERTa"));
 }
 
 static void a_mistyped_recipe_gets_a_suggestion(void **state)
@@ -143,7 +207,7 @@ static void a_mistyped_recipe_gets_a_suggestion(void **state)
     assert_null(sower_recipe_find("GPT2"));
     assert_string_equal(sower_recipe_nearest("hf_gtp2"), "hf_gpt2");
     assert_string_equal(sower_recipe_nearest("gpt2"), "hf_gpt2");
-    assert_string_equal(sower_recipe_nearest("resnet"), "torchvision_resnet");
+    assert_string_equal(sower_recipe_nearest("swin"), "torchvision_swin");
     assert_null(sower_recipe_nearest("mine"));
     assert_string_equal(sower_recipe_find("hf_vit")->name, "hf_vit");
 }
@@ -155,6 +219,9 @@ int main(void)
         cmocka_unit_test(every_rule_of_every_recipe_has_an_initializer_that_exists_or_a_sentence),
         cmocka_unit_test(all_tensors_of_an_lstm_follow_its_hidden_size),
         cmocka_unit_test(recipes_give_the_same_as_their_code),
+        cmocka_unit_test(the_laws_of_models_follow_their_widths_and_depths),
+        cmocka_unit_test(a_tensor_that_a_model_does_not_have_matches_no_rule),
+        cmocka_unit_test(padding_rows_are_zeros_where_the_name_tells_which),
         cmocka_unit_test(a_mistyped_recipe_gets_a_suggestion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
