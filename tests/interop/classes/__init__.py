@@ -4,7 +4,7 @@ A module imports its packages at its top; without them, its comparisons are skip
 docs/compared-with.md."""
 import importlib
 
-MODULES = ["torch"]
+MODULES = ["torch", "huggingface", "vision", "timm", "diffusers", "torchtitan"]
 
 
 def load():
@@ -16,3 +16,11 @@ def load():
         except ImportError as error:
             missing[name] = str(error)
     return cases, missing
+
+
+def of(name):
+    """The cases of one module; none if it cannot be imported."""
+    try:
+        return importlib.import_module(f"classes.{name}").CASES
+    except ImportError:
+        return []

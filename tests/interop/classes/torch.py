@@ -1,4 +1,7 @@
 """torch.nn: every module that has parameters."""
+import dataclasses
+import typing
+
 import torch
 from torch import nn
 
@@ -33,6 +36,22 @@ def builder(make, prefix="m"):
 
 def case(name, make, recipe="torch_default", prefix="m", **more):
     return Case(name, "torch", recipe, builder(make, prefix), **more)
+
+
+@dataclasses.dataclass
+class ModelCase(Case):
+    """A whole model of another package. `make` makes one, and `read` returns its Tensors."""
+    make: typing.Callable[[], nn.Module] = None
+    read: typing.Callable[[nn.Module], Tensors] = None
+
+
+def model_case(package, recipe, make, what="", read=tensors_of, **more):
+    """Its names have no component before them."""
+    def build(seed):
+        torch.manual_seed(seed)
+        return read(make())
+    name = make().__class__.__name__
+    return ModelCase(f"{name}, {what}" if what else name, package, recipe, build, make=make, read=read, **more)
 
 
 CASES = [
