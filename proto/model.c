@@ -190,6 +190,7 @@ static void write_ties(struct sower_model *model)
         const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
         if (tensor->tied && has_tensor(model, tensor->same_as)) {
             sower_safetensors_metadata(&model->header, tensor->name, manifest->tensors[tensor->same_as].name);
+            model->tied_count++;
         }
     }
 }

@@ -45,7 +45,7 @@ struct sower_model {
     struct sower_manifest manifest;
     struct sower_draw draw;       /* of its tensors: experiment, trial and root id */
     struct sower_seed trial_seed; /* secret under a private root */
-    size_t count;
+    size_t count, tied_count;     /* of the tensors in the file; of the tied ones that its metadata names */
     struct sower_model_tensor
         *tensors; /* in the file's order; one more after the last, whose start is the end of the file */
     char shard[SOWER_SHARD_TEXT_MAX + 1]; /* empty: whole tensors */

@@ -319,6 +319,8 @@ COMMANDS = {
     "model": ["model", *MANY, "--verify", "--output", "m.safetensors"],
     "model, in two jobs": ["model", *MANY, "--trial", "3", "--jobs", "2", "--output", "m.safetensors"],
     "model, like another": ["model", "--experiment", "known", "--like", "LIKE", "--init", "zeros", "--output", "m.safetensors"],
+    "model, with options": ["model", *MANY, "--same-as", "another=tied", "--leave-out", "none*", "--blocks", "h", "--constant", "scale=0.5",
+                            "--layers", "2", "--init", "zeros", "--output", "m.safetensors"],
     "trial new": ["trial", "new", "--experiment", "keyed", "--count", "3", "--idempotency-key", "key"],
     "seed": ["seed", "--experiment", "known", "--name", "w"],
     "ledger": ["ledger", "--limit", "5"],

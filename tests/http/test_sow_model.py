@@ -208,6 +208,47 @@ def test_the_current_tensor_is_beside_the_bar(daemon, manifest, tmp_path):
     assert f"{len(MANIFEST['tensors'])} tensors, " in terminal.text
 
 
+TOWERS = {"experiment": "towers", "defaults": {"init": "constant(scale*layers)"},
+          "tensors": [{"name": f"{tower}.{i}.w", "shape": [1]} for tower, layers in (("encoder.layers", 3), ("decoder.layers", 2)) for i in range(layers)]
+          + [{"name": "mask", "shape": [2]}, {"name": "head", "shape": [1], "same_as": "decoder.layers.0.w"}]}
+CHOSEN = ["--blocks", "layers", "--constant", "scale=0.5", "--leave-out", "mask"]
+
+
+def test_blocks_constants_and_tensors_to_leave_out_come_from_options(daemon, tmp_path):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(TOWERS))
+    done = sow(daemon, "model", "-m", path, *CHOSEN, "-o", tmp_path / "out")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    same = {**TOWERS, "blocks": ["layers"], "constants": {"scale": 0.5}, "leave_out": ["mask"]}
+    assert (tmp_path / "out").read_bytes() == daemon.post("/v1/model", same).body
+    path.write_text(json.dumps({**same, "leave_out": ["head"], "constants": {"scale": 3, "other": 1}}))
+    done = sow(daemon, "model", "-m", path, *CHOSEN, "--constant", "scale=2", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    same = {**same, "constants": {"scale": 2, "other": 1}, "leave_out": ["head", "mask"]}
+    assert (tmp_path / "out").read_bytes() == daemon.post("/v1/model", same).body
+
+
+@pytest.mark.parametrize("options, status, part", [
+    (["--constant", "scale"], 2, "takes NAME=NUMBER"), (["--constant", "=1"], 2, "takes NAME=NUMBER"), (["--constant", "scale=x"], 2, "takes NAME=NUMBER"),
+    ([], 1, "scale"), (["--constant", "scale=1"], 1, "layers"), (["--leave-out", "["], 1, "leave_out"), (["--blocks", ""], 1, "blocks"),
+])
+def test_wrong_options_for_a_manifest_are_refused(daemon, tmp_path, options, status, part):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(TOWERS))
+    done = sow(daemon, "model", "-m", path, *options, "-o", tmp_path / "out")
+    assert done.returncode == status and part in done.stderr and not (tmp_path / "out").exists(), done.stderr
+
+
+def test_the_summary_shows_layers_and_what_is_tied_or_left_out(daemon, tmp_path):
+    path, terminal = tmp_path / "m.json", Terminal(columns=120)
+    path.write_text(json.dumps(TOWERS))
+    program = start_sow(["model", "-m", path, *CHOSEN, "-o", tmp_path / "out"], environment(SOW_SERVER=f"http://{daemon.address}"), stderr=terminal.slave)
+    terminal.leave_to_program()
+    text = terminal.read_all()
+    assert program.wait(PATIENCE) == 0
+    assert "3 layers in encoder.layers, 2 layers in decoder.layers\r\n1 tensor left out: mask\r\n5 tensors, and 1 tied, " in text, text
+
+
 def test_stats_of_a_tensor_and_of_a_model(daemon, manifest):
     draw = ["-e", "sow", "-n", "w", "-s", "64,64", "-i", "he_normal"]
     stats = json.loads(sow(daemon, "stats", "-j", *draw).stdout)

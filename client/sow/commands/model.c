@@ -35,7 +35,7 @@ static const struct option_group *const GROUPS[] = {
     &root_options,  &http_options,     &options_common,       NULL,
 };
 
-enum { JOBS_DEFAULT = 4 };
+enum { JOBS_DEFAULT = 4, SUMMARY_SHOWN = 4 };
 
 /* A model that is being fetched. */
 struct fetch {
@@ -53,14 +53,61 @@ static bool is_quiet(const struct fetch *fetch)
     return options_value(fetch->options, "quiet") != NULL;
 }
 
+/* The layers that formulas used, for each list of blocks: "12 layers in h, 6 layers in decoder.layers". */
+static void summarize_layers(const struct sower_manifest *manifest)
+{
+    const size_t count = json_array_size(manifest->towers);
+    size_t i;
+    json_t *tower;
+    json_array_foreach(manifest->towers, i, tower)
+    {
+        if (i == SUMMARY_SHOWN) {
+            break;
+        }
+        fprintf(stderr, "%s%" JSON_INTEGER_FORMAT " layers in ", i > 0 ? ", " : "",
+                json_integer_value(json_object_get(tower, "layers")));
+        terminal_print(stderr, json_string_value(json_object_get(tower, "blocks")));
+    }
+    if (count > SUMMARY_SHOWN) {
+        fputs(", …", stderr);
+    }
+    fputs(count > 0 ? "\n" : "", stderr);
+}
+
+static void summarize_left_out(const struct sower_manifest *manifest)
+{
+    size_t i;
+    json_t *name;
+    if (manifest->left_out_count == 0) {
+        return;
+    }
+    fprintf(stderr, "%zu tensor%s left out: ", manifest->left_out_count,
+            manifest->left_out_count == 1 ? "" : "s");
+    json_array_foreach(manifest->left_out, i, name)
+    {
+        if (i == SUMMARY_SHOWN) {
+            break;
+        }
+        fputs(i > 0 ? ", " : "", stderr);
+        terminal_print(stderr, json_string_value(name));
+    }
+    fputs(manifest->left_out_count > SUMMARY_SHOWN ? ", …\n" : "\n", stderr);
+}
+
 static void summarize(const struct fetch *fetch)
 {
-    char bytes[TERMINAL_QUANTITY_SIZE], rate[TERMINAL_QUANTITY_SIZE];
+    const struct sower_model *model = &fetch->request.model;
+    char bytes[TERMINAL_QUANTITY_SIZE], rate[TERMINAL_QUANTITY_SIZE], tied[32] = "";
     double seconds = progress_seconds(&fetch->progress), size = (double)fetch->expected.size;
     if (!isatty(STDERR_FILENO)) {
         return;
     }
-    fprintf(stderr, "%zu tensors, %s in %.2f s, %s/s  manifest %.12s…  ", fetch->request.model.count,
+    summarize_layers(&model->manifest);
+    summarize_left_out(&model->manifest);
+    if (model->tied_count > 0) {
+        snprintf(tied, sizeof tied, "and %zu tied, ", model->tied_count);
+    }
+    fprintf(stderr, "%zu tensors, %s%s in %.2f s, %s/s  manifest %.12s…  ", model->count, tied,
             terminal_bytes(size, bytes), seconds, terminal_bytes(size / (seconds > 0 ? seconds : 1e-9), rate),
             fetch->request.hash);
     terminal_print(stderr, fetch->download.first.address);

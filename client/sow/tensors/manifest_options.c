@@ -11,7 +11,12 @@
 static const struct option_rule RULES[] = {
     {"recipe", 'r', "NAME", "initialize by this recipe; see sow recipes"},
     {"init", 'i', "EXPRESSION", "the initializer of tensors that nothing else covers"},
-    {"layers", 0, "N", "the number of blocks of the model (default: from the names of the tensors)"},
+    {"layers", 0, "N",
+     "the number of layers for formulas (default: for each list of blocks, from the names)"},
+    {"blocks", 0, "PATH ...",
+     "a list of blocks in the names, as layers in layers.0.w (default: the recipe's)"},
+    {"constant", 0, "NAME=NUMBER ...", "a number for formulas, in place of the recipe's"},
+    {"leave-out", 0, "GLOB ...", "leave out the tensors whose names match"},
     {"same-as", 0, "NAME=OTHER ...", "the tensor NAME is the same as OTHER; it is added if it is missing"},
     {0},
 };
@@ -56,11 +61,99 @@ static enum sow_exit set_layers(const struct options *options, json_t **manifest
     return SOW_DONE;
 }
 
+/* Replaces the lists of blocks. */
+static void set_blocks(const struct options *options, json_t **manifest)
+{
+    const char *path;
+    if (options_value(options, "blocks") == NULL) {
+        return;
+    }
+    json_t *blocks = json_array();
+    for (size_t n = 0; (path = options_nth(options, "blocks", n)) != NULL; n++) {
+        sower_json_append(&blocks, json_string(path));
+    }
+    sower_json_set(manifest, "blocks", blocks);
+}
+
+/* A member of the manifest, to add to; an empty one if the manifest has none. NULL with a report. */
+static json_t *member(const struct options *options, json_t **manifest, const char *name, json_t *empty)
+{
+    json_t *given = json_object_get(*manifest, name);
+    if (given == NULL) {
+        sower_json_set(manifest, name, empty);
+        given = json_object_get(*manifest, name);
+        empty = NULL;
+    }
+    json_decref(empty);
+    if (given == NULL) {
+        report_memory(options);
+    }
+    return given;
+}
+
+static enum sow_exit add_left_out(const struct options *options, json_t **manifest)
+{
+    const char *glob;
+    for (size_t n = 0; (glob = options_nth(options, "leave-out", n)) != NULL; n++) {
+        json_t *globs = member(options, manifest, "leave_out", json_array());
+        if (globs == NULL) {
+            return SOW_TRANSPORT;
+        }
+        /* A value of another type stays as it is. Reading the manifest refuses it. */
+        if (json_is_array(globs) && json_array_append_new(globs, json_string(glob)) != 0) {
+            return report_memory(options);
+        }
+    }
+    return SOW_DONE;
+}
+
+static json_t *number_json(const char *text)
+{
+    int64_t whole;
+    double real;
+    if (sower_text_integer(text, strlen(text), &whole)) {
+        return json_integer(whole);
+    }
+    return sower_text_real(text, strlen(text), &real) ? json_real(real) : json_null();
+}
+
+/* Sets one constant, as in "initializer_range=0.006". */
+static enum sow_exit set_constant(const struct options *options, json_t **manifest, const char *pair)
+{
+    const char *equals = strchr(pair, '=');
+    json_t *number = equals != NULL && equals != pair ? number_json(equals + 1) : json_null();
+    enum sow_exit result = SOW_DONE;
+    if (json_is_null(number)) {
+        result = options_error(options, "--constant takes NAME=NUMBER, for example initializer_range=0.006.");
+        goto out;
+    }
+    json_t *constants = member(options, manifest, "constants", json_object());
+    if (constants == NULL || number == NULL) {
+        result = constants != NULL ? report_memory(options) : SOW_TRANSPORT;
+    } else if (json_is_object(constants) &&
+               json_object_setn(constants, pair, (size_t)(equals - pair), number) != 0) {
+        result = report_memory(options);
+    }
+out:
+    json_decref(number);
+    return result;
+}
+
+static enum sow_exit set_constants(const struct options *options, json_t **manifest)
+{
+    const char *pair;
+    enum sow_exit result = SOW_DONE;
+    for (size_t n = 0; result == SOW_DONE && (pair = options_nth(options, "constant", n)) != NULL; n++) {
+        result = set_constant(options, manifest, pair);
+    }
+    return result;
+}
+
 static void set_init(json_t **manifest, const char *init)
 {
     const json_t *given = json_object_get(*manifest, "defaults");
     json_t *defaults = json_is_object(given) ? sower_json_copy(given) : json_object();
-    json_object_del(defaults, "same_as");
+    json_object_del(defaults, "same_as"); /* which is in place of init */
     sower_json_set(&defaults, "init", json_string(init));
     sower_json_set(manifest, "defaults", defaults);
 }
@@ -141,5 +234,10 @@ enum sow_exit manifest_options_apply(const struct options *options, json_t **man
     if (result == SOW_DONE && init != NULL) {
         set_init(manifest, init);
     }
+    if (result == SOW_DONE) {
+        set_blocks(options, manifest);
+    }
+    result = result == SOW_DONE ? add_left_out(options, manifest) : result;
+    result = result == SOW_DONE ? set_constants(options, manifest) : result;
     return result == SOW_DONE ? tie_all(options, *manifest) : result;
 }
