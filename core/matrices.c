@@ -9,17 +9,18 @@
 enum { ENTRIES, ROWS, COLUMNS }; /* the groups of the view */
 
 enum {
-    SMALL_ELEMENTS = 4096, /* of a matrix whose factors reading may compute */
-    TASK_ELEMENTS =
-        1 << 18, /* of the matrices in one task; larger matrices are divided into tasks themselves */
+    TINY_ELEMENTS = 64,      /* of a matrix whose elements take much less memory than time */
+    SMALL_ELEMENTS = 4096,   /* of a matrix whose factors reading may compute */
+    TASK_ELEMENTS = 1 << 18, /* of the matrices in one task; larger ones are divided into tasks themselves */
+    TASK_MATRICES = 2048,
 };
 
 /* Factors of small matrices that are kept, in all. */
 static const uint64_t SMALL_MEMORY = 16 << 20;
 
 /* Products that one core sums in a second; the inner products of all reflectors are m² n / 2 products. Seconds
- * that a matrix takes at least. */
-static const double PRODUCTS_SINGLE = 0x1p35, PRODUCTS_DOUBLE = 0x1p34, SECONDS_MATRIX = 5e-6;
+ * that a matrix takes besides. */
+static const double PRODUCTS_SINGLE = 0x1p35, PRODUCTS_DOUBLE = 0x1p34, SECONDS_MATRIX = 6e-6;
 
 /* A rectangle of matrix elements: of one matrix, or of all rows of all entries, one above the other. */
 struct rectangle {
@@ -71,12 +72,12 @@ static uint64_t factors_memory(const struct sower_matrices *matrices)
 
 static enum sower_matrices_keep choose_keep(const struct sower_matrices *matrices)
 {
-    if (!in_order(&matrices->view)) {
+    uint64_t elements = matrices->rows * matrices->columns;
+    bool many = multiply(matrices->count, factors_memory(matrices)) > SMALL_MEMORY;
+    if (!in_order(&matrices->view) || (many && elements <= TINY_ELEMENTS)) {
         return SOWER_KEEP_ELEMENTS;
     }
-    bool small = matrices->rows * matrices->columns <= SMALL_ELEMENTS;
-    bool many = multiply(matrices->count, factors_memory(matrices)) > SMALL_MEMORY;
-    return small && many ? SOWER_KEEP_NOTHING : SOWER_KEEP_FACTORS;
+    return many && elements <= SMALL_ELEMENTS ? SOWER_KEEP_NOTHING : SOWER_KEEP_FACTORS;
 }
 
 struct sower_matrices sower_matrices_make(const struct sower_shape *shape, sower_axes outs, sower_axes others,
@@ -111,7 +112,7 @@ static bool one_by_one(const struct sower_matrices *matrices)
 
 static uint64_t matrices_per_task(const struct sower_matrices *matrices)
 {
-    return TASK_ELEMENTS / (matrices->rows * matrices->columns);
+    return smaller(TASK_ELEMENTS / (matrices->rows * matrices->columns), TASK_MATRICES);
 }
 
 /* Doubles of scratch memory for reading; rows are read as many at a time as fit. 64 rows of 8192 columns fit,
@@ -150,7 +151,7 @@ static uint64_t kept_memory(const struct sower_matrices *matrices)
 /* Products of preparing, relative to the inner products of the reflectors. */
 static double effort(const struct sower_matrices *matrices)
 {
-    return matrices->keep == SOWER_KEEP_FACTORS ? 1 : matrices->keep == SOWER_KEEP_ELEMENTS ? 4 : 0;
+    return matrices->keep == SOWER_KEEP_ELEMENTS ? 4 : 1;
 }
 
 struct sower_cost sower_matrices_cost(const struct sower_matrices *matrices)
@@ -162,7 +163,9 @@ struct sower_cost sower_matrices_cost(const struct sower_matrices *matrices)
     struct sower_cost cost = {.memory = kept_memory(matrices), .smaller_side = side};
     double products = (double)rows * (double)columns * (double)side / 2;
     double each = products / (matrices->dtype == SOWER_F64 ? PRODUCTS_DOUBLE : PRODUCTS_SINGLE);
-    cost.seconds = effort(matrices) * (double)matrices->count * (each + SECONDS_MATRIX);
+    if (matrices->keep != SOWER_KEEP_NOTHING) {
+        cost.seconds = (double)matrices->count * (effort(matrices) * each + SECONDS_MATRIX);
+    }
     uint64_t scratch = sower_orthogonal_scratch(rows, columns, matrices->dtype);
     if (matrices->keep == SOWER_KEEP_ELEMENTS) {
         scratch += elements_scratch(matrices);

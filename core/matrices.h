@@ -11,8 +11,9 @@
  *   factors   of each matrix, if rows of the tensor are rows of matrices
  *   nothing   for a great many small matrices of that kind: reading computes the factors of the matrices that it
  *             meets, which costs about as much as reading a whole small matrix
- *   elements  the whole tensor, if other axes come between (a batch axis that is not the first, for example): then
- *             reading a run would meet all matrices */
+ *   elements  the whole tensor, if other axes come between (a batch axis that is not the first, for example), because
+ *             reading a run would meet all matrices; and for a great many tiny matrices, whose elements take
+ *             much less memory than their factors */
 #ifndef SOWER_CORE_MATRICES_H
 #define SOWER_CORE_MATRICES_H
 

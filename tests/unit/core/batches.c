@@ -226,7 +226,8 @@ static const struct batch SLICED[] = {
     {"orthogonal", {3, {4, 6, 7}}, {.batch_axes = 1}, {0}, {0}},
     {"orthogonal(1,3)", {3, {4, 5, 6}}, {.order = SOWER_LAYOUT_IO, .batch_axes = 1}, {0}, {0}},
     {"orthogonal", {3, {6000, 3, 4}}, {.batch_axes = 1}, {0}, {0}},
-    {"orthogonal(blocks=2)", {3, {6000, 3, 4}}, {.order = SOWER_LAYOUT_IO, .batch_axes = 1}, {0}, {0}},
+    {"orthogonal", {3, {4000, 6, 11}}, {.batch_axes = 1}, {0}, {0}},
+    {"orthogonal(blocks=2)", {3, {2000, 7, 20}}, {.order = SOWER_LAYOUT_IO, .batch_axes = 1}, {0}, {0}},
     {"orthogonal", {3, {6, 4, 7}}, {.batch_axes = 2}, {0}, {0}},
     {"orthogonal(blocks=2)", {3, {5, 6, 4}}, {.order = SOWER_LAYOUT_IO, .batch_axes = 4}, {0}, {0}},
     {"delta_orthogonal", {4, {4, 4, 3, 3}}, {.batch_axes = 1}, {0}, {0}},
@@ -293,7 +294,9 @@ static void the_cost_of_a_batch_is_bounded_or_said(void **state)
     /* A great many small matrices, one after the other: the factors are not kept. */
     struct sower_cost cost = cost_of("orthogonal", (struct sower_shape){3, {million, 64, 64}}, 1);
     assert_true(cost.memory < 4096 && cost.seconds == 0);
-    /* Interleaved: the elements are kept. */
+    /* Tiny ones, and interleaved ones: the elements are kept. */
+    cost = cost_of("orthogonal", (struct sower_shape){3, {million, 8, 8}}, 1);
+    assert_true(cost.memory >= million * 64 * 4 && cost.memory < million * 64 * 4 + 4096);
     cost = cost_of("orthogonal", (struct sower_shape){3, {8, million, 8}}, 2);
     assert_true(cost.memory >= million * 64 * 4 && cost.memory < million * 64 * 4 + 4096);
     assert_true(cost.seconds > 1 && cost.scratch_per_thread < 1 << 20);
