@@ -114,6 +114,34 @@ def test_the_memory_of_the_preparation_counts_too(start):
     assert daemon.ledger()[0]["shape"] == [1000, 1000]
 
 
+def batch(*shape, axis=0, **more):
+    return dict(experiment="heavy", name="b", shape=",".join(map(str, shape)), init="orthogonal", batch_axis=axis, format="raw", **more)
+
+
+def test_a_batch_of_matrices_has_the_limits_of_all_together(start):
+    daemon = start("--cache-size", "30M", "--max-orthogonal", "1000")
+    for fields, option in [
+        (batch(3, 1001, 1001), "--max-orthogonal"),
+        (batch(20, 700, 700), "--cache-size"),  # 3 MB of factors for each
+        (batch(1000, 10000, 8, axis=1), "--cache-size"),  # interleaved: the elements are kept
+        (batch(100_000_000, 2, 2), "--max-preparation"),
+    ]:
+        response = daemon.get("/v1/tensor", **fields, slice="0:1,0:1,0:1")
+        assert response.status == 413 and response.problem()["param"] == "shape" and option in response.problem()["detail"], fields
+    assert daemon.ledger() == []
+    assert daemon.get("/v1/tensor", **batch(4, 700, 700), slice="1:2").status == 200
+
+
+def test_small_matrices_are_served_from_a_batch_of_any_length(start):
+    """The daemon computes those that a response meets."""
+    daemon = start("--cache-size", "30M")
+    fields = batch(10_000_000, 9, 9)
+    rows = daemon.get("/v1/tensor", **fields, slice="5000000:5000100,3:4").body
+    assert len(rows) == 100 * 9 * 4
+    assert rows == b"".join(daemon.get("/v1/tensor", **fields, slice=f"{start}:{start + 50},3:4").body for start in (5_000_000, 5_000_050))
+    assert daemon.status_kib("VmHWM") < 300 * 1024
+
+
 def test_concurrent_requests_share_a_preparation_and_other_requests_are_served(start):
     daemon = start("--threads", "1")
     fields = orthogonal(1200, 1200)

@@ -154,6 +154,26 @@ def test_orthogonal(sower, shape, gain):
         assert_same_distribution(ours, theirs)
 
 
+@pytest.mark.parametrize("column_axis", [0, 1, 2, -1])
+def test_orthogonal_with_another_column_axis(sower, column_axis):
+    """JAX's column axis is the out axis; all other axes together are the other side of the matrix."""
+    shape = (12, 20, 16)
+    ours = sower.array("orthogonal", shape, out_axis=column_axis, in_axis=(column_axis + 1) % 3)
+    theirs = initialized(J.orthogonal(column_axis=column_axis), shape)
+    for values in (ours, theirs):
+        assert orthogonality_error(numpy.moveaxis(values, column_axis, -1).reshape(-1, shape[column_axis])) <= 5e-6
+    assert_same_distribution(ours, theirs)
+
+
+def test_a_batch_is_jaxs_initializer_for_each_key(sower):
+    theirs = numpy.asarray(jax.vmap(lambda key: J.orthogonal()(key, (24, 10)))(jax.random.split(KEY, 6)))
+    for axis in range(3):
+        ours = sower.array("orthogonal", numpy.moveaxis(theirs, 0, axis).shape, batch_axis=axis, layout="io")
+        for one, other in zip(numpy.moveaxis(ours, axis, 0), theirs):
+            assert orthogonality_error(one) <= 2e-6 and orthogonality_error(other) <= 5e-6
+        assert_same_distribution(ours, numpy.moveaxis(theirs, 0, axis))
+
+
 @pytest.mark.parametrize("gain", [1, 0.5])
 @pytest.mark.parametrize(
     "shape", [(3, 8, 16), (4, 8, 8), IO["conv"], (4, 2, 5, 6), (1, 1, 3, 3), (3, 4, 5, 6, 7), (2, 2, 2, 5, 5)], ids=str
