@@ -86,6 +86,16 @@ static size_t word_length(const struct reading *reading)
     return end - reading->at;
 }
 
+/* Whether a word has a sign that does not belong to it. */
+static bool has_sign(const char *word, size_t length)
+{
+    size_t end = 0;
+    while (end < length && (strchr("+-", word[end]) == NULL || sign_belongs(word, 0, end))) {
+        end++;
+    }
+    return end < length;
+}
+
 static bool is_word(const char *text, size_t length, const char *word)
 {
     return length == strlen(word) && memcmp(text, word, length) == 0;
@@ -144,6 +154,11 @@ static const json_t *find_constant(const struct sower_formula_terms *terms, cons
 }
 
 static bool read_product(struct reading *reading, double *value);
+
+static bool refuse_sum(const struct reading *reading)
+{
+    return refuse(reading, "parentheses around the sum, as in (layers+1),");
+}
 
 /* A sum, after its opening parenthesis. */
 static bool read_sum(struct reading *reading, double *value)
@@ -215,7 +230,9 @@ static bool read_term(struct reading *reading, double *value)
         reading->at += length;
         return read_fan(reading, word, length, value);
     }
-    return refuse(reading, "a number, layers, block, a constant, sqrt(…), (…) or NAME.fan_in");
+    return has_sign(word, length)
+               ? refuse_sum(reading)
+               : refuse(reading, "a number, layers, block, a constant, sqrt(…), (…) or NAME.fan_in");
 }
 
 static bool read_product(struct reading *reading, double *value)
@@ -288,13 +305,15 @@ static bool add_value(struct writing *writing, const char *text, size_t length,
     }
     skip_spaces(&reading);
     if (!is_formula(text + reading.at, reading.length - reading.at, terms)) {
-        return add(writing, text, length, problem);
+        return has_sign(text + reading.at, reading.length - reading.at) ? refuse_sum(&reading)
+                                                                        : add(writing, text, length, problem);
     }
     if (!read_product(&reading, &value)) {
         return false;
     }
     if (reading.at < reading.length) {
-        return refuse(&reading, "the end or an operator");
+        return strchr("+-", text[reading.at]) != NULL ? refuse_sum(&reading)
+                                                      : refuse(&reading, "the end or an operator");
     }
     if (!isfinite(value)) {
         return refuse(&reading, "a finite result");

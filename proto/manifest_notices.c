@@ -49,6 +49,16 @@ static void notice_unused(struct sower_manifest_reading *reading, json_t **warni
             append(warnings, &notice);
         }
     }
+    const json_t *lists = json_object_get(reading->top, "blocks");
+    const char *list;
+    for (size_t i = 0; (list = sower_towers_list(lists, i)) != NULL; i++) {
+        if ((reading->towers.found >> i & 1) == 0) {
+            sower_problem_set(&notice, SOWER_PROBLEM_INVALID, "blocks",
+                              "List %zu of blocks (%.400s) is in no name, followed by the number of a block.",
+                              i + 1, list);
+            append(warnings, &notice);
+        }
+    }
     for (size_t i = 0; i < json_array_size(reading->leave_out); i++) {
         if ((reading->unused_globs[i / 64] >> i % 64 & 1) != 0) {
             sower_problem_set(&notice, SOWER_PROBLEM_INVALID, "leave_out",
@@ -92,22 +102,17 @@ static void notice_towers(struct sower_manifest_reading *reading, json_t **warni
 
 static void notice_fans(struct sower_manifest_reading *reading, json_t **warnings)
 {
-    static const char *const remedies[] = {
-        [SOWER_LAYOUT_OI] = "give \"batch_axis\":0, \"out_axis\":1 and \"in_axis\":2",
-        [SOWER_LAYOUT_IO] = "give \"batch_axis\":0",
-    };
+    const size_t count = reading->suspicious.count;
     struct sower_problem notice;
-    for (size_t order = 0; order < 2; order++) {
-        const size_t count = reading->suspicious[order].count;
-        if (count > 0) {
-            sower_problem_set(
-                &notice, SOWER_PROBLEM_INVALID, "batch_axis",
-                "The fans of a convolution are used for %zu tensor%s of three axes, first for \"%.*s\". If "
-                "the first axis counts experts, layers or heads, %s.",
-                count, count == 1 ? "" : "s", SOWER_TENSOR_NAME_SHOWN,
-                reading->manifest->tensors[reading->suspicious[order].first].name, remedies[order]);
-            append(warnings, &notice);
-        }
+    if (count > 0) {
+        sower_problem_set(
+            &notice, SOWER_PROBLEM_INVALID, "batch_axis",
+            "The fans of a convolution are used for %zu tensor%s, first for \"%.*s\". If the first axis "
+            "counts experts, layers or heads, give \"batch_axis\":0, or \"batch_axis\":[0,1] for two such "
+            "axes.",
+            count, count == 1 ? "" : "s", SOWER_TENSOR_NAME_SHOWN,
+            reading->manifest->tensors[reading->suspicious.first].name);
+        append(warnings, &notice);
     }
 }
 

@@ -43,11 +43,11 @@ struct sower_manifest_reading {
     struct sower_manifest_note *notes; /* one for each tensor */
     uint32_t *by_name;                 /* the tensors' indices, sorted by their names */
     struct sower_towers towers;
-    /* Tensors of rank 3 that get the fans of a convolution, and the first of them; for each layout. */
+    /* Tensors that get the fans of a convolution and seem to be none, and the first of them. */
     struct {
         size_t count;
         uint32_t first;
-    } suspicious[2];
+    } suspicious;
     size_t capacity, names_length;
     struct sower_problem *problem;
 };

@@ -157,9 +157,12 @@ static bool fan_beside(void *context, const char *name, size_t length, bool out,
     struct sower_request request;
     size_t found;
     if (!find_beside(current, name, length, &found)) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "init",
-                                 "its initializer needs the fan of \"%.*s\" beside it, which does not exist.",
-                                 (int)(length < 80 ? length : 80), name);
+        const bool sum = memchr(name, '+', length) != NULL || memchr(name, '-', length) != NULL;
+        return sower_problem_set(
+            problem, SOWER_PROBLEM_INVALID, "init",
+            "its initializer needs the fan of \"%.*s\" beside it, which does not exist.%s",
+            (int)(length < 80 ? length : 80), name,
+            sum ? " If that is a sum, put parentheses around it." : "");
     }
     json_t *fields = gather(current->reading, found, true);
     bool parsed = fields != NULL && parse_without_init(current->reading, fields, &request);
@@ -248,20 +251,35 @@ static bool depends_on_fans(const struct sower_draw *draw, const struct sower_pl
            plan->std_expected != other.std_expected;
 }
 
-/* Counts a tensor of rank 3 that gets the fans of a convolution only because it has three axes. Weights of experts or layers
- * that are stacked have three axes too. */
+/* Whether a tensor with the fans of a convolution may be the stacked weights of experts or layers: it has three axes, or its
+ * kernel would have the sizes of layers of neurons. Real kernels of two and more axes are small (7x7, a patch of 16x16), or long
+ * in one axis with 1 in the others. In `io` the kernel's axes come first, and a stack has few entries, so one long axis is
+ * enough there: (layers, in, heads, size of a head). */
+static bool may_be_stacked(const struct sower_shape *shape, enum sower_layout_order order)
+{
+    enum { LONG = 64 };
+    const size_t first = order == SOWER_LAYOUT_OI ? 2 : 0, kernel = shape->rank - 2;
+    size_t longs = 0, singles = 0;
+    for (size_t i = first; i < first + kernel; i++) {
+        longs += shape->sizes[i] >= LONG;
+        singles += shape->sizes[i] <= 1;
+    }
+    return kernel == 1 || (order == SOWER_LAYOUT_OI ? longs == kernel : longs > 0 && singles == 0);
+}
+
+/* Counts a tensor that gets the fans of a convolution only because of the number of its axes, and may be no convolution. */
 static void note_suspicious_fans(struct sower_manifest_reading *reading, size_t number,
                                  const struct sower_draw *draw, const struct sower_plan *plan)
 {
     const struct sower_layout *layout = &draw->layout;
     const bool chosen = layout->has_in_axes || layout->has_out_axes || layout->batch_axes != 0 ||
                         (layout->fan_in > 0 && layout->fan_out > 0);
-    if (draw->shape.rank != 3 || chosen ||
+    if (draw->shape.rank < 3 || chosen || !may_be_stacked(&draw->shape, layout->order) ||
         strcasestr(reading->manifest->tensors[number].name, "conv") != NULL || !depends_on_fans(draw, plan)) {
         return;
     }
-    if (reading->suspicious[layout->order].count++ == 0) {
-        reading->suspicious[layout->order].first = (uint32_t)number;
+    if (reading->suspicious.count++ == 0) {
+        reading->suspicious.first = (uint32_t)number;
     }
 }
 

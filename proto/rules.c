@@ -61,7 +61,7 @@ static bool check_origin(const json_t *fields, const char *what, struct sower_pr
                         : strcmp(origin, "same_as") == 0 && !json_is_string(value)
                             ? "same_as must be the name of another tensor, for example \"wte.weight\"."
                         : strcmp(origin, "leave_out") == 0 && !json_is_true(value) ? "leave_out must be true."
-                        : strcmp(origin, "refuse") == 0 && !json_is_string(value)
+                        : strcmp(origin, "refuse") == 0 && json_string_length(value) == 0
                             ? "refuse must be a sentence that says which rule to add."
                             : NULL;
     return fault == NULL || sower_problem_set(problem, SOWER_PROBLEM_INVALID, what, "%s", fault);

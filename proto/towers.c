@@ -10,12 +10,13 @@ enum { DIGITS_MAX = 9 };
 static bool check_list(const json_t *list, struct sower_problem *problem)
 {
     const char *text = json_string_value(list);
-    if (text != NULL && text[0] != '\0' && text[0] != '.' && text[strlen(text) - 1] != '.') {
-        return true;
-    }
-    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "blocks",
+    const bool good = text != NULL && text[0] != '\0' && text[0] != '.' && text[strlen(text) - 1] != '.' &&
+                      strstr(text, "..") == NULL && strchr(text, '/') == NULL;
+    return good ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "blocks",
                              "blocks must name the lists of the model's blocks, as in \"blocks\":\"h\" or "
-                             "\"blocks\":[\"encoder.layers\",\"decoder.layers\"].");
+                             "\"blocks\":[\"encoder.layers\",\"decoder.layers\"]. Points separate the "
+                             "components, also of names with slashes.");
 }
 
 bool sower_towers_check(const json_t *lists, struct sower_problem *problem)
@@ -61,13 +62,21 @@ static bool is_list(const char *at, const char *list, size_t *end, uint32_t *blo
     return true;
 }
 
-/* Finds the leftmost list in a name: the length of the tower's name and the block. */
-static bool find_list(const char *name, const json_t *lists, size_t *length, uint32_t *block)
+const char *sower_towers_list(const json_t *lists, size_t index)
+{
+    return json_is_array(lists) ? json_string_value(json_array_get(lists, index))
+           : index == 0         ? json_string_value(lists)
+                                : NULL;
+}
+
+/* Finds the leftmost list in a name: its number, the length of the tower's name, and the block. */
+static bool find_list(const char *name, const json_t *lists, size_t *number, size_t *length, uint32_t *block)
 {
     for (const char *at = name; *at != '\0';) {
-        for (size_t i = 0; i < (json_is_array(lists) ? json_array_size(lists) : 1); i++) {
-            const json_t *list = json_is_array(lists) ? json_array_get(lists, i) : lists;
-            if (is_list(at, json_string_value(list), length, block)) {
+        const char *list;
+        for (size_t i = 0; (list = sower_towers_list(lists, i)) != NULL; i++) {
+            if (is_list(at, list, length, block)) {
+                *number = i;
                 *length += (size_t)(at - name);
                 return true;
             }
@@ -132,11 +141,12 @@ static bool grow(struct table *table, struct sower_towers *towers)
 static bool place_tensor(struct sower_towers *towers, struct table *table, const char *name,
                          const json_t *lists, struct sower_tower_place *place)
 {
-    size_t length;
+    size_t number, length;
     *place = (struct sower_tower_place){.tower = SOWER_TOWER_NONE};
-    if (!find_list(name, lists, &length, &place->block)) {
+    if (!find_list(name, lists, &number, &length, &place->block)) {
         return true;
     }
+    towers->found |= UINT64_C(1) << number;
     if (!grow(table, towers)) {
         return false;
     }

@@ -42,12 +42,17 @@ struct sower_tower_place {
 
 struct sower_towers {
     size_t count;
+    uint64_t found;                   /* a bit for each list that is in a name */
     struct sower_tower *towers;       /* in the order of their first tensors */
     struct sower_tower_place *places; /* one for each tensor; NULL without lists */
 };
 
-/* Checks the lists of a manifest: a text, or an array of 1 to SOWER_TOWERS_LISTS_MAX texts (field "blocks"). */
+/* Checks the lists of a manifest: a text, or an array of 1 to SOWER_TOWERS_LISTS_MAX texts, of components separated by points
+ * (field "blocks"). */
 SOWER_MUST_USE bool sower_towers_check(const json_t *lists, struct sower_problem *problem);
+
+/* List number `index`; NULL after the last one. */
+const char *sower_towers_list(const json_t *lists, size_t index);
 
 /* Finds the towers of a manifest's tensors. `lists` has been checked; NULL: none. The caller releases the towers with
  * sower_towers_free, also after a problem (of memory). Takes time in proportion to n log n. */

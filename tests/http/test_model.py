@@ -8,6 +8,9 @@ import struct
 
 import pytest
 
+from second_implementation.manifests import Manifest
+from second_implementation.refusal import Refusal
+
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 NAMES = {"F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "F8_E4M3": "f8_e4m3", "F8_E5M2": "f8_e5m2"}
 
@@ -105,6 +108,7 @@ def test_the_response_to_a_stored_manifest(daemon):
     ({"rules": [{"match": "h.0.w", "refuse": "say what it is."}]}, "tensors", '"h.0.w": say what it is.'),
     ({"defaults": {"init": "wang_normal(layers)"}}, "tensors", "needs the number of layers"),
     ({"defaults": {"init": "constant(block)"}, "layers": 3}, "tensors", "needs the number of its block"),
+    ({"tensors": [{"name": "h.0\n", "shape": []}], "defaults": {"init": "constant(block)"}, "blocks": "h"}, "tensors", "needs the number of its block"),
     ({"defaults": {"init": "zeros", "zero_rows": 2}}, "tensors", '"h.0.w": '),
     ({"leave_out": ["*"]}, "tensors", "All tensors are left out"),
     ({"recipe": "hf_gpt2", "constants": {"d_kv": 4}}, "constants", 'no constant "d_kv"'),
@@ -117,6 +121,24 @@ def test_a_manifest_whose_fields_do_not_fit_together_is_422_and_records_nothing(
         problem = response.problem()
         assert (response.status, problem["param"]) == (422, param) and part in problem["detail"], problem
     assert len(daemon.ledger()) == before
+    if "recipe" not in fields:  # recipes are no part of the contract
+        with pytest.raises(Refusal) as refusal:
+            Manifest(json.dumps(manifest).encode())
+        assert refusal.value.status == 422
+
+
+@pytest.mark.parametrize("fields, param", [
+    ({"rules": [{"match": "*", "refuse": ""}]}, "rules"),
+    ({"blocks": "a..b"}, "blocks"),
+    ({"blocks": ["h", "a/b"]}, "blocks"),
+])
+def test_rules_and_lists_that_are_malformed_are_400(daemon, fields, param):
+    manifest = {"tensors": [{"name": "h.0.w", "shape": [2, 2]}], "defaults": {"init": "zeros"}, **fields}
+    response = daemon.post("/v1/manifests", manifest)
+    assert (response.status, response.problem()["param"]) == (400, param)
+    with pytest.raises(Refusal) as refusal:
+        Manifest(json.dumps(manifest).encode())
+    assert (refusal.value.status, refusal.value.param) == (400, param)
 
 
 def test_a_stored_manifest_gives_the_same_file_and_every_range_of_it(daemon):

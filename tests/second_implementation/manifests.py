@@ -105,7 +105,7 @@ def place(name, lists):
     for start in [0] + [at + 1 for at, c in enumerate(name) if c in "./"]:
         for path in lists:
             pattern = "[./]".join(map(re.escape, path.split(".")))
-            if found := re.compile(rf"({pattern})[./]([0-9]{{1,9}})(?=[./]|$)").match(name, start):
+            if found := re.compile(rf"({pattern})[./]([0-9]{{1,9}})(?=[./]|\Z)").match(name, start):
                 return name[:found.end(1)], int(found[2])
     return None
 
@@ -115,12 +115,16 @@ class Manifest:
         top = requests.read_object(body)
         self.own = {tensor["name"]: tensor for tensor in top["tensors"]}
         self.rules, self.defaults = top.get("rules", []), top.get("defaults", {})
-        lists = top.get("blocks", [])
-        self.places = {name: place(name, [lists] if isinstance(lists, str) else lists) for name in self.own}
+        lists = [top["blocks"]] if isinstance(top.get("blocks"), str) else top.get("blocks", [])
+        if not all(all(path.split(".")) and "/" not in path for path in lists):
+            refuse("a list has an empty component or a slash", "blocks")
+        self.places = {name: place(name, lists) for name in self.own}
         self.layers, self.constants, self.globs = top.get("layers"), top.get("constants", {}), top.get("leave_out", [])
         self.matched, self.useful, self.shadows = collections.Counter(), set(), {}
         for giver in (*self.rules, *self.own.values(), self.defaults):
             origins = giver.keys() & set(ORIGINS)
+            if giver.get("refuse") == "":
+                refuse("an empty sentence", "rules")
             if len(origins) > 1 or (origins and origins != {"init"} and giver.keys() & {"zero_rows", "zero_columns"}):
                 refuse("two fields contradict each other")
         given = {name: self.fields(name, judge=True) for name in self.own if not any(matches(glob, name) for glob in self.globs)}
@@ -201,7 +205,11 @@ class Manifest:
                                                and shaped(match.get("beside_shape"), neighbour, letters))))
 
     def request(self, fields, experiment="-", trial=0, root=PUBLIC_ROOT):
-        return requests.Request({**fields, "experiment": experiment, "trial": trial}, requests.JsonReader(), root)
+        try:
+            return requests.Request({**fields, "experiment": experiment, "trial": trial}, requests.JsonReader(), root)
+        except Refusal as refusal:
+            of_zeros = refusal.param in ("zero_rows", "zero_columns")  # they may come from a rule or from the defaults
+            raise Refusal("tensors", refusal.why, 422 if of_zeros else refusal.status) from refusal
 
     # Formulas
 

@@ -106,6 +106,23 @@ static void a_formula_without_a_finite_result_is_refused(void **state)
     }
 }
 
+static void a_sum_without_parentheses_is_refused_with_advice(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "constant(layers+1)", "constant(layers - 1)", "constant(2*layers+1)", "constant(1+layers)",
+        "constant(d_kv-1)",   "constant((1)-(2))",    "constant(1+2)",        "constant(sqrt(4) + 1)",
+    };
+    char plain[SOWER_EXPRESSION_MAX + 1];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct sower_problem problem;
+        assert_false(expand(cases[i], 12, plain, &problem));
+        if (strstr(problem.sentence, "parentheses around the sum") == NULL) {
+            fail_msg("%s: %s", cases[i], problem.sentence);
+        }
+    }
+}
+
 static void an_unknown_number_of_layers_is_refused(void **state)
 {
     (void)state;
@@ -138,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formulas_become_plain_numbers),
         cmocka_unit_test(a_formula_without_a_finite_result_is_refused),
+        cmocka_unit_test(a_sum_without_parentheses_is_refused_with_advice),
         cmocka_unit_test(an_unknown_number_of_layers_is_refused),
         cmocka_unit_test(expressions_of_any_length_stay_inside_their_buffer),
     };

@@ -204,6 +204,21 @@ static void towers_are_listed_and_incomplete_ones_get_a_notice(void **state)
     sower_manifest_free(&manifest);
 }
 
+static void a_list_of_blocks_in_no_name_gets_a_notice(void **state)
+{
+    (void)state;
+    struct sower_manifest manifest = good("{\"blocks\":[\"h\",\"layers\"],\"tensors\":[{\"name\":\"a.h.0.w\","
+                                          "\"shape\":[]},{\"name\":\"layers.w\",\"shape\":[]}],"
+                                          "\"defaults\":{\"init\":\"zeros\"}}");
+    assert_int_equal(json_array_size(manifest.warnings), 1);
+    assert_string_equal(json_string_value(json_array_get(manifest.warnings, 0)),
+                        "List 2 of blocks (layers) is in no name, followed by the number of a block.");
+    sower_manifest_free(&manifest);
+    manifest = good("{\"recipe\":\"hf_gpt2\",\"tensors\":[{\"name\":\"wte.weight\",\"shape\":[2,3]}]}");
+    assert_int_equal(json_array_size(manifest.warnings), 0);
+    sower_manifest_free(&manifest);
+}
+
 static void constants_stand_for_numbers_and_a_recipe_declares_its_own(void **state)
 {
     (void)state;
@@ -326,13 +341,15 @@ static void tensors_that_are_left_out_are_not_in_the_manifest(void **state)
         {"{\"tensors\":[" A "],\"defaults\":{\"leave_out\":true}}", "defaults", "no field \"leave_out\""},
         {"{\"tensors\":[" A "],\"rules\":[{\"match\":\"a*\",\"refuse\":1}]}", "rules",
          "refuse must be a sentence"},
+        {"{\"tensors\":[" A "],\"rules\":[{\"match\":\"a*\",\"refuse\":\"\"}]}", "rules",
+         "refuse must be a sentence"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_refused(cases[i][0], strlen(cases[i][0]), cases[i][1], cases[i][2]);
     }
 }
 
-static void three_axes_that_are_no_convolution_get_a_notice(void **state)
+static void fans_of_a_convolution_for_stacked_weights_get_a_notice(void **state)
 {
     (void)state;
     static const struct {
@@ -341,7 +358,17 @@ static void three_axes_that_are_no_convolution_get_a_notice(void **state)
         {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"he_normal\"",
          "\"experts.w1\". If the first axis"},
         {"\"name\":\"layers/kernel\",\"shape\":[8,4,2],\"init\":\"he_normal\",\"layout\":\"io\"",
-         "give \"batch_axis\":0."},
+         "give \"batch_axis\":0, or"},
+        {"\"name\":\"experts.w1\",\"shape\":[12,8,64,128],\"init\":\"he_normal\"", "\"batch_axis\":[0,1]"},
+        {"\"name\":\"layers/query/kernel\",\"shape\":[12,128,4,32],\"init\":\"he_normal\",\"layout\":\"io\"",
+         "\"batch_axis\":0"},
+        {"\"name\":\"patch_embed.proj.weight\",\"shape\":[768,3,32,32],\"init\":\"he_normal\"", NULL},
+        {"\"name\":\"patch_embed/kernel\",\"shape\":[2,16,16,3,768],\"init\":\"he_normal\",\"layout\":\"io\"",
+         NULL},
+        {"\"name\":\"downsample.0.weight\",\"shape\":[512,256,1,1],\"init\":\"he_normal\"", NULL},
+        {"\"name\":\"mel.0.weight\",\"shape\":[32,1,128,3],\"init\":\"he_normal\"", NULL},
+        {"\"name\":\"time/kernel\",\"shape\":[1,64,1,8],\"init\":\"he_normal\",\"layout\":\"io\"", NULL},
+        {"\"name\":\"conv/kernel\",\"shape\":[12,128,4,32],\"init\":\"he_normal\",\"layout\":\"io\"", NULL},
         {"\"name\":\"Conv_0.w\",\"shape\":[8,4,2],\"init\":\"he_normal\"", NULL},
         {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"normal\"", NULL},
         {"\"name\":\"experts.w1\",\"shape\":[8,4,2],\"init\":\"he_normal\",\"batch_axis\":0,\"out_axis\":1,"
@@ -412,6 +439,8 @@ static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
         {"{" TENSORS ",\"blocks\":[]}", "blocks", "1 to 64 lists"},
         {"{" TENSORS ",\"blocks\":[\"h\",\".h\"]}", "blocks", "name the lists"},
         {"{" TENSORS ",\"blocks\":7}", "blocks", "name the lists"},
+        {"{" TENSORS ",\"blocks\":\"a..b\"}", "blocks", "name the lists"},
+        {"{" TENSORS ",\"blocks\":[\"a/b\"]}", "blocks", "Points separate"},
         {"{" TENSORS ",\"rules\":[{\"match\":{\"beside_rank\":1}}]}", "rules", "need beside"},
         {"{" TENSORS ",\"rules\":[{\"match\":\"*\",\"shape\":[1]}]}", "rules", "no field \"shape\""},
         {"{" TENSORS ",\"defaults\":{\"dtype\":\"f33\"}}", "defaults", "default dtype"},
@@ -423,6 +452,8 @@ static void bad_manifests_are_refused_with_the_field_at_fault(void **state)
         {"{\"tensors\":[{\"name\":\"__metadata__\",\"shape\":[2]}]}", "tensors", "reserves that name"},
         {"{\"tensors\":[{\"name\":\"b\",\"shape\":[2],\"init\":\"fan_uniform(w.fan_in)\"}]}", "tensors",
          "\"b\": its initializer needs the fan of \"w\""},
+        {"{\"tensors\":[{\"name\":\"b\",\"shape\":[2],\"init\":\"fan_uniform(b.fan_in+b.fan_out)\"}]}",
+         "tensors", "put parentheses around it"},
         {"{\"tensors\":[{\"name\":\"b\",\"shape\":[2],\"init\":\"wang_normal(layers)\"}]}", "tensors",
          "needs the number of layers"},
         {"{\"tensors\":[{\"name\":\"\\u0000\",\"shape\":[2]}]}", "", "At byte"},
@@ -524,12 +555,13 @@ int main(void)
         cmocka_unit_test(the_fan_beside_follows_the_layout_beside),
         cmocka_unit_test(each_tower_has_its_own_layers_and_a_block_its_number),
         cmocka_unit_test(towers_are_listed_and_incomplete_ones_get_a_notice),
+        cmocka_unit_test(a_list_of_blocks_in_no_name_gets_a_notice),
         cmocka_unit_test(constants_stand_for_numbers_and_a_recipe_declares_its_own),
         cmocka_unit_test(rules_match_by_sizes_and_by_tensors_elsewhere),
         cmocka_unit_test(a_rule_that_refuses_names_the_tensor_unless_an_earlier_rule_decides),
         cmocka_unit_test(a_rule_that_another_shadows_is_refused),
         cmocka_unit_test(tensors_that_are_left_out_are_not_in_the_manifest),
-        cmocka_unit_test(three_axes_that_are_no_convolution_get_a_notice),
+        cmocka_unit_test(fans_of_a_convolution_for_stacked_weights_get_a_notice),
         cmocka_unit_test(own_rules_come_before_those_of_the_recipe),
         cmocka_unit_test(bad_manifests_are_refused_with_the_field_at_fault),
         cmocka_unit_test(a_hundred_thousand_tensors_are_accepted_and_one_more_is_not),
