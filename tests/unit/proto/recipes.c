@@ -117,6 +117,124 @@ static void all_tensors_of_an_lstm_follow_its_hidden_size(void **state)
     sower_manifest_free(&manifest);
 }
 
+/* A tensor, and the initializer that a recipe gives it; REFUSED: the recipe refuses the manifest. */
+struct expected_tensor {
+    const char *name, *shape, *init;
+};
+
+static const char REFUSED[] = "refused";
+
+static void assert_tensors(const char *recipe, const struct expected_tensor *expected)
+{
+    char tensors[3000] = "";
+    size_t count = 0;
+    bool refused = false;
+    for (; expected[count].name != NULL; count++) {
+        const size_t used = strlen(tensors);
+        snprintf(tensors + used, sizeof tensors - used, "%s{\"name\":\"%s\",\"shape\":[%s]}",
+                 count > 0 ? "," : "", expected[count].name, expected[count].shape);
+        refused = refused || expected[count].init == REFUSED;
+    }
+    if (refused) {
+        struct sower_manifest manifest;
+        struct sower_problem problem = {.sentence = ""};
+        char text[4000];
+        snprintf(text, sizeof text, "{\"recipe\":\"%s\",\"tensors\":[%s]}", recipe, tensors);
+        assert_false(sower_manifest_read(text, strlen(text), &manifest, &problem));
+        assert_non_null(strstr(problem.sentence, "add a rule"));
+        return;
+    }
+    struct sower_manifest manifest = read_with(recipe, tensors);
+    for (size_t i = 0; i < count; i++) {
+        char expression[SOWER_EXPRESSION_MAX + 1];
+        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_string_equal(expression, expected[i].init);
+    }
+    sower_manifest_free(&manifest);
+}
+
+#define LINEAR "kaiming_uniform(a=2.23606797749979,mode=fan_in,nonlinearity=leaky_relu)"
+
+static void a_linear_whose_name_contains_embed_is_no_embedding(void **state)
+{
+    (void)state;
+    assert_tensors("torch_default",
+                   (const struct expected_tensor[]){{"bbox_embed.0.weight", "8,8", LINEAR},
+                                                    {"bbox_embed.0.bias", "8", "fan_uniform(fan_in=8)"},
+                                                    {"embed_tokens.weight", "9,8", "normal(mean=0,std=1)"},
+                                                    {0}});
+}
+
+static void torch_default_refuses_what_names_and_shapes_do_not_tell(void **state)
+{
+    (void)state;
+    static const struct expected_tensor unknown[] = {
+        {"codebook.weight", "9,8", REFUSED},   /* Embedding or Linear */
+        {"0.weight", "9", REFUSED},            /* norm or PReLU */
+        {"0.weight", "9,8,3", REFUSED},        /* Conv1d or Bilinear */
+        {"attn.masked_bias", "", REFUSED},     /* a mask */
+        {"linear_attn.dt_bias", "8", REFUSED}, /* another library's */
+        {"parametrizations.w_weight", "8,8", REFUSED},
+    };
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        assert_tensors("torch_default", (const struct expected_tensor[]){unknown[i], {0}});
+    }
+    assert_tensors("torch_default", (const struct expected_tensor[]){{"c_attn.weight", "8,24", REFUSED},
+                                                                     {"c_attn.bias", "24", REFUSED},
+                                                                     {0}});
+}
+
+static void torch_default_knows_modules_by_their_neighbours(void **state)
+{
+    (void)state;
+    assert_tensors("torch_default",
+                   (const struct expected_tensor[]){{"attn.in_proj_weight", "24,8", "xavier_uniform(gain=1)"},
+                                                    {"attn.in_proj_bias", "24", "zeros"},
+                                                    {"attn.out_proj.weight", "8,8", LINEAR},
+                                                    {"attn.out_proj.bias", "8", "zeros"},
+                                                    {"out_proj.weight", "8,8", LINEAR},
+                                                    {"out_proj.bias", "8", "fan_uniform(fan_in=8)"},
+                                                    {"ln.weight", "8,5", "ones"},
+                                                    {"ln.bias", "8,5", "zeros"},
+                                                    {"act.weight", "8", "constant(value=0.25)"},
+                                                    {"bilinear.weight", "30,12,20", LINEAR},
+                                                    {"bilinear.bias", "30", "fan_uniform(fan_in=12)"},
+                                                    {"rnn.weight_ih_l0", "256,20", "fan_uniform(fan_in=64)"},
+                                                    {"rnn.weight_hh_l0", "256,4", "fan_uniform(fan_in=64)"},
+                                                    {"rnn.weight_hr_l0", "4,64", "fan_uniform(fan_in=64)"},
+                                                    {0}});
+}
+
+static void keras_default_looks_at_the_last_part_of_a_name(void **state)
+{
+    (void)state;
+    assert_tensors("keras_default", (const struct expected_tensor[]){
+                                        {"lstm_model/dense/kernel", "8,32", "glorot_uniform"},
+                                        {"lstm_model/dense/bias", "32", "zeros"},
+                                        {"beta_vae/bn/moving_variance", "8", "ones"},
+                                        {"gamma_head/x/beta", "8", "zeros"},
+                                        {"dense/lora_kernel_b", "4,8", "zeros"},
+                                        {"enc/lstm_cell/recurrent_kernel", "8,32", "orthogonal(gain=1)"},
+                                        {"enc/lstm_cell/bias", "32", "lstm_bias(forget=1,gates=ifgo)"},
+                                        {0}});
+    assert_tensors("keras_default",
+                   (const struct expected_tensor[]){{"stem/kernel", "5,6,20", REFUSED}, {0}});
+}
+
+static void flax_default_refuses_scanned_layers(void **state)
+{
+    (void)state;
+    assert_tensors("flax_default",
+                   (const struct expected_tensor[]){{"layers/Dense_0/kernel", "6,24,24", REFUSED},
+                                                    {"layers/Dense_0/bias", "6,24", REFUSED},
+                                                    {0}});
+    assert_tensors("flax_default",
+                   (const struct expected_tensor[]){{"params/Dense_0/kernel", "24,16", "lecun_normal"},
+                                                    {"params/Dense_0/bias", "16", "zeros"},
+                                                    {"params/Conv_0/kernel", "3,24,16", "lecun_normal"},
+                                                    {0}});
+}
+
 static void recipes_give_the_same_as_their_code(void **state)
 {
     (void)state;
@@ -218,6 +336,11 @@ int main(void)
         cmocka_unit_test(every_rule_of_every_recipe_can_be_read_and_copied_into_a_manifest),
         cmocka_unit_test(every_rule_of_every_recipe_has_an_initializer_that_exists_or_a_sentence),
         cmocka_unit_test(all_tensors_of_an_lstm_follow_its_hidden_size),
+        cmocka_unit_test(a_linear_whose_name_contains_embed_is_no_embedding),
+        cmocka_unit_test(torch_default_refuses_what_names_and_shapes_do_not_tell),
+        cmocka_unit_test(torch_default_knows_modules_by_their_neighbours),
+        cmocka_unit_test(keras_default_looks_at_the_last_part_of_a_name),
+        cmocka_unit_test(flax_default_refuses_scanned_layers),
         cmocka_unit_test(recipes_give_the_same_as_their_code),
         cmocka_unit_test(the_laws_of_models_follow_their_widths_and_depths),
         cmocka_unit_test(a_tensor_that_a_model_does_not_have_matches_no_rule),
