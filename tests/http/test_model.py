@@ -352,9 +352,10 @@ def test_a_connection_that_is_cut_off_leaks_nothing(start):
 
 def test_recipes_are_listed_and_work_as_rules(daemon):
     recipes = daemon.get("/v1/recipes").json()
-    names = {"torch_default", "torch_transformer", "keras_default", "flax_default", "hf_gpt2", "hf_llama", "hf_mixtral", "hf_deepseek_v3", "hf_gemma2", "hf_bert", "hf_t5",
-             "hf_whisper", "hf_vit", "hf_clip", "hf_resnet", "hf_mamba2", "torchvision_resnet", "torchvision_convnext", "torchvision_vit",
-             "torchvision_swin", "torchvision_googlenet", "timm_vit", "diffusers_unet", "nanogpt", "torchtitan_llama3"}
+    names = {"torch_default", "torch_transformer", "keras_default", "flax_default", "hf_gpt2", "hf_llama", "hf_mixtral",
+             "hf_deepseek_v3", "hf_gemma2", "hf_bert", "hf_t5", "hf_whisper", "hf_vit", "hf_clip", "hf_resnet", "hf_mamba2",
+             "torchvision_resnet", "torchvision_convnext", "torchvision_vit", "torchvision_swin", "torchvision_googlenet", "timm_vit",
+             "diffusers_unet", "nanogpt", "torchtitan_llama3"}
     assert names == {r["name"] for r in recipes}
     assert all(r["source"] and r["summary"] and r["rules"] for r in recipes)
     gpt2 = daemon.get("/v1/recipes", name="hf_gpt2").json()

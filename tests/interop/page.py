@@ -28,7 +28,7 @@ def part(package, results):
         lines += ["", "| class | refused | add these rules |", "|---|---|---|"]
     for result in refusing:
         names = ", ".join(f"`{name}`" for name in result.refused)
-        lines.append(f"| {cell(result.case.name)} | {names} | {cell('<br>'.join(map(code, result.case.rules)))} |")
+        lines.append(f"| {cell(result.case.name)} | {names} | {cell(result.case.impossible or '<br>'.join(map(code, result.case.rules)))} |")
     return "\n".join(["", *lines, ""])
 
 

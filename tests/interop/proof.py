@@ -4,6 +4,7 @@ A Case is a class in a small configuration, and the recipe that is meant for it.
 Tensors. prove() asks the daemon for the manifest of these names, shapes and dtypes with the recipe. Each tensor ends as
 
 - equal: the recipe gave the law that the class follows (laws.py);
+- tied: the class has one tensor under two names, and so has the manifest;
 - left out: the recipe has no draw for it, and it is no parameter of the class;
 - refused: the recipe gave nothing, and the daemon's sentence says so;
 - different: the recipe gave something else. A recipe that does so is wrong.
@@ -43,6 +44,7 @@ class Case:
     build: typing.Callable[[int], Tensors]  # deterministic: the same seed gives the same values
     fields: dict = dataclasses.field(default_factory=dict)  # of the manifest: constants, blocks, layers
     rules: list = dataclasses.field(default_factory=list)  # which a user adds for the tensors that the recipe refuses
+    impossible: str = ""  # else why there are no such rules: then the manifest is refused, and all its tensors count as refused
     tolerance: float = 0.0  # of elements that are the same under every seed, where a framework computes a table in f32
     most_seeds: int = LARGEST_SEEDS
 
@@ -51,6 +53,7 @@ class Case:
 class Result:
     case: Case
     equal: list = dataclasses.field(default_factory=list)  # names
+    tied: list = dataclasses.field(default_factory=list)
     left_out: list = dataclasses.field(default_factory=list)
     refused: dict = dataclasses.field(default_factory=dict)  # name: sentence
     different: dict = dataclasses.field(default_factory=dict)  # name: sentence
@@ -75,7 +78,9 @@ class Samples:
 
 def entries(tensors):
     """The tensors of a manifest."""
-    return [{"name": name, "shape": list(array.shape), "dtype": DTYPES[array.dtype.name]} for name, array in tensors.values.items()]
+    arrays = {**tensors.values, **{name: tensors.values[target] for name, target in tensors.same_as.items()}}
+    found = [{"name": name, "shape": list(array.shape), "dtype": DTYPES[array.dtype.name]} for name, array in arrays.items()]
+    return [{**entry, "same_as": tensors.same_as[entry["name"]]} if entry["name"] in tensors.same_as else entry for entry in found]
 
 
 def refused_name(sentence, names):
@@ -160,8 +165,18 @@ def prove(sower, case, samples, rules=()):
     tensors = samples.first
     result = Result(case, shapes={name: list(array.shape) for name, array in tensors.values.items()})
     canonical, result.refused = resolve(sower, case, tensors, list(rules))
+    if case.impossible and result.refused:
+        sentence = next(iter(result.refused.values()))
+        result.refused = {name: result.refused.get(name, sentence) for name in tensors.values}
+        return result
+    for name in [name for name, entry in canonical.items() if "same_as" in entry]:
+        target = canonical.pop(name)["same_as"]
+        if tensors.same_as.get(name) == target:
+            result.tied.append(name)
+        else:
+            result.different[name] = f"the recipe ties it to {target}"
     for name in tensors.values:
-        if name not in canonical and name not in result.refused:
+        if name not in canonical and name not in result.different and name not in result.refused:
             if name in tensors.parameters:
                 result.different[name] = "it is a parameter, and the recipe leaves it out"
             else:

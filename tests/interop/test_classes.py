@@ -18,7 +18,7 @@ def results():
     """Results by the name of the case. Afterwards, BUILD/proof.json has the figures for the last line of `make interop`."""
     found = {}
     yield found
-    figures = {what: sum(len(getattr(result, what)) for result in found.values()) for what in ("equal", "refused", "left_out", "different")}
+    figures = {what: sum(len(getattr(result, what)) for result in found.values()) for what in ("equal", "tied", "refused", "left_out", "different")}
     report = {"classes": len(found), **figures, "missing": MISSING}
     (SOWERD.parent / "proof.json").write_text(json.dumps(report))
 
@@ -32,7 +32,7 @@ def test_a_recipe_gives_the_laws_of_the_class_or_refuses(sower, results, case):
     samples = proof.Samples(case.build)
     result = results[case.name, case.recipe] = proof.prove(sower, case, samples)
     assert not result.different, sentences(result.different)
-    assert bool(result.refused) == bool(case.rules), sentences(result.refused) or "nothing is refused, so no rules are to be added"
+    assert bool(result.refused) == bool(case.rules or case.impossible), sentences(result.refused) or "nothing is refused, so no rules are to be added"
     if case.rules:
         with_rules = proof.prove(sower, case, samples, case.rules)
         assert not with_rules.different and not with_rules.refused, sentences({**with_rules.different, **with_rules.refused})

@@ -4,7 +4,7 @@ A module imports its packages at its top; without them, its comparisons are skip
 docs/compared-with.md."""
 import importlib
 
-MODULES = ["torch", "huggingface", "vision", "timm", "diffusers", "torchtitan"]
+MODULES = ["torch", "keras", "flax", "huggingface", "vision", "timm", "diffusers", "torchtitan"]
 
 
 def load():
