@@ -274,5 +274,14 @@ def test_recipes_are_printed_as_rules_for_a_manifest(daemon, tmp_path):
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
+    # the list has what the JSON has, apart from the rules
+    text = " ".join(run(["recipes"]).stdout.decode().split())
+    for recipe in json.loads(run(["recipes", "-j"]).stdout):
+        constants = ", ".join(f"{name}={value:.15g}" for name, value in recipe.get("constants", {}).items())
+        parts = [f"{recipe['name']} {recipe['summary']}", "Blocks: " + ", ".join(recipe.get("blocks", [])), f"Constants: {constants}",
+                 *(f"Compared with {with_['package']} {with_['version']} ({with_['date']}): {with_['classes']}" for with_ in recipe["compared"])]
+        assert all(part in text for part in parts if not part.endswith(": ")), (recipe, text)
+        printed = json.loads(run(["recipes", recipe["name"]]).stdout)
+        assert printed == {name: value for name, value in recipe.items() if name in ("blocks", "constants", "rules")}
     assert run(["recipes"]).stdout.startswith(b"torch_default") and run(["recipes", "gtp2"]).returncode == 2
     assert json.loads(run(["recipes", "-j"]).stdout)[0]["name"] == "torch_default"
