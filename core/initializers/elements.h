@@ -1,4 +1,4 @@
-/* For structures whose elements each follow from their index in the whole tensor. */
+/* For structures whose elements each follow from their index in their batch entry. */
 #ifndef SOWER_CORE_INITIALIZERS_ELEMENTS_H
 #define SOWER_CORE_INITIALIZERS_ELEMENTS_H
 
@@ -10,7 +10,8 @@
 #include "core/shape.h"
 #include "core/source.h"
 
-/* The value of one element of the whole tensor, before it is rounded to the dtype. */
+/* The value of one element, before it is rounded to the dtype. `index` is its number, in C order, in the batch entry,
+ * which is an array without the batch axes. */
 typedef double sower_element_value(const struct sower_plan *plan, uint64_t index);
 
 /* A structure's `read` (structure.h), with one call of `value_of` for each element. */

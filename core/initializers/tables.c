@@ -1,6 +1,6 @@
 /* Tables: tensors that belong to a model's file but are no random weights, such as positions, masks and frequencies,
  * and the biases of Mamba's time steps. Each row (the last axis) or matrix (the last two axes) of a tensor of more
- * axes has the same table. The arithmetic is that of elementary.h. */
+ * axes has the same table; batch axes are not counted. The arithmetic is that of elementary.h. */
 #include <math.h>
 
 #include "core/elementary.h"
@@ -9,14 +9,25 @@
 #include "core/kernel.h"
 #include "core/structure.h"
 
+/* The size of axis n from the end, not counting batch axes. */
+static uint64_t size_from_end(const struct sower_plan *plan, size_t n)
+{
+    size_t axis = plan->shape.rank;
+    for (size_t left = n + 1; left > 0;) {
+        axis--;
+        left -= (plan->layout.batch_axes >> axis & 1) == 0;
+    }
+    return plan->shape.sizes[axis];
+}
+
 static uint64_t columns_of(const struct sower_plan *plan)
 {
-    return plan->shape.sizes[plan->shape.rank - 1];
+    return size_from_end(plan, 0);
 }
 
 static uint64_t rows_of(const struct sower_plan *plan)
 {
-    return plan->shape.sizes[plan->shape.rank - 2];
+    return size_from_end(plan, 1);
 }
 
 /* Refuses values that the dtype cannot represent: the structure's least and greatest. */

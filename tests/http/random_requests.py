@@ -41,7 +41,8 @@ HALFWAY = (-5.463062554389333, -5.461305379804235, -6.030967019112878, -5.298671
 SPANS = (4.169571062244237, 4.169571062244238, 3.824782030008075e-05, 3.8247820300080745e-05)
 
 # Entries that make an array for each entry of a batch.
-STRUCTURES = ("identity", "dirac", "bilinear", "lstm_bias", "sparse", "orthogonal", "delta_orthogonal")
+STRUCTURES = ("identity", "dirac", "bilinear", "lstm_bias", "sparse", "orthogonal", "delta_orthogonal", "arange", "log_arange", "tril", "inverse_frequency",
+              "sinusoid")
 
 
 class Maker:

@@ -243,33 +243,38 @@ def delta_orthogonal(p, t):
 def arange(p, t):
     t.constant(p["start"])
     t.constant(last(p, t))
-    return lambda seed: structures.Progression(p["start"], p["step"], False)
+    return lambda seed: structures.Entries(t.groups, structures.Progression(p["start"], p["step"], False))
 
 
 def log_arange(p, t):
     if math.isinf(last(p, t)):
         raise Refusal("init", "a number is beyond the range of doubles")
-    return lambda seed: structures.Progression(p["start"], p["step"], True)
+    return lambda seed: structures.Entries(t.groups, structures.Progression(p["start"], p["step"], True))
+
+
+def columns(t):
+    """The size of the last axis that is no batch axis."""
+    return [size for axis, size in enumerate(t.shape) if axis not in t.groups.batches][-1]
 
 
 def last(p, t):
-    return F64.fma(float(max(t.shape[-1] - 1, 0)), p["step"], p["start"])
+    return F64.fma(float(max(columns(t) - 1, 0)), p["step"], p["start"])
 
 
 def tril(p, t):
     t.constant(p["value"])
     t.constant(p["above"])
-    return lambda seed: structures.Tril(p["value"], p["above"])
+    return lambda seed: structures.Entries(t.groups, structures.Tril(p["value"], p["above"]))
 
 
 def inverse_frequency(p, t):
-    return lambda seed: structures.InverseFrequency(p["base"], t.shape[-1])
+    return lambda seed: structures.Entries(t.groups, structures.InverseFrequency(p["base"], columns(t)))
 
 
 def sinusoid(p, t):
-    if t.shape[-1] % 2 != 0 or (p["endpoint"] and t.shape[-1] == 2):
+    if columns(t) % 2 != 0 or (p["endpoint"] and columns(t) == 2):
         raise Refusal("shape", "the columns are not sines and cosines")
-    return lambda seed: structures.Sinusoid(p["base"], p["order"], p["endpoint"], t.shape[-1])
+    return lambda seed: structures.Entries(t.groups, structures.Sinusoid(p["base"], p["order"], p["endpoint"], columns(t)))
 
 
 def dt_bias(p, t):

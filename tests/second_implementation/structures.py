@@ -75,6 +75,16 @@ class LstmBias:
         return self.forget if index[self.axis] // self.quarter == 1 else 0.0
 
 
+class Entries:
+    """A table for each batch entry: the axes of the table are those that are no batch axes."""
+
+    def __init__(self, groups, table):
+        self.axes, self.table = [axis for axis in range(len(groups.shape)) if axis not in groups.batches], table
+
+    def element(self, index, flat):
+        return self.table.element([index[axis] for axis in self.axes], flat)
+
+
 class Progression:
     """`arange`, or its logarithm."""
 
