@@ -1,7 +1,6 @@
 /* Deterministic structures: each element depends only on its place in its batch entry, and most elements are
  * zero. */
 #include <math.h>
-#include <string.h>
 
 #include "core/initializers/elements.h"
 #include "core/initializers/families.h"
@@ -15,27 +14,6 @@ struct pattern {
     sower_axes space;
     uint64_t centre; /* the place whose index along each spatial axis is size / 2 */
 };
-
-/* The value of the element with these places in the groups of the layout. */
-typedef double element_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT]);
-
-/* Writes the neighbouring elements from `index` on; all of them are already zero. */
-static void read_run(const struct pattern *pattern, uint64_t index, uint64_t length, uint8_t *elements,
-                     element_value *value_of)
-{
-    const enum sower_dtype dtype = pattern->plan->dtype;
-    const size_t size = sower_dtype_size(dtype);
-    for (uint64_t end = index + length; index < end;) {
-        struct sower_steps steps = sower_view_steps(&pattern->view, index, end - index);
-        index += steps.count;
-        for (; steps.count > 0; steps.count--, steps.place[steps.moving]++, elements += size) {
-            double value = value_of(pattern, steps.place);
-            if (value != 0) {
-                sower_element_store(dtype, value, elements);
-            }
-        }
-    }
-}
 
 static struct pattern pattern_of(const struct sower_plan *plan)
 {
@@ -54,17 +32,10 @@ static struct pattern pattern_of(const struct sower_plan *plan)
 }
 
 static bool read_elements(const struct sower_source *source, const struct sower_runs *runs, void *elements,
-                          element_value *value_of)
+                          sower_place_value *value_of)
 {
-    const struct sower_plan *plan = &source->plan;
-    const struct pattern pattern = pattern_of(plan);
-    const size_t size = (size_t)runs->length * sower_dtype_size(plan->dtype);
-    /* In every dtype all bits of 0 are zero. */
-    memset(elements, 0, (size_t)runs->count * size);
-    for (uint64_t run = 0; run < runs->count; run++) {
-        read_run(&pattern, runs->first + run * runs->stride, runs->length, (uint8_t *)elements + run * size,
-                 value_of);
-    }
+    const struct pattern pattern = pattern_of(&source->plan);
+    sower_elements_read_view(source->plan.dtype, &pattern.view, runs, elements, value_of, &pattern);
     return true;
 }
 
@@ -90,8 +61,9 @@ static double elements_of_entry(const struct sower_plan *plan)
     return elements;
 }
 
-static double identity_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
+static double identity_value(const void *about, const uint64_t place[SOWER_GROUP_COUNT])
 {
+    const struct pattern *pattern = about;
     return place[SOWER_GROUP_OUT] == place[SOWER_GROUP_IN] ? pattern->plan->gain : 0;
 }
 
@@ -117,8 +89,9 @@ static bool resolve_identity(const double *values, struct sower_plan *plan, stru
     return true;
 }
 
-static double dirac_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
+static double dirac_value(const void *about, const uint64_t place[SOWER_GROUP_COUNT])
 {
+    const struct pattern *pattern = about;
     uint64_t per_group = pattern->view.sizes[SOWER_GROUP_OUT] / (uint64_t)pattern->plan->values[0];
     bool centred = place[SOWER_GROUP_SPACE] == pattern->centre;
     return centred && place[SOWER_GROUP_IN] == place[SOWER_GROUP_OUT] % per_group ? 1 : 0;
@@ -161,8 +134,9 @@ static double triangle(uint64_t place, uint64_t size)
     return 1 - fabs((double)place - middle) / reach;
 }
 
-static double bilinear_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
+static double bilinear_value(const void *about, const uint64_t place[SOWER_GROUP_COUNT])
 {
+    const struct pattern *pattern = about;
     const uint64_t *sizes = pattern->view.sizes;
     if (place[SOWER_GROUP_OUT] != place[SOWER_GROUP_IN] && sizes[SOWER_GROUP_OUT] != 1 &&
         sizes[SOWER_GROUP_IN] != 1) {
@@ -199,8 +173,9 @@ static bool resolve_bilinear(const double *values, struct sower_plan *plan, stru
 }
 
 /* The only axis that is no batch axis may be in any group; the place in the other groups is 0. */
-static double lstm_bias_value(const struct pattern *pattern, const uint64_t place[SOWER_GROUP_COUNT])
+static double lstm_bias_value(const void *about, const uint64_t place[SOWER_GROUP_COUNT])
 {
+    const struct pattern *pattern = about;
     const uint64_t *sizes = pattern->view.sizes;
     uint64_t size = sizes[SOWER_GROUP_OUT] * sizes[SOWER_GROUP_IN] * sizes[SOWER_GROUP_SPACE];
     uint64_t at = place[SOWER_GROUP_OUT] + place[SOWER_GROUP_IN] + place[SOWER_GROUP_SPACE];
