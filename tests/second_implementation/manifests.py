@@ -121,13 +121,14 @@ class Manifest:
         self.places = {name: place(name, lists) for name in self.own}
         self.layers, self.constants, self.globs = top.get("layers"), top.get("constants", {}), top.get("leave_out", [])
         self.matched, self.useful, self.shadows = collections.Counter(), set(), {}
-        for giver in (*self.rules, *self.own.values(), self.defaults):
+        kept = [name for name in self.own if not any(matches(glob, name) for glob in self.globs)]
+        for giver in (*self.rules, *(self.own[name] for name in kept), self.defaults):
             origins = giver.keys() & set(ORIGINS)
             if giver.get("refuse") == "":
                 refuse("an empty sentence", "rules")
             if len(origins) > 1 or (origins and origins != {"init"} and giver.keys() & {"zero_rows", "zero_columns"}):
                 refuse("two fields contradict each other")
-        given = {name: self.fields(name, judge=True) for name in self.own if not any(matches(glob, name) for glob in self.globs)}
+        given = {name: self.fields(name, judge=True) for name in kept}
         for name, fields in given.items():
             if "refuse" in fields:
                 refuse(f"{name}: {fields['refuse']}", status=422)
@@ -181,7 +182,7 @@ class Manifest:
                     self.shadows[number] = next(earlier for earlier in before if slots & set(map(slot, self.rules[earlier])))
                 before.append(number)
             fields.update(added)
-        if not fields.keys() & set(ORIGINS):
+        if judge and not fields.keys() & set(ORIGINS):
             refuse(f"{name} has no init")
         return fields
 
