@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the UTF-8 character that begins here, 0 at the end of the text. */
 static size_t character_size(const char *text)
@@ -69,10 +70,19 @@ bool sower_glob_check(const char *pattern)
     return true;
 }
 
+static void spend(uint64_t *steps, uint64_t count)
+{
+    if (steps != NULL) {
+        *steps -= count < *steps ? count : *steps;
+    }
+}
+
 /* Matches one element of the pattern (not a star) with one character. Returns the rest of the pattern, or NULL. */
-static const char *match_one(const char *pattern, const char *name)
+static const char *match_one(const char *pattern, const char *name, uint64_t *steps)
 {
     const char *end;
+    bool found;
+    spend(steps, 1);
     if (*name == '\0' || *pattern == '\0') {
         return NULL;
     }
@@ -80,7 +90,9 @@ static const char *match_one(const char *pattern, const char *name)
     case '?':
         return pattern + 1;
     case '[':
-        return match_set(pattern + 1, character(name), &end) ? end : NULL;
+        found = match_set(pattern + 1, character(name), &end);
+        spend(steps, end == NULL ? 0 : (uint64_t)(end - pattern));
+        return found ? end : NULL;
     case '\\':
         pattern++;
         break;
@@ -90,27 +102,64 @@ static const char *match_one(const char *pattern, const char *name)
     return character(pattern) == character(name) ? pattern + character_size(pattern) : NULL;
 }
 
-bool sower_glob_match(const char *pattern, const char *name)
+static bool is_special(char letter)
 {
-    /* Where to continue when the text after the last star does not match: the star takes one character more. */
-    const char *after_star = NULL, *taken = NULL;
-    while (*name != '\0' || *pattern != '\0') {
-        if (*pattern == '*') {
-            after_star = ++pattern;
-            taken = name;
-            continue;
+    return letter == '*' || letter == '?' || letter == '[' || letter == ']' || letter == '\\';
+}
+
+/* Whether the name does not end in the plain text at the end of the pattern. Most patterns that do not match a name are found
+ * by this alone. */
+static bool ends_differ(const char *pattern, const char *name)
+{
+    size_t left = strlen(pattern), of_name = strlen(name);
+    while (left > 0 && !is_special(pattern[left - 1])) {
+        if (of_name == 0 || name[--of_name] != pattern[--left]) {
+            return true;
         }
-        const char *next = match_one(pattern, name);
+    }
+    return false;
+}
+
+/* The first place in the name where the text after a star can begin, or NULL. */
+static const char *first_place(const char *after_star, const char *name)
+{
+    if (*after_star == '\0') {
+        return name + strlen(name);
+    }
+    return is_special(*after_star) ? name : strchr(name, *after_star);
+}
+
+bool sower_glob_match(const char *pattern, const char *name, uint64_t *steps)
+{
+    /* Where to continue when the text after the last star does not match: the star takes more characters. */
+    const char *after_star = NULL, *taken = NULL;
+    spend(steps, 1);
+    if (ends_differ(pattern, name)) {
+        return false;
+    }
+    while (*name != '\0' || *pattern != '\0') {
+        const char *next = *pattern == '*' ? NULL : match_one(pattern, name, steps);
+        if (steps != NULL && *steps == 0) {
+            return false;
+        }
         if (next != NULL) {
             pattern = next;
             name += character_size(name);
-        } else if (after_star != NULL && *taken != '\0') {
-            taken += character_size(taken);
-            name = taken;
-            pattern = after_star;
+            continue;
+        }
+        if (*pattern == '*') {
+            after_star = pattern + 1;
+            taken = first_place(after_star, name);
         } else {
+            taken = after_star == NULL || *taken == '\0'
+                        ? NULL
+                        : first_place(after_star, taken + character_size(taken));
+        }
+        if (taken == NULL) {
             return false;
         }
+        name = taken;
+        pattern = after_star;
     }
     return true;
 }

@@ -11,13 +11,15 @@
 #define SOWER_PROTO_GLOB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/attributes.h"
 
 /* Whether the pattern is valid: every "[" is closed, and the pattern does not end in "\". */
 SOWER_MUST_USE bool sower_glob_check(const char *pattern);
 
-/* Whether the whole name matches a valid pattern. */
-bool sower_glob_match(const char *pattern, const char *name);
+/* Whether the whole name matches a valid pattern. Subtracts the steps that this took from *steps; when they are used up, the
+ * result is false and *steps 0. NULL: without limit. */
+bool sower_glob_match(const char *pattern, const char *name, uint64_t *steps);
 
 #endif

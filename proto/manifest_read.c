@@ -403,8 +403,11 @@ static bool remove_left_out(struct sower_manifest_reading *reading)
 bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
                          struct sower_problem *problem)
 {
-    struct sower_manifest_reading reading = {
-        .text = text, .length = length, .manifest = manifest, .problem = problem};
+    struct sower_manifest_reading reading = {.text = text,
+                                             .length = length,
+                                             .manifest = manifest,
+                                             .glob_steps = SOWER_GLOB_STEPS_MAX,
+                                             .problem = problem};
     *manifest = (struct sower_manifest){0};
     if (length > SOWER_MANIFEST_TEXT_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",

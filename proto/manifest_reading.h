@@ -35,6 +35,7 @@ struct sower_manifest_reading {
     json_t *recipe;           /* what the recipe gives (sower_recipe_manifest); NULL: no recipe */
     json_t *constants;        /* an object of numbers, may be empty */
     json_t *leave_out;        /* an array of globs; NULL: none */
+    uint64_t glob_steps;      /* how many steps of globs are left */
     uint64_t unused_globs[4]; /* a bit for each glob of leave_out that matches no tensor so far */
     json_t *defaults;         /* an object, may be empty */
     enum sower_dtype default_dtype;
@@ -53,6 +54,9 @@ struct sower_manifest_reading {
 };
 
 enum { SOWER_LEAVE_OUT_MAX = 256 };
+
+/* The most steps for all globs of a manifest: half a minute. 2^20 names and 500 usual globs take a quarter of them. */
+#define SOWER_GLOB_STEPS_MAX (UINT64_C(1) << 32)
 
 /* Resolves tensor number `number`: sets all its fields, or that it is left out or tied. A problem names the tensor. */
 SOWER_MUST_USE bool sower_manifest_resolve(struct sower_manifest_reading *reading, size_t number);

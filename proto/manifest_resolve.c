@@ -84,8 +84,8 @@ static void give_all(struct sower_manifest_reading *reading, size_t number, bool
 {
     const struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
     struct current current = {reading, number};
-    const struct sower_rule_tensor view = {tensor->name, &tensor->shape, reading->notes[number].dtype, beside,
-                                           &current};
+    const struct sower_rule_tensor view = {tensor->name, &tensor->shape, reading->notes[number].dtype,
+                                           beside,       &current,       &reading->glob_steps};
     for (size_t i = 0; i < reading->rules->count && *all != NULL; i++) {
         if (!sower_rule_matches(&reading->rules->list[i], &view)) {
             continue;
@@ -309,7 +309,7 @@ static bool is_left_out(struct sower_manifest_reading *reading, const char *name
     bool found = false;
     json_array_foreach(reading->leave_out, i, glob)
     {
-        if (sower_glob_match(json_string_value(glob), name)) {
+        if (sower_glob_match(json_string_value(glob), name, &reading->glob_steps)) {
             reading->unused_globs[i / 64] &= ~(UINT64_C(1) << i % 64);
             found = true;
         }
@@ -344,6 +344,12 @@ bool sower_manifest_resolve(struct sower_manifest_reading *reading, size_t numbe
     json_t *fields = gather(reading, number, false);
     bool resolved = fields != NULL && resolve_by_origin(reading, number, fields);
     json_decref(fields);
+    if (reading->glob_steps == 0) {
+        return sower_problem_set(
+            reading->problem, SOWER_PROBLEM_TOO_LARGE, "rules",
+            "The patterns of rules and leave_out take too long to match the names; use fewer "
+            "stars and shorter sets.");
+    }
     if (!resolved) {
         return name_tensor(reading, name);
     }

@@ -40,7 +40,7 @@ static bool begin_walk(struct walk *walk, const struct sower_manifest *manifest,
         const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
         const size_t number = tensor->tied ? tensor->same_as : i;
         if (!walk->chosen[number] &&
-            (choice->tensors == NULL || sower_glob_match(choice->tensors, tensor->name))) {
+            (choice->tensors == NULL || sower_glob_match(choice->tensors, tensor->name, NULL))) {
             walk->chosen[number] = matched = true;
             walk->size += sower_manifest_tensor_size(&manifest->tensors[number]);
         }

@@ -327,7 +327,7 @@ bool sower_rule_matches(const struct sower_rule *rule, const struct sower_rule_t
 {
     struct letters letters = {.known = 0};
     if (!within(rule->rank, tensor->shape->rank) || (rule->has_dtype && rule->dtype != tensor->dtype) ||
-        (rule->glob != NULL && !sower_glob_match(rule->glob, tensor->name)) ||
+        (rule->glob != NULL && !sower_glob_match(rule->glob, tensor->name, tensor->glob_steps)) ||
         !shape_holds(&rule->shape, tensor->shape, &letters)) {
         return false;
     }

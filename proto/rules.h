@@ -74,6 +74,7 @@ struct sower_rule_tensor {
     /* The shape of the other tensor that has this path from the tensor; NULL if there is none. */
     const struct sower_shape *(*beside)(void *context, const char *path);
     void *context;
+    uint64_t *glob_steps; /* of glob.h */
 };
 
 /* Adds the rules of a JSON array; problems have the field "rules" and name the rule's number, from 1. */

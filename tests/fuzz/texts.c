@@ -184,7 +184,7 @@ static void check_glob(const char *text, size_t length)
     if (!sower_glob_check(copy)) {
         return;
     }
-    bool match = sower_glob_match(copy, name);
+    bool match = sower_glob_match(copy, name, NULL);
     json_t *pattern_utf8 = json_string(copy), *name_utf8 = json_string(name);
     if (pattern_utf8 != NULL && name_utf8 != NULL && count_stars(copy) <= STARS_MAX &&
         strlen(name) <= NAME_MAX_TRIED) {

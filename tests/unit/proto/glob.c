@@ -39,10 +39,21 @@ static void patterns_match_whole_names(void **state)
         {"", "", true},
         {"", "a", false},
         {"**a", "bba", true},
+        {"*ba", "ba", true},
+        {"aba*aba", "aba", false},
+        {"*a\\b", "aab", true},
+        {"*\\*", "b*", true},
+        {"*[a]]", "a]", true},
+        {"*é", "aé", true},
+        {"*é", "a\xc4\xa9", false}, /* ĩ ends in the same byte */
+        {"*", "é", true},
+        {"a*", "a", true},
+        {"*?", "", false},
+        {"*b*", "aab", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_true(sower_glob_check(cases[i].pattern));
-        if (sower_glob_match(cases[i].pattern, cases[i].name) != cases[i].matches) {
+        if (sower_glob_match(cases[i].pattern, cases[i].name, NULL) != cases[i].matches) {
             fail_msg("\"%s\" and \"%s\"", cases[i].pattern, cases[i].name);
         }
     }
@@ -54,7 +65,7 @@ static void invalid_patterns_are_refused(void **state)
     static const char *const bad[] = {"[", "[a", "[a-", "[!", "a\\", "[\\", "[]", "x[!]"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_false(sower_glob_check(bad[i]));
-        (void)sower_glob_match(bad[i], "a"); /* any result, but no read past the end */
+        (void)sower_glob_match(bad[i], "a", NULL); /* any result, but no read past the end */
     }
 }
 
@@ -69,7 +80,26 @@ static void many_stars_do_not_take_exponential_time(void **state)
     memset(name, 'a', 512);
     name[511] = 'b';
     name[512] = '\0';
-    assert_false(sower_glob_match(pattern, name));
+    assert_false(sower_glob_match(pattern, name, NULL));
+    name[511] = 'a';
+    assert_true(sower_glob_match(pattern, name, NULL));
+}
+
+static void steps_are_counted_and_end_a_match(void **state)
+{
+    (void)state;
+    uint64_t steps = 1000;
+    assert_true(sower_glob_match("a*?b", "axxxb", &steps));
+    assert_true(steps < 1000);
+    steps = 2;
+    assert_false(sower_glob_match("a*?b", "axxxb", &steps));
+    assert_int_equal(steps, 0);
+    steps = 100000;
+    char set[3000] = "*[";
+    memset(set + 2, 'b', 2900);
+    strcpy(set + 2902, "]*");
+    assert_false(sower_glob_match(set, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &steps));
+    assert_int_equal(steps, 0);
 }
 
 int main(void)
@@ -78,6 +108,7 @@ int main(void)
         cmocka_unit_test(patterns_match_whole_names),
         cmocka_unit_test(invalid_patterns_are_refused),
         cmocka_unit_test(many_stars_do_not_take_exponential_time),
+        cmocka_unit_test(steps_are_counted_and_end_a_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
