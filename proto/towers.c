@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "proto/json.h"
 
 enum { DIGITS_MAX = 9 };
@@ -91,15 +93,24 @@ static bool find_list(const char *name, const json_t *lists, size_t *number, siz
 struct table {
     uint32_t *table;
     size_t size; /* a power of two, more than twice the number of towers */
+    unsigned char key[crypto_shorthash_KEYBYTES];
 };
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_of(const char *name, size_t length)
+/* The key of the hashes depends on all names. So nobody can choose names that all have the same hash. */
+static void choose_key(struct table *table, const struct sower_manifest *manifest)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ (unsigned char)name[i]) * UINT64_C(1099511628211);
-    }
+    const char *last = manifest->tensors[manifest->count - 1].name;
+    const size_t length = (size_t)(last - manifest->names) + strlen(last);
+    crypto_generichash(table->key, sizeof table->key, (const unsigned char *)manifest->names, length, NULL,
+                       0);
+}
+
+static uint64_t hash_of(const struct table *table, const char *name, size_t length)
+{
+    unsigned char bytes[crypto_shorthash_BYTES];
+    uint64_t hash;
+    crypto_shorthash(bytes, (const unsigned char *)name, length, table->key);
+    memcpy(&hash, bytes, sizeof hash);
     return hash;
 }
 
@@ -107,7 +118,7 @@ static uint64_t hash_of(const char *name, size_t length)
 static uint32_t *slot_of(const struct table *table, const struct sower_towers *towers, const char *name,
                          size_t length)
 {
-    size_t at = hash_of(name, length) & (table->size - 1);
+    size_t at = hash_of(table, name, length) & (table->size - 1);
     while (table->table[at] != 0) {
         const struct sower_tower *tower = &towers->towers[table->table[at] - 1];
         if (tower->length == length && memcmp(tower->name, name, length) == 0) {
@@ -131,7 +142,8 @@ static bool grow(struct table *table, struct sower_towers *towers)
         return false;
     }
     free(table->table);
-    *table = (struct table){larger, size};
+    table->table = larger;
+    table->size = size;
     for (size_t i = 0; i < towers->count; i++) {
         *slot_of(table, towers, towers->towers[i].name, towers->towers[i].length) = (uint32_t)i + 1;
     }
@@ -194,6 +206,7 @@ bool sower_towers_find(struct sower_towers *towers, const struct sower_manifest 
     if (lists == NULL) {
         return true;
     }
+    choose_key(&table, manifest);
     towers->places = malloc(manifest->count * sizeof *towers->places);
     bool found = towers->places != NULL;
     for (size_t i = 0; i < manifest->count && found; i++) {
