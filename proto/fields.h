@@ -28,7 +28,7 @@ bool sower_request_fields_from_pairs(const struct sower_pair *pairs, size_t coun
                                      struct sower_problem *problem);
 
 /* The memory that reading a body may take, in bytes. 16 MiB of "{}," would take 1.4 GiB; a manifest of
- * 100,000 tensors that have long names and their own initializers takes about half of this. */
+ * other bodies are read a value at a time (json_walker.h). */
 #define SOWER_FIELDS_ROOM_MAX (UINT64_C(256) << 20)
 
 /* The same from a JSON text (RFC 8259), which must be one object without doubled keys, nested at most 2048

@@ -1,5 +1,6 @@
 #include "proto/json_walker.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "proto/json.h"
@@ -47,10 +48,19 @@ bool sower_json_walker_open(struct sower_json_walker *walker, const char *text, 
 
 json_t *sower_json_walker_load(struct sower_json_walker *walker, struct sower_problem *problem)
 {
+    const size_t flags = JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES;
+    const char *text = walker->text + walker->at;
+    const size_t left = walker->length - walker->at;
+    const uint64_t room = sower_json_room(text, left, flags);
     json_error_t error;
-    json_t *value =
-        sower_json_load(walker->text + walker->at, walker->length - walker->at,
-                        JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &error);
+    if (room > SOWER_JSON_WALKER_ROOM_MAX) {
+        sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
+                          "At byte %zu of the JSON text begins a value that needs %" PRIu64
+                          " MiB of memory; at most %" PRIu64 " MiB are allowed.",
+                          walker->at, room >> 20, SOWER_JSON_WALKER_ROOM_MAX >> 20);
+        return NULL;
+    }
+    json_t *value = sower_json_load_within(room, text, left, flags, &error);
     if (value != NULL) {
         walker->at += (size_t)error.position;
         return value;

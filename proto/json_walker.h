@@ -1,6 +1,6 @@
 /* A walker reads a large JSON text one member or element at a time.
  *
- * A manifest or the header of a safetensors file may describe 100,000 tensors. All of them as JSON values would
+ * A manifest or the header of a safetensors file may describe a million tensors. All of them as JSON values would
  * take ten times the memory of their text. A walker goes through the outermost object or array, and its caller
  * loads or skips each value. A skipped value is not checked. */
 #ifndef SOWER_PROTO_JSON_WALKER_H
@@ -8,11 +8,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
 #include "core/attributes.h"
 #include "core/problem.h"
+
+/* The most memory that one value may take, in bytes. The rules of a manifest take a few megabytes. */
+#define SOWER_JSON_WALKER_ROOM_MAX (UINT64_C(64) << 20)
 
 struct sower_json_walker {
     const char *text; /* must stay valid */
@@ -34,7 +38,7 @@ SOWER_MUST_USE bool sower_json_walker_next(struct sower_json_walker *walker, boo
                                            struct sower_problem *problem);
 
 /* Loads the current value: a new reference, or NULL with a problem if the value is malformed, has doubled keys
- * or is nested too deeply, or if memory runs out. */
+ * or is nested too deeply, needs too much memory (TOO_LARGE), or if memory runs out. */
 SOWER_MUST_USE json_t *sower_json_walker_load(struct sower_json_walker *walker,
                                               struct sower_problem *problem);
 

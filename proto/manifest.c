@@ -8,7 +8,7 @@
 
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor)
 {
-    return sower_shape_count(&tensor->shape) * sower_dtype_size(tensor->dtype);
+    return sower_shape_count(&tensor->form->shape) * sower_dtype_size(tensor->dtype);
 }
 
 static void print_axes(struct sower_buffer *buffer, const char *key, sower_axes axes)
@@ -54,7 +54,7 @@ static void print_name(const struct sower_manifest_tensor *tensor, struct sower_
 static void print_shape(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
 {
     sower_buffer_text(buffer, "\"shape\":");
-    sower_buffer_shape(buffer, &tensor->shape);
+    sower_buffer_shape(buffer, &tensor->form->shape);
 }
 
 /* A tied tensor. Its dtype is that of the other tensor. */
@@ -73,9 +73,9 @@ static void print_tied(const struct sower_manifest *manifest, const struct sower
 /* A tensor that is not tied, its keys sorted. */
 static void print_tensor(const struct sower_manifest_tensor *tensor, struct sower_buffer *buffer)
 {
-    const struct sower_layout *layout = &tensor->layout;
+    const struct sower_layout *layout = &tensor->form->layout;
     char expression[SOWER_EXPRESSION_MAX + 1];
-    (void)sower_expression_print(&tensor->initializer, expression,
+    (void)sower_expression_print(&tensor->form->initializer, expression,
                                  sizeof expression); /* always fits, see record.c */
     sower_buffer_text(buffer, "{");
     if (layout->batch_axes != 0) {
@@ -154,6 +154,7 @@ bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *
         add_to_hash(&hashing, &buffer);
     }
     crypto_generichash_final(&hashing.state, manifest->hash, sizeof manifest->hash);
+    manifest->canonical_size = hashing.length;
     sower_buffer_free(&buffer);
     if (!printed) {
         return sower_problem_memory(problem);
@@ -168,6 +169,7 @@ void sower_manifest_free(struct sower_manifest *manifest)
 {
     free(manifest->tensors);
     free(manifest->names);
+    sower_forms_free(&manifest->forms);
     json_decref(manifest->asked);
     json_decref(manifest->warnings);
     json_decref(manifest->towers);

@@ -14,16 +14,14 @@
 #include <jansson.h>
 
 #include "core/attributes.h"
-#include "core/catalogue.h"
 #include "core/dtype.h"
-#include "core/layout.h"
 #include "core/problem.h"
-#include "core/shape.h"
 #include "proto/buffer.h"
+#include "proto/forms.h"
 
 enum {
-    SOWER_MANIFEST_TENSORS_MAX = 100000,
-    SOWER_MANIFEST_TEXT_MAX = 64 << 20, /* bytes of JSON, also of the canonical form */
+    SOWER_MANIFEST_TENSORS_MAX = 1 << 20,
+    SOWER_MANIFEST_TEXT_MAX = 160 << 20, /* bytes of JSON, also of the canonical form */
     SOWER_MANIFEST_HASH_SIZE = 32,
     SOWER_TOWERS_SHOWN = 32,
     SOWER_LEFT_OUT_SHOWN = 32,
@@ -32,27 +30,27 @@ enum {
 /* The largest size of all tensors together: 16 TiB. */
 #define SOWER_MODEL_SIZE_MAX (UINT64_C(1) << 44)
 
-/* The fields of a request that describe a tensor, without the plan: about 200 bytes. */
+/* A tensor: 32 bytes, because there may be a million. */
 struct sower_manifest_tensor {
     const char *name;
-    struct sower_shape shape;
+    const struct sower_form *form; /* its shape, initializer and layout, in the manifest's forms */
     enum sower_dtype dtype;
-    bool structured;  /* its plan has a structure, and so may have a cost (core/source.h) */
-    bool tied;        /* it is the same tensor as another one (ties.h), and has no draw of its own */
     uint32_t same_as; /* the index of that tensor, if it is tied */
-    struct sower_initializer initializer;
-    struct sower_layout layout;
+    bool tied;        /* it is the same tensor as another one (ties.h), and has no draw of its own */
 };
 
 struct sower_manifest {
     size_t count, tied_count;
     struct sower_manifest_tensor *tensors; /* in the manifest's order */
+    struct sower_forms forms;
     char *names;
-    uint64_t size;   /* bytes of all tensors that are not tied */
-    uint64_t layers; /* as given; 0: not given */
+    size_t names_size; /* bytes of all names */
+    uint64_t size;     /* bytes of all tensors that are not tied */
+    uint64_t layers;   /* as given; 0: not given */
     uint8_t hash[SOWER_MANIFEST_HASH_SIZE];
-    json_t *asked;    /* an object with experiment, trial and spec, each if the manifest gives it */
-    json_t *warnings; /* an array of sentences about what may be a mistake */
+    uint64_t canonical_size; /* bytes of the canonical form */
+    json_t *asked;           /* an object with experiment, trial and spec, each if the manifest gives it */
+    json_t *warnings;        /* an array of sentences about what may be a mistake */
     json_t *
         towers; /* [{"blocks":"model.layers","layers":12}]: the numbers that formulas use; at most SOWER_TOWERS_SHOWN */
     json_t *left_out; /* the names of tensors that were left out; at most SOWER_LEFT_OUT_SHOWN */
@@ -62,7 +60,8 @@ struct sower_manifest {
 /* Appends the canonical form, which SPEC.md defines byte by byte. */
 void sower_manifest_print(const struct sower_manifest *manifest, struct sower_buffer *buffer);
 
-/* Sets the hash from the tensors; refuses a canonical form of more than SOWER_MANIFEST_TEXT_MAX bytes. */
+/* Sets the hash and canonical_size from the tensors; refuses a canonical form of more than SOWER_MANIFEST_TEXT_MAX
+ * bytes. */
 SOWER_MUST_USE bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *problem);
 
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor); /* in bytes */

@@ -275,13 +275,16 @@ static bool grow(struct sower_manifest_reading *reading)
     return true;
 }
 
-/* Stores what rules may ask about a shape. A shape that is not valid is refused when the tensor is resolved. */
-static void note_shape(const json_t *json, struct sower_shape *shape)
+/* A form with what rules may ask about a shape; NULL with a problem. A shape that is not valid is refused when the tensor is
+ * resolved. */
+static const struct sower_form *note_shape(struct sower_manifest_reading *reading, const json_t *json)
 {
-    shape->rank = json_array_size(json);
-    for (size_t i = 0; i < shape->rank && i < SOWER_RANK_MAX; i++) {
-        shape->sizes[i] = (uint64_t)json_integer_value(json_array_get(json, i));
+    struct sower_form form = {.shape.rank = json_array_size(json)};
+    form.shape.rank = form.shape.rank <= SOWER_RANK_MAX ? form.shape.rank : SOWER_RANK_MAX;
+    for (size_t i = 0; i < form.shape.rank; i++) {
+        form.shape.sizes[i] = (uint64_t)json_integer_value(json_array_get(json, i));
     }
+    return sower_forms_find(&reading->noted, &form, reading->problem);
 }
 
 /* Stores name, shape and dtype of one tensor. The other fields are checked when the tensor is resolved. */
@@ -306,11 +309,10 @@ static bool note_tensor(struct sower_manifest_reading *reading, const json_t *js
         return false;
     }
     struct sower_manifest_tensor *tensor = &manifest->tensors[manifest->count];
-    char *copy = manifest->names + reading->names_length;
+    char *copy = manifest->names + manifest->names_size;
     memcpy(copy, json_string_value(name), length + 1);
-    reading->names_length += length + 1;
-    *tensor = (struct sower_manifest_tensor){.name = copy};
-    note_shape(shape, &tensor->shape);
+    manifest->names_size += length + 1;
+    *tensor = (struct sower_manifest_tensor){.name = copy, .form = note_shape(reading, shape)};
     struct sower_manifest_note *note = &reading->notes[manifest->count++];
     *note = (struct sower_manifest_note){.place = (uint32_t)place,
                                          .dtype = reading->default_dtype,
@@ -319,7 +321,7 @@ static bool note_tensor(struct sower_manifest_reading *reading, const json_t *js
     if (dtype != NULL && sower_dtype_parse(dtype, &own_dtype)) {
         note->dtype = own_dtype;
     }
-    return true;
+    return tensor->form != NULL;
 }
 
 static bool note_tensors(struct sower_manifest_reading *reading)
@@ -430,6 +432,7 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
     free(reading.notes);
     free(reading.by_name);
     sower_towers_free(&reading.towers);
+    sower_forms_free(&reading.noted);
     json_decref(reading.defaults);
     json_decref(reading.constants);
     json_decref(reading.recipe);

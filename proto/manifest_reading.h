@@ -49,7 +49,8 @@ struct sower_manifest_reading {
         size_t count;
         uint32_t first;
     } suspicious;
-    size_t capacity, names_length;
+    struct sower_forms noted; /* the shapes; a tensor points to one of them until it is resolved */
+    size_t capacity;
     struct sower_problem *problem;
 };
 

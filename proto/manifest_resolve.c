@@ -45,7 +45,7 @@ static const struct sower_shape *beside(void *context, const char *path)
     if (!find_beside(current, path, strlen(path), &found) || found == current->tensor) {
         return NULL;
     }
-    return &current->reading->manifest->tensors[found].shape;
+    return &current->reading->manifest->tensors[found].form->shape;
 }
 
 /* The number of the first own rule before `before` that gives this tensor a field that rule `before` has too. */
@@ -84,8 +84,9 @@ static void give_all(struct sower_manifest_reading *reading, size_t number, bool
 {
     const struct sower_manifest_tensor *tensor = &reading->manifest->tensors[number];
     struct current current = {reading, number};
-    const struct sower_rule_tensor view = {tensor->name, &tensor->shape, reading->notes[number].dtype,
-                                           beside,       &current,       &reading->glob_steps};
+    const struct sower_rule_tensor view = {
+        tensor->name, &tensor->form->shape, reading->notes[number].dtype, beside,
+        &current,     &reading->glob_steps};
     for (size_t i = 0; i < reading->rules->count && *all != NULL; i++) {
         if (!sower_rule_matches(&reading->rules->list[i], &view)) {
             continue;
@@ -129,11 +130,10 @@ static json_t *gather(struct sower_manifest_reading *reading, size_t number, boo
  * depend on it. */
 static bool parse(struct sower_manifest_reading *reading, json_t *fields, struct sower_request *request)
 {
-    struct sower_seed root = {0};
     if (json_object_set_new(fields, "experiment", json_string("-")) != 0) {
         return sower_problem_memory(reading->problem);
     }
-    return sower_request_parse(fields, false, &root, request, reading->problem);
+    return sower_request_parse(fields, false, NULL, request, reading->problem);
 }
 
 /* Reads the fields with the initializer zeros, for what does not depend on the initializer: shape, dtype, fans. */
@@ -212,6 +212,17 @@ static bool expand_init(struct sower_manifest_reading *reading, size_t number, j
             sower_problem_memory(reading->problem));
 }
 
+/* The form of a request's tensor; NULL with a problem. */
+static const struct sower_form *form_of(struct sower_manifest_reading *reading,
+                                        const struct sower_request *request)
+{
+    const struct sower_form form = {.shape = request->draw.shape,
+                                    .initializer = request->draw.initializer,
+                                    .layout = request->draw.layout,
+                                    .structured = request->plan.structure != NULL};
+    return sower_forms_find(&reading->manifest->forms, &form, reading->problem);
+}
+
 /* Sets shape, dtype and same_as of a tied tensor. ties.h does the rest when all tensors are resolved. */
 static bool resolve_tied(struct sower_manifest_reading *reading, size_t number, json_t *fields)
 {
@@ -232,11 +243,11 @@ static bool resolve_tied(struct sower_manifest_reading *reading, size_t number, 
     if (!parse_without_init(reading, fields, &request)) {
         return false;
     }
-    tensor->shape = request.draw.shape;
+    tensor->form = form_of(reading, &request);
     tensor->dtype = note->has_dtype ? note->dtype : SOWER_DTYPE_COUNT;
     tensor->tied = true;
     tensor->same_as = (uint32_t)found;
-    return true;
+    return tensor->form != NULL;
 }
 
 /* Whether the law changes with the fans. */
@@ -292,11 +303,11 @@ static bool resolve_drawn(struct sower_manifest_reading *reading, size_t number,
         return false;
     }
     note_suspicious_fans(reading, number, &request.draw, &request.plan);
-    tensor->shape = request.draw.shape;
+    tensor->form = form_of(reading, &request);
     tensor->dtype = request.draw.dtype;
-    tensor->initializer = request.draw.initializer;
-    tensor->layout = request.draw.layout;
-    tensor->structured = request.plan.structure != NULL;
+    if (tensor->form == NULL) {
+        return false;
+    }
     reading->manifest->size += sower_manifest_tensor_size(tensor); /* at most 2^38 each: no overflow */
     return true;
 }

@@ -160,7 +160,7 @@ static bool choose(struct sower_model *model, const struct sower_model_choice *c
             continue;
         }
         const struct sower_manifest_tensor *tensor = &manifest->tensors[number];
-        struct sower_region region = region_of(model, &tensor->shape);
+        struct sower_region region = region_of(model, &tensor->form->shape);
         struct sower_shape shape = sower_region_shape(&region);
         model->tensors[model->count++] = (struct sower_model_tensor){at, (uint32_t)number};
         at += sower_shape_count(&shape) * sower_dtype_size(tensor->dtype);
@@ -223,7 +223,7 @@ static bool write_header(struct sower_model *model, const struct sower_model_cho
     write_ties(model);
     for (size_t i = 0; i < model->count; i++) {
         const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[i].number];
-        struct sower_region region = region_of(model, &tensor->shape);
+        struct sower_region region = region_of(model, &tensor->form->shape);
         struct sower_shape shape = sower_region_shape(&region);
         sower_safetensors_tensor(header, tensor->name, tensor->dtype, &shape, model->tensors[i].start,
                                  model->tensors[i + 1].start);
@@ -268,10 +268,10 @@ void sower_model_draw(const struct sower_model *model, size_t n, struct sower_re
     const struct sower_manifest_tensor *tensor = tensor_of(model, n);
     request->draw = model->draw;
     snprintf(request->draw.name, sizeof request->draw.name, "%s", tensor->name);
-    request->draw.shape = tensor->shape;
+    request->draw.shape = tensor->form->shape;
     request->draw.dtype = tensor->dtype;
-    request->draw.initializer = tensor->initializer;
-    request->draw.layout = tensor->layout;
+    request->draw.initializer = tensor->form->initializer;
+    request->draw.layout = tensor->form->layout;
     request->seed = sower_seed_tensor(&model->trial_seed, tensor->name, strlen(tensor->name));
 }
 
@@ -281,10 +281,10 @@ void sower_model_request(const struct sower_model *model, size_t n, struct sower
     struct sower_problem unused;
     sower_model_draw(model, n, request);
     /* Cannot fail: reading the manifest made the same plan. */
-    const bool made = sower_plan_make(&tensor->initializer, &tensor->shape, tensor->dtype, &tensor->layout,
-                                      &request->plan, &unused);
+    const bool made = sower_plan_make(&tensor->form->initializer, &tensor->form->shape, tensor->dtype,
+                                      &tensor->form->layout, &request->plan, &unused);
     (void)made;
-    request->region = region_of(model, &tensor->shape);
+    request->region = region_of(model, &tensor->form->shape);
     request->format = SOWER_FORMAT_RAW;
 }
 
@@ -295,7 +295,7 @@ const char *sower_model_name(const struct sower_model *model, size_t n)
 
 bool sower_model_is_structured(const struct sower_model *model, size_t n)
 {
-    return tensor_of(model, n)->structured;
+    return tensor_of(model, n)->form->structured;
 }
 
 size_t sower_model_find(const struct sower_model *model, uint64_t position)

@@ -561,8 +561,10 @@ static bool resolve(struct sower_request *request, const struct sower_seed *root
     if (!cut) {
         request->region = sower_region_whole(&draw->shape);
     }
-    draw->root_id = sower_seed_root_id(root);
-    request->seed = sower_draw_seed(draw, root);
+    if (root != NULL) {
+        draw->root_id = sower_seed_root_id(root);
+        request->seed = sower_draw_seed(draw, root);
+    }
     return true;
 }
 

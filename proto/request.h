@@ -42,8 +42,9 @@ struct sower_request {
     enum sower_format format;
 };
 
-/* Reads the fields into `request`, under `root`. Fields from pairs (`from_pairs`) are strings, and numbers are
- * read from their text. JSON fields must have their own type: a trial is a number there, not a string. */
+/* Reads the fields into `request`, under `root` (NULL: the request gets no root id and no seed). Fields from pairs
+ * (`from_pairs`) are strings, and numbers are read from their text. JSON fields must have their own type: a trial
+ * is a number there, not a string. */
 SOWER_MUST_USE bool sower_request_parse(const json_t *fields, bool from_pairs, const struct sower_seed *root,
                                         struct sower_request *request, struct sower_problem *problem);
 

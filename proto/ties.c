@@ -40,7 +40,7 @@ static bool follow(struct sower_manifest *manifest, uint32_t first, struct sower
 static bool check(const struct sower_manifest_tensor *tensor, const struct sower_manifest_tensor *other,
                   struct sower_problem *problem)
 {
-    const struct sower_shape *shape = &tensor->shape;
+    const struct sower_shape *shape = &tensor->form->shape, *target = &other->form->shape;
     if (sower_safetensors_is_reserved(tensor->name)) {
         return sower_problem_set(
             problem, SOWER_PROBLEM_UNPROCESSABLE, "tensors",
@@ -48,8 +48,8 @@ static bool check(const struct sower_manifest_tensor *tensor, const struct sower
             "another value under this name. Give it an init.",
             SHOWN, tensor->name);
     }
-    if (shape->rank != other->shape.rank ||
-        memcmp(shape->sizes, other->shape.sizes, shape->rank * sizeof shape->sizes[0]) != 0) {
+    if (shape->rank != target->rank ||
+        memcmp(shape->sizes, target->sizes, shape->rank * sizeof shape->sizes[0]) != 0) {
         return sower_problem_set(problem, SOWER_PROBLEM_UNPROCESSABLE, "tensors",
                                  "\"%.*s\" cannot be the same as \"%.*s\", which has another shape.", SHOWN,
                                  tensor->name, SHOWN, other->name);

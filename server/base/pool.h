@@ -10,7 +10,7 @@
  * piece. A running piece is not interrupted, so a piece should take at most some tens of milliseconds, and
  * longer work should submit itself again between two pieces.
  *
- * Some work cannot be cut (a manifest of 100,000 tensors takes a second to read). While all threads are busy,
+ * Some work cannot be cut (a manifest of a million tensors takes some seconds to read). While all threads are busy,
  * a spare thread serves a client that no thread works for, so that this client need not wait until the work of
  * others ends. */
 #ifndef SOWER_SERVER_BASE_POOL_H

@@ -7,7 +7,22 @@
 
 #include "proto/json.h"
 #include "proto/manifest_read.h"
+#include "server/http/budget.h"
 #include "server/server.h"
+
+bool sower_work_manifest(struct sower_work *work, const char *text, size_t length,
+                         struct sower_manifest *manifest)
+{
+    _Atomic uint64_t *used = &work->exchange->server->budget;
+    const uint64_t budget = sower_budget_for_reading(length);
+    *manifest = (struct sower_manifest){0};
+    if (!sower_budget_take(used, budget, &work->problem)) {
+        return false;
+    }
+    bool read = sower_manifest_read(text, length, manifest, &work->problem);
+    sower_budget_give_back(used, budget);
+    return read;
+}
 
 static bool read_hash(const json_t *fields, uint8_t hash[SOWER_MANIFEST_HASH_SIZE],
                       struct sower_problem *problem)
@@ -59,14 +74,17 @@ bool sower_kept_manifest_find(struct sower_work *work, const json_t *fields, cha
 
 bool sower_kept_manifest_read(struct sower_work *work, const json_t *fields, struct sower_manifest *manifest)
 {
+    _Atomic uint64_t *used = &work->exchange->server->budget;
     char *text;
     size_t length;
     memset(manifest, 0, sizeof *manifest);
     if (!sower_kept_manifest_find(work, fields, &text, &length)) {
         return false;
     }
-    bool read = sower_manifest_read(text, length, manifest, &work->problem);
+    bool counted = sower_budget_take(used, length, &work->problem);
+    bool read = counted && sower_work_manifest(work, text, length, manifest);
     free(text);
+    sower_budget_give_back(used, counted ? length : 0);
     return read;
 }
 

@@ -8,6 +8,10 @@
 #include "proto/model.h"
 #include "server/http/work.h"
 
+/* Reads a manifest's text, with memory of the budget. Call sower_manifest_free in any case, also after false. */
+SOWER_MUST_USE bool sower_work_manifest(struct sower_work *work, const char *text, size_t length,
+                                        struct sower_manifest *manifest);
+
 /* Finds the text of the manifest whose hash is in the field "manifest". The caller frees *text. False with
  * the work's problem and status (404 if no manifest has this hash). */
 SOWER_MUST_USE bool sower_kept_manifest_find(struct sower_work *work, const json_t *fields, char **text,

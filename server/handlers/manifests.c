@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "proto/hex.h"
-#include "proto/manifest_read.h"
 #include "proto/record.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/http/budget.h"
 #include "server/server.h"
 
 struct keeping {
@@ -25,6 +25,7 @@ struct keeping {
     json_t *fields; /* of a GET */
     struct sower_manifest manifest;
     struct sower_buffer text;
+    uint64_t budget; /* bytes counted for the text (budget.h) */
 };
 
 static void read_posted(struct sower_work *work);
@@ -36,6 +37,9 @@ static sower_step reply_kept;
 static void release(void *state)
 {
     struct keeping *keeping = state;
+    if (keeping->budget > 0) {
+        sower_budget_give_back(&keeping->work.exchange->server->budget, keeping->budget);
+    }
     sower_manifest_free(&keeping->manifest);
     sower_buffer_free(&keeping->text);
     json_decref(keeping->fields);
@@ -70,6 +74,17 @@ enum MHD_Result sower_handle_manifests(struct sower_exchange *exchange)
                                           : start(exchange, known, find_kept, reply_text);
 }
 
+/* Counts the memory of the canonical form; `release` gives it back. */
+static bool take_budget(struct keeping *keeping)
+{
+    const uint64_t budget = keeping->manifest.canonical_size;
+    if (!sower_budget_take(&keeping->work.exchange->server->budget, budget, &keeping->work.problem)) {
+        return false;
+    }
+    keeping->budget = budget;
+    return true;
+}
+
 static bool check_memory(struct keeping *keeping)
 {
     return !keeping->text.failed || sower_problem_memory(&keeping->work.problem);
@@ -79,13 +94,14 @@ static void read_posted(struct sower_work *work)
 {
     struct keeping *keeping = (struct keeping *)work;
     struct sower_exchange *exchange = work->exchange;
-    bool read = sower_manifest_read(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
-                                    &keeping->manifest, &work->problem);
+    bool read = sower_work_manifest(work, exchange->body == NULL ? "" : exchange->body, exchange->body_size,
+                                    &keeping->manifest);
     sower_exchange_body_free(exchange);
-    if (read) {
-        sower_manifest_print(&keeping->manifest, &keeping->text);
+    if (!read || !take_budget(keeping)) {
+        return;
     }
-    work->done = read && check_memory(keeping);
+    sower_manifest_print(&keeping->manifest, &keeping->text);
+    work->done = check_memory(keeping);
 }
 
 static void find_kept(struct sower_work *work)

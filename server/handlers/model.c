@@ -42,7 +42,7 @@ struct model_file {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
     struct sower_ledger_wait wait;
     struct sower_store_model rows;
-    struct sower_buffer text; /* of the manifest, until the manifest is recorded */
+    struct sower_buffer text; /* of a posted manifest, until it is recorded; empty for a kept one */
     json_t *fields;           /* of a GET */
     struct sower_model model;
     struct sower_draw_id id; /* of the file: the ledger remembers by this id that all draws are recorded */
@@ -161,12 +161,24 @@ static bool check_costs(struct model_file *file)
 
 static bool take_budget(struct model_file *file)
 {
-    uint64_t budget = sower_budget_for_model(&file->model);
+    const bool posted = file->fields == NULL;
+    uint64_t budget =
+        sower_budget_for_model(&file->model) + (posted ? file->model.manifest.canonical_size : 0);
     if (!sower_budget_take(&file->work.exchange->server->budget, budget, &file->work.problem)) {
         return false;
     }
     file->budget = budget;
     return true;
+}
+
+/* Prints the canonical form of a posted manifest, which the ledger may have to keep. */
+static bool print_manifest(struct model_file *file)
+{
+    if (sower_ledger_known(file->work.exchange->server->ledger, &file->id) != 0) {
+        return true;
+    }
+    sower_manifest_print(&file->model.manifest, &file->text);
+    return !file->text.failed || sower_problem_memory(&file->work.problem);
 }
 
 static void make_model(struct sower_work *work)
@@ -177,8 +189,8 @@ static void make_model(struct sower_work *work)
     struct sower_manifest manifest;
     bool posted = file->fields == NULL, made;
     if (posted) {
-        made = sower_manifest_read(exchange->body == NULL ? "" : exchange->body, exchange->body_size,
-                                   &manifest, &work->problem);
+        made = sower_work_manifest(work, exchange->body == NULL ? "" : exchange->body, exchange->body_size,
+                                   &manifest);
     } else {
         made = sower_kept_manifest_read(work, file->fields, &manifest) &&
                sower_kept_manifest_choice(file->fields, &choice, &work->problem);
@@ -187,12 +199,13 @@ static void make_model(struct sower_work *work)
     json_t *asked = posted ? json_incref(manifest.asked) : sower_kept_manifest_asked(file->fields);
     made = made && sower_model_make(&file->model, &manifest, asked, !posted, &exchange->server->root, &choice,
                                     &work->problem);
-    work->done = made && take_budget(file) && check_costs(file);
-    if (work->done) {
+    made = made && take_budget(file) && check_costs(file);
+    if (made) {
         crypto_generichash(file->id.bytes, sizeof file->id.bytes,
                            (const unsigned char *)file->model.header.text, file->model.header.length, NULL,
                            0);
     }
+    work->done = made && (!posted || print_manifest(file));
     sower_manifest_free(&manifest);
     json_decref(asked);
 }
@@ -234,10 +247,6 @@ static enum MHD_Result record(struct sower_exchange *exchange)
                                             .context = file,
                                             .strict = exchange->server->options->strict};
     memcpy(file->rows.manifest, file->model.manifest.hash, sizeof file->rows.manifest);
-    sower_manifest_print(&file->model.manifest, &file->text);
-    if (file->text.failed) {
-        return sower_reply_unavailable(exchange);
-    }
     file->rows.text = file->text.text;
     file->rows.length = file->text.length;
     file->wait.done = resume_recorded;

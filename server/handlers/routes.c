@@ -1,8 +1,10 @@
 /* The table of routes (http/route.h): each path, its methods and its handler. */
 #include "server/handlers/handlers.h"
 
-/* Enough for 100,000 tensors with names of about 100 bytes. */
-enum { MANIFEST_BODY_MAX = 16 << 20 };
+#include "proto/manifest.h"
+
+/* A canonical form that was kept may be posted too. */
+enum { MANIFEST_BODY_MAX = SOWER_MANIFEST_TEXT_MAX };
 
 const struct sower_route sower_routes[] = {
     {"/v1/tensor", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_tensor, 0, false},

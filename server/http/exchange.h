@@ -32,7 +32,7 @@ void sower_method_list(unsigned methods, const char *last, char list[SOWER_METHO
 /* The largest body of a request in bytes, unless its route accepts more. Bytes beyond that are read and
  * discarded, so that the client can read the refusal. After SOWER_DISCARD_MAX discarded bytes the connection
  * is cut. */
-enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 64 << 20 };
+enum { SOWER_REQUEST_BODY_MAX = 1 << 20, SOWER_DISCARD_MAX = 256 << 20 };
 
 /* The longest target that an exchange keeps, in bytes. */
 enum { SOWER_TARGET_MAX = 1024 };

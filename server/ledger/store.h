@@ -45,7 +45,7 @@ struct sower_store_model {
     void (*fill)(void *context, size_t n, struct sower_record *record);
     void *context;
     uint8_t manifest[32]; /* the hash, for every line */
-    const char *text;     /* stored under the hash */
+    const char *text;     /* stored under the hash; NULL: it is stored already */
     size_t length;
     int64_t time;
     bool strict;

@@ -64,7 +64,11 @@ static bool look_up_step(struct sower_store_writer *writer, const struct sower_s
                          struct sower_problem *problem)
 {
     const size_t end = end_of_step(model);
-    bool done = model->next > 0 || steps->find_manifest(writer, model->manifest, &model->found, problem);
+    bool done = true;
+    if (model->next == 0) {
+        model->found = true;
+        done = model->text == NULL || steps->find_manifest(writer, model->manifest, &model->found, problem);
+    }
     while (done && (model->found || all) && !model->refused && model->next < end) {
         make_chunk(chunk, model, end);
         done = sower_store_model_goes_on(model, problem) &&
@@ -90,8 +94,9 @@ static bool write_step(struct sower_store_writer *writer, const struct sower_sto
                        struct sower_store_model *model, struct chunk *chunk, struct sower_problem *problem)
 {
     const size_t end = end_of_step(model);
+    const bool adds_manifest = model->next == 0 && model->text != NULL;
     bool done =
-        steps->begin(writer, problem) && (model->next > 0 || steps->add_manifest(writer, model, problem));
+        steps->begin(writer, problem) && (!adds_manifest || steps->add_manifest(writer, model, problem));
     while (done && !model->refused && model->next < end) {
         make_chunk(chunk, model, end);
         done = sower_store_model_goes_on(model, problem) &&

@@ -13,10 +13,8 @@ static struct sower_buffer print(const struct sower_manifest *manifest)
 
 static bool same(const struct sower_manifest_tensor *a, const struct sower_manifest_tensor *b)
 {
-    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->structured == b->structured &&
-           a->tied == b->tied && a->same_as == b->same_as && a->initializer.entry == b->initializer.entry &&
-           memcmp(a->initializer.values, b->initializer.values, sizeof a->initializer.values) == 0 &&
-           sower_manifest_tensor_size(a) == sower_manifest_tensor_size(b);
+    return strcmp(a->name, b->name) == 0 && a->dtype == b->dtype && a->tied == b->tied &&
+           a->same_as == b->same_as && sower_form_same(a->form, b->form);
 }
 
 static void check_canonical_form(const struct sower_manifest *manifest)

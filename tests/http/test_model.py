@@ -290,7 +290,6 @@ def test_ten_thousand_tensors_take_little_memory(start):
     "change, param, part",
     [
         ({"tensors": [{"name": "a", "shape": [1]}] * 2}, "tensors", 'two tensors "a"'),
-        ({"tensors": [{"name": f"t{i}", "shape": []} for i in range(100001)]}, "tensors", "more than 100000"),
         ({"tensors": [{"name": f"t{i}", "shape": [1 << 18, 1 << 18], "init": "ones"} for i in range(65)]}, "tensors", "16 TiB"),
         ({"tensors": [{"name": "w", "shape": [4], "init": "he_norm"}]}, "tensors", '"w": There is no initializer'),
         ({"recipe": None, "rules": [], "tensors": [{"name": "w", "shape": [4]}]}, "recipe", "no recipe"),
@@ -436,12 +435,12 @@ def test_models_of_a_private_root_differ_and_no_shared_cache_keeps_them(start, t
 def test_many_large_manifests_at_once_do_not_take_all_memory(start):
     """Unfinished bodies take all memory for bodies. The next request gets 503 with Retry-After."""
     daemon = start()
-    head = b"POST /v1/manifests HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 << 20)
+    head = b"POST /v1/manifests HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (160 << 20)
     small = {"tensors": [{"name": "w", "shape": [2], "init": "zeros"}]}
     large = json.dumps(small).encode() + b" " * (9 << 20)
-    connections = [daemon.socket() for _ in range(40)]
+    connections = [daemon.socket() for _ in range(7)]  # 128 MiB for each, of 1 GiB; the large manifest needs 142 MiB
     for connection in connections:
-        connection.sendall(head + b" " * (15 << 20))
+        connection.sendall(head + b" " * (80 << 20))
     response = daemon.request("POST", "/v1/manifests", body=large)
     assert response.status == 503 and response.headers["Retry-After"] and "ask again" in response.problem()["detail"]
     assert daemon.post("/v1/manifests", small).status == 200

@@ -102,7 +102,8 @@ static void rules_match_by_rank_by_dtype_and_by_the_tensor_beside(void **state)
     char expression[SOWER_EXPRESSION_MAX + 1];
     assert_int_equal(manifest.count, 5);
     for (size_t i = 0; i < 5; i++) {
-        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(
+            sower_expression_print(&manifest.tensors[i].form->initializer, expression, sizeof expression));
         assert_string_equal(expression, expected[i]);
     }
     assert_int_equal(json_array_size(manifest.warnings), 1);
@@ -121,7 +122,7 @@ static void a_tensor_is_not_beside_itself(void **state)
              "\"constant(weight.fan_in)\"}],\"defaults\":{\"init\":\"constant(-2*weight.fan_out)\"}}");
     static const double expected[] = {-4, -4, 3}; /* a formula may use the tensor's own fan */
     for (size_t i = 0; i < 3; i++) {
-        assert_true(manifest.tensors[i].initializer.values[0] == expected[i]);
+        assert_true(manifest.tensors[i].form->initializer.values[0] == expected[i]);
     }
     sower_manifest_free(&manifest);
 }
@@ -146,7 +147,8 @@ static void assert_initializers(const char *text, const char *expected)
     struct sower_manifest manifest = good(text);
     char list[2000] = "", expression[SOWER_EXPRESSION_MAX + 1];
     for (size_t i = 0; i < manifest.count; i++) {
-        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(
+            sower_expression_print(&manifest.tensors[i].form->initializer, expression, sizeof expression));
         assert_true(strlen(list) + strlen(expression) + 2 < sizeof list);
         strcat(list, i == 0 ? "" : " ");
         strcat(list, expression);
@@ -477,16 +479,17 @@ static char *many(size_t count, const char *shape)
     return text;
 }
 
-static void a_hundred_thousand_tensors_are_accepted_and_one_more_is_not(void **state)
+static void a_million_tensors_are_accepted_and_one_more_is_not(void **state)
 {
     (void)state;
     char *text = many(SOWER_MANIFEST_TENSORS_MAX, "[1]");
     struct sower_manifest manifest = good(text);
     assert_int_equal(manifest.count, SOWER_MANIFEST_TENSORS_MAX);
+    assert_int_equal(manifest.forms.count, 1);
     sower_manifest_free(&manifest);
     free(text);
     text = many(SOWER_MANIFEST_TENSORS_MAX + 1, "[1]");
-    assert_refused(text, strlen(text), "tensors", "more than 100000");
+    assert_refused(text, strlen(text), "tensors", "more than 1048576");
     free(text);
 }
 
@@ -495,6 +498,21 @@ static void a_model_beyond_the_limit_is_refused(void **state)
     (void)state;
     char *text = many(65, "[65536,1048576]"); /* 65 times 2^38 bytes */
     assert_refused(text, strlen(text), "tensors", "more than 16 TiB");
+    free(text);
+}
+
+static void rules_that_need_too_much_memory_are_refused(void **state)
+{
+    (void)state;
+    enum { COUNT = 1 << 20 };
+    char *text = malloc(3 * COUNT + 100), *at = text;
+    assert_non_null(text);
+    at += sprintf(at, "{\"tensors\":[],\"rules\":[");
+    for (size_t i = 0; i < COUNT; i++) {
+        at = stpcpy(at, "{},");
+    }
+    strcpy(at, "{}]}");
+    assert_refused(text, strlen(text), "", "at most 64 MiB are allowed");
     free(text);
 }
 
@@ -564,8 +582,9 @@ int main(void)
         cmocka_unit_test(fans_of_a_convolution_for_stacked_weights_get_a_notice),
         cmocka_unit_test(own_rules_come_before_those_of_the_recipe),
         cmocka_unit_test(bad_manifests_are_refused_with_the_field_at_fault),
-        cmocka_unit_test(a_hundred_thousand_tensors_are_accepted_and_one_more_is_not),
+        cmocka_unit_test(a_million_tensors_are_accepted_and_one_more_is_not),
         cmocka_unit_test(a_model_beyond_the_limit_is_refused),
+        cmocka_unit_test(rules_that_need_too_much_memory_are_refused),
         cmocka_unit_test(deep_json_is_refused),
         cmocka_unit_test(cut_and_changed_manifests_do_no_harm),
     };

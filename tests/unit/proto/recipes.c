@@ -97,7 +97,8 @@ static void assert_initializers(const char *recipe, const char *const expected[6
     struct sower_manifest manifest = read_with(recipe, EVERYTHING);
     char expression[SOWER_EXPRESSION_MAX + 1];
     for (size_t i = 0; i < 6; i++) {
-        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(
+            sower_expression_print(&manifest.tensors[i].form->initializer, expression, sizeof expression));
         assert_string_equal(expression, expected[i]);
     }
     sower_manifest_free(&manifest);
@@ -111,7 +112,8 @@ static void all_tensors_of_an_lstm_follow_its_hidden_size(void **state)
                          "\"shape\":[64,16]},{\"name\":\"rnn.bias_hh_l0_reverse\",\"shape\":[64]}");
     char expression[SOWER_EXPRESSION_MAX + 1];
     for (size_t i = 0; i < 3; i++) {
-        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(
+            sower_expression_print(&manifest.tensors[i].form->initializer, expression, sizeof expression));
         assert_string_equal(expression, "fan_uniform(fan_in=16)");
     }
     sower_manifest_free(&manifest);
@@ -147,7 +149,8 @@ static void assert_tensors(const char *recipe, const struct expected_tensor *exp
     struct sower_manifest manifest = read_with(recipe, tensors);
     for (size_t i = 0; i < count; i++) {
         char expression[SOWER_EXPRESSION_MAX + 1];
-        assert_true(sower_expression_print(&manifest.tensors[i].initializer, expression, sizeof expression));
+        assert_true(
+            sower_expression_print(&manifest.tensors[i].form->initializer, expression, sizeof expression));
         assert_string_equal(expression, expected[i].init);
     }
     sower_manifest_free(&manifest);
@@ -252,7 +255,8 @@ static void assert_law(const char *recipe, const char *tensors, const char *law)
 {
     struct sower_manifest manifest = read_with(recipe, tensors);
     char expression[SOWER_EXPRESSION_MAX + 1];
-    assert_true(sower_expression_print(&manifest.tensors[0].initializer, expression, sizeof expression));
+    assert_true(
+        sower_expression_print(&manifest.tensors[0].form->initializer, expression, sizeof expression));
     assert_string_equal(expression, law);
     sower_manifest_free(&manifest);
 }
@@ -310,8 +314,8 @@ static void padding_rows_are_zeros_where_the_name_tells_which(void **state)
     struct sower_problem problem = {.sentence = ""};
     struct sower_manifest manifest =
         read_with("hf_bert", TENSOR("roberta.embeddings.word_embeddings.weight", "4,2"));
-    assert_int_equal(manifest.tensors[0].layout.zeros.rows.count, 1);
-    assert_int_equal(manifest.tensors[0].layout.zeros.rows.at[0], 1);
+    assert_int_equal(manifest.tensors[0].form->layout.zeros.rows.count, 1);
+    assert_int_equal(manifest.tensors[0].form->layout.zeros.rows.at[0], 1);
     sower_manifest_free(&manifest);
     const char bare[] =
         "{\"recipe\":\"hf_bert\",\"tensors\":[" TENSOR("embeddings.word_embeddings.weight", "4,2") "]}";

@@ -55,13 +55,14 @@ static void a_long_chain_is_followed_to_its_end(void **state)
 {
     (void)state;
     enum { COUNT = 20000 };
+    const struct sower_form form = {.shape = {.rank = 0}};
     struct sower_manifest manifest = {.count = COUNT};
     struct sower_problem problem;
     manifest.tensors = calloc(COUNT, sizeof *manifest.tensors);
     assert_non_null(manifest.tensors);
     for (uint32_t i = 0; i < COUNT; i++) {
         manifest.tensors[i] = (struct sower_manifest_tensor){
-            .name = "t", .dtype = SOWER_F32, .tied = i < COUNT - 1, .same_as = i + 1};
+            .name = "t", .form = &form, .dtype = SOWER_F32, .tied = i < COUNT - 1, .same_as = i + 1};
     }
     assert_true(sower_ties_resolve(&manifest, &problem));
     assert_int_equal(manifest.tied_count, COUNT - 1);
@@ -127,7 +128,7 @@ static void a_formula_beside_a_tied_tensor_uses_its_fans(void **state)
     struct sower_manifest manifest = good(TENSORS(TENSOR("wte", "") "," TIED(
         "head.weight", "wte") ","
                               "{\"name\":\"head.bias\",\"shape\":[2],\"init\":\"constant(weight.fan_in)\"}"));
-    assert_true(manifest.tensors[2].initializer.values[0] == 3);
+    assert_true(manifest.tensors[2].form->initializer.values[0] == 3);
     sower_manifest_free(&manifest);
 }
 
