@@ -87,6 +87,16 @@ static ssize_t read_heavy(struct sower_model_stream *stream, uint64_t start, uin
     return sower_blocks_read(&stream->blocks, start - first, stop - first, buffer, size);
 }
 
+/* The bytes, at most `count`, that are generated of a tensor before the buffer is sent; adds their time to *spent. */
+static size_t affordable(const struct sower_plan *plan, size_t count, size_t *spent)
+{
+    size_t weight = SOWER_STREAM_BLOCK_MAX / sower_stream_piece(plan);
+    size_t most = (SOWER_STREAM_BLOCK_MAX - *spent + weight - 1) / weight;
+    count = count < most ? count : most;
+    *spent += count * weight;
+    return count;
+}
+
 /* The content reader: fills the buffer with the header, and with light tensors one after the other. A heavy
  * tensor fills a buffer alone. */
 static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t size)
@@ -97,7 +107,8 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
     uint64_t start = stream->range.start + position, end = stream->range.start + stream->range.length;
     size_t made = 0;
     size = end - start < size ? (size_t)(end - start) : size;
-    while (made < size) {
+    size_t spent = 0; /* the bytes that take as long with an ordinary tensor */
+    while (made < size && spent < SOWER_STREAM_BLOCK_MAX) {
         uint64_t at = start + made, stop = header;
         if (at >= header) {
             if (!open_tensor(stream, at)) {
@@ -106,6 +117,9 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
             stop = model->tensors[stream->number + 1].start;
         }
         size_t count = stop - at < size - made ? (size_t)(stop - at) : size - made;
+        if (at >= header) {
+            count = affordable(&stream->request.plan, count, &spent);
+        }
         if (at < header) {
             memcpy(buffer + made, model->header.text + at, count);
         } else if (stream->heavy) {

@@ -7,7 +7,8 @@ static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t
 {
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
-    size = sower_blocks_to_boundary(start, size);
+    size_t piece = sower_stream_piece(&stream->bytes->source->plan);
+    size = sower_blocks_to_boundary(start, size < piece ? size : piece);
     if (!sower_together_read(stream->exchange->server, stream->exchange->client, stream->bytes, start, size,
                              (uint8_t *)buffer)) {
         return MHD_CONTENT_READER_END_WITH_ERROR;

@@ -20,6 +20,13 @@ enum {
     SOWER_STREAM_COPY_SIZE = 64 * 1024,       /* of a heavy tensor, whose blocks have their own memory */
 };
 
+/* The most bytes of a light tensor that are generated at once. An element of a structure takes up to 0.2 us (sinusoid),
+ * and the other connections of the thread wait meanwhile, so these are 8192 elements. */
+static inline size_t sower_stream_piece(const struct sower_plan *plan)
+{
+    return plan->structure == NULL ? SOWER_STREAM_BLOCK_MAX : 8192 * sower_dtype_size(plan->dtype);
+}
+
 struct sower_stream {
     struct sower_exchange *exchange;
     struct sower_tensor_bytes *bytes;
