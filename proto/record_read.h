@@ -30,7 +30,7 @@ SOWER_MUST_USE bool sower_record_check(const struct sower_record *record, struct
 
 /* A draw's record as the fields of a request, for the parser or for a query. Most of them point into the
  * record. */
-enum { SOWER_RECORD_FIELDS_MAX = 16 };
+enum { SOWER_RECORD_FIELDS_MAX = 18 };
 struct sower_record_fields {
     struct sower_pair pairs[SOWER_RECORD_FIELDS_MAX];
     size_t count;

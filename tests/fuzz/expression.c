@@ -64,7 +64,7 @@ static bool fan(void *context, const char *name, size_t length, bool out, uint64
 /* Expands the formulas; true with the plain expression. */
 static bool expand(const char *text, size_t length, char plain[SOWER_EXPRESSION_MAX + 1])
 {
-    const struct sower_formula_terms terms = {12, fan, NULL};
+    const struct sower_formula_terms terms = {.layers = 12, .block = 3, .fan = fan};
     struct sower_problem problem;
     bool expanded = sower_formula_expand(text, length, &terms, plain, &problem);
     if (!expanded) {
