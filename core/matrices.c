@@ -258,23 +258,31 @@ static uint64_t offset_of(const struct sower_view *view, size_t group, uint64_t 
     return offset;
 }
 
-/* Puts a rectangle of a matrix to its places in the tensor. */
-static void scatter(const struct preparation *preparation, uint64_t number, const struct rectangle *at,
-                    const uint8_t *elements)
+/* A rectangle of a matrix, on the way to its places in the tensor. */
+struct scattering {
+    const struct preparation *preparation;
+    uint64_t number; /* of the matrix */
+    struct rectangle at;
+    const uint8_t *elements; /* of the rectangle, row by row */
+};
+
+/* A task: puts one row of the rectangle to its places. */
+static void scatter_row(void *work, size_t row)
 {
-    const struct sower_matrices *matrices = preparation->matrices;
+    const struct scattering *scattering = work;
+    const struct rectangle *at = &scattering->at;
+    const struct sower_matrices *matrices = scattering->preparation->matrices;
     const struct sower_view *view = &matrices->view;
     const size_t size = sower_dtype_size(matrices->dtype);
-    uint64_t blocks = matrices->down * matrices->across, block = number % blocks;
-    uint64_t entry = offset_of(view, ENTRIES, number / blocks);
-    uint64_t first_row = at->row + (matrices->down > 1 ? block * matrices->rows : 0);
-    uint64_t first_column = at->column + (matrices->across > 1 ? block * matrices->columns : 0);
-    for (uint64_t row = 0; row < at->rows; row++) {
-        uint64_t start = entry + offset_of(view, ROWS, first_row + row);
-        for (uint64_t column = 0; column < at->columns; column++, elements += size) {
-            uint64_t index = start + offset_of(view, COLUMNS, first_column + column);
-            memcpy(preparation->factors->elements + index * size, elements, size);
-        }
+    const uint8_t *element = scattering->elements + row * at->columns * size;
+    uint64_t blocks = matrices->down * matrices->across, block = scattering->number % blocks;
+    uint64_t first_row = matrices->down > 1 ? block * matrices->rows : 0;
+    uint64_t first_column = matrices->across > 1 ? block * matrices->columns : 0;
+    uint64_t start = offset_of(view, ENTRIES, scattering->number / blocks) +
+                     offset_of(view, ROWS, first_row + at->row + row);
+    for (uint64_t column = 0; column < at->columns; column++, element += size) {
+        uint64_t index = start + offset_of(view, COLUMNS, first_column + at->column + column);
+        memcpy(scattering->preparation->factors->elements + index * size, element, size);
     }
 }
 
@@ -293,7 +301,8 @@ static bool make_elements(const struct preparation *preparation, uint64_t number
             at.columns = smaller(once.columns, matrices->columns - at.column);
             good = read_matrix(matrices, factors, &at, (struct target){elements, at.columns}, parallel);
             if (good) {
-                scatter(preparation, number, &at, elements);
+                struct scattering scattering = {preparation, number, at, elements};
+                sower_parallel_run(parallel, scatter_row, &scattering, (size_t)at.rows);
             }
         }
     }
