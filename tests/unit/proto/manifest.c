@@ -290,8 +290,8 @@ static void a_rule_that_another_shadows_is_refused(void **state)
         "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"ones\",\"dtype\":\"bf16\"}",
         "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"c\",\"init\":\"ones\"}", /* c has its own init */
         "{\"match\":\"*\",\"init\":\"zeros\"},{\"match\":\"q\",\"init\":\"ones\"}",
-        "{\"match\":\"a\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"zeros\"},{\"match\":\"[ab]\","
-        "\"init\":\"ones\"}",
+        ("{\"match\":\"a\",\"init\":\"zeros\"},{\"match\":\"b\",\"init\":\"zeros\"},"
+         "{\"match\":\"[ab]\",\"init\":\"ones\"}"),
     };
     static const char tensors[] =
         "\"tensors\":[{\"name\":\"a\",\"shape\":[]},{\"name\":\"b\",\"shape\":[]},{\"name\":\"c\","
