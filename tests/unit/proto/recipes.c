@@ -144,6 +144,7 @@ static void assert_tensors(const char *recipe, const struct expected_tensor *exp
         snprintf(text, sizeof text, "{\"recipe\":\"%s\",\"tensors\":[%s]}", recipe, tensors);
         assert_false(sower_manifest_read(text, strlen(text), &manifest, &problem));
         assert_non_null(strstr(problem.sentence, "add a rule"));
+        sower_manifest_free(&manifest);
         return;
     }
     struct sower_manifest manifest = read_with(recipe, tensors);
