@@ -322,6 +322,7 @@ static void padding_rows_are_zeros_where_the_name_tells_which(void **state)
         "{\"recipe\":\"hf_bert\",\"tensors\":[" TENSOR("embeddings.word_embeddings.weight", "4,2") "]}";
     assert_false(sower_manifest_read(bare, strlen(bare), &manifest, &problem));
     assert_non_null(strstr(problem.sentence, "[1] for RoBERTa"));
+    sower_manifest_free(&manifest);
 }
 
 static void a_mistyped_recipe_gets_a_suggestion(void **state)
