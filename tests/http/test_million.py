@@ -9,7 +9,7 @@ import pytest
 
 from conftest import SOWERD
 
-SANITIZED = b"__asan_init" in open(SOWERD, "rb").read()
+SANITIZED = any(name in open(SOWERD, "rb").read() for name in (b"__asan_init", b"__tsan_init"))
 # With a sanitizer everything takes five times as long.
 COUNT = 1 << (16 if SANITIZED else 20)
 LONG = 280  # seconds
