@@ -54,7 +54,8 @@ static void notice_unused(struct sower_manifest_reading *reading, json_t **warni
     for (size_t i = 0; (list = sower_towers_list(lists, i)) != NULL; i++) {
         if ((reading->towers.found >> i & 1) == 0) {
             sower_problem_set(&notice, SOWER_PROBLEM_INVALID, "blocks",
-                              "List %zu of blocks (%.400s) is in no name, followed by the number of a block.",
+                              "List %zu of blocks (%.400s) matches no tensor: in no name does the number of "
+                              "a block follow it.",
                               i + 1, list);
             append(warnings, &notice);
         }

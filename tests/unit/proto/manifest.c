@@ -213,8 +213,9 @@ static void a_list_of_blocks_in_no_name_gets_a_notice(void **state)
                                           "\"shape\":[]},{\"name\":\"layers.w\",\"shape\":[]}],"
                                           "\"defaults\":{\"init\":\"zeros\"}}");
     assert_int_equal(json_array_size(manifest.warnings), 1);
-    assert_string_equal(json_string_value(json_array_get(manifest.warnings, 0)),
-                        "List 2 of blocks (layers) is in no name, followed by the number of a block.");
+    assert_string_equal(
+        json_string_value(json_array_get(manifest.warnings, 0)),
+        "List 2 of blocks (layers) matches no tensor: in no name does the number of a block follow it.");
     sower_manifest_free(&manifest);
     manifest = good("{\"recipe\":\"hf_gpt2\",\"tensors\":[{\"name\":\"wte.weight\",\"shape\":[2,3]}]}");
     assert_int_equal(json_array_size(manifest.warnings), 0);
