@@ -142,8 +142,8 @@ static struct sower_region region_of(const struct sower_model *model, const stru
 }
 
 /* Sets the model's tensors, with starts relative to the first tensor. */
-static bool choose(struct sower_model *model, const struct sower_model_choice *choice,
-                   struct sower_problem *problem)
+static bool choose_tensors(struct sower_model *model, const struct sower_model_choice *choice,
+                           struct sower_problem *problem)
 {
     const struct sower_manifest *manifest = &model->manifest;
     struct walk walk;
@@ -182,16 +182,27 @@ static bool has_tensor(const struct sower_model *model, uint32_t number)
     return low < model->count && model->tensors[low].number == number;
 }
 
+bool sower_model_tie(const struct sower_model *model, size_t *next, const char **name, const char **same_as)
+{
+    const struct sower_manifest *manifest = &model->manifest;
+    while (manifest->tied_count > 0 && *next < manifest->count) {
+        const struct sower_manifest_tensor *tensor = &manifest->tensors[(*next)++];
+        if (tensor->tied && has_tensor(model, tensor->same_as)) {
+            *name = tensor->name;
+            *same_as = manifest->tensors[tensor->same_as].name;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Writes the names of tied tensors as safetensors.torch.save_model does: "lm_head.weight":"wte.weight". */
 static void write_ties(struct sower_model *model)
 {
-    const struct sower_manifest *manifest = &model->manifest;
-    for (size_t i = 0; i < manifest->count && manifest->tied_count > 0; i++) {
-        const struct sower_manifest_tensor *tensor = &manifest->tensors[i];
-        if (tensor->tied && has_tensor(model, tensor->same_as)) {
-            sower_safetensors_metadata(&model->header, tensor->name, manifest->tensors[tensor->same_as].name);
-            model->tied_count++;
-        }
+    const char *name, *same_as;
+    for (size_t next = 0; sower_model_tie(model, &next, &name, &same_as);) {
+        sower_safetensors_metadata(&model->header, name, same_as);
+        model->tied_count++;
     }
 }
 
@@ -242,9 +253,9 @@ static bool write_header(struct sower_model *model, const struct sower_model_cho
                              SOWER_SAFETENSORS_HEADER_MAX);
 }
 
-bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
-                      bool from_pairs, const struct sower_seed *root, const struct sower_model_choice *choice,
-                      struct sower_problem *problem)
+bool sower_model_choose(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
+                        bool from_pairs, const struct sower_seed *root,
+                        const struct sower_model_choice *choice, struct sower_problem *problem)
 {
     memset(model, 0, sizeof *model);
     model->manifest = *manifest;
@@ -255,7 +266,15 @@ bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest
     if (choice->shard != NULL) {
         snprintf(model->shard, sizeof model->shard, "%s", choice->shard);
     }
-    return choose(model, choice, problem) && write_header(model, choice, problem);
+    return choose_tensors(model, choice, problem);
+}
+
+bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
+                      bool from_pairs, const struct sower_seed *root, const struct sower_model_choice *choice,
+                      struct sower_problem *problem)
+{
+    return sower_model_choose(model, manifest, asked, from_pairs, root, choice, problem) &&
+           write_header(model, choice, problem);
 }
 
 static const struct sower_manifest_tensor *tensor_of(const struct sower_model *model, size_t n)

@@ -60,6 +60,13 @@ SOWER_MUST_USE bool sower_model_make(struct sower_model *model, struct sower_man
                                      const json_t *asked, bool from_pairs, const struct sower_seed *root,
                                      const struct sower_model_choice *choice, struct sower_problem *problem);
 
+/* The same without the header of the file, for a caller that only needs the draws: `size` is 0, and positions are relative
+ * to the first tensor. */
+SOWER_MUST_USE bool sower_model_choose(struct sower_model *model, struct sower_manifest *manifest,
+                                       const json_t *asked, bool from_pairs, const struct sower_seed *root,
+                                       const struct sower_model_choice *choice,
+                                       struct sower_problem *problem);
+
 /* Sets only draw and seed of a request for the n-th tensor of the file; n < count. A ledger line needs no more,
  * and this is much faster than sower_model_request. */
 void sower_model_draw(const struct sower_model *model, size_t n, struct sower_request *request);
@@ -71,6 +78,10 @@ bool sower_model_is_structured(const struct sower_model *model, size_t n);
 void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request);
 
 const char *sower_model_name(const struct sower_model *model, size_t n);
+
+/* The next tied tensor whose other tensor is in the file, in the manifest's order; false at the end. Begin with *next 0. */
+SOWER_MUST_USE bool sower_model_tie(const struct sower_model *model, size_t *next, const char **name,
+                                    const char **same_as);
 
 /* The tensor that contains this byte of the file; the byte must be after the header. */
 size_t sower_model_find(const struct sower_model *model, uint64_t position);

@@ -29,14 +29,13 @@
 #include "proto/record.h"
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/handlers/warnings.h"
 #include "server/http/budget.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
 #include "server/server.h"
 #include "server/streams/cost.h"
 #include "server/streams/model_stream.h"
-
-enum { WARNING_MAX = 512 };
 
 struct model_file {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
@@ -73,25 +72,10 @@ static void release(void *state)
     free(file);
 }
 
-/* All warnings, separated by blanks, cut if they are too long. */
-static void list_warnings(const struct sower_model *model, char text[WARNING_MAX])
-{
-    size_t i, length = 0;
-    json_t *warning;
-    text[0] = '\0';
-    json_array_foreach(model->manifest.warnings, i, warning)
-    {
-        if (length < WARNING_MAX) {
-            length += (size_t)snprintf(text + length, WARNING_MAX - length, "%s%s", i == 0 ? "" : " ",
-                                       json_string_value(warning));
-        }
-    }
-}
-
 static void describe(const void *state, struct sower_log_line *line)
 {
     const struct model_file *file = state;
-    char text[SOWER_HEX_SIZE], warnings[WARNING_MAX];
+    char text[SOWER_HEX_SIZE];
     if (!file->work.done) {
         return;
     }
@@ -103,10 +87,7 @@ static void describe(const void *state, struct sower_log_line *line)
     if (file->rows.drift != 0) {
         sower_log_number(line, "drift", file->rows.drift);
     }
-    list_warnings(&file->model, warnings);
-    if (warnings[0] != '\0') {
-        sower_log_string(line, "warning", warnings);
-    }
+    sower_warnings_log(line, file->model.manifest.warnings);
 }
 
 /* The fields of a GET. A POST has none: its query must be empty, and *fields is NULL. */
@@ -292,7 +273,7 @@ static void add_file_name(struct MHD_Response **response, const struct sower_mod
 
 static void add_headers(const struct model_file *file, struct MHD_Response **response)
 {
-    char text[SOWER_HEX_SIZE], warnings[WARNING_MAX];
+    char text[SOWER_HEX_SIZE];
     sower_reply_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream");
     add_file_name(response, &file->model);
     sower_entity_add_headers(&file->entity, file->work.exchange, response);
@@ -301,15 +282,7 @@ static void add_headers(const struct model_file *file, struct MHD_Response **res
     add_number(response, "Sower-Tensors", file->model.count);
     add_number(response, "Sower-Spec", SOWER_SPEC);
     sower_drift_add_header(response, file->rows.drift);
-    list_warnings(&file->model, warnings);
-    for (char *at = warnings; *at != '\0'; at++) {
-        if (*at < ' ' || *at > '~') { /* a header is printable ASCII */
-            *at = '?';
-        }
-    }
-    if (warnings[0] != '\0') {
-        sower_reply_header(response, "Sower-Warning", warnings);
-    }
+    sower_warnings_add_header(response, file->model.manifest.warnings);
 }
 
 /* The draws are recorded, so their bytes may be sent. HEAD, which recorded nothing, gets only the headers. */
