@@ -78,6 +78,22 @@ static bool read_top(struct sower_manifest_reading *reading)
                   "\"init\":\"he_normal\"}]}.");
 }
 
+/* Goes through the members as through the elements of an array: each begins with its key. */
+bool sower_manifest_is(const char *text, size_t length)
+{
+    static const char key[] = "\"tensors\"";
+    struct sower_json_walker walker;
+    struct sower_problem unused;
+    bool more, found = false, read = sower_json_walker_open(&walker, text, length, 0, '{', &unused);
+    while (read && !found) {
+        read = sower_json_walker_next(&walker, &more, NULL, &unused) && more;
+        found = read && length - walker.at >= sizeof key - 1 &&
+                memcmp(text + walker.at, key, sizeof key - 1) == 0;
+        sower_json_walker_skip(&walker);
+    }
+    return found;
+}
+
 static bool read_recipe(struct sower_manifest_reading *reading)
 {
     const json_t *value = json_object_get(reading->top, "recipe");

@@ -29,4 +29,8 @@
 SOWER_MUST_USE bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
                                         struct sower_problem *problem);
 
+/* Whether a text is that of a manifest and not of a request for one tensor: a JSON object with a member "tensors", written
+ * without escapes. Nothing else is checked. Allocates nothing. */
+SOWER_MUST_USE bool sower_manifest_is(const char *text, size_t length);
+
 #endif

@@ -43,6 +43,9 @@ struct sower_store_model {
     size_t count; /* 0: only the manifest is stored */
     /* Sets the record of the n-th draw. */
     void (*fill)(void *context, size_t n, struct sower_record *record);
+    /* Tells the line and the drift of the n-th draw, which is recorded or will be when this call succeeds. May be called
+     * again for the same draw; then the last call counts. May be NULL. */
+    void (*note)(void *context, size_t n, const struct sower_record *record);
     void *context;
     uint8_t manifest[32]; /* the hash, for every line */
     const char *text;     /* stored under the hash; NULL: it is stored already */

@@ -27,6 +27,9 @@ bool sower_store_model_goes_on(const struct sower_store_model *model, struct sow
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw)
 {
     bool refused = draw->outcome == SOWER_DRAW_REFUSED;
+    if (draw->outcome == SOWER_DRAW_RECORDED && model->note != NULL) {
+        model->note(model->context, n, &draw->record);
+    }
     if (draw->record.drift != 0 && (model->drift == 0 || refused)) {
         model->drift = draw->record.drift;
         model->drifting = n;

@@ -17,7 +17,8 @@ void sower_store_model_draw(const struct sower_store_model *model, size_t n, str
 SOWER_MUST_USE bool sower_store_model_goes_on(const struct sower_store_model *model,
                                               struct sower_problem *problem);
 
-/* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused. */
+/* Notes in the model's outcome whether its n-th draw, whose outcome is set, drifts or is refused, and tells the model's owner
+ * its line (model->note). */
 void sower_store_model_note(struct sower_store_model *model, size_t n, const struct sower_store_draw *draw);
 
 /* Sets the record of a request for trial numbers. The experiment has given out the numbers below `given`, which
