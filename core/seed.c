@@ -53,3 +53,13 @@ struct sower_seed sower_seed_substream(const struct sower_seed *tensor, const ch
 {
     return hash(tensor, personal, "", 0);
 }
+
+uint64_t sower_seed_purpose(const struct sower_seed *trial, const char *purpose, size_t length)
+{
+    const struct sower_seed seed = hash(trial, "sower.purpose", purpose, length);
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof number; i++) {
+        number |= (uint64_t)seed.bytes[i] << (8 * i);
+    }
+    return number;
+}
