@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "proto/expression.h"
+#include "proto/hex.h"
 
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor)
 {
@@ -163,6 +164,18 @@ bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *
            sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "tensors",
                              "The canonical form of the manifest has more than %d bytes; use shorter names.",
                              SOWER_MANIFEST_TEXT_MAX);
+}
+
+json_t *sower_manifest_summary(const struct sower_manifest *manifest)
+{
+    char hash[SOWER_HEX_SIZE];
+    sower_hex_print(manifest->hash, hash);
+    return json_pack("{s:s, s:I, s:I, s:I, s:o, s:O, s:{s:I, s:O}, s:O}", "manifest", hash, "tensors",
+                     (json_int_t)manifest->count, "same_as", (json_int_t)manifest->tied_count, "bytes",
+                     (json_int_t)manifest->size, "layers",
+                     manifest->layers > 0 ? json_integer((json_int_t)manifest->layers) : json_null(),
+                     "towers", manifest->towers, "left_out", "count", (json_int_t)manifest->left_out_count,
+                     "names", manifest->left_out, "warnings", manifest->warnings);
 }
 
 void sower_manifest_free(struct sower_manifest *manifest)

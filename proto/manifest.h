@@ -64,6 +64,10 @@ void sower_manifest_print(const struct sower_manifest *manifest, struct sower_bu
  * bytes. */
 SOWER_MUST_USE bool sower_manifest_hash(struct sower_manifest *manifest, struct sower_problem *problem);
 
+/* What the daemon sends for a manifest that it keeps: its hash, how many tensors, tied ones and bytes it has, and
+ * what was found while it was read. A new object; NULL when memory runs out. */
+json_t *sower_manifest_summary(const struct sower_manifest *manifest);
+
 uint64_t sower_manifest_tensor_size(const struct sower_manifest_tensor *tensor); /* in bytes */
 
 void sower_manifest_free(struct sower_manifest *manifest);

@@ -81,25 +81,43 @@ static bool read_manifest(const struct sower_member *member, const json_t *value
         name, sower_member_number, PLACE(member), least, false                                               \
     }
 
+#define OWNER BYTES("root", root_id), TEXT("experiment", experiment)
+
 /* The members of every line. */
 #define LINE                                                                                                 \
     NUMBER("ledger", ledger, 1), {"time", sower_member_time, PLACE(time), 0, false},                         \
-        {"kind", read_kind, PLACE(kind), 0, false}, BYTES("root", root_id), TEXT("experiment", experiment),  \
-        BYTES("writer", place.writer), NUMBER("sequence", place.sequence, 1), BYTES("link", place.link)
+        {"kind", read_kind, PLACE(kind), 0, false}, OWNER, BYTES("writer", place.writer),                    \
+        NUMBER("sequence", place.sequence, 1), BYTES("link", place.link)
+
+#define DRAW                                                                                                 \
+    BYTES("draw", draw), BYTES("seed", seed), {"spec", read_spec, PLACE(spec), 0, false},                    \
+        NUMBER("trial", trial, 0), TEXT("name", name),                                                       \
+        {"shape", read_shape, PLACE(shape), SIZE(shape), false}, TEXT("dtype", dtype),                       \
+        TEXT("init", initializer), TEXT("layout", layout)
 
 static const struct sower_member draw_members[] = {
     LINE,
-    BYTES("draw", draw),
-    BYTES("seed", seed),
-    {"spec", read_spec, PLACE(spec), 0, false},
-    NUMBER("trial", trial, 0),
-    TEXT("name", name),
-    {"shape", read_shape, PLACE(shape), SIZE(shape), false},
-    TEXT("dtype", dtype),
-    TEXT("init", initializer),
-    TEXT("layout", layout),
+    DRAW,
     {"manifest", read_manifest, 0, 0, true},
     {"drift", sower_member_number, PLACE(drift), 1, true},
+    {0},
+};
+
+/* null: the draw does not drift. */
+static bool read_drift(const struct sower_member *member, const json_t *value, void *place,
+                       struct sower_problem *problem)
+{
+    const struct sower_member number = {member->name, sower_member_number, 0, 1, true};
+    return json_is_null(value) || sower_member_number(&number, value, place, problem);
+}
+
+/* The members that describe a draw, for a draw that is not on a line of its own. */
+static const struct sower_member described_members[] = {
+    OWNER,
+    DRAW,
+    {"ledger", sower_member_number, PLACE(ledger), 1, true},
+    {"manifest", read_manifest, 0, 0, true},
+    {"drift", read_drift, PLACE(drift), 1, true},
     {0},
 };
 
@@ -227,6 +245,14 @@ bool sower_record_check(const struct sower_record *record, struct sower_problem 
              check_number("count", record->count, 1, INT64_MAX, problem)));
 }
 
+bool sower_record_read_described(const json_t *draw, struct sower_record *record,
+                                 struct sower_problem *problem)
+{
+    memset(record, 0, sizeof *record);
+    record->kind = SOWER_RECORD_DRAW;
+    return sower_members_read(draw, described_members, record, problem) && check_draw(record, problem);
+}
+
 static void add(struct sower_record_fields *fields, const char *key, size_t key_length, const char *value,
                 size_t length)
 {
@@ -302,7 +328,7 @@ static bool compare(const struct sower_record *record, const struct sower_record
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (!members[i].same) {
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, members[i].member,
+            return sower_problem_set(problem, SOWER_PROBLEM_UNPROCESSABLE, members[i].member,
                                      i < 3 ? "%s is not in its canonical form."
                                            : "%s does not follow from the other members.",
                                      members[i].member);

@@ -23,6 +23,11 @@ SOWER_MUST_USE bool sower_record_read(const json_t *line, struct sower_record *r
 SOWER_MUST_USE bool sower_record_read_text(const char *text, size_t length, struct sower_record *record,
                                            struct sower_problem *problem);
 
+/* Reads a draw that is not on a line of its own: the members of a line that describe the draw, and optionally
+ * ledger, manifest and drift, which may be null. The record has no time and no place in a chain. */
+SOWER_MUST_USE bool sower_record_read_described(const json_t *draw, struct sower_record *record,
+                                                struct sower_problem *problem);
+
 /* Whether a line can express a record that has another source (a row of a database): the year of its time has
  * four digits, its shape is valid, and its single words contain no character that would end them in the
  * canonical form of a link. */
@@ -39,7 +44,7 @@ struct sower_record_fields {
 void sower_record_fields(const struct sower_record *record, struct sower_record_fields *fields);
 
 /* The request of a draw's record, which the parser of requests reads from its texts. Refuses a record that
- * differs from the request's own record, and names the member. The seed is compared only if the record is of
+ * differs from the request's own record, and names the member (UNPROCESSABLE). The seed is compared only if the record is of
  * `root`; *known says whether it is. Otherwise the request gets the record's seed. */
 SOWER_MUST_USE bool sower_record_request(const struct sower_record *record, const struct sower_seed *root,
                                          struct sower_request *request, bool *known,

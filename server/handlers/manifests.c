@@ -156,18 +156,8 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
 static enum MHD_Result reply_kept(struct sower_exchange *exchange)
 {
     struct keeping *keeping = exchange->state;
-    const struct sower_manifest *manifest = &keeping->manifest;
-    char hash[SOWER_HEX_SIZE];
     if (!keeping->wait.well) {
         return sower_refuse(exchange, &keeping->wait.problem);
     }
-    sower_hex_print(manifest->hash, hash);
-    return sower_reply_json(
-        exchange, MHD_HTTP_OK,
-        json_pack("{s:s, s:I, s:I, s:I, s:o, s:O, s:{s:I, s:O}, s:O}", "manifest", hash, "tensors",
-                  (json_int_t)manifest->count, "same_as", (json_int_t)manifest->tied_count, "bytes",
-                  (json_int_t)manifest->size, "layers",
-                  manifest->layers > 0 ? json_integer((json_int_t)manifest->layers) : json_null(), "towers",
-                  manifest->towers, "left_out", "count", (json_int_t)manifest->left_out_count, "names",
-                  manifest->left_out, "warnings", manifest->warnings));
+    return sower_reply_json(exchange, MHD_HTTP_OK, sower_manifest_summary(&keeping->manifest));
 }
