@@ -1,4 +1,4 @@
-# make            build/sowerd and build/sow
+# make            build/sowerd, build/sow and build/libsower.so.1
 # make demo       build, start a daemon, fetch a tensor and compare it
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
@@ -16,6 +16,7 @@
 
 BUILD ?= build
 CC ?= cc
+OBJCOPY ?= objcopy
 # Constants are enumerators, also in expressions with doubles, of which clang of Debian 13 would warn.
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-enum-float-conversion
 # -ffp-contract=off is part of the bit contract: a * b + c is rounded twice unless the code says fma.
@@ -54,6 +55,7 @@ sources = $(sort $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsu
 CORE = $(call sources,core core/initializers core/kernels)
 PROTO = $(call sources,proto proto/recipes)
 SERVER = $(call sources,server $(wildcard server/*/ server/*/*/))
+LIBRARY = $(call sources,client/library)
 CLIENT = $(call sources,client/sow $(wildcard client/sow/*/))
 UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 
@@ -66,26 +68,52 @@ CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 .SECONDARY:
 .PHONY: all library-versions deps-build deps-demo deps deps-ci deps-bench deps-interop demo run check bench interop check-arch deps-arch check-threads check-reproducible check-exhaustive unit-tests install clean
 
-all: $(BUILD)/sowerd $(BUILD)/sow
+all: $(BUILD)/sowerd $(BUILD)/sow $(BUILD)/libsower.so.1 $(BUILD)/libsower.a
 
 # An archive is always created from scratch, so that it has no object of a deleted source.
 $(BUILD)/core.a: $(CORE)
 $(BUILD)/proto.a: $(PROTO)
 $(BUILD)/server.a: $(filter-out $(BUILD)/server/main.o,$(SERVER))
-$(BUILD)/core.a $(BUILD)/proto.a $(BUILD)/server.a:
+$(BUILD)/library.a: $(LIBRARY)
+$(BUILD)/core.a $(BUILD)/proto.a $(BUILD)/server.a $(BUILD)/library.a:
 	@rm -f $@
 	$(AR) qcsD $@ $^
 
 $(BUILD)/sowerd: $(BUILD)/server/main.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
 
-$(BUILD)/sow: $(CLIENT) $(BUILD)/proto.a $(BUILD)/core.a
+$(BUILD)/sow: $(CLIENT) $(BUILD)/library.a $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
+
+# libsower. All its code is one object with jansson inside, and only the symbols of libsower.map are visible: proto replaces
+# jansson's memory functions (proto/json.h), which must not happen to the jansson of the program.
+LIBRARY_MAP = client/library/libsower.map
+LIBRARY_LIBS = -lsodium -lm -lpthread
+JANSSON_ARCHIVE = $(shell $(CC) -print-file-name=libjansson.a)
+
+$(BUILD)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(OPTIMIZE) $(CFLAGS) $(CFLAGS_$(notdir $*)) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(BUILD)/pic/libsower.o: $(patsubst $(BUILD)/%,$(BUILD)/pic/%,$(LIBRARY) $(PROTO) $(CORE)) $(LIBRARY_MAP)
+	sed -n 's/^ *\(sower_[a-z_]*\);$$/\1/p' $(LIBRARY_MAP) >$(BUILD)/pic/symbols
+	$(OBJCOPY) --redefine-sym stdin=sower_unused_stdin $(JANSSON_ARCHIVE) $(BUILD)/pic/libjansson.a
+	$(CC) -r -nostdlib -o $@ $(filter %.o,$^) $(BUILD)/pic/libjansson.a
+	$(OBJCOPY) --keep-global-symbols=$(BUILD)/pic/symbols $@
+
+$(BUILD)/libsower.a: $(BUILD)/pic/libsower.o
+	@rm -f $@
+	$(AR) qcsD $@ $^
+
+$(BUILD)/libsower.so.1: $(BUILD)/pic/libsower.o $(LIBRARY_MAP)
+	$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,-soname,$(@F) -Wl,--version-script=$(LIBRARY_MAP) -o $@ $< $(LIBRARY_LIBS)
+	ln -sf $(@F) $(BUILD)/libsower.so
 
 # Only unit tests of the server link with the server and its libraries. The others build without these libraries.
 $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/server/*.c)): $(BUILD)/server.a
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/client/*.c)): $(BUILD)/library.a
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/proto.a $(BUILD)/core.a
-	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) -lcmocka -lpthread \
+	$(CC) $(LDFLAGS) -o $@ $< $(filter %server.a %library.a,$^) $(filter-out %server.a %library.a %.o,$^) -lcmocka -lpthread \
 	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)
 
 # It defines functions of libc, which clang 19 does not accept beside their fortified declarations.

@@ -38,6 +38,9 @@
 extern "C" {
 #endif
 
+/* Only what is declared here is visible outside of the library. */
+#pragma GCC visibility push(default)
+
 enum {
     SOWER_KEY_SIZE = 32, /* bytes of a root, a seed, a draw id, a digest and a manifest's hash */
     SOWER_AXES_MAX = 8,  /* a tensor has 0 to 8 axes */
@@ -50,8 +53,7 @@ enum sower_code {
     SOWER_UNPROCESSABLE, /* each field is well-formed, but together they make no sense (a manifest) */
     SOWER_DIFFERENT,     /* a line does not describe its own draw: it was changed, or another root made it */
     SOWER_NO_MEMORY,
-    SOWER_BUFFER,  /* the buffer or the box does not fit the tensor */
-    SOWER_NO_SEED, /* the tensor was opened without a root and has no seed */
+    SOWER_BUFFER, /* the buffer or the box does not fit the tensor */
 };
 
 struct sower_error {
@@ -165,6 +167,8 @@ size_t sower_tensors_same_as(const sower_tensors *tensors, size_t index);
  * `root` NULL: the public root. The tensor does not depend on the manifest afterwards. */
 int sower_tensors_draw(const sower_tensors *tensors, size_t index, const char *experiment, uint64_t trial,
                        const uint8_t *root, sower_tensor **tensor, struct sower_error *error);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
