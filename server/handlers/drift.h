@@ -3,7 +3,7 @@
  * The root, experiment, trial and name of a draw decide its seed; its shape, dtype, initializer and layout
  * do not. A draw drifts if an earlier line has the same root, experiment, trial and name but is another
  * draw. A draw that drifts is served with a flag. It is refused if the daemon is strict or the experiment
- * is pinned. */
+ * is pinned, unless it is the same array in another precision (proto/precision.h). */
 #ifndef SOWER_SERVER_HANDLERS_DRIFT_H
 #define SOWER_SERVER_HANDLERS_DRIFT_H
 

@@ -16,7 +16,7 @@
  *
  * A draw drifts when an earlier draw has the same root, experiment, trial and name, and thus the same seed, but
  * another shape, dtype, initializer or layout. The set in memory never has a draw that drifts: the store decides
- * each time whether to refuse it. */
+ * each time whether to refuse it. Another precision of the same array is not refused (proto/precision.h). */
 #ifndef SOWER_SERVER_LEDGER_LEDGER_H
 #define SOWER_SERVER_LEDGER_LEDGER_H
 

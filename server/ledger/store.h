@@ -27,13 +27,15 @@ struct sower_store_reader;
 enum sower_draw_outcome {
     SOWER_DRAW_NEW,      /* not recorded; record.drift says whether it would drift */
     SOWER_DRAW_RECORDED, /* record.ledger and record.drift are set */
-    SOWER_DRAW_REFUSED,  /* it drifts (record.drift is set), and drift is not allowed */
+    SOWER_DRAW_REFUSED,  /* it drifts (record.drift is set) to another array, and that is not allowed */
 };
 
 /* A draw to look up or to write. */
 struct sower_store_draw {
     struct sower_record record;
-    bool strict; /* refuse drift; a pinned experiment refuses drift in any case */
+    bool strict; /* refuse drift to another array; a pinned experiment refuses it in any case */
+    bool
+        same_array; /* if record.drift is not 0: that line is the same array in another precision (precision.h) */
     enum sower_draw_outcome outcome;
 };
 
@@ -57,7 +59,7 @@ struct sower_store_model {
     bool unfinished; /* call again for the next step; other requests may come in between */
     bool written;    /* false: this call wrote nothing, because everything was recorded already, or it was
                         refused, or it only looked draws up */
-    bool refused;    /* a draw drifts and drift is not allowed; this call wrote nothing */
+    bool refused;    /* a draw drifts to another array and that is not allowed; this call wrote nothing */
     size_t drifting; /* if `drift` is not 0: the first draw that drifts, or the refused one */
     uint64_t drift;  /* the line that it drifts from; 0: no draw drifts */
     /* Internal to the store; false and 0 before the first call: */

@@ -7,6 +7,14 @@
 #include "core/draw.h"
 #include "proto/record_read.h"
 
+enum sower_draw_outcome sower_store_draw_outcome(const struct sower_store_draw *draw, bool pinned)
+{
+    const bool drifts = draw->record.drift != 0 && !draw->same_array;
+    return drifts && (draw->strict || pinned) ? SOWER_DRAW_REFUSED
+           : draw->record.ledger != 0         ? SOWER_DRAW_RECORDED
+                                              : SOWER_DRAW_NEW;
+}
+
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw)
 {
     struct sower_record *record = &draw->record;

@@ -9,6 +9,9 @@
 #include "core/attributes.h"
 #include "server/ledger/store.h"
 
+/* The outcome of a draw whose record has its line and its drift; same_array is set if it drifts. */
+enum sower_draw_outcome sower_store_draw_outcome(const struct sower_store_draw *draw, bool pinned);
+
 /* Sets *draw to the n-th draw of a model. */
 void sower_store_model_draw(const struct sower_store_model *model, size_t n, struct sower_store_draw *draw);
 

@@ -75,6 +75,34 @@ def test_a_drifting_tensor_is_refused_in_a_pinned_experiment(start):
     assert len(daemon.ledger()) == 2
 
 
+@pytest.mark.parametrize("first", ["f32", "bf16"])
+def test_the_same_array_in_another_precision_is_marked_and_served_in_a_pinned_experiment(start, first):
+    daemon = start()
+    law = dict(shape="4,6", init="normal(std=0.02)")
+    assert ask(daemon, "e", dtype=first, **law).status == 200
+    pin(daemon, "e")
+    for dtype in {"f32", "f16", "bf16", "f8_e4m3"} - {first}:
+        assert ask(daemon, "e", path="/v1/plan", dtype=dtype, **law).json()["drift"] == 1
+        response = ask(daemon, "e", dtype=dtype, **law)
+        assert response.status == 200 and response.headers["Sower-Drift"] == "1" and response.headers["Cache-Control"] == "no-store"
+        assert daemon.ledger()[-1]["dtype"] == dtype and daemon.ledger()[-1]["drift"] == 1
+    tensors = [{"name": "w", "shape": [4, 6], "init": "normal(std=0.02)", "dtype": dtype} for dtype in ("f16", "f64")]
+    assert daemon.post("/v1/model", {"experiment": "e", "tensors": tensors[:1]}).headers["Sower-Drift"] == "1"
+    assert conflict(daemon.post("/v1/model", {"experiment": "e", "tensors": tensors[1:]}))
+    assert conflict(ask(daemon, "e", dtype="f64", **law)), "f64 elements come from other words of the stream"
+    assert conflict(ask(daemon, "e", dtype="f16", shape="4,6", init="normal(std=0.03)"))
+    assert len(daemon.ledger()) == 5
+
+
+def test_a_draw_that_is_another_array_than_the_first_line_is_refused_although_a_later_line_has_its_array(start):
+    daemon = start()
+    for drawn in [dict(dtype="f64"), dict(dtype="f32"), dict(dtype="bf16")]:
+        assert ask(daemon, "e", **drawn).status == 200
+    pin(daemon, "e")
+    assert ask(daemon, "e", dtype="f64").status == 200
+    assert conflict(ask(daemon, "e", dtype="f32")) and conflict(ask(daemon, "e", dtype="bf16"))
+
+
 @pytest.mark.parametrize("fields", [dict(), dict(format="raw"), dict(slice="0:1")], ids=["npy", "raw", "slice"])
 def test_a_tensor_that_drifted_before_the_pin_is_refused_after_it(start, fields):
     daemon = start()

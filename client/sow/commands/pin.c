@@ -89,8 +89,8 @@ const struct command command_pin = {
     .description =
         "Pins an experiment. From then on the daemon refuses requests that drift in this experiment: "
         "those for a tensor whose experiment, trial and name are in the ledger with another shape, "
-        "dtype, initializer or layout. New names, and requests that agree with the ledger, are served "
-        "as before. The ledger records each pin.",
+        "dtype, initializer or layout. The same array in another precision (f32, f16, bf16, f8), new "
+        "names, and requests that agree with the ledger are served as before. The ledger records each pin.",
     .examples = "  sow pin exp-42\n"
                 "  sow pin --remove exp-42\n"
                 "  sow experiments exp-42     # says whether it is pinned\n",

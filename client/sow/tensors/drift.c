@@ -8,6 +8,7 @@
 #include "client/sow/daemon/lines.h"
 #include "client/sow/daemon/report.h"
 #include "proto/buffer.h"
+#include "proto/precision.h"
 #include "proto/record.h"
 #include "proto/record_read.h"
 #include "proto/text.h"
@@ -71,10 +72,11 @@ static size_t find_tensor(const struct sower_model *model, const char *name)
 }
 
 /* Describes what differs between the line and the tensor of the same name. False when no tensor has that
- * name, or nothing differs. */
+ * name, or nothing differs, or memory runs out. */
 static bool find_differences(const struct sower_record *there, const struct sower_request *request,
-                             const struct sower_model *model, char text[DIFFERENCE_SIZE])
+                             const struct sower_model *model, char text[DIFFERENCE_SIZE], bool *same_array)
 {
+    struct sower_problem problem;
     struct sower_request of_model;
     struct sower_record here;
     size_t tensor = model != NULL ? find_tensor(model, there->name) : 0;
@@ -92,7 +94,8 @@ static bool find_differences(const struct sower_record *there, const struct sowe
     add_difference(text, "init", there->initializer, here.initializer);
     add_difference(text, "layout", there->layout, here.layout);
     return text[0] != '\0' && strcmp(there->name, here.name) == 0 &&
-           strcmp(there->experiment, here.experiment) == 0 && there->trial == here.trial;
+           strcmp(there->experiment, here.experiment) == 0 && there->trial == here.trial &&
+           sower_precision_compare(there, &here, same_array, &problem);
 }
 
 void drift_report(const struct options *options, const struct http_response *response,
@@ -100,15 +103,16 @@ void drift_report(const struct options *options, const struct http_response *res
 {
     char text[DIFFERENCE_SIZE];
     int64_t line;
+    bool same_array;
     const char *field = response->fields[HTTP_DRIFT];
     if (!sower_text_integer(field, strlen(field), &line) || line < 1) {
         return;
     }
     struct sower_record *there = malloc(sizeof *there);
     if (there != NULL && ask_line(options, (uint64_t)line, there) &&
-        find_differences(there, request, model, text)) {
-        report_failure(options, "warning: %.200s drifts from line %" PRId64 " of the ledger: %s.",
-                       there->name, line, text);
+        find_differences(there, request, model, text, &same_array)) {
+        report_failure(options, "warning: %.200s drifts from line %" PRId64 " of the ledger: %s%s.",
+                       there->name, line, text, same_array ? ": the same array in another precision" : "");
     } else {
         report_failure(options,
                        "warning: %s has the experiment, trial and name of line %" PRId64

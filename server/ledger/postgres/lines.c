@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/ledger_tables.h"
+#include "proto/precision.h"
 #include "server/base/clock.h"
 #include "server/ledger/postgres/schema.h"
 #include "server/ledger/postgres/statements.h"
@@ -122,12 +123,25 @@ static void queue_find(struct sower_postgres_lines *lines, struct sower_store_dr
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_DRAWS, &values);
 }
 
-/* Sets the outcome of a draw whose line, drift and experiment are known. */
-static void set_outcome(struct sower_store_draw *draw, bool pinned)
+/* Reads a row of SOWER_POSTGRES_FIND_DRAWS. */
+static bool read_found(const PGresult *found, int row, struct sower_store_draw *draw, bool *pinned,
+                       struct sower_problem *problem)
 {
-    draw->outcome = draw->record.drift != 0 && (draw->strict || pinned) ? SOWER_DRAW_REFUSED
-                    : draw->record.ledger != 0                          ? SOWER_DRAW_RECORDED
-                                                                        : SOWER_DRAW_NEW;
+    struct sower_record first = {.kind = SOWER_RECORD_DRAW};
+    draw->record.ledger = sower_postgres_read_number(found, row, 1);
+    draw->record.drift = sower_postgres_read_number(found, row, 2);
+    *pinned = sower_postgres_read_number(found, row, 3) != 0;
+    if (draw->record.drift != 0) {
+        sower_postgres_read_text(found, row, 4, first.shape, sizeof first.shape);
+        sower_postgres_read_text(found, row, 5, first.dtype, sizeof first.dtype);
+        sower_postgres_read_text(found, row, 6, first.initializer, sizeof first.initializer);
+        sower_postgres_read_text(found, row, 7, first.layout, sizeof first.layout);
+        if (!sower_precision_compare(&first, &draw->record, &draw->same_array, problem)) {
+            return false;
+        }
+    }
+    draw->outcome = sower_store_draw_outcome(draw, *pinned);
+    return true;
 }
 
 bool sower_postgres_lines_find(struct sower_postgres_lines *lines, struct sower_store_draw *const *draws,
@@ -141,17 +155,13 @@ bool sower_postgres_lines_find(struct sower_postgres_lines *lines, struct sower_
     if (!exchange(lines, &found, problem)) {
         return false;
     }
-    for (int row = 0; row < PQntuples(found); row++) {
+    bool read = true;
+    for (int row = 0; row < PQntuples(found) && read; row++) {
         uint64_t n = sower_postgres_read_number(found, row, 0) - 1;
-        if (n < count) {
-            draws[n]->record.ledger = sower_postgres_read_number(found, row, 1);
-            draws[n]->record.drift = sower_postgres_read_number(found, row, 2);
-            lines->pinned[n] = sower_postgres_read_number(found, row, 3) != 0;
-            set_outcome(draws[n], lines->pinned[n]);
-        }
+        read = n >= count || read_found(found, row, draws[n], &lines->pinned[n], problem);
     }
     PQclear(found);
-    return true;
+    return read;
 }
 
 /* Queues the lines that were added so far, and the head of the chain after them. */
@@ -200,10 +210,23 @@ static uint64_t seed_prefix(const struct sower_record *record)
     return prefix;
 }
 
+/* The added draw with this line, the first of its seed. */
+static const struct sower_record *find_added(const struct added *added, uint64_t ledger)
+{
+    size_t i = 0;
+    while (i + 1 < added->count && added->records[i]->ledger != ledger) {
+        i++;
+    }
+    return added->records[i];
+}
+
 /* Looks for a new draw and its seed among the draws that were just added. Comparing all of them is cheap compared
  * with writing one. */
-static void look_among_added(const struct added *added, struct sower_record *record)
+static bool look_among_added(const struct added *added, struct sower_store_draw *draw,
+                             struct sower_problem *problem)
 {
+    struct sower_record *record = &draw->record;
+    const bool known = record->drift != 0; /* it drifts from an earlier line */
     uint64_t prefix = seed_prefix(record);
     for (size_t i = 0; i < added->count; i++) {
         const struct sower_record *other = added->records[i];
@@ -213,12 +236,12 @@ static void look_among_added(const struct added *added, struct sower_record *rec
         if (memcmp(&other->draw, &record->draw, sizeof other->draw) == 0) {
             record->ledger = other->ledger;
             record->drift = other->drift;
-            return;
+            break;
         }
-        if (record->drift == 0) {
-            record->drift = other->drift != 0 ? other->drift : other->ledger;
-        }
+        record->drift = other->drift != 0 ? other->drift : other->ledger;
     }
+    return known || record->drift == 0 ||
+           sower_precision_compare(find_added(added, record->drift), record, &draw->same_array, problem);
 }
 
 bool sower_postgres_lines_add_draws(struct sower_postgres_lines *lines, struct sower_store_draw *const *draws,
@@ -231,8 +254,10 @@ bool sower_postgres_lines_add_draws(struct sower_postgres_lines *lines, struct s
         if (record->ledger != 0) {
             continue;
         }
-        look_among_added(&added, record);
-        set_outcome(draws[i], lines->pinned[i]);
+        if (!look_among_added(&added, draws[i], problem)) {
+            return false;
+        }
+        draws[i]->outcome = sower_store_draw_outcome(draws[i], lines->pinned[i]);
         if (draws[i]->outcome != SOWER_DRAW_NEW) {
             continue;
         }

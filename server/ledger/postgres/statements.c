@@ -10,7 +10,7 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     [SOWER_POSTGRES_FIND_WRITER] = "SELECT sequence, link, time FROM sower.writer WHERE key = $1::bytea",
     /* To detect drift, any line of the seed is enough: it is the first one, or its `drift` is the first one. */
     [SOWER_POSTGRES_FIND_DRAWS] =
-        "SELECT d.n, l.ledger, coalesce(l.drift, s.first), e.pinned"
+        "SELECT d.n, l.ledger, coalesce(l.drift, s.first), e.pinned, f.shape, f.dtype, f.init, f.layout"
         " FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::text[]) WITH ORDINALITY"
         " AS d (seed, draw, root, experiment, n)"
         " LEFT JOIN LATERAL (SELECT ledger, drift FROM sower.line"
@@ -19,6 +19,7 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " LEFT JOIN LATERAL (SELECT coalesce(drift, ledger) AS first FROM sower.line"
         " WHERE l.ledger IS NULL AND substr(seed, 1, 8) = substr(d.seed, 1, 8) AND seed = d.seed LIMIT 1) s"
         " ON true"
+        " LEFT JOIN sower.line f ON f.ledger = coalesce(l.drift, s.first)"
         " LEFT JOIN LATERAL (SELECT pinned FROM sower.experiment WHERE name = d.experiment AND root = d.root"
         " LIMIT 1) e ON true",
     [SOWER_POSTGRES_FIND_KEYS] =

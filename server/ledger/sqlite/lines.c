@@ -3,11 +3,14 @@
 #include <string.h>
 
 #include "proto/ledger_tables.h"
+#include "proto/precision.h"
 #include "server/ledger/sqlite/statement.h"
+#include "server/ledger/store_records.h"
 
 enum statement {
     FIND_DRAW,
     FIND_SEED,
+    FIND_FIRST,
     FIND_KEY,
     FIND_EXPERIMENT,
     INSERT_EXPERIMENT,
@@ -28,6 +31,7 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [FIND_DRAW] = "SELECT ledger, drift FROM line WHERE seed_key = ?1 AND draw_key = ?2 AND draw = ?3",
     /* Any line of the seed is enough: it is the first one, or its `drift` is the first one. */
     [FIND_SEED] = "SELECT ledger, drift, draw FROM line WHERE seed_key = ?1 AND seed = ?2 LIMIT 1",
+    [FIND_FIRST] = "SELECT shape, dtype, init, layout FROM line WHERE ledger = ?1",
     [FIND_KEY] = "SELECT trial, count, ledger FROM line WHERE experiment = ?1 AND key = ?2",
     [FIND_EXPERIMENT] = "SELECT id, draws, given, first, last, pinned FROM experiment"
                         " WHERE name = ?1 AND root = ?2",
@@ -280,6 +284,25 @@ static bool find_draw(struct sower_sqlite_lines *lines, struct sower_record *rec
            find_drifting(lines, record, record->drift != 0 ? record->drift : record->ledger, problem);
 }
 
+/* Sets draw->same_array from the line that the draw drifts from. */
+static bool compare_with_first(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,
+                               struct sower_problem *problem)
+{
+    sqlite3_stmt *statement = lines->statements[FIND_FIRST];
+    struct sower_record first = {.kind = SOWER_RECORD_DRAW};
+    bool found = false;
+    bool done =
+        sower_sqlite_bind_number(statement, 1, draw->record.drift) && sower_sqlite_seek(statement, &found);
+    if (found) {
+        sower_sqlite_read_text(statement, 0, first.shape, sizeof first.shape);
+        sower_sqlite_read_text(statement, 1, first.dtype, sizeof first.dtype);
+        sower_sqlite_read_text(statement, 2, first.initializer, sizeof first.initializer);
+        sower_sqlite_read_text(statement, 3, first.layout, sizeof first.layout);
+    }
+    return finish(lines, FIND_FIRST, done, problem) &&
+           sower_precision_compare(&first, &draw->record, &draw->same_array, problem);
+}
+
 bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_store_draw *draw,
                              struct sower_problem *problem)
 {
@@ -287,16 +310,12 @@ bool sower_sqlite_lines_find(struct sower_sqlite_lines *lines, struct sower_stor
     if (!find_draw(lines, record, problem)) {
         return false;
     }
-    draw->outcome = record->ledger != 0 ? SOWER_DRAW_RECORDED : SOWER_DRAW_NEW;
-    if (record->drift == 0) {
-        return true;
-    }
-    if (!sower_sqlite_lines_experiment(lines, &record->root_id, record->experiment, false, problem)) {
+    if (record->drift != 0 &&
+        !(compare_with_first(lines, draw, problem) &&
+          sower_sqlite_lines_experiment(lines, &record->root_id, record->experiment, false, problem))) {
         return false;
     }
-    if (draw->strict || lines->experiment.pinned != 0) {
-        draw->outcome = SOWER_DRAW_REFUSED;
-    }
+    draw->outcome = sower_store_draw_outcome(draw, record->drift != 0 && lines->experiment.pinned != 0);
     return true;
 }
 

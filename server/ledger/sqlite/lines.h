@@ -46,7 +46,7 @@
     "CREATE INDEX line_model ON line (experiment, substr(manifest, 1, 8)) WHERE manifest IS NOT NULL;"       \
     "CREATE UNIQUE INDEX line_key ON line (experiment, key) WHERE key IS NOT NULL;"
 
-enum { SOWER_SQLITE_LINES_STATEMENTS = 12 };
+enum { SOWER_SQLITE_LINES_STATEMENTS = 13 };
 
 /* All zeros before sower_sqlite_lines_prepare. `append` and the members after it belong to one transaction. */
 struct sower_sqlite_lines {

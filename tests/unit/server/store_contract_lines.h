@@ -265,6 +265,43 @@ static void a_strict_draw_that_drifts_is_refused_and_the_others_are_written(void
     assert_int_equal(check_chains(fixture), 3);
 }
 
+/* Draw `number` in another dtype. */
+static struct sower_record make_precision(unsigned number, uint8_t variant, const char *dtype)
+{
+    struct sower_record record = make_record(number);
+    record.draw.bytes[31] = variant;
+    strcpy(record.dtype, dtype);
+    return record;
+}
+
+static void the_same_array_in_another_precision_drifts_and_is_not_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    append(fixture, 0, 1); /* f32 */
+    /* Draw 1 is new: the first of the same call counts. */
+    struct sower_store_draw draws[] = {{.record = make_precision(0, 1, "bf16"), .strict = true},
+                                       {.record = make_precision(0, 2, "f64"), .strict = true},
+                                       {.record = make_drifting(0, 3)},
+                                       {.record = make_precision(0, 2, "f8_e4m3"), .strict = true},
+                                       {.record = make_precision(1, 1, "bf16"), .strict = true},
+                                       {.record = make_record(1), .strict = true},
+                                       {.record = make_precision(1, 2, "f64"), .strict = true},
+                                       {.record = make_precision(1, 3, "f16"), .strict = true}};
+    static const enum sower_draw_outcome outcomes[] = {
+        SOWER_DRAW_RECORDED, SOWER_DRAW_REFUSED,  SOWER_DRAW_RECORDED, SOWER_DRAW_RECORDED,
+        SOWER_DRAW_RECORDED, SOWER_DRAW_RECORDED, SOWER_DRAW_REFUSED,  SOWER_DRAW_RECORDED};
+    static const uint64_t drifts[] = {1, 1, 1, 1, 0, 5, 5, 5};
+    append_to(fixture->store, draws, 8);
+    for (size_t i = 0; i < 8; i++) {
+        struct sower_store_draw again = {.record = draws[i].record, .strict = draws[i].strict};
+        assert_int_equal(draws[i].outcome, outcomes[i]);
+        assert_int_equal(draws[i].record.drift, drifts[i]);
+        assert_int_equal(find_one(fixture, &again), outcomes[i]);
+        assert_int_equal(again.record.drift, drifts[i]);
+    }
+    assert_int_equal(check_chains(fixture), 7);
+}
+
 /* A model of the draws `first`, first + 1, …, which drift if `variant` is not 0. */
 struct drawn {
     unsigned first;
@@ -620,6 +657,7 @@ static void a_failed_write_is_reported_and_the_next_one_works(void **state)
         test(lines_are_found_after_reopening_and_by_a_second_store),                                         \
         test(another_draw_of_a_name_drifts_from_its_first_line),                                             \
         test(a_strict_draw_that_drifts_is_refused_and_the_others_are_written),                               \
+        test(the_same_array_in_another_precision_drifts_and_is_not_refused),                                 \
         test(a_model_is_written_once_with_its_manifest),                                                     \
         test(a_model_without_new_draws_stores_its_manifest),                                                 \
         test(a_model_that_drifts_is_noted_or_refused_completely), test(looking_a_model_up_writes_nothing),   \
