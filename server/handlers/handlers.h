@@ -14,6 +14,7 @@ sower_step sower_handle_stats;        /* stats.c */
 sower_step sower_handle_model;        /* model.c */
 sower_step sower_handle_model_index;  /* model_index.c */
 sower_step sower_handle_draws;        /* draws.c */
+sower_step sower_handle_draw;         /* draw.c */
 sower_step sower_handle_manifests;    /* manifests.c */
 sower_step sower_handle_recipes;      /* recipes.c */
 sower_step sower_handle_initializers; /* initializers.c */

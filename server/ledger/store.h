@@ -98,7 +98,7 @@ struct sower_store_pin {
 };
 
 /* Which lines to read. A NULL member sets no condition. Finding a page takes the same short time in a ledger of
- * any length when its conditions are a seed and any others; an experiment and one of trial, name and manifest; or
+ * any length when its conditions are a draw or a seed and any others; an experiment and one of trial, name and manifest; or
  * one condition alone. Other combinations (a trial and a name without their seed, a trial and a manifest) may
  * search for long. */
 struct sower_page {
@@ -108,10 +108,11 @@ struct sower_page {
         *trial; /* with experiment: draws of this trial, and trial numbers given out that begin with it */
     const char *name; /* with experiment: draws of this tensor */
     const struct sower_seed *seed;
-    const uint8_t *manifest; /* 32 bytes */
-    uint64_t after;          /* lines above this one, in rising order */
-    uint64_t until;          /* up to and including this one */
-    size_t count;            /* at most so many lines */
+    const struct sower_draw_id *draw; /* not with seed */
+    const uint8_t *manifest;          /* 32 bytes */
+    uint64_t after;                   /* lines above this one, in rising order */
+    uint64_t until;                   /* up to and including this one */
+    size_t count;                     /* at most so many lines */
 };
 
 /* Totals of an experiment. */

@@ -92,8 +92,8 @@ static void read_record(const PGresult *result, int row, struct sower_record *re
     sower_postgres_read_bytes(result, row, SOWER_LEDGER_LINK, record->place.link);
 }
 
-/* The query of a page, with only the conditions that are set, so that each kind of page uses its index. A seed has
- * few lines; OFFSET 0 makes PostgreSQL fetch them before it applies other conditions. Otherwise a planner without
+/* The query of a page, with only the conditions that are set, so that each kind of page uses its index. A seed or a draw
+ * has few lines; OFFSET 0 makes PostgreSQL fetch them before it applies other conditions. Otherwise a planner without
  * statistics might scan all lines in order. */
 static void print_page(const struct sower_page *page, char *text, size_t size)
 {
@@ -101,9 +101,11 @@ static void print_page(const struct sower_page *page, char *text, size_t size)
              "SELECT " SOWER_LEDGER_RECORD_COLUMNS " FROM %s l JOIN sower.experiment e ON e.id = l.experiment"
              " JOIN sower.writer w ON w.id = l.writer"
              " WHERE l.ledger > $1 AND l.ledger <= $2%s%s%s%s ORDER BY l.ledger LIMIT $3",
-             page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
-                                  " AND seed = $8 OFFSET 0)"
-                                : "sower.line",
+             page->draw != NULL   ? "(SELECT * FROM sower.line WHERE substr(draw, 1, 8) = substr($10, 1, 8)"
+                                    " AND draw = $10 OFFSET 0)"
+             : page->seed != NULL ? "(SELECT * FROM sower.line WHERE substr(seed, 1, 8) = substr($8, 1, 8)"
+                                    " AND seed = $8 OFFSET 0)"
+                                  : "sower.line",
              page->experiment != NULL
                  ? " AND l.experiment = (SELECT id FROM sower.experiment WHERE name = $4 AND root = $5)"
                  : "",
@@ -123,6 +125,7 @@ static void add_values(const struct sower_page *page, struct sower_postgres_valu
     sower_postgres_add_text(values, page->name);
     sower_postgres_add_bytes(values, page->seed == NULL ? NULL : page->seed->bytes);
     sower_postgres_add_bytes(values, page->manifest);
+    sower_postgres_add_bytes(values, page->draw == NULL ? NULL : page->draw->bytes);
 }
 
 static bool page(struct sower_store_reader *base, const struct sower_page *page, sower_visit_record *visit,

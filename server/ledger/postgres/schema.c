@@ -37,6 +37,12 @@ static const char *const version_1[] = {
 
 static const char *const *const steps[SOWER_LEDGER_POSTGRES_VERSION] = {version_1};
 
+/* An index by which a draw is found by its id alone. Ledgers of version 1 that were written before sowerd needed it do not
+ * have it. An index changes no table, so it is not a new version. */
+static const char index_of_draws[] =
+    "CREATE INDEX line_id ON sower.line (substr(draw, 1, 8)) WHERE draw IS NOT NULL";
+static const char look_for_index[] = "SELECT (to_regclass('sower.line_id') IS NOT NULL)::int::bigint";
+
 /* Of daemons that start together, the second waits here. The number is "Sowr" in ASCII. */
 static const char lock[] = "SELECT pg_advisory_xact_lock(1399748466)";
 
@@ -82,6 +88,12 @@ static bool upgrade(struct sower_postgres *postgres, uint64_t version)
     return version == SOWER_LEDGER_POSTGRES_VERSION || execute(postgres, text);
 }
 
+static bool add_index(struct sower_postgres *postgres)
+{
+    uint64_t found;
+    return ask(postgres, look_for_index, 1, &found) && (found != 0 || execute(postgres, index_of_draws));
+}
+
 /* Creates the schema, upgrades it, or refuses the database. */
 static bool create_or_upgrade(struct sower_postgres *postgres)
 {
@@ -108,7 +120,7 @@ static bool create_or_upgrade(struct sower_postgres *postgres)
                  version, SOWER_LEDGER_POSTGRES_VERSION);
         return false;
     }
-    return upgrade(postgres, version);
+    return upgrade(postgres, version) && add_index(postgres);
 }
 
 bool sower_postgres_schema_check(struct sower_postgres *postgres)

@@ -21,6 +21,9 @@
 #include "server/ledger/append.h"
 #include "server/ledger/store.h"
 
+/* The index by which a draw is found by its id alone. Ledgers that were written before it was needed do not have it. */
+#define SOWER_SQLITE_LINES_INDEX "CREATE INDEX line_id ON line (draw_key) WHERE draw_key IS NOT NULL;"
+
 /* The tables. The expressions of the indexes must be written in the same way where they are to be used. Lines
  * that are the same in an index stand in it by their number, which is the order of a page. */
 #define SOWER_SQLITE_LINES_SCHEMA                                                                            \
@@ -38,8 +41,8 @@
     "INTEGER,"                                                                                               \
     " writer INTEGER NOT NULL, sequence INTEGER NOT NULL, link BLOB NOT NULL, seed_key INTEGER,"             \
     " draw_key INTEGER) STRICT;"                                                                             \
-    "CREATE INDEX line_draw ON line (seed_key, draw_key) WHERE seed_key IS NOT NULL;"                        \
-    "CREATE INDEX line_experiment ON line (experiment);"                                                     \
+    "CREATE INDEX line_draw ON line (seed_key, draw_key) WHERE seed_key IS NOT "                             \
+    "NULL;" SOWER_SQLITE_LINES_INDEX "CREATE INDEX line_experiment ON line (experiment);"                    \
     "CREATE INDEX line_trial ON line (experiment, trial);"                                                   \
     "CREATE INDEX line_name ON line (experiment, name) WHERE name IS NOT NULL;"                              \
     "CREATE INDEX line_manifest ON line (substr(manifest, 1, 8)) WHERE manifest IS NOT NULL;"                \

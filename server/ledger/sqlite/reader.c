@@ -98,7 +98,8 @@ static void read_record(sqlite3_stmt *statement, struct sower_record *record)
  * trial. */
 static const char *page_index(const struct sower_page *page)
 {
-    return page->seed != NULL       ? "INDEXED BY line_draw"
+    return page->draw != NULL       ? "INDEXED BY line_id"
+           : page->seed != NULL     ? "INDEXED BY line_draw"
            : page->trial != NULL    ? "INDEXED BY line_trial"
            : page->name != NULL     ? "INDEXED BY line_name"
            : page->manifest == NULL ? page->experiment != NULL ? "INDEXED BY line_experiment" : "NOT INDEXED"
@@ -114,13 +115,14 @@ static bool prepare_page(struct sower_sqlite_reader *reader, const struct sower_
     snprintf(text, sizeof text,
              "SELECT " SOWER_LEDGER_RECORD_COLUMNS
              " FROM line l %s JOIN experiment e ON e.id = l.experiment JOIN writer w ON w.id = l.writer"
-             " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
+             " WHERE l.ledger > ?1 AND l.ledger <= ?2%s%s%s%s%s%s ORDER BY l.ledger LIMIT ?3",
              page_index(page),
              page->experiment != NULL
                  ? " AND l.experiment = (SELECT id FROM experiment WHERE name = ?4 AND root = ?5)"
                  : "",
              page->trial != NULL ? " AND l.trial = ?6" : "", page->name != NULL ? " AND l.name = ?7" : "",
              page->seed != NULL ? " AND l.seed_key = ?10 AND l.seed = ?8" : "",
+             page->draw != NULL ? " AND l.draw_key = ?12 AND l.draw = ?11" : "",
              page->manifest != NULL ? " AND substr(l.manifest, 1, 8) = substr(?9, 1, 8) AND l.manifest = ?9"
                                     : "");
     return sqlite3_prepare_v2(reader->database, text, -1, statement, NULL) == SQLITE_OK;
@@ -138,6 +140,9 @@ static bool bind_page(sqlite3_stmt *statement, const struct sower_page *page)
            (page->seed == NULL ||
             (sower_sqlite_bind_bytes(statement, 8, page->seed->bytes) &&
              sqlite3_bind_int64(statement, 10, sower_sqlite_lines_key(page->seed->bytes)) == SQLITE_OK)) &&
+           (page->draw == NULL ||
+            (sower_sqlite_bind_bytes(statement, 11, page->draw->bytes) &&
+             sqlite3_bind_int64(statement, 12, sower_sqlite_lines_key(page->draw->bytes)) == SQLITE_OK)) &&
            (page->manifest == NULL || sower_sqlite_bind_bytes(statement, 9, page->manifest));
 }
 

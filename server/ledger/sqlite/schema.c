@@ -174,6 +174,22 @@ static void announce(const struct sower_log *log, int64_t version)
     }
 }
 
+/* Adds the index that early ledgers of this version do not have. An index changes no table, so it is not a new version. */
+static bool add_index(sqlite3 *database, const char *path, const struct sower_log *log,
+                      struct sower_problem *problem)
+{
+    int64_t found;
+    if (!ask(database, "SELECT count(*) FROM sqlite_schema WHERE name = 'line_id'", &found)) {
+        return sower_sqlite_refuse(database, path, problem);
+    }
+    if (found == 0 && log != NULL) {
+        sower_log_sentence(log, SOWER_LOG_WARNING, "ledger_upgrade",
+                           "Adding an index to the ledger, about a second per million lines.");
+    }
+    return found > 0 || execute(database, SOWER_SQLITE_LINES_INDEX) ||
+           sower_sqlite_refuse(database, path, problem);
+}
+
 /* Creates the schema, upgrades it, or refuses the database. */
 static bool create_or_upgrade(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
                               const struct sower_log *log, struct sower_problem *problem)
@@ -200,7 +216,7 @@ static bool create_or_upgrade(sqlite3 *database, const char *path, const uint8_t
                                  path, version, SOWER_LEDGER_SQLITE_VERSION);
     }
     if (version == SOWER_LEDGER_SQLITE_VERSION) {
-        return true;
+        return add_index(database, path, log, problem);
     }
     announce(log, version);
     return link_old_lines(database, version, path, writer, problem) && set_version(database, path, problem);
