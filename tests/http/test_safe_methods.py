@@ -77,12 +77,13 @@ def test_no_head_of_any_route_writes(start):
     tensor = dict(experiment="e", name="w", shape="3", init="normal")
     for path, fields in [("/v1/tensor", tensor), ("/v1/plan", tensor), ("/v1/stats", tensor), ("/v1/model", dict(manifest=manifest, experiment="e")),
                          ("/v1/stats", dict(manifest=manifest, experiment="e")), ("/v1/model/index", dict(manifest=manifest, parts="1")),
-                         ("/v1/manifests", dict(manifest=manifest)), ("/v1/experiments", {}), ("/v1/experiments/e", {}),
+                         ("/v1/manifests", dict(manifest=manifest)), ("/v1/draws", {}), ("/v1/draws/" + "0" * 64, {}), ("/v1/experiments", {}), ("/v1/experiments/e", {}),
                          ("/v1/experiments/e/trials", {}), ("/v1/experiments/e/pin", {}), ("/v1/ledger", {}), ("/v1/ledger/head", {}),
                          ("/v1/initializers", {}), ("/v1/recipes", {}), ("/healthz", {}), ("/readyz", {})]:
         for headers in [{}, {"Range": "bytes=0-1"}, {"If-None-Match": '"x"'}, {"Idempotency-Key": "k"}]:
             response = ask(daemon, "HEAD", path, headers, **fields)
-            assert response.body == b"" and response.status == {"/v1/experiments/e": 404, "/v1/experiments/e/trials": 405}.get(path, 200), path
+            assert response.body == b"" and response.status == {"/v1/experiments/e": 404, "/v1/experiments/e/trials": 405, "/v1/draws": 405,
+                                                                     "/v1/draws/" + "0" * 64: 404}.get(path, 200), path
     assert daemon.ledger() == []
 
 

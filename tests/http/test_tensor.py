@@ -188,6 +188,8 @@ def test_unknown_paths_are_404_problems(daemon, path):
         ("/v1/tensor", ["PUT", "DELETE", "PATCH", "OPTIONS", "BREW"], "GET, HEAD, POST"),
         ("/v1/plan", ["PUT", "DELETE"], "GET, HEAD, POST"),
         ("/v1/ledger", ["POST", "DELETE"], "GET, HEAD"),
+        ("/v1/draws", ["GET", "PUT", "DELETE"], "POST"),
+        ("/v1/draws/00", ["POST", "DELETE"], "GET, HEAD"),
         ("/v1/initializers", ["POST"], "GET, HEAD"),
         ("/healthz", ["POST"], "GET, HEAD"),
         ("/readyz", ["PUT"], "GET, HEAD"),
