@@ -48,11 +48,18 @@ def test_a_link_to_a_file_leads_to_a_file(page):
     assert [link for link in links if not (folder / link).exists()] == []
 
 
+def write_files(page, folder):
+    """The files that the examples of a page write before they use them."""
+    for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", PAGES[page], re.M | re.S):
+        (folder / name).write_text(content)
+
+
 @pytest.mark.parametrize("page, command", CURLS)
 def test_a_curl_example_works(daemon, tmp_path, page, command):
     """With a smaller tensor and the port of this daemon."""
     command = command.replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}").replace("\\\n", " ")
     command = command.replace("4096,4096", "64,64")
+    write_files(page, tmp_path)
     subprocess.run(["curl", "-sSf", *shlex.split(command)[1:]], cwd=tmp_path, check=True)
 
 
@@ -60,10 +67,9 @@ def test_a_curl_example_works(daemon, tmp_path, page, command):
 def directories(tmp_path_factory):
     """For each page, the directory where its sow examples run, with the files that the page writes."""
     folders = {}
-    for page, text in PAGES.items():
+    for page in PAGES:
         folders[page] = tmp_path_factory.mktemp("examples")
-        for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", text, re.M | re.S):
-            (folders[page] / name).write_text(content)
+        write_files(page, folders[page])
     return folders
 
 
