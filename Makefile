@@ -3,6 +3,8 @@
 # make run        the daemon in the foreground (ARGS="--threads 4" passes options)
 # make check      every test; ends in "N passed, N failed"
 # make interop    comparisons with PyTorch, JAX and Keras, installed from PyPI into build/venv
+# make python     the Python package: wheel and source distribution in build/python
+# make check-python      its tests, with each Python of this machine (PYTHONS="python3.12 …" names them)
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
 # make check-threads     tests of the daemon under ThreadSanitizer
 # make check-reproducible  two builds in two directories are equal byte for byte
@@ -227,7 +229,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
-	shellcheck .ci/run tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
+	shellcheck .ci/run client/python/package tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
 	mandoc -T lint -W warning client/sow/sow.1 server/sowerd.8
 
 format: $(CLANG_FORMAT)
@@ -242,6 +244,20 @@ bench: deps-bench
 interop: deps-interop
 	@$(MAKE) --no-print-directory all
 	@tests/interop/run $(BUILD)
+
+# The Python package, sower-init. Its tools come from PyPI.
+PACKAGES_PYTHON = make python3-dev python3-venv
+PYTHONS =
+.PHONY: deps-python python check-python
+deps-python:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON))
+
+python: deps-python
+	@client/python/package $(BUILD)/python
+
+check-python: python
+	@$(MAKE) --no-print-directory $(BUILD)/sowerd
+	@tests/python $(BUILD) $(PYTHONS)
 
 # The vectors on emulated machines: s390x, which is big-endian, and aarch64, which has its own kernel.
 ARCH = arm64 s390x
