@@ -35,7 +35,8 @@ static void *fail(PyObject *module, const struct sower_error *error)
     }
     const struct state *state = PyModule_GetState(module);
     PyObject *field = PyUnicode_DecodeUTF8(error->field, (Py_ssize_t)strlen(error->field), "replace");
-    PyObject *sentence = PyUnicode_DecodeUTF8(error->sentence, (Py_ssize_t)strlen(error->sentence), "replace");
+    PyObject *sentence =
+        PyUnicode_DecodeUTF8(error->sentence, (Py_ssize_t)strlen(error->sentence), "replace");
     if (field != NULL && sentence != NULL) {
         PyObject *exception = PyObject_CallFunction(state->of_library, "iOO", error->code, field, sentence);
         if (exception != NULL) {
@@ -142,11 +143,10 @@ static PyObject *tensor_fill(PyObject *object, PyObject *arguments)
     }
     struct sower_error error;
     int code;
-    Py_BEGIN_ALLOW_THREADS
-    code = sower_tensor_fill(tensor, box.is_whole ? NULL : box.start, box.is_whole ? NULL : box.stop, buffer.buf,
-                             (size_t)buffer.len, threads, &error);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&buffer);
+    Py_BEGIN_ALLOW_THREADS code =
+        sower_tensor_fill(tensor, box.is_whole ? NULL : box.start, box.is_whole ? NULL : box.stop, buffer.buf,
+                          (size_t)buffer.len, threads, &error);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&buffer);
     if (code != SOWER_OK) {
         return fail(module_of(object), &error);
     }
@@ -159,17 +159,16 @@ static PyObject *tensor_digest(PyObject *object, PyObject *arguments)
     PyObject *start, *stop;
     unsigned threads;
     struct box box;
-    if (!PyArg_ParseTuple(arguments, "OOI", &start, &stop, &threads) || read_box(tensor, start, stop, &box) != 0) {
+    if (!PyArg_ParseTuple(arguments, "OOI", &start, &stop, &threads) ||
+        read_box(tensor, start, stop, &box) != 0) {
         return NULL;
     }
     struct sower_error error;
     uint8_t digest[SOWER_KEY_SIZE];
     int code;
-    Py_BEGIN_ALLOW_THREADS
-    code = sower_tensor_digest(tensor, box.is_whole ? NULL : box.start, box.is_whole ? NULL : box.stop, threads, digest,
-                               &error);
-    Py_END_ALLOW_THREADS
-    return code == SOWER_OK ? key_bytes(digest) : fail(module_of(object), &error);
+    Py_BEGIN_ALLOW_THREADS code = sower_tensor_digest(
+        tensor, box.is_whole ? NULL : box.start, box.is_whole ? NULL : box.stop, threads, digest, &error);
+    Py_END_ALLOW_THREADS return code == SOWER_OK ? key_bytes(digest) : fail(module_of(object), &error);
 }
 
 static PyObject *tensor_plan(PyObject *object, PyObject *ignored)
@@ -263,8 +262,10 @@ static void tensors_free(PyObject *object)
 static PyMethodDef tensors_methods[] = {
     {"hash", tensors_hash, METH_NOARGS, "hash(): the manifest's hash, as bytes."},
     {"canonical", tensors_canonical, METH_NOARGS, "canonical(): the canonical form, as JSON."},
-    {"summary", tensors_summary, METH_NOARGS, "summary(): what the daemon answers to a kept manifest, as JSON."},
-    {"draw", tensors_draw, METH_VARARGS, "draw(index, experiment, trial, root): opens a tensor of the manifest."},
+    {"summary", tensors_summary, METH_NOARGS,
+     "summary(): what the daemon answers to a kept manifest, as JSON."},
+    {"draw", tensors_draw, METH_VARARGS,
+     "draw(index, experiment, trial, root): opens a tensor of the manifest."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -321,10 +322,9 @@ static PyObject *open_manifest(PyObject *module, PyObject *arguments)
     struct sower_error error;
     sower_tensors *tensors;
     int code;
-    Py_BEGIN_ALLOW_THREADS
-    code = sower_tensors_open(&tensors, json, (size_t)length, &error);
-    Py_END_ALLOW_THREADS
-    if (code != SOWER_OK) {
+    Py_BEGIN_ALLOW_THREADS code = sower_tensors_open(&tensors, json, (size_t)length, &error);
+    Py_END_ALLOW_THREADS if (code != SOWER_OK)
+    {
         return fail(module, &error);
     }
     const struct state *state = PyModule_GetState(module);
@@ -395,12 +395,14 @@ static PyObject *purpose_seed(PyObject *module, PyObject *arguments)
 }
 
 static PyMethodDef functions[] = {
-    {"open_request", open_request, METH_VARARGS, "open_request(json, root): a Tensor from the fields of a request."},
+    {"open_request", open_request, METH_VARARGS,
+     "open_request(json, root): a Tensor from the fields of a request."},
     {"open_line", open_line, METH_VARARGS, "open_line(json, root): a Tensor from a ledger line."},
     {"open_manifest", open_manifest, METH_VARARGS, "open_manifest(json): the Tensors of a manifest."},
     {"public_root", public_root, METH_NOARGS, "public_root(): the public root, as bytes."},
     {"root_id", root_id, METH_VARARGS, "root_id(root): the id of a root, as bytes."},
-    {"trial_seed", trial_seed, METH_VARARGS, "trial_seed(root, experiment, trial): the seed of a trial, as bytes."},
+    {"trial_seed", trial_seed, METH_VARARGS,
+     "trial_seed(root, experiment, trial): the seed of a trial, as bytes."},
     {"purpose_seed", purpose_seed, METH_VARARGS, "purpose_seed(seed, purpose): a number below 2^64."},
     {NULL, NULL, 0, NULL},
 };
