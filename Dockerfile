@@ -13,7 +13,7 @@ COPY core core
 COPY proto proto
 COPY server server
 COPY client client
-RUN make install DESTDIR=/out
+RUN make install-programs DESTDIR=/out
 
 FROM ${BASE}
 COPY --from=build /out/usr/local /usr/local

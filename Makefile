@@ -135,7 +135,7 @@ $(BUILD)/%.o: %.c Makefile
 # Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
-PACKAGES_CHECK = libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
+PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-venv
 # The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
@@ -230,7 +230,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
 	shellcheck .ci/run client/python/package tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
-	mandoc -T lint -W warning client/sow/sow.1 server/sowerd.8
+	mandoc -T lint -W warning client/sow/sow.1 client/library/sower.3 server/sowerd.8
 
 format: $(CLANG_FORMAT)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) -i
@@ -312,10 +312,24 @@ fuzz-http: deps-build
 	@tests/fuzz/http/run $(BUILD) $(SECONDS) $(dir $(wildcard build/libmicrohttpd/*/version))
 
 PREFIX ?= /usr/local
-install: all
-	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/sow $(BUILD)/sowerd
+LIBDIR ?= $(PREFIX)/lib
+VERSION = $(shell sed -n 's/^\#define SOWER_VERSION "\(.*\)"$$/\1/p' proto/version.h)
+.PHONY: install-programs install-library
+install: install-programs install-library
+
+install-programs: $(BUILD)/sow $(BUILD)/sowerd
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow/sow.1
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 server/sowerd.8
+
+install-library: $(BUILD)/libsower.so.1 $(BUILD)/libsower.a
+	install -Dm644 -t $(DESTDIR)$(LIBDIR) $^
+	ln -sf libsower.so.1 $(DESTDIR)$(LIBDIR)/libsower.so
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/include client/library/sower.h
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man3 client/library/sower.3
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' client/library/sower.pc.in \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/sower.pc
 
 clean:
 	rm -rf $(BUILD)
