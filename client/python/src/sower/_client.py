@@ -62,14 +62,14 @@ class Client:
         elif not isinstance(key, str) or not 1 <= len(key) <= 255 or not (key.isascii() and key.isprintable() and key == key.strip()):
             raise invalid("key", "A key has 1 to 255 printable ASCII characters, and no space at its ends.")
         answer = self._daemon.ask("POST", f"/v1/experiments/{quote(experiment, safe='')}/trials", headers={"Idempotency-Key": key})
-        return _Recorded(self, experiment, answer["trial"], _fields.key("seed", answer["seed"]))
+        return _Recorded(self, experiment, _fields.trial(answer.get("trial")), _fields.key("seed", answer.get("seed")))
 
     def _check_root(self, experiment: str) -> None:
         if not self._is_root_known:
-            self._compare_root(self._daemon.ask("GET", "/v1/seed", {"experiment": experiment})["root"])
+            self._compare_root(self._daemon.ask("GET", "/v1/seed", {"experiment": experiment}).get("root"))
             self._is_root_known = True
 
-    def _compare_root(self, root: str) -> None:
+    def _compare_root(self, root: object) -> None:
         if self._expect_root not in (None, root):
             raise WrongRoot(f"{self.url} has the root {root}, not {self._expect_root}. Nothing was recorded.")
 
@@ -99,8 +99,8 @@ class _Recorded(Run):
         _fields.text("purpose", purpose, 256)
         if self._trial_seed is None:
             answer = self._daemon.ask("GET", "/v1/seed", {"experiment": self.experiment, "trial": str(self.trial)})
-            self._client._compare_root(answer["root"])
-            self._trial_seed = _fields.key("seed", answer["seed"])
+            self._client._compare_root(answer.get("root"))
+            self._trial_seed = _fields.key("seed", answer.get("seed"))
         return _native.purpose_seed(self._trial_seed, purpose)
 
     def model(self, manifest: Manifest, *, slices: Mapping[str, Box | str] | None = None, tensors: str | None = None,

@@ -13,6 +13,8 @@ Box = Sequence[tuple[int, int]]
 #: An initializer: an expression ("normal(std=0.02)"), or an object ({"type": "normal", "std": 0.02}).
 Init = Union[str, Mapping[str, Any]]
 
+#: What a tensor may have besides name, shape, init and dtype (SPEC.md, section 9).
+LAYOUT = ("layout", "in_axis", "out_axis", "batch_axis", "fan_in", "fan_out", "zero_rows", "zero_columns")
 #: Bytes of an element.
 ITEMSIZE = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "f8_e4m3": 1, "f8_e5m2": 1}
 TRIAL_MAX = 2**63 - 1
@@ -38,15 +40,15 @@ def trial(value: object) -> int:
     return value
 
 
-def key(field: str, value: bytes | str) -> bytes:
+def key(field: str, value: object) -> bytes:
     """The 32 bytes of a root or an id, which may be written as 64 hex digits."""
     try:
-        result = bytes.fromhex(value) if isinstance(value, str) else bytes(value)
-    except (ValueError, TypeError):
+        result = bytes.fromhex(value) if isinstance(value, str) else value
+    except ValueError:
         result = b""
-    if len(result) != 32:
+    if not isinstance(result, (bytes, bytearray)) or len(result) != 32:
         raise invalid(field, f"{field} must be 32 bytes, or 64 hex digits.")
-    return result
+    return bytes(result)
 
 
 def to_json(value: object) -> str:
@@ -70,6 +72,9 @@ def encode(json_text: str) -> bytes:
 def tensor(experiment: str, trial_number: int, name: str, shape: Sequence[int], init: Init, dtype: str,
            fields: Mapping[str, Any]) -> bytes:
     """The fields of one tensor as the body of a request. Shapes of frameworks (torch.Size) are sequences of integers."""
+    for field in fields:
+        if field not in LAYOUT:
+            raise invalid(field, f"A draw has no field {field!r}. Besides name, shape, init and dtype there are {', '.join(LAYOUT)}.")
     try:
         sizes = [operator.index(size) for size in shape]
     except TypeError:
