@@ -2,16 +2,24 @@
 
 #include <string.h>
 
+#include "proto/purposes.h"
 #include "proto/text.h"
 
-static bool read_count(const json_t *value, bool from_pairs, uint64_t *count)
+static bool read_count(const json_t *value, bool from_pairs, uint64_t *count, struct sower_problem *problem)
 {
+    char quote[SOWER_QUOTE_SIZE];
     int64_t number = json_integer_value(value);
     bool whole = from_pairs ? json_is_string(value) && sower_text_integer(json_string_value(value),
                                                                           json_string_length(value), &number)
                             : json_is_integer(value);
     *count = (uint64_t)number;
-    return whole && number >= 1 && number <= SOWER_TRIALS_COUNT_MAX;
+    if (whole && number >= 1 && number <= SOWER_TRIALS_COUNT_MAX) {
+        return true;
+    }
+    sower_text_quote_json(value, quote);
+    return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "count",
+                             "count must be a whole number from 1 to %d, for example %s; %s was given.",
+                             SOWER_TRIALS_COUNT_MAX, from_pairs ? "count=8" : "\"count\":8", quote);
 }
 
 bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sower_trials_request *request,
@@ -20,19 +28,17 @@ bool sower_trials_read_fields(const json_t *fields, bool from_pairs, struct sowe
     const char *key;
     json_t *value;
     request->count = 1;
+    request->purposes = NULL;
     json_object_foreach((json_t *)fields, key, value)
     {
-        char quote[SOWER_QUOTE_SIZE];
-        if (strcmp(key, "count") != 0) {
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
-                                     "There is no field \"%s\"; the only field is count.", key);
-        }
-        sower_text_quote_json(value, quote);
-        if (!read_count(value, from_pairs, &request->count)) {
-            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "count",
-                                     "count must be a whole number from 1 to %d, for example %s; %s was "
-                                     "given.",
-                                     SOWER_TRIALS_COUNT_MAX, from_pairs ? "count=8" : "\"count\":8", quote);
+        bool read =
+            strcmp(key, "count") == 0 ? read_count(value, from_pairs, &request->count, problem)
+            : strcmp(key, "purposes") == 0
+                ? sower_purposes_read(value, from_pairs, &request->purposes, problem)
+                : sower_problem_set(problem, SOWER_PROBLEM_INVALID, key,
+                                    "There is no field \"%s\"; the fields are count and purposes.", key);
+        if (!read) {
+            return false;
         }
     }
     return true;

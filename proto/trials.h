@@ -24,9 +24,11 @@ struct sower_trials_request {
     char experiment[SOWER_EXPERIMENT_MAX + 1];
     uint64_t count;
     char key[SOWER_TRIALS_KEY_MAX + 1]; /* empty: none */
+    json_t *purposes; /* whose numbers of the first trial are asked for (purposes.h); NULL: none */
 };
 
-/* Reads the only field, `count`; the default is 1. With `from_pairs` its value is text. */
+/* Reads the fields: `count`, whose default is 1, and `purposes`. With `from_pairs` a value is text. The caller
+ * releases request->purposes (json_decref), also after a problem. */
 SOWER_MUST_USE bool sower_trials_read_fields(const json_t *fields, bool from_pairs,
                                              struct sower_trials_request *request,
                                              struct sower_problem *problem);

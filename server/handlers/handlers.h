@@ -21,6 +21,7 @@ sower_step sower_handle_initializers; /* initializers.c */
 sower_step sower_handle_experiments;  /* experiments.c */
 sower_step sower_handle_experiment;   /* experiments.c */
 sower_step sower_handle_trials;       /* trials.c */
+sower_step sower_handle_seed;         /* seed.c */
 sower_step sower_handle_pin;          /* pin.c */
 sower_step sower_handle_ledger;       /* ledger.c */
 sower_step sower_handle_head;         /* head.c */

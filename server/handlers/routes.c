@@ -15,6 +15,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/draws", SOWER_POST, sower_handle_draws, MANIFEST_BODY_MAX, false},
     {"/v1/draws/{draw}", SOWER_GET | SOWER_HEAD, sower_handle_draw, 0, false},
     {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests, MANIFEST_BODY_MAX, false},
+    {"/v1/seed", SOWER_GET | SOWER_HEAD, sower_handle_seed, 0, false},
     {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, 0, false},
     {"/v1/experiments", SOWER_GET | SOWER_HEAD, sower_handle_experiments, 0, false},
     {"/v1/experiments/{experiment}", SOWER_GET | SOWER_HEAD, sower_handle_experiment, 0, false},

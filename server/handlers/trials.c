@@ -13,6 +13,8 @@
 
 #include "proto/experiment.h"
 #include "proto/hex.h"
+#include "proto/json.h"
+#include "proto/purposes.h"
 #include "proto/record.h"
 #include "proto/trials.h"
 #include "server/server.h"
@@ -27,6 +29,7 @@ struct trials {
 };
 
 static sower_step reply;
+static void release(void *state);
 static enum MHD_Result submit(struct trials *trials);
 
 static void describe(const void *state, struct sower_log_line *line)
@@ -103,13 +106,20 @@ enum MHD_Result sower_handle_trials(struct sower_exchange *exchange)
     }
     trials->exchange = exchange;
     exchange->state = trials;
-    exchange->release = free;
+    exchange->release = release;
     exchange->describe = describe;
     return sower_experiment_read(exchange->variable, exchange->variable_size, trials->request.experiment,
                                  &problem) &&
                    read_fields(trials, &problem) && read_key(trials, &problem)
                ? submit(trials)
                : sower_refuse(exchange, &problem);
+}
+
+static void release(void *state)
+{
+    struct trials *trials = state;
+    json_decref(trials->request.purposes);
+    free(trials);
 }
 
 static void resume_given(struct sower_ledger_wait *wait)
@@ -167,9 +177,11 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     struct sower_seed seed = sower_seed_experiment(&exchange->server->root, experiment, strlen(experiment));
     seed = sower_seed_trial(&seed, trials->given.first);
     sower_hex_print(seed.bytes, hex);
-    return sower_reply_json(exchange, MHD_HTTP_OK,
-                            json_pack("{s:s, s:I, s:I, s:s, s:I}", "experiment", experiment, "trial",
-                                      (json_int_t)trials->given.first, "count",
-                                      (json_int_t)trials->given.count, "seed", hex, "ledger",
-                                      (json_int_t)trials->given.ledger));
+    json_t *given = json_pack("{s:s, s:I, s:I, s:s, s:I}", "experiment", experiment, "trial",
+                              (json_int_t)trials->given.first, "count", (json_int_t)trials->given.count,
+                              "seed", hex, "ledger", (json_int_t)trials->given.ledger);
+    if (trials->request.purposes != NULL) {
+        sower_json_set(&given, "purposes", sower_purposes_json(trials->request.purposes, &seed));
+    }
+    return sower_reply_json(exchange, MHD_HTTP_OK, given);
 }

@@ -108,6 +108,8 @@ CASES = [
     Case("experiments", "GET", "/v1/experiments?before=3&limit=2"),
     Case("experiment", "GET", "/v1/experiments/known"),
     Case("trials, by a key", "POST", "/v1/experiments/keyed/trials", {"count": 3}, {"Idempotency-Key": "k{}"}),
+    Case("trials, with purposes", "POST", "/v1/experiments/keyed/trials", {"purposes": ["data", "dropout"]}, {"Idempotency-Key": "p{}"}),
+    Case("seed", "GET", "/v1/seed?experiment=keyed&purposes=data,dropout"),
     Case("pin", "PUT", "/v1/experiments/pinned{}/pin"),
     Case("unpin", "DELETE", "/v1/experiments/strict/pin"),
     Case("pinned", "GET", "/v1/experiments/strict/pin"),
@@ -285,7 +287,7 @@ def test_the_ledger_has_only_the_requested_draws(failing_daemon, capsys):
 
 # Requests that read or write the ledger, for a ledger in PostgreSQL. They take minutes: libpq may lose a result for which it has
 # no memory, and the daemon then waits some seconds for it. (A plan that cannot read the ledger has no line.)
-USES_LEDGER = {"trials, by a key", "tensor, drawn for the first time", "model, drawn for the first time", "pin", "manifest, new", "experiment",
+USES_LEDGER = {"trials, by a key", "trials, with purposes", "tensor, drawn for the first time", "model, drawn for the first time", "pin", "manifest, new", "experiment",
                  "ledger, narrowed", "ledger head"}
 needs_minutes = pytest.mark.skipif(not ALL, reason="takes minutes: SOWER_MEMORY_ALL=1 runs it")
 

@@ -27,6 +27,11 @@ def test_seeds_and_streams_follow_from_their_names(vector):
     assert results.seed(vector) == vector
 
 
+@pytest.mark.parametrize("vector", load("purposes.json", "purposes"), ids=lambda vector: vector["purpose"][:20])
+def test_numbers_of_purposes_follow_from_their_names(vector):
+    assert results.purpose(vector) == vector
+
+
 def test_elementary_functions():
     for vector in load("elementary.json", "functions"):
         x, = struct.unpack(">d", bytes.fromhex(vector["x"]))

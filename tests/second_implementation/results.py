@@ -31,6 +31,12 @@ def seed(asked):
     }
 
 
+def purpose(asked):
+    trial = seeds.trial_seed(seeds.experiment_seed(bytes.fromhex(asked["root"]), asked["experiment"]), asked["trial"])
+    return {"root": asked["root"], "experiment": asked["experiment"], "trial": asked["trial"], "purpose": asked["purpose"],
+            "number": str(seeds.purpose_number(trial, asked["purpose"]))}
+
+
 def function(name, x):
     """A value of an elementary function; both numbers as the hex digits of their doubles."""
     return {"function": name, "x": struct.pack(">d", x).hex(), "value": struct.pack(">d", getattr(elementary, name)(x)).hex()}

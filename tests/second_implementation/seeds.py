@@ -26,6 +26,10 @@ def tensor_seed(trial, name):
     return blake2b(name.encode(), trial, b"sower.tensor")
 
 
+def purpose_number(trial, purpose):
+    return int.from_bytes(blake2b(purpose.encode(), trial, b"sower.purpose")[:8], "little")
+
+
 def sparse_seed(tensor):
     return blake2b(b"", tensor, b"sower.sparse")
 

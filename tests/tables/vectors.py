@@ -42,6 +42,15 @@ SEEDS = [
     {"root": seeds.PUBLIC_ROOT.hex(), "experiment": "é", "trial": 1, "name": "w"},
     {"root": seeds.PUBLIC_ROOT.hex(), "experiment": "e\u0301", "trial": 1, "name": "w"},
 ]
+PURPOSES = [{"root": root, "experiment": experiment, "trial": trial, "purpose": purpose} for root, experiment, trial, purpose in [
+    (seeds.PUBLIC_ROOT.hex(), "exp-42", 0, "data"),
+    (seeds.PUBLIC_ROOT.hex(), "exp-42", 0, "dropout"),
+    (seeds.PUBLIC_ROOT.hex(), "exp-42", 1, "data"),
+    (seeds.PUBLIC_ROOT.hex(), "exp-42", 2 ** 63 - 1, "python"),
+    (bytes(range(32)).hex(), "exp-42", 0, "data"),
+    (seeds.PUBLIC_ROOT.hex(), "é日𝄞", 256, "λ, \"w\""),
+    (seeds.PUBLIC_ROOT.hex(), "e", 0, "x" * 256),
+]]
 
 # Chosen by hand. These were the first vectors.
 DRAWS = [
@@ -879,6 +888,7 @@ def main():
     write("ledger.json", lines=made, heads=heads)
     write("elementary.json", functions=[results.function(name, x) for name, x in functions()])
     write("seeds.json", seeds=[results.seed(asked) for asked in SEEDS])
+    write("purposes.json", purposes=[results.purpose(asked) for asked in PURPOSES])
     for name, asked in (("draws.json", DRAWS), ("cells.json", cells()), ("edges.json", EDGES)):
         published = read(name, "draws")
         write(name, draws=[draw(request, published) for request in asked])

@@ -145,6 +145,27 @@ static void every_published_seed_is_the_same(void **state)
     replay("proto/vectors/seeds.json", "seeds", check_seed);
 }
 
+static void check_purpose(const json_t *vector)
+{
+    uint8_t root[SOWER_KEY_SIZE], trial[SOWER_KEY_SIZE];
+    uint64_t number;
+    char text[21];
+    assert_int_equal(sodium_hex2bin(root, sizeof root, text_of(vector, "root"), 64, NULL, NULL, NULL), 0);
+    assert_int_equal(sower_trial_seed(root, text_of(vector, "experiment"),
+                                      (uint64_t)json_integer_value(json_object_get(vector, "trial")), trial,
+                                      NULL),
+                     SOWER_OK);
+    assert_int_equal(sower_purpose_seed(trial, text_of(vector, "purpose"), &number, NULL), SOWER_OK);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    assert_string_equal(text, text_of(vector, "number"));
+}
+
+static void every_published_number_of_a_purpose_is_the_same(void **state)
+{
+    (void)state;
+    replay("proto/vectors/purposes.json", "purposes", check_purpose);
+}
+
 static sower_tensors *open_manifest(const json_t *manifest)
 {
     struct sower_error error;
@@ -222,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_published_seed_is_the_same),
+        cmocka_unit_test(every_published_number_of_a_purpose_is_the_same),
         cmocka_unit_test(every_published_tensor_has_the_same_elements),
         cmocka_unit_test(every_published_manifest_has_the_same_hash),
         cmocka_unit_test(every_published_model_has_the_same_digest),

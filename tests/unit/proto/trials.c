@@ -3,10 +3,12 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "proto/purposes.h"
 #include "proto/trials.h"
 
 static struct sower_trials_request request;
@@ -31,6 +33,56 @@ static void a_count_is_1_unless_it_is_given(void **state)
     assert_int_equal(request.count, 1000000);
     assert_true(read_fields(json_pack("{s:i}", "count", 7), false));
     assert_int_equal(request.count, 7);
+}
+
+static void purposes_are_a_list_of_different_names(void **state)
+{
+    (void)state;
+    assert_true(read_fields(json_object(), true));
+    assert_null(request.purposes);
+    assert_true(read_fields(json_pack("{s:s}", "purposes", "data, \xc3\xa9,x"), true));
+    assert_int_equal(json_array_size(request.purposes), 3);
+    assert_string_equal(json_string_value(json_array_get(request.purposes, 1)), " \xc3\xa9");
+    json_decref(request.purposes);
+    assert_true(read_fields(json_pack("{s:[s,s]}", "purposes", "a,b", "c"), false));
+    assert_string_equal(json_string_value(json_array_get(request.purposes, 0)), "a,b");
+    json_decref(request.purposes);
+}
+
+static json_t *many_purposes(size_t count, size_t length)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char name[SOWER_PURPOSE_MAX + 2];
+        snprintf(name, sizeof name, "%0*zu", (int)length, i);
+        json_array_append_new(names, json_string(name));
+    }
+    return json_pack("{s:o}", "purposes", names);
+}
+
+static void wrong_purposes_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", ",", "a,", ",a", "a,,b", "a,b,a"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_false(read_fields(json_pack("{s:s}", "purposes", texts[i]), true));
+        assert_string_equal(problem.field, "purposes");
+        assert_null(request.purposes);
+    }
+    static const char *const values[] = {"[]",    "[\"\"]", "[1]",  "[null]",       "[[\"a\"]]",
+                                         "\"a\"", "{}",     "null", "[\"a\",\"a\"]"};
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        json_t *fields = json_object();
+        json_object_set_new(fields, "purposes", json_loads(values[i], JSON_DECODE_ANY, NULL));
+        assert_false(read_fields(fields, false));
+        assert_string_equal(problem.field, "purposes");
+        assert_null(request.purposes);
+    }
+    assert_false(read_fields(json_pack("{s:n}", "purposes"), true));
+    assert_false(read_fields(many_purposes(65, 3), false));
+    assert_false(read_fields(many_purposes(1, 257), false));
+    assert_true(read_fields(many_purposes(64, 256), false));
+    json_decref(request.purposes);
 }
 
 static void a_wrong_count_is_refused(void **state)
@@ -89,6 +141,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_count_is_1_unless_it_is_given),
         cmocka_unit_test(a_wrong_count_is_refused),
+        cmocka_unit_test(purposes_are_a_list_of_different_names),
+        cmocka_unit_test(wrong_purposes_are_refused),
         cmocka_unit_test(an_unknown_field_is_refused_by_name),
         cmocka_unit_test(a_key_has_1_to_255_printable_characters_and_no_blank_at_its_ends),
     };
