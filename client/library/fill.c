@@ -23,7 +23,7 @@ enum {
 
 /* The box of a call. */
 struct box {
-    const struct sower_source *source;
+    const struct sower_source *source; /* NULL: the box is empty */
     struct sower_region region;
     uint64_t count;      /* elements */
     size_t element_size; /* bytes */
@@ -80,6 +80,14 @@ static bool set_box(const sower_tensor *tensor, const uint64_t *start, const uin
     box->element_size = sower_dtype_size(tensor->request.draw.dtype);
     box->chunk = chunk_of(tensor, box);
     return true;
+}
+
+/* An empty box needs no factors. */
+static bool open_source(sower_tensor *tensor, struct box *box, struct sower_workers *workers,
+                        struct sower_problem *problem)
+{
+    box->source = box->count > 0 ? sower_tensor_source(tensor, workers, problem) : NULL;
+    return box->source != NULL || box->count == 0;
 }
 
 /* Neighbouring elements of a box, made by several workers. */
@@ -145,17 +153,14 @@ static bool fill(sower_tensor *tensor, struct box *box, void *buffer, unsigned t
 {
     struct making making = {.box = box, .count = box->count, .elements = buffer, .native = true};
     struct sower_workers workers;
-    if (box->count == 0) {
-        return true;
-    }
     atomic_init(&making.failed, false);
     sower_workers_init(&workers, threads);
-    box->source = sower_tensor_source(tensor, &workers, problem);
-    if (box->source != NULL) {
+    const bool opened = open_source(tensor, box, &workers, problem);
+    if (opened) {
         sower_workers_run(&workers, make_chunk, &making, chunks_of(&making));
     }
     sower_workers_stop(&workers);
-    return box->source != NULL && (!making.failed || sower_problem_memory(problem));
+    return opened && (!making.failed || sower_problem_memory(problem));
 }
 
 int sower_tensor_fill(sower_tensor *tensor, const uint64_t *start, const uint64_t *stop, void *buffer,
@@ -221,14 +226,14 @@ static bool digest(sower_tensor *tensor, struct box *box, unsigned threads, uint
     }
     atomic_init(&digesting.making.failed, false);
     sower_workers_init(&workers, threads);
-    box->source = sower_tensor_source(tensor, &workers, problem);
-    if (box->source != NULL) {
+    const bool opened = open_source(tensor, box, &workers, problem);
+    if (opened) {
         hash_box(&digesting, &workers, blocks, block_size);
         crypto_generichash_final(&digesting.state, result, SOWER_KEY_SIZE);
     }
     sower_workers_stop(&workers);
     free(blocks);
-    return box->source != NULL && (!digesting.making.failed || sower_problem_memory(problem));
+    return opened && (!digesting.making.failed || sower_problem_memory(problem));
 }
 
 int sower_tensor_digest(sower_tensor *tensor, const uint64_t *start, const uint64_t *stop, unsigned threads,
