@@ -137,7 +137,7 @@ PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev li
 PACKAGES_DEMO = curl
 PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
-PACKAGES_INTEROP = python3-venv
+PACKAGES_INTEROP = python3-dev python3-venv
 # The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
 # HAProxy. Without them their tests are skipped.
 PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer
