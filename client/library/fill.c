@@ -7,14 +7,11 @@
 #include <sodium.h>
 
 #include "client/library/call.h"
+#include "client/library/chunks.h"
 #include "client/library/tensor.h"
 #include "client/library/workers.h"
 
 enum {
-    CHUNK_SIZE = 1 << 20, /* bytes; a tensor of two chunks is worth a thread */
-    /* 64 rows of an orthogonal f32 matrix with 32768 columns: such chunks are computed at full speed. */
-    CHUNK_SIZE_MAX = 8 << 20,
-    ROWS_AT_ONCE = 64,
     DIGEST_SIZE = 8 << 20, /* bytes that are hashed while the next ones are made */
     ALIGNMENT = 64,
 };
@@ -55,20 +52,6 @@ static bool set_region(const sower_tensor *tensor, const uint64_t *start, const 
     return true;
 }
 
-/* The elements of a chunk. Reading an orthogonal matrix has a cost for each row, so its chunks have many rows. */
-static uint64_t chunk_of(const sower_tensor *tensor, const struct box *box)
-{
-    const size_t rank = box->region.rank;
-    uint64_t chunk = CHUNK_SIZE / box->element_size;
-    if (rank > 0 && sower_source_cost(&tensor->request.plan).memory > 0) {
-        const uint64_t row = box->region.stop[rank - 1] - box->region.start[rank - 1];
-        const uint64_t most = CHUNK_SIZE_MAX / box->element_size;
-        const uint64_t rows = row < most / ROWS_AT_ONCE ? row * ROWS_AT_ONCE : most;
-        chunk = rows > chunk ? rows : chunk;
-    }
-    return chunk;
-}
-
 static bool set_box(const sower_tensor *tensor, const uint64_t *start, const uint64_t *stop, struct box *box,
                     struct sower_problem *problem)
 {
@@ -78,7 +61,7 @@ static bool set_box(const sower_tensor *tensor, const uint64_t *start, const uin
     const struct sower_shape shape = sower_region_shape(&box->region);
     box->count = sower_shape_count(&shape);
     box->element_size = sower_dtype_size(tensor->request.draw.dtype);
-    box->chunk = chunk_of(tensor, box);
+    box->chunk = sower_chunk_elements(&tensor->request.plan, &box->region);
     return true;
 }
 
