@@ -36,6 +36,7 @@ enum { CONFLICT = 409, NAME_BYTES_MAX = 100, DIGEST_HEX_SIZE = 2 * DERIVE_DIGEST
 /* A replay of ledger lines. */
 struct replay {
     const struct options *options;
+    struct derivation derivation;
     struct sower_seed root;
     uint64_t line;        /* the only line to replay; 0: all */
     bool differs;         /* a line differed */
@@ -180,7 +181,7 @@ static enum sow_exit make(struct replay *replay, const struct sower_record *reco
     if (path == NULL && options_value(replay->options, "output") != NULL) {
         return report_memory(replay->options);
     }
-    bool made = derive_tensor(request, path, digest, &problem);
+    bool made = derive_tensor(&replay->derivation, request, path, digest, &problem);
     free(path);
     if (!made) {
         return report_failure(replay->options, "line %" PRIu64 ": %s", record->ledger, problem.sentence);
@@ -281,7 +282,10 @@ static enum sow_exit run(const struct options *options)
     if (!root_read(options, &replay.root, &problem)) {
         return options_error(options, "%s", problem.sentence);
     }
-    enum sow_exit result = replay_all(&replay, path);
+    enum sow_exit result = derive_begin(&replay.derivation, 0, NULL, &problem)
+                               ? replay_all(&replay, path)
+                               : report_problem(options, &problem);
+    derive_end(&replay.derivation);
     sodium_memzero(&replay.root, sizeof replay.root);
     return result;
 }
