@@ -18,7 +18,7 @@ const char *sower_format_media_type(enum sower_format format)
     return format == SOWER_FORMAT_NPY ? "application/x-npy" : "application/octet-stream";
 }
 
-static const char *npy_descr(enum sower_dtype dtype)
+const char *sower_format_npy_type(enum sower_dtype dtype)
 {
     static const char *const descr[SOWER_DTYPE_COUNT] = {
         [SOWER_F64] = "<f8",  [SOWER_F32] = "<f4",     [SOWER_F16] = "<f2",
@@ -63,7 +63,7 @@ static void write_npy_header(const struct sower_request *request, struct sower_b
     struct sower_shape shape = sower_region_shape(&request->region);
     body->prefix_size = PREAMBLE;
     append(body, "{'descr': '");
-    append(body, npy_descr(request->draw.dtype));
+    append(body, sower_format_npy_type(request->draw.dtype));
     append(body, "', 'fortran_order': False, 'shape': ");
     size_t digits = append_tuple(body, &shape);
     append(body, ", }");

@@ -31,6 +31,9 @@ const char *sower_format_name(enum sower_format format); /* "npy", "raw", "safet
 /* "application/x-npy", "application/octet-stream". */
 const char *sower_format_media_type(enum sower_format format);
 
+/* NumPy's name of the type in which a dtype is written: "<f4". */
+const char *sower_format_npy_type(enum sower_dtype dtype);
+
 /* The prefix and the sizes of the response body. */
 void sower_format_body(const struct sower_request *request, struct sower_body *body);
 

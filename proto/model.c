@@ -277,6 +277,19 @@ bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest
            write_header(model, choice, problem);
 }
 
+void sower_model_set_root_id(struct sower_model *model, const struct sower_seed *root_id)
+{
+    /* The key occurs once: a quote inside a text of the header is escaped. */
+    static const char key[] = "\"sower.root\":\"";
+    char hex[SOWER_HEX_SIZE];
+    char *place = memmem(model->header.text, model->header.length, key, strlen(key));
+    sower_hex_print(root_id->bytes, hex);
+    model->draw.root_id = *root_id;
+    if (place != NULL) {
+        memcpy(place + strlen(key), hex, SOWER_HEX_SIZE - 1);
+    }
+}
+
 static const struct sower_manifest_tensor *tensor_of(const struct sower_model *model, size_t n)
 {
     return &model->manifest.tensors[model->tensors[n].number];

@@ -67,6 +67,10 @@ SOWER_MUST_USE bool sower_model_choose(struct sower_model *model, struct sower_m
                                        const struct sower_model_choice *choice,
                                        struct sower_problem *problem);
 
+/* Replaces the id of the root, also in the header of the file: for a private root of which only the id is known. The seeds stay
+ * those of the root with which the model was made. */
+void sower_model_set_root_id(struct sower_model *model, const struct sower_seed *root_id);
+
 /* Sets only draw and seed of a request for the n-th tensor of the file; n < count. A ledger line needs no more,
  * and this is much faster than sower_model_request. */
 void sower_model_draw(const struct sower_model *model, size_t n, struct sower_request *request);

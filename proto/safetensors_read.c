@@ -47,8 +47,10 @@ struct extent {
 struct reading {
     struct extent *extents;
     size_t count, capacity;
-    struct sower_buffer *tensors;
+    struct sower_buffer *tensors; /* and left_out: for sower_safetensors_read */
     json_t *left_out;
+    struct sower_safetensors_entries *entries; /* for sower_safetensors_list; NULL: not wanted */
+    size_t entries_capacity;
     json_t *metadata; /* NULL: none */
     json_t *ties;     /* from names that may be tied to the names of the other tensors */
     json_t *shapes;   /* of those other tensors; null: not known */
@@ -95,14 +97,14 @@ static long read_numbers(const json_t *array, size_t limit, uint64_t *numbers)
 
 /* Whether the extent has the size of a tensor of this shape with so many bits for each element. Elements of less than
  * 8 bits fill whole bytes together. */
-static bool fills(const struct sower_shape *shape, uint64_t bits, const struct extent *extent)
+static bool fills(const struct sower_shape *shape, uint64_t bits, uint64_t start, uint64_t stop)
 {
     for (size_t axis = 0; axis < shape->rank; axis++) {
         if (__builtin_mul_overflow(bits, shape->sizes[axis], &bits)) {
             return false;
         }
     }
-    return bits % 8 == 0 && extent->start <= extent->stop && extent->stop - extent->start == bits / 8;
+    return bits % 8 == 0 && start <= stop && stop - start == bits / 8;
 }
 
 static bool add_extent(struct reading *reading, struct extent extent)
@@ -133,39 +135,68 @@ static void add_tensor(struct reading *reading, const char *name, enum sower_dty
     sower_buffer_text(tensors, "}");
 }
 
-static bool read_tensor(struct reading *reading, const char *name, const json_t *entry)
+/* Reads a tensor's member of the header. *type is the name of its dtype. */
+static bool read_entry(const char *name, const json_t *entry, const char **type,
+                       struct sower_safetensors_entry *tensor, struct sower_problem *problem)
 {
-    const char *type = json_string_value(json_object_get(entry, "dtype"));
-    struct sower_shape shape;
-    struct extent extent;
-    enum sower_dtype dtype;
     char quote[SOWER_QUOTE_SIZE];
+    uint64_t ends[2];
     sower_text_quote(name, strlen(name), quote);
-    long rank = read_numbers(json_object_get(entry, "shape"), SOWER_RANK_MAX, shape.sizes);
-    long ends = read_numbers(json_object_get(entry, "data_offsets"), 2, (uint64_t[2]){0, 0});
-    if (type == NULL || rank < 0 || ends != 2) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
+    *type = json_string_value(json_object_get(entry, "dtype"));
+    long rank = read_numbers(json_object_get(entry, "shape"), SOWER_RANK_MAX, tensor->shape.sizes);
+    if (*type == NULL || rank < 0 || read_numbers(json_object_get(entry, "data_offsets"), 2, ends) != 2) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
                                  "The tensor %s has no dtype, no shape of at most %d sizes or no "
                                  "data_offsets.",
                                  quote, SOWER_RANK_MAX);
     }
-    (void)read_numbers(json_object_get(entry, "data_offsets"), 2, (uint64_t *)&extent);
-    shape.rank = (size_t)rank;
-    unsigned bits = element_bits(type, &dtype);
+    tensor->shape.rank = (size_t)rank;
+    tensor->start = ends[0];
+    tensor->stop = ends[1];
+    unsigned bits = element_bits(*type, &tensor->dtype);
     if (bits == 0) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
-                                 "The tensor %s has an unknown dtype, \"%.20s\".", quote, type);
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                                 "The tensor %s has an unknown dtype, \"%.20s\".", quote, *type);
     }
-    if (!fills(&shape, bits, &extent)) {
-        return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, "like",
-                                 "The data_offsets of %s do not fit its shape and dtype.", quote);
+    return fills(&tensor->shape, bits, tensor->start, tensor->stop) ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "like",
+                             "The data_offsets of %s do not fit its shape and dtype.", quote);
+}
+
+static bool add_entry(struct reading *reading, const char *name, const struct sower_safetensors_entry *tensor)
+{
+    struct sower_safetensors_entries *entries = reading->entries;
+    if (entries->count == reading->entries_capacity) {
+        size_t capacity = entries->count == 0 ? 64 : 2 * entries->count;
+        struct sower_safetensors_entry *all = realloc(entries->all, capacity * sizeof *all);
+        if (all == NULL) {
+            return sower_problem_memory(reading->problem);
+        }
+        entries->all = all;
+        reading->entries_capacity = capacity;
     }
-    if (dtype != SOWER_DTYPE_COUNT) {
-        add_tensor(reading, name, dtype, &shape);
+    entries->all[entries->count] = *tensor;
+    entries->all[entries->count].name = strdup(name);
+    return entries->all[entries->count++].name != NULL || sower_problem_memory(reading->problem);
+}
+
+static bool read_tensor(struct reading *reading, const char *name, const json_t *entry)
+{
+    struct sower_safetensors_entry tensor;
+    const char *type;
+    if (!read_entry(name, entry, &type, &tensor, reading->problem)) {
+        return false;
+    }
+    if (reading->entries != NULL) {
+        if (!add_entry(reading, name, &tensor)) {
+            return false;
+        }
+    } else if (tensor.dtype != SOWER_DTYPE_COUNT) {
+        add_tensor(reading, name, tensor.dtype, &tensor.shape);
     } else if (json_array_append_new(reading->left_out, json_sprintf("%s (%s)", name, type)) != 0) {
         return sower_problem_memory(reading->problem);
     }
-    return add_extent(reading, extent);
+    return add_extent(reading, (struct extent){tensor.start, tensor.stop});
 }
 
 static int compare_extents(const void *left, const void *right)
@@ -306,4 +337,58 @@ bool sower_safetensors_read(const char *header, size_t length, uint64_t data_siz
     json_decref(reading.shapes);
     free(reading.extents);
     return read;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(((const struct sower_safetensors_entry *)left)->name,
+                  ((const struct sower_safetensors_entry *)right)->name);
+}
+
+/* Sorts by name, and refuses two tensors of one name. */
+static bool sort_entries(struct sower_safetensors_entries *entries, struct sower_problem *problem)
+{
+    if (entries->count > 0) {
+        qsort(entries->all, entries->count, sizeof *entries->all, compare_names);
+    }
+    for (size_t i = 1; i < entries->count; i++) {
+        if (strcmp(entries->all[i - 1].name, entries->all[i].name) == 0) {
+            return refuse(problem, "two of its tensors have the same name");
+        }
+    }
+    return true;
+}
+
+bool sower_safetensors_list(const char *header, size_t length, uint64_t data_size,
+                            struct sower_safetensors_entries *entries, struct sower_problem *problem)
+{
+    struct reading reading = {.entries = entries, .problem = problem};
+    *entries = (struct sower_safetensors_entries){0};
+    bool read = read_members(&reading, header, length, read_member) && check_extents(&reading, data_size);
+    if (read && reading.count > 0 && reading.extents[reading.count - 1].stop > data_size) {
+        read = refuse(problem, "it is cut short");
+    }
+    read = read && sort_entries(entries, problem);
+    entries->metadata = reading.metadata;
+    free(reading.extents);
+    return read;
+}
+
+const struct sower_safetensors_entry *sower_safetensors_find(const struct sower_safetensors_entries *entries,
+                                                             const char *name)
+{
+    const struct sower_safetensors_entry wanted = {.name = (char *)name};
+    return entries->count == 0
+               ? NULL
+               : bsearch(&wanted, entries->all, entries->count, sizeof *entries->all, compare_names);
+}
+
+void sower_safetensors_free(struct sower_safetensors_entries *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        free(entries->all[i].name);
+    }
+    free(entries->all);
+    json_decref(entries->metadata);
+    *entries = (struct sower_safetensors_entries){0};
 }

@@ -38,4 +38,30 @@ SOWER_MUST_USE bool sower_safetensors_read(const char *header, size_t length, ui
                                            struct sower_buffer *tensors, json_t *left_out,
                                            struct sower_problem *problem);
 
+/* A tensor of a file. */
+struct sower_safetensors_entry {
+    char *name;
+    enum sower_dtype dtype; /* SOWER_DTYPE_COUNT: one of which Sower makes no tensors */
+    struct sower_shape shape;
+    uint64_t start, stop; /* its bytes, counted from the end of the header */
+};
+
+struct sower_safetensors_entries {
+    struct sower_safetensors_entry *all; /* sorted by name */
+    size_t count;
+    json_t *metadata; /* NULL: the header has none. Not checked: it should be an object of strings */
+};
+
+/* Lists all tensors of a header, with the places of their bytes. Refuses what sower_safetensors_read refuses, names that occur twice,
+ * and a file of which a part is missing. The caller calls sower_safetensors_free, also after a problem. */
+SOWER_MUST_USE bool sower_safetensors_list(const char *header, size_t length, uint64_t data_size,
+                                           struct sower_safetensors_entries *entries,
+                                           struct sower_problem *problem);
+
+/* The tensor of this name; NULL: the file has none. */
+const struct sower_safetensors_entry *sower_safetensors_find(const struct sower_safetensors_entries *entries,
+                                                             const char *name);
+
+void sower_safetensors_free(struct sower_safetensors_entries *entries);
+
 #endif

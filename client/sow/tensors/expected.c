@@ -13,10 +13,6 @@
 
 enum { BLOCK_SIZE = 1024 * 1024, SHOWN_SIZE = 80 };
 
-/* The text before the root id in the header of a safetensors file. It occurs once: a quote inside a text of
- * the header is escaped. */
-static const char ROOT_KEY[] = "\"sower.root\":\"";
-
 static void set_number(char field[HTTP_FIELD_SIZE], uint64_t number)
 {
     snprintf(field, HTTP_FIELD_SIZE, "%" PRIu64, number);
@@ -92,14 +88,7 @@ void expected_set_root(struct expected *expected, const struct sower_seed *root_
         expected->fields[HTTP_SEED][0] = '\0';
         return;
     }
-    struct sower_model *model = expected->model;
-    char hex[SOWER_HEX_SIZE];
-    char *place = memmem(model->header.text, model->header.length, ROOT_KEY, strlen(ROOT_KEY));
-    sower_hex_print(root_id->bytes, hex);
-    model->draw.root_id = *root_id;
-    if (place != NULL) {
-        memcpy(place + strlen(ROOT_KEY), hex, SOWER_HEX_SIZE - 1);
-    }
+    sower_model_set_root_id(expected->model, root_id);
 }
 
 /* Whether a header field has the expected value; a media type may have parameters. */
