@@ -35,6 +35,8 @@ struct command {
 
 extern const struct command command_get;
 extern const struct command command_model;
+extern const struct command command_derive;
+extern const struct command command_verify;
 extern const struct command command_plan;
 extern const struct command command_stats;
 extern const struct command command_trial;

@@ -18,9 +18,10 @@
 #include "proto/version.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_get,    &command_model,        &command_plan,          &command_trial,  &command_seed,
-    &command_ledger, &command_ledger_head,  &command_ledger_verify, &command_replay, &command_experiments,
-    &command_pin,    &command_initializers, &command_recipes,       &command_stats,
+    &command_get,         &command_model,         &command_derive,  &command_verify,
+    &command_plan,        &command_trial,         &command_seed,    &command_ledger,
+    &command_ledger_head, &command_ledger_verify, &command_replay,  &command_experiments,
+    &command_pin,         &command_initializers,  &command_recipes, &command_stats,
 };
 
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };

@@ -1,223 +1,548 @@
-/* sow ledger verify: checks that a ledger is complete and unchanged. */
+/* sow verify: checks that a file of tensors has the bits of their draws. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
 
-#include "client/sow/daemon/http.h"
 #include "client/sow/daemon/report.h"
-#include "client/sow/ledger/audit.h"
-#include "client/sow/ledger/head.h"
-#include "client/sow/ledger/records_read.h"
+#include "client/sow/tensors/derive.h"
+#include "client/sow/tensors/drawn.h"
+#include "client/sow/tensors/manifest_options.h"
+#include "client/sow/tensors/model_request.h"
 #include "client/sow/tensors/root.h"
+#include "client/sow/tensors/stored.h"
+#include "client/sow/tensors/tensor.h"
+#include "client/sow/terminal/progress.h"
 #include "client/sow/terminal/terminal.h"
 #include "proto/hex.h"
-#include "proto/time.h"
 
-static const struct option_rule VERIFY[] = {
-    {"head", 0, "FILE ...", "a head that was saved; may be given several times"},
-    {"writer", 'w', "HEX",
-     "require this key as the signer of the saved heads, or of the daemon's if there are none"},
+static const struct option_rule TENSOR[] = {
+    {"name", 'n', "TEXT", "the tensor's name (default: the one in a safetensors file)"},
+    {"shape", 's', "SIZES", "the sizes of the whole tensor (default: those in the file)"},
+    {"dtype", 'd', "TYPE", "f64, f32, f16, bf16, f8_e4m3 or f8_e5m2 (default: that of the file)"},
+    {"slice", 0, "SLICE", "the region of the tensor that the file has: '0:512,:'"},
     {0},
 };
 
-static const struct option_group VERIFY_OPTIONS = {"What to compare the ledger with", VERIFY};
-
-static const struct option_group *const GROUPS[] = {&VERIFY_OPTIONS, &root_options, &http_options,
-                                                    &options_common, NULL};
-
-/* A verification in progress. */
-struct verification {
-    const struct options *options;
-    const char *path; /* NULL: the daemon's ledger */
-    struct audit_head *heads[AUDIT_HEADS_MAX + 1];
-    size_t head_count;
-    struct audit audit;
-    struct sower_problem problem; /* why a line is wrong; the sentence is empty while all lines are right */
-    uint64_t moved_after;         /* the number of lines before the missing line, when it follows later; 0:
-                                     it was not found */
-    uint64_t lines_seen;
+static const struct option_rule OUTPUT[] = {
+    {"quiet", 'q', NULL, "no progress, and no output if everything is right"},
+    {"progress", 'p', NULL, "show progress also when stderr is not a terminal"},
+    {0},
 };
 
-static bool take(void *context, const struct sower_record *record)
-{
-    struct verification *verification = context;
-    struct audit *audit = &verification->audit;
-    verification->lines_seen++;
-    if (audit->missing_line == 0) {
-        return audit_line(audit, record, &verification->problem) || audit->missing_line != 0;
-    }
-    verification->moved_after = record->ledger == audit->missing_line ? verification->lines_seen - 1 : 0;
-    return verification->moved_after == 0;
-}
+static const struct option_group TENSOR_OPTIONS = {"One tensor", TENSOR};
+static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
-static bool take_end(void *context, const struct sower_link *end)
-{
-    struct verification *verification = context;
-    return audit_end(&verification->audit, end, &verification->problem);
-}
+static const struct option_group *const GROUPS[] = {
+    &drawn_options,  &model_options,       &manifest_options,     &model_options_choice,
+    &TENSOR_OPTIONS, &tensor_options_fans, &tensor_options_zeros, &OUTPUT_OPTIONS,
+    &derive_options, &root_options,        &options_common,       NULL,
+};
 
-/* The required writer of a head; NULL: any. With several daemons on one ledger, the daemon that responds
- * may not be the one whose head was saved. So --writer applies to its head only when no head is given with
- * --head. */
-static const char *wanted_writer(const struct options *options, const char *path)
-{
-    return path != NULL || options_value(options, "head") == NULL ? options_value(options, "writer") : NULL;
-}
+enum { SHOWN = 20, SHAPE_SIZE = 200, SENTENCE_SIZE = 640 };
 
-static enum sow_exit add_head(struct verification *verification, const char *path)
-{
-    const struct options *options = verification->options;
-    struct audit_head *saved = calloc(1, sizeof *saved);
-    if (saved == NULL) {
-        return report_memory(options);
-    }
-    verification->heads[verification->head_count++] = saved;
-    saved->name = path != NULL ? path : "the daemon's head";
-    enum sow_exit result =
-        path != NULL ? head_read(options, path, &saved->head) : head_fetch(options, &saved->head);
-    return result == SOW_DONE ? head_trust(options, &saved->head, wanted_writer(options, path), saved->name)
-                              : result;
-}
-
-/* Adds the heads of --head, and the head of the daemon when its ledger is verified. */
-static enum sow_exit add_heads(struct verification *verification)
-{
-    const struct options *options = verification->options;
-    enum sow_exit result = SOW_DONE;
+struct verification {
+    const struct options *options;
     const char *path;
-    for (size_t n = 0; result == SOW_DONE && (path = options_nth(options, "head", n)) != NULL; n++) {
-        result = add_head(verification, path);
+    struct stored stored;
+    struct drawn drawn;
+    struct model_request request;
+    struct sower_model model; /* of the receipt or the lines */
+    bool *seen;               /* for each tensor of a safetensors file */
+    struct derivation derivation;
+    struct progress progress;
+    size_t checked; /* tensors */
+    size_t wrong;   /* tensors that differ, are missing, or should not be there */
+    struct sower_problem problem;
+};
+
+/* ---- Differences ---------------------------------------------------------------------------------------- */
+
+/* Counts a difference, and prints it unless there are many. `sentence` is a printf format. */
+static void __attribute__((format(printf, 3, 4)))
+differ(struct verification *verification, const char *name, const char *sentence, ...)
+{
+    char text[SENTENCE_SIZE];
+    va_list arguments;
+    verification->wrong++;
+    if (verification->wrong > SHOWN) {
+        return;
     }
-    return result == SOW_DONE && verification->path == NULL ? add_head(verification, NULL) : result;
+    va_start(arguments, sentence);
+    vsnprintf(text, sizeof text, sentence, arguments);
+    va_end(arguments);
+    progress_end(&verification->progress);
+    terminal_print(stdout, name);
+    putchar('\t');
+    terminal_print(stdout, text);
+    putchar('\n');
+    fflush(stdout); /* show it now: the next tensor may take long */
 }
 
-static enum sow_exit report_wrong_line(const struct verification *verification, const struct records *records)
+/* "[4096,1024]" */
+static const char *print_sizes(const uint64_t *sizes, size_t rank, char text[SHAPE_SIZE])
 {
-    const struct audit *audit = &verification->audit;
-    const char *name = records_name(verification->path);
-    if (verification->moved_after != 0) {
-        report_failure(verification->options,
-                       "%s: line %" PRIu64 " is out of order: it comes after %" PRIu64 " lines.", name,
-                       audit->missing_line, verification->moved_after);
-    } else {
-        report_failure(verification->options, "%s: %s", name, verification->problem.sentence);
+    size_t length = (size_t)snprintf(text, SHAPE_SIZE, "[");
+    for (size_t axis = 0; axis < rank; axis++) {
+        length += (size_t)snprintf(text + length, SHAPE_SIZE - length, "%s%" PRIu64, axis == 0 ? "" : ",",
+                                   sizes[axis]);
     }
-    if (verification->problem.code == SOWER_PROBLEM_MEMORY) {
-        return SOW_TRANSPORT;
+    snprintf(text + length, SHAPE_SIZE - length, "]");
+    return text;
+}
+
+/* The bits of an element as a number in hex: "0x3f800000". */
+static const char *print_bits(const uint8_t *bytes, size_t size, char text[24])
+{
+    size_t length = (size_t)snprintf(text, 24, "0x");
+    for (size_t i = size; i-- > 0;) {
+        length += (size_t)snprintf(text + length, 24 - length, "%02x", bytes[i]);
     }
-    if (audit->missing_line != 0 && verification->moved_after == 0 && !records->is_database) {
-        fputs(
-            "A part of a ledger (an export with --experiment, --after or another filter) cannot be verified; "
-            "export the whole: sow ledger > ledger.ndjson\n",
-            stderr);
+    return text;
+}
+
+static void differ_elements(struct verification *verification, const char *name,
+                            const struct sower_request *request, const struct derive_differences *differences)
+{
+    const struct sower_shape shape = sower_region_shape(&request->region);
+    const size_t size = sower_dtype_size(request->draw.dtype);
+    uint64_t index[SOWER_RANK_MAX], rest = differences->first;
+    char place[SHAPE_SIZE], found[24], expected[24];
+    for (size_t axis = shape.rank; axis-- > 0;) {
+        index[axis] = rest % shape.sizes[axis];
+        rest /= shape.sizes[axis];
     }
-    records_hint(records, verification->path);
+    differ(verification, name,
+           "%" PRIu64 " of %" PRIu64 " elements differ; the first is %s: its bits are %s, expected %s",
+           differences->count, sower_shape_count(&shape), print_sizes(index, shape.rank, place),
+           print_bits(differences->found, size, found), print_bits(differences->expected, size, expected));
+}
+
+/* ---- One tensor ----------------------------------------------------------------------------------------- */
+
+/* Compares a tensor of the file, whose elements begin at byte `at`. False with a problem. */
+static bool check_elements(struct verification *verification, const char *name,
+                           const struct sower_request *request, uint64_t at)
+{
+    struct derive_differences differences;
+    verification->checked++;
+    if (!derive_compare(&verification->derivation, request, verification->stored.file, at, &differences,
+                        &verification->problem)) {
+        return false;
+    }
+    if (differences.count > 0) {
+        differ_elements(verification, name, request, &differences);
+    }
+    return true;
+}
+
+static bool same_shape(struct verification *verification, const char *name, const struct sower_shape *found,
+                       const struct sower_request *request)
+{
+    const struct sower_shape shape = sower_region_shape(&request->region);
+    char is[SHAPE_SIZE], wanted[SHAPE_SIZE];
+    if (found->rank == shape.rank &&
+        memcmp(found->sizes, shape.sizes, shape.rank * sizeof shape.sizes[0]) == 0) {
+        return true;
+    }
+    differ(verification, name, "its shape is %s, expected %s", print_sizes(found->sizes, found->rank, is),
+           print_sizes(shape.sizes, shape.rank, wanted));
+    return false;
+}
+
+static bool check_npy(struct verification *verification, const struct sower_request *request)
+{
+    const struct stored *stored = &verification->stored;
+    const char *name = request->draw.name;
+    const struct sower_shape shape = sower_region_shape(&request->region);
+    const uint64_t size = sower_shape_count(&shape) * sower_dtype_size(request->draw.dtype);
+    progress_expect(&verification->progress, size);
+    if (!sower_npy_has_dtype(&stored->npy, request->draw.dtype)) {
+        differ(verification, name, "its elements are of NumPy's type %s, expected %s", stored->npy.type,
+               sower_dtype_name(request->draw.dtype));
+        return true;
+    }
+    if (!same_shape(verification, name, &stored->npy.shape, request)) {
+        return true;
+    }
+    if (stored->size - stored->data != size) {
+        differ(verification, name, "the file has %" PRIu64 " bytes of elements, expected %" PRIu64,
+               stored->size - stored->data, size);
+        return true;
+    }
+    return check_elements(verification, name, request, stored->data);
+}
+
+/* The tensor of the file with this name, or the one that the file's metadata says is the same. */
+static const struct sower_safetensors_entry *find_entry(const struct verification *verification,
+                                                        const char *name)
+{
+    const struct sower_safetensors_entries *entries = &verification->stored.entries;
+    const struct sower_safetensors_entry *entry = sower_safetensors_find(entries, name);
+    const char *other = stored_metadata(&verification->stored, name);
+    return entry == NULL && other != NULL && !sower_safetensors_is_reserved(name)
+               ? sower_safetensors_find(entries, other)
+               : entry;
+}
+
+/* Compares a tensor of a safetensors file; `entry` NULL: the file does not have it. */
+static bool check_entry(struct verification *verification, const struct sower_safetensors_entry *entry,
+                        const struct sower_request *request)
+{
+    if (entry == NULL) {
+        differ(verification, request->draw.name, "it is missing");
+        return true;
+    }
+    if (entry->dtype != request->draw.dtype) {
+        differ(verification, entry->name, "its dtype is %s, expected %s",
+               entry->dtype < SOWER_DTYPE_COUNT ? sower_dtype_name(entry->dtype)
+                                                : "one that Sower does not make",
+               sower_dtype_name(request->draw.dtype));
+        return true;
+    }
+    return !same_shape(verification, entry->name, &entry->shape, request) ||
+           check_elements(verification, entry->name, request, verification->stored.data + entry->start);
+}
+
+/* ---- A model -------------------------------------------------------------------------------------------- */
+
+static void mark(struct verification *verification, const struct sower_safetensors_entry *entry)
+{
+    if (entry != NULL) {
+        verification->seen[entry - verification->stored.entries.all] = true;
+    }
+}
+
+/* The request for the n-th tensor of the model. */
+static void request_of(const struct verification *verification, const struct sower_model *model, size_t n,
+                       struct sower_request *request)
+{
+    sower_model_request(model, n, request);
+    if (model == &verification->model) {
+        drawn_set_seed(&verification->drawn, model, n, request);
+    }
+}
+
+static bool check_present(struct verification *verification, const struct sower_model *model)
+{
+    struct sower_request request;
+    bool good = true;
+    for (size_t n = 0; n < model->count && good; n++) {
+        const struct sower_safetensors_entry *entry = find_entry(verification, sower_model_name(model, n));
+        if (entry == NULL) {
+            differ(verification, sower_model_name(model, n), "it is missing");
+            continue;
+        }
+        mark(verification, entry);
+        request_of(verification, model, n, &request);
+        good = check_entry(verification, entry, &request);
+    }
+    sodium_memzero(&request.seed, sizeof request.seed);
+    return good;
+}
+
+/* The place in the model's file of a tensor by its index in the manifest; the model's count: it is not in the file. */
+static size_t place_of(const struct sower_model *model, uint32_t number)
+{
+    size_t low = 0, high = model->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        *(model->tensors[middle].number < number ? &low : &high) =
+            model->tensors[middle].number < number ? middle + 1 : middle;
+    }
+    return low < model->count && model->tensors[low].number == number ? low : model->count;
+}
+
+/* A file may have a tied tensor as a tensor of its own. Then it has the elements of the other one. */
+static bool check_tied(struct verification *verification, const struct sower_model *model)
+{
+    struct sower_request request;
+    bool good = true;
+    for (size_t i = 0; i < model->manifest.count && good; i++) {
+        const struct sower_manifest_tensor *tensor = &model->manifest.tensors[i];
+        const struct sower_safetensors_entry *entry =
+            tensor->tied ? sower_safetensors_find(&verification->stored.entries, tensor->name) : NULL;
+        const size_t n = entry != NULL ? place_of(model, tensor->same_as) : model->count;
+        if (n < model->count && !verification->seen[entry - verification->stored.entries.all]) {
+            mark(verification, entry);
+            request_of(verification, model, n, &request);
+            good = check_entry(verification, entry, &request);
+        }
+    }
+    return good;
+}
+
+/* Tensors of the file that the model does not have. When only a part of the model is to be checked, the file may have more. */
+static void check_additional(struct verification *verification)
+{
+    const struct sower_safetensors_entries *entries = &verification->stored.entries;
+    if (options_value(verification->options, "tensors") != NULL ||
+        options_value(verification->options, "part") != NULL) {
+        return;
+    }
+    for (size_t i = 0; i < entries->count; i++) {
+        if (!verification->seen[i]) {
+            differ(verification, entries->all[i].name, "it is in the file, but not among the draws");
+        }
+    }
+}
+
+static bool check_model(struct verification *verification, const struct sower_model *model)
+{
+    progress_expect(&verification->progress, model->size - model->header.length);
+    verification->seen = calloc(verification->stored.entries.count + 1, sizeof *verification->seen);
+    if (verification->seen == NULL) {
+        return sower_problem_memory(&verification->problem);
+    }
+    if (!check_present(verification, model) || !check_tied(verification, model)) {
+        return false;
+    }
+    check_additional(verification);
+    return true;
+}
+
+/* ---- The result ----------------------------------------------------------------------------------------- */
+
+static enum sow_exit conclude(struct verification *verification)
+{
+    const bool quiet = options_value(verification->options, "quiet") != NULL;
+    if (verification->wrong > SHOWN) {
+        printf("and %zu more\n", verification->wrong - SHOWN);
+    }
+    if (verification->wrong > 0) {
+        report_failure(verification->options, "%s is not as drawn: %zu tensor%s.", verification->path,
+                       verification->wrong, verification->wrong == 1 ? "" : "s");
+        return SOW_REFUSED;
+    }
+    if (!quiet) {
+        char bytes[TERMINAL_QUANTITY_SIZE];
+        printf("%zu tensor%s, %s: every bit as drawn\n", verification->checked,
+               verification->checked == 1 ? "" : "s",
+               terminal_bytes((double)verification->derivation.done, bytes));
+    }
+    return SOW_DONE;
+}
+
+/* Compares the file with a tensor (request) or with a model. */
+static enum sow_exit check(struct verification *verification, const struct sower_request *request,
+                           const struct sower_model *model)
+{
+    const struct options *options = verification->options;
+    unsigned threads;
+    if (!derive_threads(options, &threads)) {
+        return SOW_USAGE;
+    }
+    progress_begin(&verification->progress, options_value(options, "quiet") != NULL,
+                   options_value(options, "progress") != NULL);
+    bool good =
+        derive_begin(&verification->derivation, threads, &verification->progress, &verification->problem);
+    if (good && model != NULL) {
+        good = check_model(verification, model);
+    } else if (good && verification->stored.is_npy) {
+        good = check_npy(verification, request);
+    } else if (good) {
+        good = check_entry(verification, find_entry(verification, request->draw.name), request);
+    }
+    progress_end(&verification->progress);
+    enum sow_exit result = good ? conclude(verification) : report_problem(options, &verification->problem);
+    derive_end(&verification->derivation);
+    free(verification->seen);
+    return result;
+}
+
+/* ---- What the file is compared with --------------------------------------------------------------------- */
+
+/* Without a receipt or lines the seeds follow from the root, so it must be that of the file, if the file says it. */
+static enum sow_exit check_root(const struct verification *verification)
+{
+    const char *hex = stored_metadata(&verification->stored, "sower.root");
+    struct sower_problem problem;
+    struct sower_seed root;
+    char ours[SOWER_HEX_SIZE];
+    if (hex == NULL) {
+        return SOW_DONE;
+    }
+    if (!root_read(verification->options, &root, &problem)) {
+        return options_error(verification->options, "%s", problem.sentence);
+    }
+    const struct sower_seed id = sower_seed_root_id(&root);
+    sodium_memzero(&root, sizeof root);
+    sower_hex_print(id.bytes, ours);
+    if (strcmp(ours, hex) == 0) {
+        return SOW_DONE;
+    }
+    report_failure(
+        verification->options,
+        "the file says that it was drawn under the root %.12s…, not %s; give --root-key-file FILE, or "
+        "--receipt FILE, which has the seeds.",
+        hex, root_is_given(verification->options) ? "that of --root-key-file" : "the public one");
     return SOW_REFUSED;
 }
 
-static enum sow_exit report_malformed(const struct verification *verification, const struct records *records)
+/* A receipt or lines. All draws are compared with a safetensors file, unless --name chooses one of them. */
+static enum sow_exit verify_drawn(struct verification *verification)
 {
-    report_failure(verification->options, "%s: line %" PRIu64 " is not a ledger line. %s",
-                   records_name(verification->path), records->count + 1, records->problem.sentence);
-    return records->problem.code == SOWER_PROBLEM_MEMORY ? SOW_TRANSPORT : SOW_REFUSED;
+    const struct options *options = verification->options;
+    struct drawn *drawn = &verification->drawn;
+    struct sower_model_choice choice;
+    struct sower_request request;
+    const char *name = options_value(options, "name");
+    enum sow_exit result = drawn_read(drawn, options, name);
+    if (result == SOW_DONE && (verification->stored.is_npy || name != NULL)) {
+        result = drawn_request(drawn, &request);
+        result = result == SOW_DONE ? check(verification, &request, NULL) : result;
+        sodium_memzero(&request.seed, sizeof request.seed);
+    } else if (result == SOW_DONE) {
+        result =
+            model_choice_read(options, verification->stored.entries.metadata, &choice, &verification->problem)
+                ? drawn_model(drawn, &choice, &verification->model)
+                : report_problem(options, &verification->problem);
+        result = result == SOW_DONE ? check(verification, NULL, &verification->model) : result;
+        sower_model_free(&verification->model);
+    }
+    drawn_end(drawn);
+    return result;
 }
 
-static void print_chain(void *context, const struct audit_chain *chain)
+static enum sow_exit verify_model(struct verification *verification)
 {
-    char writer[SOWER_HEX_SIZE], link[SOWER_HEX_SIZE];
-    (void)context;
-    sower_hex_print(chain->end.writer, writer);
-    sower_hex_print(chain->end.link, link);
-    printf("chain   %s  number %" PRIu64 "\n        %s\n", writer, chain->end.sequence, link);
+    enum sow_exit result = check_root(verification);
+    if (result != SOW_DONE) {
+        return result;
+    }
+    result = model_request_read_file(&verification->request, verification->options,
+                                     verification->stored.entries.metadata);
+    result = result == SOW_DONE ? check(verification, NULL, &verification->request.model) : result;
+    model_request_free(&verification->request);
+    return result;
 }
 
-static enum sow_exit print(const struct verification *verification)
+/* The dtype of a NumPy file; NULL: f8, of which there are two, or one that Sower does not make. */
+static const char *npy_dtype(const struct sower_npy *npy)
 {
-    const struct audit *audit = &verification->audit;
-    printf("lines   %" PRIu64 ", %s\nchains  %zu\n", audit->lines,
-           audit->lines > 0 ? "all as they were written"
-                            : "it is empty: a ledger without draws, or an export that failed",
-           audit->chain_count);
-    if (audit->other_root > 0) {
-        printf("seeds   %" PRIu64 " of %" PRIu64
-               " not checked: they are of another root (--root-key-file FILE)\n",
-               audit->other_root, audit->draws);
+    enum sower_dtype found = SOWER_DTYPE_COUNT;
+    for (enum sower_dtype dtype = 0; dtype < SOWER_DTYPE_COUNT; dtype++) {
+        if (sower_npy_has_dtype(npy, dtype) && found != SOWER_DTYPE_COUNT) {
+            return NULL;
+        }
+        found = sower_npy_has_dtype(npy, dtype) ? dtype : found;
     }
-    for (size_t i = 0; i < verification->head_count; i++) {
-        char time[SOWER_TIME_SIZE];
-        sower_time_print(verification->heads[i]->head.time, time);
-        printf("head    matches: %" PRIu64 " lines, signed %s  ", verification->heads[i]->head.ledger, time);
-        terminal_print(stdout, verification->heads[i]->name);
-        fputc('\n', stdout);
+    return found < SOWER_DTYPE_COUNT ? sower_dtype_name(found) : NULL;
+}
+
+/* The fields of the tensor by hand. The file gives those that no option gives: shape (of a whole tensor) and dtype, and a
+ * safetensors file also its name, experiment and trial. */
+static enum sow_exit collect(const struct verification *verification, struct tensor_fields *fields,
+                             char sizes[SHAPE_SIZE])
+{
+    const struct options *options = verification->options;
+    const struct stored *stored = &verification->stored;
+    const char *name = options_value(options, "name");
+    const struct sower_safetensors_entry *entry = name != NULL ? find_entry(verification, name)
+                                                  : stored->entries.count == 1 ? &stored->entries.all[0]
+                                                                               : NULL;
+    if (!stored->is_npy && entry == NULL) {
+        return options_error(options, name != NULL ? "the file has no tensor with this --name."
+                                                   : "the file has several tensors; choose one with --name.");
     }
-    audit_visit(audit, print_chain, NULL);
-    return SOW_DONE;
+    const struct sower_shape *shape = stored->is_npy ? &stored->npy.shape : &entry->shape;
+    const bool whole = options_value(options, "slice") == NULL && options_value(options, "shard") == NULL;
+    print_sizes(shape->sizes, shape->rank, sizes);
+    const char *dtype = stored->is_npy                     ? npy_dtype(&stored->npy)
+                        : entry->dtype < SOWER_DTYPE_COUNT ? sower_dtype_name(entry->dtype)
+                                                           : NULL;
+    const struct tensor_default defaults[] = {
+        {"experiment", stored_metadata(stored, "sower.experiment")},
+        {"trial", stored_metadata(stored, "sower.trial")},
+        {"name", entry != NULL ? entry->name : NULL},
+        {"shape", whole ? sizes : NULL},
+        {"dtype", dtype},
+    };
+    if (dtype == NULL && options_value(options, "dtype") == NULL) {
+        return options_error(options, "--dtype is missing: the file does not say which dtype it has.");
+    }
+    return tensor_collect_with(options, defaults, sizeof defaults / sizeof defaults[0], fields) ? SOW_DONE
+                                                                                                : SOW_USAGE;
+}
+
+static enum sow_exit verify_tensor(struct verification *verification)
+{
+    struct tensor_fields fields;
+    struct sower_request request;
+    char sizes[SHAPE_SIZE];
+    enum sow_exit result = check_root(verification);
+    result = result == SOW_DONE ? collect(verification, &fields, sizes) : result;
+    result = result == SOW_DONE ? tensor_request(verification->options, &fields, &request) : result;
+    result = result == SOW_DONE ? check(verification, &request, NULL) : result;
+    sodium_memzero(&request.seed, sizeof request.seed);
+    return result;
 }
 
 static enum sow_exit verify(struct verification *verification)
 {
-    struct audit *audit = &verification->audit;
-    struct records records = {
-        .options = verification->options, .take = take, .take_end = take_end, .context = verification};
-    audit->heads = (const struct audit_head *const *)verification->heads;
-    audit->head_count = verification->head_count;
-    enum records_end end = records_read(&records, verification->path);
-    if (end == RECORDS_FAILED) {
-        return records.result;
+    const struct options *options = verification->options;
+    const struct stored *stored = &verification->stored;
+    enum sow_exit result = stored_open(&verification->stored, options, verification->path);
+    if (result != SOW_DONE) {
+        return result;
     }
-    if (audit->missing_line != 0 || end == RECORDS_STOPPED) {
-        return report_wrong_line(verification, &records);
+    if (drawn_is_given(options)) {
+        return verify_drawn(verification);
     }
-    if (end == RECORDS_MALFORMED) {
-        return report_malformed(verification, &records);
+    if (model_request_given(options)) {
+        return stored->is_npy
+                   ? options_error(options, "a manifest is for a safetensors file; for a NumPy file "
+                                            "give the fields of its tensor, or --receipt FILE.")
+                   : verify_model(verification);
     }
-    return audit_finish(audit, &verification->problem) ? print(verification)
-                                                       : report_wrong_line(verification, &records);
+    if (options_value(options, "init") == NULL) {
+        return options_error(options,
+                             "say what the draws are: --receipt FILE, --line FILE or --manifest FILE; or, "
+                             "for one tensor, --init EXPRESSION and its other fields.");
+    }
+    return verify_tensor(verification);
 }
 
 static enum sow_exit run(const struct options *options)
 {
     struct verification *verification = calloc(1, sizeof *verification);
+    enum sow_exit result = SOW_USAGE;
     if (verification == NULL) {
         return report_memory(options);
     }
-    struct sower_seed root;
     verification->options = options;
     verification->path = options->operand;
-    enum sow_exit result = SOW_USAGE;
-    if (options_value(options, "writer") != NULL && options_value(options, "head") == NULL &&
-        options->operand != NULL) {
-        options_error(options, "--writer needs a head: give one with --head FILE.");
-    } else if (!root_read(options, &root, &verification->problem)) {
-        options_error(options, "%s", verification->problem.sentence);
-    } else if (head_check_writer(options)) {
-        sower_judge_begin(&verification->audit.judge, &root);
-        result = add_heads(verification);
-        result = result == SOW_DONE ? verify(verification) : result;
+    verification->stored.file = -1;
+    if (options->operand == NULL) {
+        options_error(options, "FILE is missing: name a safetensors or npy file.");
+    } else {
+        result = verify(verification);
     }
-    for (size_t i = 0; i < verification->head_count; i++) {
-        free(verification->heads[i]);
-    }
-    audit_free(&verification->audit);
-    sodium_memzero(&root, sizeof root);
+    stored_close(&verification->stored);
     free(verification);
     return result;
 }
 
-const struct command command_ledger_verify = {
-    .name = "ledger verify",
-    .summary = "check that a ledger is complete and unchanged",
-    .synopsis = "[FILE] [--head FILE]... [--writer HEX] [--root-key-file FILE]",
-    .description =
-        "Checks an export of the ledger, the SQLite database of the daemon, or, without FILE, the "
-        "ledger of the daemon. The links in the lines show whether a line is missing, inserted, moved "
-        "or changed. A head that was saved earlier also reveals changes after which the links were "
-        "recomputed. Names the first wrong line. With FILE no daemon is needed.",
-    .examples = "  sow ledger > ledger.ndjson && sow ledger verify ledger.ndjson\n"
-                "  sow ledger verify /var/lib/sower/ledger.sqlite --head head-2026-01-31.json\n"
-                "  sow ledger verify --head head-2026-01-31.json\n",
+const struct command command_verify = {
+    .name = "verify",
+    .summary = "check that a file has the bits of its draws, without a daemon",
+    .synopsis = "FILE (--receipt FILE | --line FILE | --manifest FILE | --like FILE | --init EXPRESSION …) "
+                "[option …]",
+    .description = "Computes the tensors of a safetensors or npy file again, and compares every bit: −0 is "
+                   "not +0. Names the "
+                   "tensors that differ, with the number of elements that differ and the index of the first, "
+                   "those that are "
+                   "missing or should not be there, and those of another shape or dtype. What the draws are "
+                   "comes from a "
+                   "receipt, from lines of the ledger, from a manifest, or from the fields of one tensor; "
+                   "experiment, trial "
+                   "and the chosen part of a model also from the metadata of the file.",
+    .examples = "  sow verify model.safetensors --receipt receipt.json\n"
+                "  sow verify model.safetensors --manifest model.json\n"
+                "  sow ledger -e exp-42 | sow verify w.npy --line - --name w\n"
+                "  sow verify w.npy -e exp-42 -n w -i he_normal\n",
     .operand = "FILE",
     .groups = GROUPS,
     .run = run,

@@ -158,6 +158,27 @@ static enum sow_exit add_options(struct model_request *request)
     return request->text != NULL ? SOW_DONE : report_memory(request->options);
 }
 
+/* A value of the metadata of a file that Sower has written: "sower.trial" for "trial". NULL: there is none. */
+static const char *metadata_text(const json_t *metadata, const char *name)
+{
+    char key[32];
+    snprintf(key, sizeof key, "sower.%s", name);
+    return json_string_value(json_object_get(metadata, key));
+}
+
+bool model_choice_read(const struct options *options, const json_t *metadata,
+                       struct sower_model_choice *choice, struct sower_problem *problem)
+{
+    static const char *const names[] = {"tensors", "part", "shard"};
+    const char *texts[3];
+    for (size_t i = 0; i < 3; i++) {
+        texts[i] = options_value(options, names[i]);
+        texts[i] = texts[i] != NULL ? texts[i] : metadata_text(metadata, names[i]);
+    }
+    *choice = (struct sower_model_choice){.tensors = texts[0], .shard = texts[2]};
+    return texts[1] == NULL || sower_model_part_parse(texts[1], &choice->part, &choice->parts, problem);
+}
+
 /* Collects experiment, trial and spec from the command line, else from the manifest, as texts for a query. */
 static enum sow_exit collect_asked(struct model_request *request, const struct sower_manifest *manifest)
 {
@@ -166,6 +187,7 @@ static enum sow_exit collect_asked(struct model_request *request, const struct s
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *given = options_value(request->options, names[i]);
         const json_t *own = json_object_get(manifest->asked, names[i]);
+        given = given != NULL ? given : metadata_text(request->metadata, names[i]);
         if (given == NULL && own == NULL) {
             continue;
         }
@@ -199,9 +221,7 @@ static void print_warnings(const struct model_request *request)
 /* Derives the model from the manifest. */
 static enum sow_exit derive(struct model_request *request)
 {
-    struct sower_model_choice choice = {.tensors = options_value(request->options, "tensors"),
-                                        .shard = options_value(request->options, "shard")};
-    const char *part = options_value(request->options, "part");
+    struct sower_model_choice choice;
     struct sower_manifest manifest;
     struct sower_problem problem;
     struct sower_seed root;
@@ -215,7 +235,7 @@ static enum sow_exit derive(struct model_request *request)
         result = collect_asked(request, &manifest);
     }
     if (result == SOW_DONE &&
-        ((part != NULL && !sower_model_part_parse(part, &choice.part, &choice.parts, &problem)) ||
+        (!model_choice_read(request->options, request->metadata, &choice, &problem) ||
          !root_read(request->options, &root, &problem) ||
          !sower_model_make(&request->model, &manifest, request->asked, true, &root, &choice, &problem))) {
         result = report_problem(request->options, &problem);
@@ -273,9 +293,8 @@ bool model_request_given(const struct options *options)
     return options_value(options, "manifest") != NULL || options_value(options, "like") != NULL;
 }
 
-enum sow_exit model_request_read(struct model_request *request, const struct options *options, bool quiet)
+static enum sow_exit read_request(struct model_request *request)
 {
-    *request = (struct model_request){.options = options, .quiet = quiet};
     enum sow_exit result = check_texts(request);
     result = result == SOW_DONE ? read_file(request) : result;
     result = result == SOW_DONE ? read_like(request) : result;
@@ -285,6 +304,19 @@ enum sow_exit model_request_read(struct model_request *request, const struct opt
         collect_pairs(request);
     }
     return result;
+}
+
+enum sow_exit model_request_read(struct model_request *request, const struct options *options, bool quiet)
+{
+    *request = (struct model_request){.options = options, .quiet = quiet};
+    return read_request(request);
+}
+
+enum sow_exit model_request_read_file(struct model_request *request, const struct options *options,
+                                      const json_t *metadata)
+{
+    *request = (struct model_request){.options = options, .quiet = true, .metadata = metadata};
+    return read_request(request);
 }
 
 void model_request_free(struct model_request *request)

@@ -25,6 +25,7 @@ extern const struct option_group model_options, model_options_choice;
 struct model_request {
     const struct options *options;
     bool quiet;               /* print no warnings */
+    const json_t *metadata;   /* of a file; NULL: none */
     json_t *manifest;         /* the manifest as sent */
     char *text;               /* the manifest as text */
     json_t *asked;            /* experiment, trial and spec, as texts */
@@ -41,6 +42,16 @@ bool model_request_given(const struct options *options);
  * either case the caller releases it with model_request_free. */
 SOWER_MUST_USE enum sow_exit model_request_read(struct model_request *request, const struct options *options,
                                                 bool quiet);
+
+/* The same for the model of a file. Its metadata (an object of texts, or NULL) says which experiment, trial, tensors, part
+ * and shard it has, where no option says so. */
+SOWER_MUST_USE enum sow_exit model_request_read_file(struct model_request *request,
+                                                     const struct options *options, const json_t *metadata);
+
+/* Reads which part of a model is chosen, by the options or else by the metadata of a file, which may be NULL. The texts stay
+ * theirs. */
+SOWER_MUST_USE bool model_choice_read(const struct options *options, const json_t *metadata,
+                                      struct sower_model_choice *choice, struct sower_problem *problem);
 
 /* Stores the manifest with the daemon. Failures are reported. */
 SOWER_MUST_USE enum sow_exit model_request_store(const struct model_request *request);

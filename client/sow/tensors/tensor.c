@@ -78,9 +78,18 @@ _Static_assert((int)FIELD_COUNT <= (int)TENSOR_FIELD_MAX, "TENSOR_FIELD_MAX is t
 
 bool tensor_collect(const struct options *options, struct tensor_fields *fields)
 {
+    return tensor_collect_with(options, NULL, 0, fields);
+}
+
+bool tensor_collect_with(const struct options *options, const struct tensor_default *defaults, size_t count,
+                         struct tensor_fields *fields)
+{
     fields->count = 0;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const char *value = options_value(options, FIELDS[i].option);
+        for (size_t d = 0; d < count && value == NULL; d++) {
+            value = strcmp(defaults[d].option, FIELDS[i].option) == 0 ? defaults[d].value : NULL;
+        }
         if (value == NULL && FIELDS[i].required) {
             options_error(options, "--%s is missing.", FIELDS[i].option);
             return false;

@@ -28,6 +28,13 @@ extern const struct option_group tensor_options_draw, tensor_options_fans, tenso
 /* Collects the fields that were given. False when a required one is missing, which is reported. */
 SOWER_MUST_USE bool tensor_collect(const struct options *options, struct tensor_fields *fields);
 
+/* The same with values for options that are not given. A value may be NULL: then the option has none. */
+struct tensor_default {
+    const char *option, *value;
+};
+SOWER_MUST_USE bool tensor_collect_with(const struct options *options, const struct tensor_default *defaults,
+                                        size_t count, struct tensor_fields *fields);
+
 /* Parses the fields as the daemon does, under the root of --root-key-file if the command has that option
  * and it is given, else under the public root. Problems are reported. If the root is private, the caller
  * wipes the seed in the request. */
