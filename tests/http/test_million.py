@@ -62,6 +62,23 @@ def test_a_part_is_sent_and_memory_is_bounded(daemon, kept):
         assert after_keeping < 480 and daemon.status_kib("VmHWM") >> 10 < 480
 
 
+def test_a_receipt_is_sent_and_memory_is_bounded(start):
+    daemon = start()
+    manifest = body(COUNT)[:-1] + ',"experiment":"million"}'
+    connection = http.client.HTTPConnection(daemon.address, timeout=LONG)
+    connection.request("POST", "/v1/draws", body=manifest)
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
+    word, text, count = b'{"name":', b"", 0
+    while more := response.read(1 << 20):
+        text = text[1 - len(word):] + more  # a word may be cut in two
+        count += text.count(word)
+    connection.close()
+    assert count == COUNT and text.endswith(b'],"ties":{}}\n')
+    assert daemon.get("/v1/ledger/head").json()["ledger"] == COUNT
+    assert SANITIZED or daemon.status_kib("VmHWM") >> 10 < 480
+
+
 def test_others_do_not_wait_while_many_draws_are_recorded(start):
     """A model of 60,000 tensors takes several commits; small draws of the same moment are recorded between them."""
     daemon = start()
