@@ -23,8 +23,8 @@ static bool refuse(struct sower_manifest_reading *reading, const char *field, co
 
 static bool read_member(struct sower_manifest_reading *reading, struct sower_json_walker *walker, json_t *key)
 {
-    static const char *const known[] = {"experiment", "trial",     "spec",      "recipe", "layers",
-                                        "blocks",     "constants", "leave_out", "rules",  "defaults"};
+    static const char *const known[] = {"experiment", "trial",     "spec",  "recipe",   "layers", "blocks",
+                                        "constants",  "leave_out", "rules", "defaults", "slices"};
     const char *name = json_string_value(key);
     bool is_known = false;
     if (strcmp(name, "tensors") == 0) {
@@ -38,6 +38,11 @@ static bool read_member(struct sower_manifest_reading *reading, struct sower_jso
     }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         is_known = is_known || strcmp(known[i], name) == 0;
+    }
+    if (strcmp(name, "slices") == 0 && !reading->takes_slices) {
+        return refuse(
+            reading, "slices",
+            "slices belong to one request for bytes: POST /v1/model takes them, and no other request.");
     }
     if (!is_known) {
         return sower_problem_set(reading->problem, SOWER_PROBLEM_INVALID, name,
@@ -421,12 +426,22 @@ static bool remove_left_out(struct sower_manifest_reading *reading)
 bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
                          struct sower_problem *problem)
 {
+    return sower_manifest_read_sliced(text, length, manifest, NULL, problem);
+}
+
+bool sower_manifest_read_sliced(const char *text, size_t length, struct sower_manifest *manifest,
+                                json_t **slices, struct sower_problem *problem)
+{
     struct sower_manifest_reading reading = {.text = text,
                                              .length = length,
                                              .manifest = manifest,
+                                             .takes_slices = slices != NULL,
                                              .glob_steps = SOWER_GLOB_STEPS_MAX,
                                              .problem = problem};
     *manifest = (struct sower_manifest){0};
+    if (slices != NULL) {
+        *slices = NULL;
+    }
     if (length > SOWER_MANIFEST_TEXT_MAX) {
         return sower_problem_set(problem, SOWER_PROBLEM_TOO_LARGE, "",
                                  "The manifest has more than %d bytes; put what its tensors have in common "
@@ -449,6 +464,9 @@ bool sower_manifest_read(const char *text, size_t length, struct sower_manifest 
     free(reading.by_name);
     sower_towers_free(&reading.towers);
     sower_forms_free(&reading.noted);
+    if (slices != NULL) {
+        *slices = json_incref(json_object_get(reading.top, "slices"));
+    }
     json_decref(reading.defaults);
     json_decref(reading.constants);
     json_decref(reading.recipe);

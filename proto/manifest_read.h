@@ -29,6 +29,12 @@
 SOWER_MUST_USE bool sower_manifest_read(const char *text, size_t length, struct sower_manifest *manifest,
                                         struct sower_problem *problem);
 
+/* The same for a manifest that may have `slices` (model_slices.h) besides. *slices is a new reference to their value, unchecked, or
+ * NULL without them; the caller releases it, also after a problem. `slices` may be NULL: as above. */
+SOWER_MUST_USE bool sower_manifest_read_sliced(const char *text, size_t length,
+                                               struct sower_manifest *manifest, json_t **slices,
+                                               struct sower_problem *problem);
+
 /* Whether a text is that of a manifest and not of a request for one tensor: a JSON object with a member "tensors", written
  * without escapes. Nothing else is checked. Allocates nothing. */
 SOWER_MUST_USE bool sower_manifest_is(const char *text, size_t length);

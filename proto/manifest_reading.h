@@ -32,6 +32,7 @@ struct sower_manifest_reading {
     struct sower_rules *rules;
     size_t own_rules;         /* how many are the manifest's own; the recipe's come after them */
     json_t *top;              /* the outermost fields except tensors */
+    bool takes_slices;        /* the field `slices` is allowed */
     json_t *recipe;           /* what the recipe gives (sower_recipe_manifest); NULL: no recipe */
     json_t *constants;        /* an object of numbers, may be empty */
     json_t *leave_out;        /* an array of globs; NULL: none */

@@ -102,6 +102,10 @@ static bool check_choice(const struct sower_model_choice *choice, struct sower_p
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard", "The shard has more than %d bytes.",
                                  SOWER_SHARD_TEXT_MAX);
     }
+    if (choice->shard != NULL && choice->slices != NULL) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "shard",
+                                 "A request may have slices or a shard, not both.");
+    }
     return choice->shard == NULL ||
            sower_shard_parse(choice->shard, strlen(choice->shard), &any, &region, problem);
 }
@@ -129,11 +133,16 @@ static bool read_asked(struct sower_model *model, const json_t *asked, bool from
     return true;
 }
 
-/* The shard of a tensor, or the whole tensor if it lacks an axis that the shard names. */
-static struct sower_region region_of(const struct sower_model *model, const struct sower_shape *shape)
+/* The slice of a tensor (given by its index in the manifest), or its shard; or the whole tensor, also if it lacks an axis that
+ * the shard names. */
+static struct sower_region region_of(const struct sower_model *model, size_t number)
 {
+    const struct sower_shape *shape = &model->manifest.tensors[number].form->shape;
     struct sower_region region;
     struct sower_problem unused;
+    if (sower_model_slices_region(&model->slices, &model->manifest, number, &region)) {
+        return region;
+    }
     if (model->shard[0] == '\0' ||
         !sower_shard_parse(model->shard, strlen(model->shard), shape, &region, &unused)) {
         return sower_region_whole(shape);
@@ -160,7 +169,7 @@ static bool choose_tensors(struct sower_model *model, const struct sower_model_c
             continue;
         }
         const struct sower_manifest_tensor *tensor = &manifest->tensors[number];
-        struct sower_region region = region_of(model, &tensor->form->shape);
+        struct sower_region region = region_of(model, number);
         struct sower_shape shape = sower_region_shape(&region);
         model->tensors[model->count++] = (struct sower_model_tensor){at, (uint32_t)number};
         at += sower_shape_count(&shape) * sower_dtype_size(tensor->dtype);
@@ -206,6 +215,19 @@ static void write_ties(struct sower_model *model)
     }
 }
 
+static void write_slices(struct sower_model *model)
+{
+    struct sower_buffer text = {0};
+    sower_model_slices_print(&model->slices, &model->manifest, &text);
+    sower_buffer_bytes(&text, "", 1);
+    if (text.failed) {
+        model->header.failed = true;
+    } else {
+        sower_safetensors_metadata(&model->header, "sower.slices", text.text);
+    }
+    sower_buffer_free(&text);
+}
+
 static void write_provenance(struct sower_model *model, const struct sower_model_choice *choice)
 {
     struct sower_buffer *header = &model->header;
@@ -223,6 +245,9 @@ static void write_provenance(struct sower_model *model, const struct sower_model
     if (choice->shard != NULL) {
         sower_safetensors_metadata(header, "sower.shard", choice->shard);
     }
+    if (model->slices.of != NULL) {
+        write_slices(model);
+    }
 }
 
 static bool write_header(struct sower_model *model, const struct sower_model_choice *choice,
@@ -234,7 +259,7 @@ static bool write_header(struct sower_model *model, const struct sower_model_cho
     write_ties(model);
     for (size_t i = 0; i < model->count; i++) {
         const struct sower_manifest_tensor *tensor = &model->manifest.tensors[model->tensors[i].number];
-        struct sower_region region = region_of(model, &tensor->form->shape);
+        struct sower_region region = region_of(model, model->tensors[i].number);
         struct sower_shape shape = sower_region_shape(&region);
         sower_safetensors_tensor(header, tensor->name, tensor->dtype, &shape, model->tensors[i].start,
                                  model->tensors[i + 1].start);
@@ -266,7 +291,9 @@ bool sower_model_choose(struct sower_model *model, struct sower_manifest *manife
     if (choice->shard != NULL) {
         snprintf(model->shard, sizeof model->shard, "%s", choice->shard);
     }
-    return choose_tensors(model, choice, problem);
+    return (choice->slices == NULL ||
+            sower_model_slices_read(&model->slices, &model->manifest, choice->slices, problem)) &&
+           choose_tensors(model, choice, problem);
 }
 
 bool sower_model_make(struct sower_model *model, struct sower_manifest *manifest, const json_t *asked,
@@ -316,7 +343,7 @@ void sower_model_request(const struct sower_model *model, size_t n, struct sower
     const bool made = sower_plan_make(&tensor->form->initializer, &tensor->form->shape, tensor->dtype,
                                       &tensor->form->layout, &request->plan, &unused);
     (void)made;
-    request->region = region_of(model, &tensor->form->shape);
+    request->region = region_of(model, model->tensors[n].number);
     request->format = SOWER_FORMAT_RAW;
 }
 
@@ -375,6 +402,7 @@ void sower_model_free(struct sower_model *model)
 {
     sower_manifest_free(&model->manifest);
     free(model->tensors);
+    sower_model_slices_free(&model->slices);
     sower_buffer_free(&model->header);
     sodium_memzero(&model->trial_seed, sizeof model->trial_seed);
 }

@@ -5,8 +5,8 @@
  * when it is requested alone.
  *
  * A file may have less than the whole manifest: only the tensors that a glob matches; one of several parts,
- * which are groups of whole tensors split by bytes, for the stages of a pipeline; and one shard of each tensor,
- * for the ranks of tensor parallelism. They are applied in this order. Parts depend on the sizes of whole
+ * which are groups of whole tensors split by bytes, for the stages of a pipeline; and one shard of each tensor, or
+ * a slice of some of them, for the ranks of tensor parallelism. They are applied in this order. Parts depend on the sizes of whole
  * tensors, so all ranks agree on the part of a tensor.
  *
  * A tied tensor (ties.h) is not among the tensors of a file. The metadata of a file names it if the tensor that it is
@@ -25,6 +25,7 @@
 #include "core/problem.h"
 #include "core/seed.h"
 #include "proto/manifest.h"
+#include "proto/model_slices.h"
 #include "proto/request.h"
 
 enum { SOWER_SHARD_TEXT_MAX = 256, SOWER_PARTS_MAX = 100000 };
@@ -33,6 +34,7 @@ enum { SOWER_SHARD_TEXT_MAX = 256, SOWER_PARTS_MAX = 100000 };
 struct sower_model_choice {
     const char *tensors;  /* a glob; NULL: all */
     const char *shard;    /* slice.h; NULL: whole tensors. Tensors that lack a named axis stay whole */
+    json_t *slices;       /* model_slices.h, which removes its members; NULL: none. Not with a shard */
     uint64_t part, parts; /* part < parts; parts 0: not split */
 };
 
@@ -49,8 +51,9 @@ struct sower_model {
     struct sower_model_tensor
         *tensors; /* in the file's order; one more after the last, whose start is the end of the file */
     char shard[SOWER_SHARD_TEXT_MAX + 1]; /* empty: whole tensors */
-    struct sower_buffer header;           /* length and padding included */
-    uint64_t size;                        /* of the file */
+    struct sower_model_slices slices;
+    struct sower_buffer header; /* length and padding included */
+    uint64_t size;              /* of the file */
 };
 
 /* Makes the model and takes over the manifest, also when it fails. `asked` has experiment, trial and spec as
@@ -78,7 +81,7 @@ void sower_model_draw(const struct sower_model *model, size_t n, struct sower_re
 /* Whether the n-th tensor may need preparation (core/source.h). */
 bool sower_model_is_structured(const struct sower_model *model, size_t n);
 
-/* The request for the n-th tensor of the file; n < count. Its region is the shard. */
+/* The request for the n-th tensor of the file; n < count. Its region is the shard or slice. */
 void sower_model_request(const struct sower_model *model, size_t n, struct sower_request *request);
 
 const char *sower_model_name(const struct sower_model *model, size_t n);

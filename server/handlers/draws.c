@@ -141,7 +141,7 @@ static bool read_model(struct recording *recording, const char *body, size_t siz
     struct sower_model_choice choice;
     struct sower_manifest manifest;
     recording->of_model = true;
-    bool read = sower_work_manifest(work, body, size, &manifest) &&
+    bool read = sower_work_manifest(work, body, size, &manifest, NULL) &&
                 sower_kept_manifest_choice(recording->choice, &choice, &work->problem);
     sower_exchange_body_free(work->exchange);
     json_t *asked = json_incref(manifest.asked);

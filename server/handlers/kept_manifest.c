@@ -11,7 +11,7 @@
 #include "server/server.h"
 
 bool sower_work_manifest(struct sower_work *work, const char *text, size_t length,
-                         struct sower_manifest *manifest)
+                         struct sower_manifest *manifest, json_t **slices)
 {
     _Atomic uint64_t *used = &work->exchange->server->budget;
     const uint64_t budget = sower_budget_for_reading(length);
@@ -19,7 +19,7 @@ bool sower_work_manifest(struct sower_work *work, const char *text, size_t lengt
     if (!sower_budget_take(used, budget, &work->problem)) {
         return false;
     }
-    bool read = sower_manifest_read(text, length, manifest, &work->problem);
+    bool read = sower_manifest_read_sliced(text, length, manifest, slices, &work->problem);
     sower_budget_give_back(used, budget);
     return read;
 }
@@ -82,7 +82,7 @@ bool sower_kept_manifest_read(struct sower_work *work, const json_t *fields, str
         return false;
     }
     bool counted = sower_budget_take(used, length, &work->problem);
-    bool read = counted && sower_work_manifest(work, text, length, manifest);
+    bool read = counted && sower_work_manifest(work, text, length, manifest, NULL);
     free(text);
     sower_budget_give_back(used, counted ? length : 0);
     return read;

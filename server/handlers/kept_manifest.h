@@ -8,9 +8,9 @@
 #include "proto/model.h"
 #include "server/http/work.h"
 
-/* Reads a manifest's text, with memory of the budget. Call sower_manifest_free in any case, also after false. */
+/* Reads a manifest's text, with memory of the budget; `slices` as in sower_manifest_read_sliced. Call sower_manifest_free in any case, also after false. */
 SOWER_MUST_USE bool sower_work_manifest(struct sower_work *work, const char *text, size_t length,
-                                        struct sower_manifest *manifest);
+                                        struct sower_manifest *manifest, json_t **slices);
 
 /* Finds the text of the manifest whose hash is in the field "manifest". The caller frees *text. False with
  * the work's problem and status (404 if no manifest has this hash). */

@@ -95,7 +95,7 @@ static void read_posted(struct sower_work *work)
     struct keeping *keeping = (struct keeping *)work;
     struct sower_exchange *exchange = work->exchange;
     bool read = sower_work_manifest(work, exchange->body == NULL ? "" : exchange->body, exchange->body_size,
-                                    &keeping->manifest);
+                                    &keeping->manifest, NULL);
     sower_exchange_body_free(exchange);
     if (!read || !take_budget(keeping)) {
         return;

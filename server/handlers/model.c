@@ -1,9 +1,9 @@
 /* /v1/model: the tensors of a manifest as one safetensors file.
  *
- * A POST sends the manifest, which names experiment and trial. A GET names a kept manifest by its hash, and
- * may choose some of its tensors (tensors, part, shard).
+ * A POST sends the manifest, which names experiment and trial and may have slices. A GET names a kept manifest by its hash. Both may
+ * choose some of its tensors in the query (tensors, part, shard).
  *
- * 1. sower_handle_model, on a worker: reads the fields of a GET.
+ * 1. sower_handle_model, on a worker: reads the fields of the query.
  * 2. make_model, on a compute thread, while the exchange is suspended: reads the manifest, makes the model,
  *    counts its memory, and refuses a tensor that this daemon cannot prepare.
  * 3. check_conditions, on a worker: checks the request's conditions and range.
@@ -42,7 +42,7 @@ struct model_file {
     struct sower_ledger_wait wait;
     struct sower_store_model rows;
     struct sower_buffer text; /* of a posted manifest, until it is recorded; empty for a kept one */
-    json_t *fields;           /* of a GET */
+    json_t *fields;           /* of the query */
     struct sower_model model;
     struct sower_draw_id id; /* of the file: the ledger remembers by this id that all draws are recorded */
     struct sower_entity entity;
@@ -90,17 +90,19 @@ static void describe(const void *state, struct sower_log_line *line)
     sower_warnings_log(line, file->model.manifest.warnings);
 }
 
-/* The fields of a GET. A POST has none: its query must be empty, and *fields is NULL. */
+static bool is_posted(const struct model_file *file)
+{
+    return file->work.exchange->method == SOWER_POST;
+}
+
+/* A POST has the manifest, experiment, trial and spec in its body. */
 static bool read_fields(struct sower_exchange *exchange, json_t **fields, struct sower_problem *problem)
 {
-    static const char *const known[] = {"manifest", "experiment", "trial", "tensors",
+    static const char *const posted[] = {"tensors", "part", "shard", NULL};
+    static const char *const named[] = {"manifest", "experiment", "trial", "tensors",
                                         "part",     "shard",      "spec",  NULL};
-    *fields = NULL;
-    if (exchange->method == SOWER_POST) {
-        return sower_work_check_query(exchange, problem);
-    }
-    return sower_exchange_fields(exchange, fields, problem) &&
-           sower_work_check_fields(*fields, known, problem);
+    return sower_exchange_query(exchange, fields, problem) &&
+           sower_work_check_fields(*fields, exchange->method == SOWER_POST ? posted : named, problem);
 }
 
 enum MHD_Result sower_handle_model(struct sower_exchange *exchange)
@@ -142,9 +144,8 @@ static bool check_costs(struct model_file *file)
 
 static bool take_budget(struct model_file *file)
 {
-    const bool posted = file->fields == NULL;
     uint64_t budget =
-        sower_budget_for_model(&file->model) + (posted ? file->model.manifest.canonical_size : 0);
+        sower_budget_for_model(&file->model) + (is_posted(file) ? file->model.manifest.canonical_size : 0);
     if (!sower_budget_take(&file->work.exchange->server->budget, budget, &file->work.problem)) {
         return false;
     }
@@ -162,20 +163,26 @@ static bool print_manifest(struct model_file *file)
     return !file->text.failed || sower_problem_memory(&file->work.problem);
 }
 
+static bool read_manifest(struct model_file *file, struct sower_manifest *manifest, json_t **slices)
+{
+    struct sower_exchange *exchange = file->work.exchange;
+    *slices = NULL;
+    return is_posted(file) ? sower_work_manifest(&file->work, exchange->body == NULL ? "" : exchange->body,
+                                                 exchange->body_size, manifest, slices)
+                           : sower_kept_manifest_read(&file->work, file->fields, manifest);
+}
+
 static void make_model(struct sower_work *work)
 {
     struct model_file *file = (struct model_file *)work;
     struct sower_exchange *exchange = work->exchange;
-    struct sower_model_choice choice = {0};
+    struct sower_model_choice choice;
     struct sower_manifest manifest;
-    bool posted = file->fields == NULL, made;
-    if (posted) {
-        made = sower_work_manifest(work, exchange->body == NULL ? "" : exchange->body, exchange->body_size,
-                                   &manifest);
-    } else {
-        made = sower_kept_manifest_read(work, file->fields, &manifest) &&
-               sower_kept_manifest_choice(file->fields, &choice, &work->problem);
-    }
+    json_t *slices;
+    const bool posted = is_posted(file);
+    bool made = read_manifest(file, &manifest, &slices) &&
+                sower_kept_manifest_choice(file->fields, &choice, &work->problem);
+    choice.slices = slices;
     sower_exchange_body_free(exchange);
     json_t *asked = posted ? json_incref(manifest.asked) : sower_kept_manifest_asked(file->fields);
     made = made && sower_model_make(&file->model, &manifest, asked, !posted, &exchange->server->root, &choice,
@@ -188,6 +195,7 @@ static void make_model(struct sower_work *work)
     }
     work->done = made && (!posted || print_manifest(file));
     sower_manifest_free(&manifest);
+    json_decref(slices);
     json_decref(asked);
 }
 

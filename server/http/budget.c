@@ -34,5 +34,5 @@ uint64_t sower_budget_for_model(const struct sower_model *model)
     const struct sower_manifest *manifest = &model->manifest;
     uint64_t each = sizeof *manifest->tensors + sizeof *model->tensors;
     return manifest->count * each + manifest->names_size + sower_forms_memory(&manifest->forms) +
-           model->header.capacity;
+           model->slices.size + model->header.capacity;
 }
