@@ -92,6 +92,8 @@ CASES = [
     Case("model index", "GET", "/v1/model/index?manifest=HASH&parts=2"),
     Case("model, posted", "POST", "/v1/model", MODEL, cut=True),
     Case("model, drawn for the first time", "POST", "/v1/model", {**MODEL, "experiment": "new{}"}, cut=True),
+    Case("model, with slices", "POST", "/v1/model?part=0/1", {**MODEL, "slices": {LAYERS[3]["name"]: ":,4:8", LAYERS[1]["name"]: "0:2"}}, cut=True),
+    Case("problem, slices", "POST", "/v1/model", {**MODEL, "slices": {"x": ":,4:8"}}, status=422),
     Case("model, by its recipe", "POST", "/v1/model", {**RECIPE, "experiment": "recipes"}, cut=True),
     Case("model, by its hash", "GET", "/v1/model?manifest=HASH&experiment=new&trial=1{}&part=0/1", cut=True),
     Case("model, head", "HEAD", "/v1/model?manifest=HASH&experiment=known"),

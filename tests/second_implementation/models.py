@@ -28,14 +28,33 @@ def region(shape, shard):
         return [(0, length) for length in shape]
 
 
+def check_slices(manifest, slices, shard):
+    """The slices in the manifest's order."""
+    if shard is not None:
+        raise Refusal("shard", "slices and a shard")
+    shapes = {tensor.name: tensor.shape for tensor in manifest.tensors}
+    for name, text in slices.items():
+        if name not in shapes:
+            raise Refusal("slices", f"{name} is tied or no tensor", 422)
+        try:
+            requests.sliced(text, shapes[name])
+        except Refusal as refusal:
+            raise Refusal("slices", refusal.why) from refusal
+    return {name: slices[name] for name in shapes if name in slices}
+
+
 class Model:
-    def __init__(self, manifest, experiment, trial=0, tensors=None, part=None, shard=None, root=PUBLIC_ROOT):
-        narrowed = {name: text for name, text in (("tensors", tensors), ("part", part), ("shard", shard)) if text is not None}
+    def __init__(self, manifest, experiment, trial=0, tensors=None, part=None, shard=None, slices=None, root=PUBLIC_ROOT):
+        given = check_slices(manifest, slices or {}, shard if slices is not None else None)
+        texts = (("tensors", tensors), ("part", part), ("shard", shard), ("slices", formats.compact(given) if given else None))
+        narrowed = {name: text for name, text in texts if text is not None}
         entries, self.elements, at = {}, [], 0
         for tensor in chosen(manifest, tensors, part):
             request = manifest.request({**manifests.canonical_tensor(tensor)}, experiment, trial, root)
             if shard is not None:
                 request.region = region(request.shape, shard)
+            if tensor.name in given:
+                request.region = requests.sliced(given[tensor.name], request.shape)
             shape = [stop - start for start, stop in request.region]
             data = request.bytes()
             entries[tensor.name] = formats.entry(tensor.dtype, shape, at, at + len(data))
