@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+import uuid
 
 import pytest
 
@@ -190,6 +191,17 @@ def postgres():
     server.create("ledger")
     yield server
     server.close()
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def recorder(request, start):
+    """A daemon with an empty ledger of each kind."""
+    if request.param == "SQLite":
+        return start()
+    server = request.getfixturevalue("postgres")
+    database = f"recorder_{uuid.uuid4().hex}"
+    server.create(database)
+    return start("--ledger", server.url(database))
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie", "sid"])

@@ -43,17 +43,6 @@ def refused(daemon, status, fields, query=""):
     return response.problem()
 
 
-@pytest.fixture(params=["SQLite", "PostgreSQL"])
-def recorder(request, start):
-    """A daemon with an empty ledger of each kind."""
-    if request.param == "SQLite":
-        return start()
-    postgres = request.getfixturevalue("postgres")
-    database = f"draws_{request.node.name.split('[')[0]}".lower()[:60]
-    postgres.create(database)
-    return start("--ledger", postgres.url(database))
-
-
 def said_of(receipt, draw):
     """What the ledger's line of a draw says, according to the receipt."""
     common = {key: receipt[key] for key in ("experiment", "trial", "root", "spec")}

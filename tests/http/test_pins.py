@@ -75,32 +75,62 @@ def test_a_drifting_tensor_is_refused_in_a_pinned_experiment(start):
     assert len(daemon.ledger()) == 2
 
 
-@pytest.mark.parametrize("first", ["f32", "bf16"])
-def test_the_same_array_in_another_precision_is_marked_and_served_in_a_pinned_experiment(start, first):
-    daemon = start()
-    law = dict(shape="4,6", init="normal(std=0.02)")
-    assert ask(daemon, "e", dtype=first, **law).status == 200
-    pin(daemon, "e")
+LAW = dict(shape="4,6", init="normal(std=0.02)")
+
+
+def in_dtype(dtype, **fields):
+    return {"name": "w", "shape": [4, 6], "init": "normal(std=0.02)", "dtype": dtype, **fields}
+
+
+def served_and_marked(response, line=1):
+    assert response.status == 200, (response.status, response.body)
+    assert response.headers["Sower-Drift"] == str(line) and response.headers["Cache-Control"] == "no-store"
+    return True
+
+
+@pytest.mark.parametrize("first", ["f32", "bf16", "f8_e4m3"])
+def test_the_same_array_in_another_precision_is_marked_and_served_in_a_pinned_experiment(recorder, first):
+    assert ask(recorder, "e", dtype=first, **LAW).status == 200
+    pin(recorder, "e")
     for dtype in {"f32", "f16", "bf16", "f8_e4m3"} - {first}:
-        assert ask(daemon, "e", path="/v1/plan", dtype=dtype, **law).json()["drift"] == 1
-        response = ask(daemon, "e", dtype=dtype, **law)
-        assert response.status == 200 and response.headers["Sower-Drift"] == "1" and response.headers["Cache-Control"] == "no-store"
-        assert daemon.ledger()[-1]["dtype"] == dtype and daemon.ledger()[-1]["drift"] == 1
-    tensors = [{"name": "w", "shape": [4, 6], "init": "normal(std=0.02)", "dtype": dtype} for dtype in ("f16", "f64")]
-    assert daemon.post("/v1/model", {"experiment": "e", "tensors": tensors[:1]}).headers["Sower-Drift"] == "1"
-    assert conflict(daemon.post("/v1/model", {"experiment": "e", "tensors": tensors[1:]}))
-    assert conflict(ask(daemon, "e", dtype="f64", **law)), "f64 elements come from other words of the stream"
-    assert conflict(ask(daemon, "e", dtype="f16", shape="4,6", init="normal(std=0.03)"))
-    assert len(daemon.ledger()) == 5
+        assert ask(recorder, "e", path="/v1/plan", dtype=dtype, **LAW).json()["drift"] == 1
+        assert served_and_marked(ask(recorder, "e", dtype=dtype, **LAW))
+        assert served_and_marked(ask(recorder, "e", dtype=dtype, **LAW)), "it is known now"
+        line = recorder.ledger()[-1]
+        assert (line["dtype"], line["drift"]) == (dtype, 1)
+    assert conflict(ask(recorder, "e", dtype="f64", **LAW)), "f64 elements come from other words of the stream"
+    for change in [dict(init="normal(std=0.03)"), dict(shape="6,4"), dict(layout="io")]:
+        assert conflict(ask(recorder, "e", **{**LAW, "dtype": "f16", **change}))
+    assert len(recorder.ledger()) == 5
 
 
-def test_a_draw_that_is_another_array_than_the_first_line_is_refused_although_a_later_line_has_its_array(start):
+def test_models_and_receipts_have_another_precision_in_a_pinned_experiment_and_no_other_array(recorder):
+    assert ask(recorder, "e", **LAW).status == 200
+    pin(recorder, "e")
+    for path in ["/v1/model", "/v1/draws"]:
+        assert conflict(recorder.post(path, {"experiment": "e", "tensors": [in_dtype("bf16", name="new"), in_dtype("f64")]}))
+        assert len(recorder.ledger()) == 2, "refused as a whole"
+    assert served_and_marked(recorder.post("/v1/model", {"experiment": "e", "tensors": [in_dtype("f16")]}))
+    draw, = recorder.post("/v1/draws", {"experiment": "e", "tensors": [in_dtype("bf16")]}).json()["draws"]
+    assert (draw["dtype"], draw["drift"]) == ("bf16", 1)
+    assert recorder.post("/v1/draws", {"experiment": "e", **in_dtype("f8_e5m2")}).json()["draws"][0]["drift"] == 1
+    assert conflict(recorder.post("/v1/draws", {"experiment": "e", **in_dtype("f64")}))
+
+
+def test_a_law_that_a_dtype_cannot_hold_is_refused_as_invalid_also_in_a_pinned_experiment(start):
     daemon = start()
-    for drawn in [dict(dtype="f64"), dict(dtype="f32"), dict(dtype="bf16")]:
-        assert ask(daemon, "e", **drawn).status == 200
+    law = dict(shape="4", init="constant(70000)")
+    assert ask(daemon, "e", **law).status == 200
     pin(daemon, "e")
-    assert ask(daemon, "e", dtype="f64").status == 200
-    assert conflict(ask(daemon, "e", dtype="f32")) and conflict(ask(daemon, "e", dtype="bf16"))
+    assert ask(daemon, "e", dtype="f16", **law).status == 400 and served_and_marked(ask(daemon, "e", dtype="bf16", **law))
+
+
+def test_a_draw_is_compared_with_the_first_line_and_with_no_later_one(recorder):
+    for drawn in [dict(dtype="f64"), dict(dtype="f32"), dict(dtype="bf16")]:
+        assert ask(recorder, "e", **drawn).status == 200
+    pin(recorder, "e")
+    assert ask(recorder, "e", dtype="f64").status == 200
+    assert conflict(ask(recorder, "e", dtype="f32")) and conflict(ask(recorder, "e", dtype="f16"))
 
 
 @pytest.mark.parametrize("fields", [dict(), dict(format="raw"), dict(slice="0:1")], ids=["npy", "raw", "slice"])
@@ -170,6 +200,7 @@ def test_a_strict_daemon_refuses_drift_in_every_experiment(start, tmp_path):
     for response in [ask(strict, "e", shape="3"), ask(strict, "e", shape="5"), ask(strict, "e", path="/v1/plan", shape="3"),
                    model(strict, "e", ("w", [4])), model(strict, "e", ("new", [4]), ("w", [6]))]:
         assert conflict(response, "strict")
+    assert served_and_marked(ask(strict, "e", dtype="bf16")) and conflict(ask(strict, "e", dtype="f64"), "strict")
     assert ask(strict, "e", name="new").status == model(strict, "e", ("w", [2]), ("v", [2])).status == 200
 
 
@@ -256,6 +287,17 @@ def test_sow_reports_a_refusal_by_a_pin(daemon, tmp_path):
     (tmp_path / "m.json").write_text('{"tensors": [{"name": "w", "shape": [3], "init": "zeros"}]}')
     done = sow(daemon, "model", "-e", "sow", "-m", tmp_path / "m.json", "-o", tmp_path / "m.safetensors")
     assert done.returncode == 1 and "pinned" in done.stderr and not (tmp_path / "m.safetensors").exists()
+
+
+def test_sow_gets_another_precision_in_a_pinned_experiment_and_says_so(daemon, tmp_path):
+    tensor = ["get", "-e", "precise", "-n", "w", "-i", "he_normal", "-s", "4,6", "-o", tmp_path / "w.npy"]
+    assert sow(daemon, *tensor).returncode == sow(daemon, "pin", "precise").returncode == 0
+    line = daemon.ledger(experiment="precise")[0]["ledger"]
+    done = sow(daemon, *tensor, "-d", "f16", "--verify")
+    assert done.returncode == 0 and done.stderr == (f"sow get: warning: w drifts from line {line} of the ledger: dtype f32 there and f16 here: "
+                                                    "the same array in another precision.\n")
+    done = sow(daemon, *tensor, "-d", "f64")
+    assert done.returncode == 1 and "pinned" in done.stderr
 
 
 @pytest.mark.parametrize("arguments, status, words", [
