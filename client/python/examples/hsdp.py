@@ -1,0 +1,16 @@
+"""HSDP, two replicas of a cut model: torchrun --nproc-per-node 4 hsdp.py"""
+import sower
+import sower.torch
+from common import EXPERIMENT, LAWS, on_meta, show, start
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+
+mesh = init_device_mesh("cpu", (2, start() // 2), mesh_dim_names=("replicas", "shards"))
+model = on_meta()
+manifest = sower.torch.manifest(model, **LAWS)
+for block in model.blocks.values():
+    fully_shard(block, mesh=mesh)
+fully_shard(model, mesh=mesh)
+model.to_empty(device="cpu")
+sower.torch.fill_(model, sower.Client().run(EXPERIMENT, trial=0), manifest)
+show(model)
