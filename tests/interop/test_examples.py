@@ -10,7 +10,6 @@ import pytest
 from conftest import ROOT
 
 pytest.importorskip("torch")
-pytest.importorskip("sower.torch", reason="the Python package is not installed")
 
 EXAMPLES = ROOT / "client/python/examples"
 SECONDS = 240

@@ -5,6 +5,7 @@ meta device, on all ranks, until the last rank has its weights. Imports, startin
 """
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -138,7 +139,9 @@ def main():
                 row["digest"] = digest(model)
             if dist.get_rank() == 0:
                 print(json.dumps(row), flush=True)
-    dist.destroy_process_group()
+    dist.barrier()
+    sys.stdout.flush()
+    os._exit(0)  # now and then gloo of torch 2.13 aborts while Python ends
 
 
 if __name__ == "__main__":
