@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from .._errors import SowerError, invalid
@@ -26,7 +28,6 @@ _RESETTERS = ("reset_buffers", "rope_init")
 
 
 class _Work(NamedTuple):
-    targets: list[Target]
     ties: list[tuple[Slot, Slot]]  # the first shall have the tensor of the second
     resets: list[Callable[[], Any]]  # compute buffers
 
@@ -37,7 +38,7 @@ class _Here(NamedTuple):
     failure: SowerError | None
     manifest: str
     trial: tuple[str, int] | None
-    names: bytes  # for each name of the manifest 1 if this rank has the tensor
+    names: bytes  # for each name of the manifest 1 if this rank has the tensor; compressed, for there may be many ranks
 
 
 def fill_(
@@ -71,9 +72,10 @@ def fill_(
     _reshard(model)
     failure, work = _prepared(model, manifest, via, run, keep)
     here = set(_resolved(manifest, slots(model)))
-    note = _Here(failure, manifest.hash, (run.experiment, run.trial) if run else None, bytes(name in here for name in manifest))
+    note = _Here(failure, manifest.hash, (run.experiment, run.trial) if run else None,
+                 zlib.compress(bytes(name in here for name in manifest)))
     receipt = Receipt.from_json(_together(group, note, lambda notes: _recorded(manifest, run, notes)))
-    _together(group, _attempt(lambda: _fill(work, run, manifest, receipt, via, threads or share())), _raise_first)
+    _together(group, _attempt(lambda: _fill(model, work, run, manifest, receipt, via, threads or share())), _raise_first)
     return receipt
 
 
@@ -100,12 +102,14 @@ def _prepared(model: nn.Module, manifest: Manifest, via: str, run: Run | None, k
             raise invalid("via", f"via is 'local' or 'http', not {via!r}.")
         if via == "http" and run is None:
             raise invalid("run", "With via='http' every rank needs a run: it asks the daemon by itself.")
-        return None, _work(slots(model), manifest, keep)
+        table = slots(model)
+        return None, _Work(_targets(table, manifest)[1], _resets(table, manifest, keep))
     except SowerError as failure:
-        return failure, _Work([], [], [])
+        return failure, _Work([], [])
 
 
-def _work(table: Mapping[str, Slot], manifest: Manifest, keep: Sequence[str]) -> _Work:
+def _targets(table: Mapping[str, Slot], manifest: Manifest) -> tuple[list[Target], list[tuple[Slot, Slot]]]:
+    """What is to be filled, and the pairs of which the first shall have the tensor of the second."""
     targets: dict[str, Target] = {}
     owners: dict[str, Slot] = {}
     names: dict[int, str] = {}
@@ -123,7 +127,7 @@ def _work(table: Mapping[str, Slot], manifest: Manifest, keep: Sequence[str]) ->
         elif targets[draw].tensor is not tensor:
             _check_alike(name, tensor, draw, targets[draw].tensor)
             ties.append((slot, owners[draw]))
-    return _Work(list(targets.values()), ties, _resets(table, manifest, keep))
+    return list(targets.values()), ties
 
 
 def _check_tensor(name: str, tensor: torch.Tensor) -> None:
@@ -186,7 +190,8 @@ def _recorded(manifest: Manifest, run: Run | None, notes: list[_Here]) -> str:
         if note.trial not in (None, first.trial):
             raise invalid("trial", f"Rank {rank} has the experiment and trial {note.trial}, and rank 0 has {first.trial}. Give all ranks the same "
                                    "trial or key, or the others None. Nothing was recorded.")
-    missing = [name for index, name in enumerate(manifest) if not any(note.names[index] for note in notes)]
+    held = {zlib.decompress(names) for names in {note.names for note in notes}}
+    missing = [name for index, name in enumerate(manifest) if not any(names[index] for names in held)]
     if missing:
         raise invalid("tensors", f"No rank has {_list(missing)} of the manifest. Is it the manifest of this model? For a part of it use "
                                  "manifest.only(names). Nothing was recorded.")
@@ -204,36 +209,36 @@ def _resolved(manifest: Manifest, names: Mapping[str, Any]) -> Iterator[str]:
 # ---- Filling
 
 
-def _fill(work: _Work, run: Run | None, manifest: Manifest, receipt: Receipt, via: str, threads: int) -> None:
+def _fill(model: nn.Module, work: _Work, run: Run | None, manifest: Manifest, receipt: Receipt, via: str, threads: int) -> None:
     done = 0
-    current = ""
+    current = "a buffer"
     try:
+        for reset in work.resets:
+            reset()
         for slot, other in work.ties:
             slot.tensors[slot.attribute] = other.tensor
+        # A module may have made its buffers anew.
+        targets, current = _targets(slots(model), manifest)[0], "the first tensor"
         if via == "http" and run is not None:
-            for target, box, elements in tensors_of(run, manifest, work.targets):
-                current = target.name
+            for target, box, elements in tensors_of(run, manifest, targets):
+                current = repr(target.name)
                 copy_target(target, box, elements)
                 done += 1
         else:
-            for target in work.targets:
-                current = target.name
+            for target in targets:
+                current = repr(target.name)
                 fill_target(target, receipt.draws[target.name], threads)
                 done += 1
-        current = "a buffer"
-        for reset in work.resets:
-            reset()
     except Exception as failure:
-        raise SowerError(f"{current!r} could not be filled, and may be written in part: {failure} Of {len(work.targets)} tensors {done} have "
-                         "their values and the rest are untouched. Call fill_ again.") from failure
+        raise SowerError(f"{current} could not be filled, and may be written in part: {failure} {done} tensors have their values, and the "
+                         "rest are untouched. Call fill_ again.") from failure
 
 
 def _reshard(model: nn.Module) -> None:
     """After a forward pass FSDP2 may still have whole parameters, which are copies."""
     for module in model.modules():
-        reshard = getattr(module, "reshard", None)
-        if type(module).__name__.startswith("FSDP") and callable(reshard):
-            reshard()
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 # ---- Ranks
