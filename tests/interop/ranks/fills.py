@@ -10,6 +10,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.distributed.tensor.placement_types import _StridedShard
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 import models
@@ -106,7 +107,48 @@ def filled(url, cut, via, dtype):
     if cut in ("plain", "fsdp", "hybrid"):
         model(torch.arange(8).view(2, 4)).float().square().mean().backward()
         assert model.head.weight is model.wte.weight and model.wte.weight.grad is not None
+    if cut == "fsdp":  # FSDP2 has whole parameters after a forward pass
+        with torch.no_grad():
+            model(torch.arange(8).view(2, 4))
+        run = sower.Client(url).run(run.experiment, trial=4)
+        sower.torch.fill_(model, run, manifest, via=via)
+        compare(model, whole_of(url, run, manifest))
     return compared
+
+
+def several(url):
+    """A _StridedShard that nothing completes: the rank has several boxes. And a model in DistributedDataParallel."""
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    run = sower.Client(url).run("several", trial=0)
+    for dim, via in ((0, "local"), (0, "http"), (1, "local"), (1, "http")):
+        placements = [_StridedShard(dim, split_factor=2)]
+        model = nn.ParameterDict({"w": nn.Parameter(distribute_tensor(torch.zeros(16, 24), mesh, placements, src_data_rank=None))})
+        manifest = sower.torch.manifest(model, rules=[{"match": "w", "init": "orthogonal"}])
+        sower.torch.fill_(model, run, manifest, via=via)
+        expected = distribute_tensor(whole_of(url, run, manifest)["w"], mesh, placements, src_data_rank=None)
+        assert len(sower.torch.boxes(model["w"])) == 2
+        assert torch.equal(bits(model["w"].to_local()), bits(expected.to_local())), (dim, via)
+    model = models.Model()
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    model = nn.parallel.DistributedDataParallel(model)
+    manifest = sower.torch.manifest(model, **LAWS)
+    assert "wte.weight" in manifest
+    sower.torch.fill_(model, run, manifest)
+    return compare(model, whole_of(url, run, manifest))
+
+
+def placed(url):
+    """Tied tensors that are cut in different ways can be no one tensor."""
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    model = models.on_meta()
+    manifest = sower.torch.manifest(model, **LAWS)
+    model.head.weight = nn.Parameter(distribute_tensor(torch.zeros(37, 24), mesh, [Shard(1)], src_data_rank=None))
+    model.to_empty(device="cpu")
+    try:
+        sower.torch.fill_(model, sower.Client(url).run("refused", trial=0), manifest)
+    except sower.InvalidRequest as failure:
+        return str(failure)
 
 
 def stages(url):

@@ -177,13 +177,24 @@ class Reset(Rotary):
         self.angles.copy_(1 / 10000 ** (torch.arange(4) / 4))
 
 
+class Anew(Rotary):
+    """Makes its buffers again as new tensors, as torchtune does; one of them is in the manifest."""
+
+    def __init__(self, persistent=False):
+        super().__init__(persistent)
+        self.register_buffer("scale", torch.zeros(3))
+
+    def rope_init(self):
+        self.angles, self.scale = 1 / 10000 ** (torch.arange(4) / 4), torch.zeros(3)
+
+
 @pytest.mark.parametrize("persistent", [False, True])
 def test_buffers_are_computed_by_their_module_or_kept_or_refused(persistent):
     fields = {"rules": ANY, "leave_out": ["*angles"]}
-    for module, keep in ((Reset, []), (Rotary, ["*.angles"])):
+    for module, keep in ((Reset, []), (Anew, []), (Rotary, ["*.angles"])):
         model = nn.Sequential(nn.Linear(2, 2), module(persistent))
         before = model[1].angles.clone()
-        if module is Reset:
+        if not keep:
             model[1].angles.zero_()
         assert_filled(model, sower.torch.fill_(model, RUN, sower.torch.manifest(model, **fields), keep=keep))
         assert torch.equal(model[1].angles, before)

@@ -23,6 +23,15 @@ def test_every_rank_has_its_part_of_the_whole(url, cut, world):
     assert min(on_ranks(world, "fills:cut_and_fill", url=url, cut=cut)) > 80
 
 
+def test_a_rank_with_several_boxes_of_a_tensor_is_filled_by_both_ways(url):
+    assert min(on_ranks(2, "fills:several", url=url)) > 20
+
+
+def test_tied_tensors_that_are_cut_in_different_ways_are_refused(url):
+    for sentence in on_ranks(2, "fills:placed", url=url):
+        assert "'head.weight' is tied to 'wte.weight'" in sentence and "Shard(dim=1)" in sentence
+
+
 def test_stages_of_a_pipeline_are_filled_from_one_record(sower, url):
     told = on_ranks(2, "fills:stages", url=url)
     assert told[0][0] + told[1][0] == told[0][1], "each tensor is on one rank, the tied one on both"
