@@ -47,6 +47,23 @@ def query_of(arguments):
     return urllib.parse.urlencode({names.get(key, key.lstrip("-").replace("-", "_")): value for key, value in pairs})
 
 
+def test_the_seed_of_a_tensor_is_enough_for_its_elements(daemon, tmp_path):
+    law = ["-s", "300,70", "-i", "orthogonal", "-d", "bf16", "--slice", "3:40"]
+    fields = ["-e", "e", "-t", "3", "-n", "w"]
+    seed = run(["seed", *fields]).stdout.decode().strip()
+    assert derive(tmp_path, "--seed", seed, *law) == derive(tmp_path, *fields, *law)
+    assert derive(tmp_path, "--seed", seed, *law) == daemon.request("GET", "/v1/tensor?" + query_of(fields + law)).body
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--seed", "00"], "64"), (["--seed", "x" * 64], "64"), (["--seed", "0" * 64, "-n", "w"], "--name"), (["--seed", "0" * 64, "-t", "1"], "--trial"),
+    (["--seed", "0" * 64, "-k", "key"], "--root-key-file"), (["--seed", "0" * 64, "-f", "safetensors"], "names"),
+])
+def test_a_seed_that_cannot_be_meant_is_refused(tmp_path, arguments, word):
+    done = run(["derive", "-s", "4", "-i", "normal", "-o", tmp_path / "out", *arguments])
+    assert done.returncode == 2 and word in done.stderr and not (tmp_path / "out").exists()
+
+
 # The same bytes as the daemon's
 
 

@@ -18,9 +18,11 @@
 #include "client/sow/terminal/progress.h"
 #include "client/sow/terminal/terminal.h"
 #include "proto/format.h"
+#include "proto/hex.h"
 
 static const struct option_rule TENSOR[] = {
     {"name", 'n', "TEXT", "the tensor's name, 1 to 512 bytes; or one draw of a receipt or of lines"},
+    {"seed", 0, "HEX", "the tensor's own seed, 64 hex digits, in place of root, experiment, trial and name"},
     {"shape", 's', "SIZES", "the sizes of its axes: 4096,1024; '' for a scalar"},
     {"dtype", 'd', "TYPE", "f64, f32 (default), f16, bf16, f8_e4m3 or f8_e5m2"},
     {"slice", 0, "SLICE", "a region of the tensor: '0:512,:'"},
@@ -202,13 +204,34 @@ static enum sow_exit make_model(struct making *making)
     return result;
 }
 
+/* The seed of --seed, if it is given, replaces that of the request. */
+static enum sow_exit set_seed(const struct options *options, struct sower_request *request)
+{
+    const char *seed = options_value(options, "seed");
+    if (seed != NULL && (strlen(seed) != 2 * SOWER_SEED_SIZE ||
+                         !sower_hex_read(seed, request->seed.bytes, SOWER_SEED_SIZE))) {
+        return options_error(options, "--seed has 64 hexadecimal digits, in lower case.");
+    }
+    return SOW_DONE;
+}
+
+/* With a seed, the names stand for nothing: the elements do not depend on them then. */
 static enum sow_exit make_tensor(struct making *making)
 {
+    static const struct tensor_default names[] = {{"experiment", "seed"}, {"name", "seed"}};
     const struct options *options = making->options;
+    const bool seeded = options_value(options, "seed") != NULL;
     struct tensor_fields fields;
     struct sower_request request;
-    enum sow_exit result =
-        tensor_collect(options, &fields) ? tensor_request(options, &fields, &request) : SOW_USAGE;
+    enum sow_exit result = tensor_collect_with(options, names, seeded ? 2 : 0, &fields)
+                               ? tensor_request(options, &fields, &request)
+                               : SOW_USAGE;
+    result = result == SOW_DONE ? set_seed(options, &request) : result;
+    if (result == SOW_DONE && seeded && request.format == SOWER_FORMAT_SAFETENSORS) {
+        result = options_error(options,
+                               "a safetensors file has the names of its tensors, and a seed has none: use "
+                               "--format npy or raw.");
+    }
     if (result == SOW_DONE) {
         say_unrecorded(options);
         result = make(making, &request, NULL, NULL);
@@ -223,20 +246,24 @@ static bool is_mixed(const struct options *options)
     static const char *const of_draws[] = {"experiment",   "trial",      "spec",   "manifest", "like",
                                            "init",         "shape",      "dtype",  "layout",   "in-axis",
                                            "out-axis",     "batch-axis", "fan-in", "fan-out",  "zero-rows",
-                                           "zero-columns", NULL};
-    static const char *const of_tensors[] = {"name", "shape", "dtype", "slice", "format", NULL};
+                                           "zero-columns", "seed",       NULL};
+    static const char *const of_tensors[] = {"name", "shape", "dtype", "slice", "format", "seed", NULL};
     static const char *const of_models[] = {"tensors", "part", NULL};
+    static const char *const of_names[] = {"experiment", "trial", "name", "root-key-file",
+                                           "tensors",    "part",  NULL};
     const bool drawn = drawn_is_given(options), model = model_request_given(options);
-    const char *const *names = drawn ? of_draws : model ? of_tensors : of_models;
+    const bool seeded = options_value(options, "seed") != NULL;
+    const char *const *names = drawn ? of_draws : model ? of_tensors : seeded ? of_names : of_models;
     while (*names != NULL && options_value(options, *names) == NULL) {
         names++;
     }
     const char *wrong = *names == NULL && !model ? manifest_options_given(options) : *names;
     if (wrong != NULL) {
         options_error(options, "--%s %s.", wrong,
-                      drawn   ? "does not apply: the receipt or the line says it"
-                      : model ? "applies only to one tensor, not to a model"
-                              : "applies only to a model (--manifest FILE, --like FILE or --receipt FILE)");
+                      drawn    ? "does not apply: the receipt or the line says it"
+                      : model  ? "applies only to one tensor, not to a model"
+                      : seeded ? "does not apply: the seed of one tensor stands for all names"
+                               : "applies only to a model (--manifest FILE, --like FILE or --receipt FILE)");
     }
     return wrong != NULL;
 }
@@ -271,12 +298,15 @@ const struct command command_derive = {
     .summary = "compute a tensor or a model on this machine, without a daemon",
     .synopsis =
         "(--receipt FILE | --line FILE | --experiment TEXT [--trial N] (--name TEXT --shape SIZES --init "
-        "EXPRESSION | --manifest FILE | --like FILE)) [-o FILE] [option …]",
+        "EXPRESSION | --manifest FILE | --like FILE) | --seed HEX --shape SIZES --init EXPRESSION) [-o FILE] "
+        "[option …]",
     .description =
         "Computes the same bytes as sow get or sow model, on all cores, without a daemon: from the receipt "
         "of "
-        "POST /v1/draws or a line of the ledger, which have the seeds, or from the fields of a tensor or a "
-        "manifest, under the public root or that of --root-key-file. Nothing is recorded. A receipt and a "
+        "POST /v1/draws or a line of the ledger, which have the seeds, from the seed of one tensor, or from "
+        "the "
+        "fields of a tensor or a manifest, under the public root or that of --root-key-file. Nothing is "
+        "recorded. A receipt and a "
         "line are of draws that are recorded already; otherwise sow says on stderr that the draw is not.",
     .examples = "  curl -sSf http://127.0.0.1:7697/v1/draws --data @model.json >receipt.json\n"
                 "  sow derive --receipt receipt.json -o model.safetensors\n"
