@@ -71,7 +71,7 @@ class Client:
 
     def _compare_root(self, root: object) -> None:
         if self._expect_root not in (None, root):
-            raise WrongRoot(f"{self.url} has the root {root}, not {self._expect_root}. Nothing was recorded.")
+            raise WrongRoot(f"{self.url} has the root {root}, not {self._expect_root}.")
 
     def __repr__(self) -> str:
         return f"<Client of {self.url}>"

@@ -14,7 +14,7 @@ def job_key() -> str:
 
     It is the first of these that there is:
 
-    - Ray: the experiment and the trial id of the Ray Train or Tune session that this process belongs to;
+    - Ray: the experiment and the trial id of the trial of Ray Tune that this process belongs to;
     - torchrun: its run id (--rdzv-id), unless it is the default, "none";
     - SLURM: the array job and the task, or else the job. A second srun in the same job has the same key.
 
