@@ -255,7 +255,7 @@ deps-python:
 python: deps-python
 	@client/python/package $(BUILD)/python
 
-check-python: python
+check-python: deps-python
 	@$(MAKE) --no-print-directory $(BUILD)/sowerd
 	@tests/python $(BUILD) $(PYTHONS)
 
