@@ -54,7 +54,7 @@ setup(
             py_limited_api=True,
             extra_compile_args=["-std=c17", "-iquote", str(TOP), "-fvisibility=hidden"],
             # Only the module's own symbol is visible: two packages in a process may have libsower.
-            extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now"],
+            extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,-z,relro,-z,now", "-Wl,--strip-debug"],
             libraries=["sodium", "m", "pthread"],
         )
     ],

@@ -134,6 +134,7 @@ def test_drift_is_marked_and_refused_in_a_pinned_experiment(client, daemon):
     assert isinstance(caught.value, sower.Conflict) and caught.value.field == "name"
 
 
+@pytest.mark.filterwarnings("ignore:This process")  # which has threads
 def test_a_forked_child_uses_connections_of_its_own(client):
     run = client.run("fork", trial=0)
     run.draw("parent", (2,), "zeros")

@@ -135,6 +135,7 @@ def test_threads_share_a_draw():
     assert len(set(results)) == 1
 
 
+@pytest.mark.filterwarnings("ignore:This process")  # which has threads
 def test_a_forked_child_makes_the_same_bits():
     expected = DRAW.numpy().tobytes()
     read, write = os.pipe()
