@@ -162,7 +162,8 @@ def test_a_wrong_field_is_named(field, arguments):
     ("experiment", lambda: sower.offline("é" * 129)), ("experiment", lambda: sower.offline(7)), ("trial", lambda: sower.offline("e", trial=-1)),
     ("trial", lambda: sower.offline("e", trial=2**63)), ("trial", lambda: sower.offline("e", trial=True)),
     ("root", lambda: sower.offline("e", root=b"short")), ("root", lambda: sower.offline("e", root="zz" * 32)),
-    ("root", lambda: sower.offline("e", root=32)), ("colour", lambda: RUN.draw("w", (2,), "zeros", colour="red")),
+    ("root", lambda: sower.offline("e", root=32)), ("threads", lambda: DRAW.fill(bytearray(120), threads=-1)),
+    ("threads", lambda: DRAW.digest(threads="2")), ("colour", lambda: RUN.draw("w", (2,), "zeros", colour="red")),
     ("slice", lambda: RUN.draw("w", (2,), "zeros", slice="0:1")), ("experiment", lambda: RUN.draw("w", (2,), "zeros", experiment="other")), (None, lambda: RUN.draw("w", (2,), "zeros", fan_in=float("nan"))),
     (None, lambda: RUN.draw("w", (2,), "zeros", fan_in=object())), (None, lambda: RUN.draw("\udcff", (2,), "zeros")),
 ])

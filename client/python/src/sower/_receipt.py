@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Union
 from weakref import WeakValueDictionary
 
 from . import _native
-from ._errors import BadReceipt, BufferMismatch, SowerError
+from ._errors import BadReceipt, BufferMismatch, SowerError, invalid
 from ._fields import ITEMSIZE, Box, encode, to_json
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ def _checked(source: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _threads(threads: int) -> int:
     if not isinstance(threads, int) or not 0 <= threads <= 2**16:
-        raise BufferMismatch(f"threads must be a whole number from 0 to {2**16}.")
+        raise invalid("threads", f"threads must be a whole number from 0 to {2**16}.")
     return threads
 
 
