@@ -85,7 +85,7 @@ class Draw:
 
     @property
     def drift(self) -> int | None:
-        """The number of the line that this draw drifts from: the name had another meaning there. None: it does not."""
+        """The first line of this name, if it has another shape, dtype, init or layout than this draw; else None."""
         number: int | None = self._fields.get("drift")
         return number
 
