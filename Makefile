@@ -212,6 +212,7 @@ $(BUILD)/tests/faults/%.so: tests/faults/%.c
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
+$(BUILD)/tests/bench/library: $(BUILD)/libsower.a
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
