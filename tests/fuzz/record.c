@@ -1,6 +1,6 @@
 /* Lines of the ledger. Oracles: the one-pass scan and the reader of JSON give the same record; the record is
  * written as the same object again, and a line of the usual form as the same bytes; and the request of a draw's
- * record gives the same record. */
+ * record gives the same record. The text may also be a draw without a line, as a receipt has it. */
 #include "proto/json.h"
 #include "proto/record_read.h"
 #include "proto/record_scan.h"
@@ -41,11 +41,28 @@ static void check_request(const struct sower_record *record)
     MUST(strcmp(again.name, record->name) == 0 && strcmp(again.initializer, record->initializer) == 0);
 }
 
+static void check_described(const char *text, size_t size)
+{
+    json_error_t error;
+    struct sower_record record;
+    struct sower_problem problem;
+    json_t *draw = sower_json_load(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (json_is_object(draw)) {
+        if (sower_record_read_described(draw, &record, &problem)) {
+            check_request(&record);
+        } else {
+            check_refusal(&problem);
+        }
+    }
+    json_decref(draw);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const char *text = (const char *)bytes;
     struct sower_record record, scanned;
     struct sower_problem problem;
+    check_described(text, size);
     bool usual = sower_record_scan(text, size, &scanned);
     if (!sower_record_read_text(text, size, &record, &problem)) {
         check_refusal(&problem);
