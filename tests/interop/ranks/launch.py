@@ -1,13 +1,15 @@
 """Runs a function on several ranks: real processes, which speak through gloo.
 
-`on_ranks(world, "boxes:placements", **arguments)` imports the module boxes of this folder in a new process, which has one child for
-each rank, and calls placements(**arguments) on each of them. It returns what the ranks return, in their order. A rank that raises
+`on_ranks(world, "fills:stages", **arguments)` imports the module fills of this folder in a new process, which has one child for
+each rank, and calls stages(**arguments) on each of them. It returns what the ranks return, in their order. A rank that raises
 ends the run, and Ended has its traceback.
 """
+import ctypes
 import importlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = 240
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class Ended(AssertionError):
@@ -40,6 +43,7 @@ def start(rank, world, folder):
 
 def run_rank(rank, world, function, folder, arguments):
     """In the child. Returns its exit status."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a parent that was stopped leaves no ranks behind
     try:
         module, name = function.split(":")
         call = getattr(importlib.import_module(module), name)
@@ -70,7 +74,7 @@ def main():
         if status != 0:  # the others would wait for it
             print(f"rank {rank} ended with signal {status & 127}, status {status >> 8}")
             for other in children:
-                os.kill(other, 9)
+                os.kill(other, signal.SIGKILL)
             return 1
     return 0
 

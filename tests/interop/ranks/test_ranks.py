@@ -46,6 +46,7 @@ def test_stages_of_a_pipeline_are_filled_from_one_record(sower, url):
         ("trial", "InvalidRequest", "Rank 1 has the experiment and trial ('refused', 1)"),
         ("names", "InvalidRequest", "No rank has 'lost'"),
         ("meta", "InvalidRequest", "Rank 1: 'wte.weight' is on the meta device"),
+        ("surprise", "SowerError", "Rank 1: IndexError: list index out of range"),
     ],
 )
 def test_ranks_that_do_not_agree_are_all_refused_and_nothing_is_recorded_or_filled(sower, url, case, error, words):

@@ -69,11 +69,7 @@ def fill_(
     on every rank. InvalidRequest, and the errors of Run.record: nothing was filled. Other errors while tensors are filled
     say which ones have their values; fill_ may be called again.
     """
-    _reshard(model)
-    failure, work = _prepared(model, manifest, via, run, keep)
-    here = set(_resolved(manifest, slots(model)))
-    note = _Here(failure, manifest.hash, (run.experiment, run.trial) if run else None,
-                 zlib.compress(bytes(name in here for name in manifest)))
+    note, work = _prepared(model, manifest, via, run, keep)
     receipt = Receipt.from_json(_together(group, note, lambda notes: _recorded(manifest, run, notes)))
     _together(group, _attempt(lambda: _fill(model, work, run, manifest, receipt, via, threads or share())), _raise_first)
     return receipt
@@ -95,17 +91,23 @@ def init_(tensor: torch.Tensor, run: Run, name: str, init: str | Mapping[str, An
 # ---- Before anything is recorded
 
 
-def _prepared(model: nn.Module, manifest: Manifest, via: str, run: Run | None, keep: Sequence[str]) -> tuple[SowerError | None, _Work]:
-    """The work of this rank, or why it cannot be done. Changes nothing."""
+def _prepared(model: nn.Module, manifest: Manifest, via: str, run: Run | None, keep: Sequence[str]) -> tuple[_Here, _Work]:
+    """What rank 0 must know of this rank, and the work of it. Never raises, since the other ranks wait for this one."""
     try:
         if via not in ("local", "http"):
             raise invalid("via", f"via is 'local' or 'http', not {via!r}.")
         if via == "http" and run is None:
             raise invalid("run", "With via='http' every rank needs a run: it asks the daemon by itself.")
+        _reshard(model)
         table = slots(model)
-        return None, _Work(_targets(table, manifest)[1], _resets(table, manifest, keep))
-    except SowerError as failure:
-        return failure, _Work([], [])
+        work = _Work(_targets(table, manifest)[1], _resets(table, manifest, keep))
+        here = set(_resolved(manifest, table))
+        names = zlib.compress(bytes(name in here for name in manifest))
+        return _Here(None, manifest.hash, (run.experiment, run.trial) if run else None, names), work
+    except Exception as failure:
+        told = failure if isinstance(failure, SowerError) else SowerError(f"{type(failure).__name__}: {failure}")
+        told.__cause__ = None if told is failure else failure
+        return _Here(told, "", None, b""), _Work([], [])
 
 
 def _targets(table: Mapping[str, Slot], manifest: Manifest) -> tuple[list[Target], list[tuple[Slot, Slot]]]:
