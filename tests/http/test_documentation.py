@@ -54,23 +54,23 @@ def write_files(page, folder):
         (folder / name).write_text(content)
 
 
-@pytest.mark.parametrize("page, command", CURLS)
-def test_a_curl_example_works(daemon, tmp_path, page, command):
-    """With a smaller tensor and the port of this daemon."""
-    command = command.replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}").replace("\\\n", " ")
-    command = command.replace("4096,4096", "64,64")
-    write_files(page, tmp_path)
-    subprocess.run(["curl", "-sSf", *shlex.split(command)[1:]], cwd=tmp_path, check=True)
-
-
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory):
-    """For each page, the directory where its sow examples run, with the files that the page writes."""
+    """For each page, the directory where its examples run, with the files that the page writes. The sow examples run after
+    all curl examples, and use their files."""
     folders = {}
     for page in PAGES:
         folders[page] = tmp_path_factory.mktemp("examples")
         write_files(page, folders[page])
     return folders
+
+
+@pytest.mark.parametrize("page, command", CURLS)
+def test_a_curl_example_works(daemon, directories, page, command):
+    """With a smaller tensor and the port of this daemon."""
+    command = command.replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}").replace("\\\n", " ")
+    command = command.replace("4096,4096", "64,64")
+    subprocess.run(["curl", "-sSf", *shlex.split(command)[1:]], cwd=directories[page], check=True)
 
 
 @pytest.mark.parametrize("page, command", SOWS)

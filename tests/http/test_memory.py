@@ -341,6 +341,13 @@ COMMANDS = {
     "ledger head": ["ledger", "head"],
     "ledger verify": ["ledger", "verify", "LINES"],
     "ledger verify, of SQLite": ["ledger", "verify", "SQLITE"],
+    "derive": ["derive", *DRAW, "--output", "w.npy"],
+    "derive, of a model": ["derive", *MANY, "--output", "m.safetensors"],
+    "derive, from a receipt": ["derive", "--receipt", "RECEIPT", "--output", "m.safetensors"],
+    "derive, from a line": ["derive", "--line", "DRAWS", "--name", "w", "--output", "w.npy"],
+    "verify": ["verify", "LIKE", "--receipt", "RECEIPT"],
+    "verify, by a manifest": ["verify", "LIKE", "--manifest", "MANIFEST"],
+    "verify, of NumPy": ["verify", "NPY", *DRAW],
     "replay": ["replay", "LINES", "--output", "."],
     "replay, online": ["replay", "LINES", "--line", "1", "--online"],
     "experiments": ["experiments", "--limit", "3"],
@@ -370,9 +377,12 @@ class Sow:
         assert self.daemon.request("PUT", "/v1/experiments/pinned/pin").status == 200
         tied = {**LAYERS[0], "name": "tied", "same_as": LAYERS[0]["name"]}
         manifest = {"tensors": [*LAYERS[:2], tied], "rules": MODEL["rules"]}
-        self.files = {name: str(directory / name) for name in ("MANIFEST", "LIKE", "LINES", "SQLITE")}
+        self.files = {name: str(directory / name) for name in ("MANIFEST", "LIKE", "LINES", "SQLITE", "RECEIPT", "DRAWS", "NPY")}
         (directory / "MANIFEST").write_text(json.dumps(manifest))
         (directory / "LIKE").write_bytes(self.daemon.post("/v1/model", {**manifest, "experiment": "like"}).body)
+        (directory / "RECEIPT").write_bytes(self.daemon.post("/v1/draws", {**manifest, "experiment": "like"}).body)
+        (directory / "DRAWS").write_bytes(self.daemon.get("/v1/ledger?experiment=known").body)
+        (directory / "NPY").write_bytes(self.daemon.get(f"/v1/tensor?experiment=known&trial=0&{TENSOR}").body)
         (directory / "LINES").write_bytes(self.daemon.get("/v1/ledger").body)
         with sqlite3.connect(directory / "state/ledger.sqlite") as ledger, sqlite3.connect(directory / "SQLITE") as copy:
             ledger.backup(copy)
@@ -381,7 +391,7 @@ class Sow:
     def start(self, name, memory, results):
         results.mkdir()
         arguments = [self.files.get(argument, argument) for argument in COMMANDS[name]]
-        if arguments[0] not in ("seed", "initializers", "recipes"):
+        if arguments[0] not in ("seed", "initializers", "recipes", "derive", "verify"):
             arguments += ["--retry-seconds", "0"]
         environment = {**self.environment, **memory.environment, "SOWER_MEMORY_RESULTS": str(results)}
         environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # OpenSSL leaks when its initialization fails
