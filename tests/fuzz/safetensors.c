@@ -1,5 +1,6 @@
 /* Headers of safetensors files. An input is the size of the file's data (8 bytes, little-endian) and the
- * header. Oracle: a header that is written from the tensors reads back as the same tensors. */
+ * header. Oracles: a header that is written from the tensors reads back as the same tensors; a list of the tensors is made
+ * only of headers that can be read, and each tensor of it is inside the data. */
 #include "proto/safetensors_read.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -83,6 +84,23 @@ static void check_written_again(const struct sower_buffer *tensors)
     sower_buffer_free(&again);
 }
 
+static void check_list(const char *header, size_t length, uint64_t data_size, bool is_read)
+{
+    struct sower_safetensors_entries entries;
+    struct sower_problem problem;
+    const bool listed = sower_safetensors_list(header, length, data_size, &entries, &problem);
+    MUST(is_read || !listed);
+    if (!listed) {
+        check_refusal(&problem);
+    }
+    for (size_t i = 0; listed && i < entries.count; i++) {
+        const struct sower_safetensors_entry *entry = &entries.all[i];
+        MUST(entry->start <= entry->stop && entry->stop <= data_size);
+        MUST(sower_safetensors_find(&entries, entry->name) == entry);
+    }
+    sower_safetensors_free(&entries);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     if (size < DATA_SIZE_BYTES) {
@@ -90,7 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     struct sower_buffer tensors = {0};
     const char *header = (const char *)bytes + DATA_SIZE_BYTES;
-    if (read(header, size - DATA_SIZE_BYTES, little_endian(bytes), &tensors) && tensors.length > 0) {
+    const bool is_read = read(header, size - DATA_SIZE_BYTES, little_endian(bytes), &tensors);
+    check_list(header, size - DATA_SIZE_BYTES, little_endian(bytes), is_read);
+    if (is_read && tensors.length > 0) {
         check_written_again(&tensors);
     }
     sower_buffer_free(&tensors);

@@ -6,17 +6,9 @@ import urllib.parse
 
 import pytest
 
+from receipts import MANIFEST, query_of, receipt
 from sow_programs import PATIENCE, SOW, TENSOR, Terminal, environment, run
 from sow_programs import start as start_sow
-
-MANIFEST = {"experiment": "derive", "trial": 5,
-            "tensors": [{"name": "wte.weight", "shape": [300, 64], "init": "normal(std=0.02)", "zero_rows": [0, -1]},
-                        {"name": "lm_head.weight", "shape": [300, 64], "same_as": "wte.weight"},
-                        {"name": "q", "shape": [60, 40], "init": "orthogonal", "layout": "io"},
-                        {"name": "experts", "shape": [4, 32, 16], "init": "he_normal", "batch_axis": [0], "dtype": "bf16"},
-                        {"name": "fans", "shape": [8, 8], "init": "he_normal", "fan_in": 3, "in_axis": [0], "out_axis": [1]},
-                        {"name": "b", "shape": [], "init": "ones", "dtype": "f8_e4m3"},
-                        {"name": "ä\"\\/", "shape": [0, 3], "init": "zeros", "dtype": "f64"}]}
 
 
 @pytest.fixture
@@ -26,25 +18,11 @@ def manifest(tmp_path):
     return path
 
 
-def receipt(daemon, tmp_path, body=MANIFEST, query=""):
-    path = tmp_path / "receipt.json"
-    response = daemon.post("/v1/draws" + query, body)
-    assert response.status == 200, response.body
-    path.write_bytes(response.body)
-    return path
-
-
 def derive(tmp_path, *arguments):
     """The bytes that sow derive writes to a file."""
     done = run(["derive", *arguments, "-o", tmp_path / "out"])
     assert done.returncode == 0, done.stderr
     return (tmp_path / "out").read_bytes()
-
-
-def query_of(arguments):
-    names = {"-e": "experiment", "-n": "name", "-s": "shape", "-i": "init", "-t": "trial", "-d": "dtype", "-f": "format"}
-    pairs = zip(arguments[::2], arguments[1::2])
-    return urllib.parse.urlencode({names.get(key, key.lstrip("-").replace("-", "_")): value for key, value in pairs})
 
 
 def test_the_seed_of_a_tensor_is_enough_for_its_elements(daemon, tmp_path):

@@ -7,8 +7,8 @@ import urllib.parse
 
 import pytest
 
+from receipts import MANIFEST, query_of, receipt
 from sow_programs import PATIENCE, SOW, environment, run
-from test_sow_derive import MANIFEST, manifest, query_of, receipt  # noqa: F401 (manifest is a fixture)
 
 ENTRIES = {"F64": 8, "F32": 4, "BF16": 2, "F8_E4M3": 1}
 OK = "every bit as drawn"
@@ -35,6 +35,13 @@ def is_right(file, *arguments):
 
 
 @pytest.fixture
+def manifest(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(MANIFEST))
+    return path
+
+
+@pytest.fixture
 def model(daemon, tmp_path):
     """A file of the daemon, and its receipt."""
     (tmp_path / "model").write_bytes(daemon.post("/v1/model", MANIFEST).body)
@@ -45,24 +52,43 @@ def model(daemon, tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 5])
-def test_a_model_is_right_by_receipt_and_by_manifest(model, manifest, threads):  # noqa: F811
+def test_a_model_is_right_by_receipt_and_by_manifest(model, manifest, threads):
     assert is_right(model[0], "--receipt", model[1], "-j", threads)
     assert is_right(model[0], "--manifest", manifest, "-j", threads)
 
 
 def test_a_model_is_right_by_its_lines(daemon, model, tmp_path):
-    header, data = split(model[0].read_bytes())
-    (tmp_path / "lines").write_bytes(daemon.get("/v1/ledger?experiment=derive").body)
+    daemon.get("/v1/tensor?experiment=derive&trial=5&name=other&shape=3&init=zeros")
+    (tmp_path / "lines").write_bytes(daemon.get("/v1/ledger?experiment=derive&trial=5").body)
     assert is_right(model[0], "--line", tmp_path / "lines")
+    done = verify(model[0], "--line", tmp_path / "lines", "--tensors", "other")
+    assert done.returncode == 1 and "no tensor of these lines" in done.stderr
+    header, data = split(model[0].read_bytes())
+    header["r"] = header.pop("q")
+    (tmp_path / "changed").write_bytes(join(header, data))
+    done = verify(tmp_path / "changed", "--line", tmp_path / "lines")
+    assert (done.returncode, done.stdout) == (1, b"r\tit is in the file, but not among the draws\n")
 
 
 @pytest.mark.parametrize("fields", [{"tensors": "[eqä]*"}, {"part": "1/3"}, {"shard": "0:1/3"}, {"tensors": "lm_head.*", "shard": "1:0/2"}])
-def test_the_metadata_says_which_part_of_the_model_a_file_has(daemon, manifest, tmp_path, fields):  # noqa: F811
+def test_the_metadata_says_which_part_of_the_model_a_file_has(daemon, manifest, tmp_path, fields):
     path = receipt(daemon, tmp_path)
     of_model = {"experiment": "derive", "trial": 5, "manifest": json.loads(path.read_text())["manifest"], **fields}
     (tmp_path / "part").write_bytes(daemon.get("/v1/model?" + urllib.parse.urlencode(of_model)).body)
     assert is_right(tmp_path / "part", "--receipt", path)
     assert is_right(tmp_path / "part", "--manifest", manifest)
+
+
+def test_the_metadata_says_which_slices_of_the_tensors_a_file_has(daemon, manifest, tmp_path):
+    path, slices = receipt(daemon, tmp_path), {"wte.weight": "3:200,:-5", "q": ":,7:"}
+    (tmp_path / "part").write_bytes(daemon.post("/v1/model", {**MANIFEST, "slices": slices}).body)
+    assert is_right(tmp_path / "part", "--receipt", path)
+    assert is_right(tmp_path / "part", "--manifest", manifest)
+    header, data = split((tmp_path / "part").read_bytes())
+    for wrong in ("{", "[]", '{"q":1}', '{"nobody":":"}', '{"q":":,:,:"}'):
+        header["__metadata__"]["sower.slices"] = wrong
+        (tmp_path / "part").write_bytes(join(header, data))
+        assert verify(tmp_path / "part", "--receipt", path).returncode == 1, wrong
 
 
 def test_the_metadata_says_experiment_and_trial(daemon, tmp_path):
@@ -129,7 +155,7 @@ def test_the_file_says_what_no_option_says(daemon, tmp_path):
     assert is_right(tmp_path / "npy", "-i", "he_normal", "-e", "e", "-n", "w", "-t", "2")
 
 
-def test_a_private_root_needs_its_key_or_a_receipt(start, tmp_path, manifest):  # noqa: F811
+def test_a_private_root_needs_its_key_or_a_receipt(start, tmp_path, manifest):
     (tmp_path / "key").write_text("ab" * 32)
     (tmp_path / "key").chmod(0o600)
     daemon = start("--root-key-file", str(tmp_path / "key"))

@@ -165,6 +165,7 @@ static enum sow_exit make_drawn_model(struct making *making)
         return report_problem(making->options, &problem);
     }
     enum sow_exit result = drawn_model(&making->drawn, &choice, &model);
+    json_decref(choice.slices);
     result = result == SOW_DONE ? make(making, NULL, &model, &making->drawn) : result;
     sower_model_free(&model);
     return result;

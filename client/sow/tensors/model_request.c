@@ -166,6 +166,20 @@ static const char *metadata_text(const json_t *metadata, const char *name)
     return json_string_value(json_object_get(metadata, key));
 }
 
+static bool read_slices(const char *text, json_t **slices, struct sower_problem *problem)
+{
+    json_error_t error;
+    if (text == NULL) {
+        return true;
+    }
+    *slices = sower_json_load(text, strlen(text), JSON_REJECT_DUPLICATES, &error);
+    if (*slices == NULL && json_error_code(&error) == json_error_out_of_memory) {
+        return sower_problem_memory(problem);
+    }
+    return *slices != NULL || sower_problem_set(problem, SOWER_PROBLEM_INVALID, "slices",
+                                                "The slices in the metadata are not JSON: %s.", error.text);
+}
+
 bool model_choice_read(const struct options *options, const json_t *metadata,
                        struct sower_model_choice *choice, struct sower_problem *problem)
 {
@@ -176,6 +190,9 @@ bool model_choice_read(const struct options *options, const json_t *metadata,
         texts[i] = texts[i] != NULL ? texts[i] : metadata_text(metadata, names[i]);
     }
     *choice = (struct sower_model_choice){.tensors = texts[0], .shard = texts[2]};
+    if (texts[2] == NULL && !read_slices(metadata_text(metadata, "slices"), &choice->slices, problem)) {
+        return false;
+    }
     return texts[1] == NULL || sower_model_part_parse(texts[1], &choice->part, &choice->parts, problem);
 }
 
@@ -221,7 +238,7 @@ static void print_warnings(const struct model_request *request)
 /* Derives the model from the manifest. */
 static enum sow_exit derive(struct model_request *request)
 {
-    struct sower_model_choice choice;
+    struct sower_model_choice choice = {.slices = NULL};
     struct sower_manifest manifest;
     struct sower_problem problem;
     struct sower_seed root;
@@ -241,6 +258,7 @@ static enum sow_exit derive(struct model_request *request)
         result = report_problem(request->options, &problem);
     }
     sodium_memzero(&root, sizeof root);
+    json_decref(choice.slices);
     sower_manifest_free(&manifest);
     if (result == SOW_DONE) {
         sower_hex_print(request->model.manifest.hash, request->hash);

@@ -44,12 +44,12 @@ SOWER_MUST_USE enum sow_exit model_request_read(struct model_request *request, c
                                                 bool quiet);
 
 /* The same for the model of a file. Its metadata (an object of texts, or NULL) says which experiment, trial, tensors, part
- * and shard it has, where no option says so. */
+ * and shard or slices it has, where no option says so. */
 SOWER_MUST_USE enum sow_exit model_request_read_file(struct model_request *request,
                                                      const struct options *options, const json_t *metadata);
 
 /* Reads which part of a model is chosen, by the options or else by the metadata of a file, which may be NULL. The texts stay
- * theirs. */
+ * theirs; the caller releases choice->slices, also after a problem. */
 SOWER_MUST_USE bool model_choice_read(const struct options *options, const json_t *metadata,
                                       struct sower_model_choice *choice, struct sower_problem *problem);
 

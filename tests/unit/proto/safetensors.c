@@ -194,6 +194,46 @@ static void wrong_headers_are_refused(void **state)
     }
 }
 
+static bool list_header(const char *header, uint64_t data_size, struct sower_safetensors_entries *entries)
+{
+    struct sower_problem problem;
+    return sower_safetensors_list(header, strlen(header), data_size, entries, &problem);
+}
+
+static void a_list_has_the_places_of_all_tensors_by_name(void **state)
+{
+    (void)state;
+    static const char header[] = "{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]},"
+                                 "\"__metadata__\":{\"k\":\"v\"},"
+                                 "\"a\":{\"dtype\":\"I8\",\"shape\":[3],\"data_offsets\":[0,3]}}";
+    struct sower_safetensors_entries entries;
+    assert_true(list_header(header, 11, &entries));
+    assert_int_equal(entries.count, 2);
+    const struct sower_safetensors_entry *a = sower_safetensors_find(&entries, "a");
+    const struct sower_safetensors_entry *b = sower_safetensors_find(&entries, "b");
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal(a->dtype, SOWER_DTYPE_COUNT);
+    assert_int_equal(b->dtype, SOWER_F32);
+    assert_int_equal(b->start, 3);
+    assert_int_equal(b->stop, 11);
+    assert_null(sower_safetensors_find(&entries, "c"));
+    assert_string_equal(json_string_value(json_object_get(entries.metadata, "k")), "v");
+    sower_safetensors_free(&entries);
+}
+
+static void a_list_needs_all_data_and_different_names(void **state)
+{
+    (void)state;
+    struct sower_safetensors_entries entries;
+    assert_false(list_header(ENTRY("\"F32\"", "[2]", "[0,8]"), 7, &entries));
+    sower_safetensors_free(&entries);
+    assert_false(list_header("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+                             "\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}",
+                             2, &entries));
+    sower_safetensors_free(&entries);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +244,8 @@ int main(void)
         cmocka_unit_test(the_data_may_be_cut_off),
         cmocka_unit_test(members_of_the_metadata_that_name_a_tensor_are_ties),
         cmocka_unit_test(wrong_headers_are_refused),
+        cmocka_unit_test(a_list_has_the_places_of_all_tensors_by_name),
+        cmocka_unit_test(a_list_needs_all_data_and_different_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
