@@ -36,6 +36,13 @@ static bool read_manifest(const struct sower_member *member, const json_t *value
     return !receipt->has_manifest || sower_member_hex(&hash, value, receipt->manifest, problem);
 }
 
+/* null: the draws are not recorded. */
+static bool read_ledger(const struct sower_member *member, const json_t *value, void *place,
+                        struct sower_problem *problem)
+{
+    return json_is_null(value) || sower_member_number(member, value, place, problem);
+}
+
 static bool read_ties(const struct sower_member *member, const json_t *value, void *place,
                       struct sower_problem *problem)
 {
@@ -62,7 +69,7 @@ static const struct sower_member MEMBERS[] = {
     {"root", sower_member_hex, PLACE(root_id), SIZE(root_id), false},
     {"spec", read_spec, PLACE(spec), 0, false},
     {"manifest", read_manifest, 0, 0, false},
-    {"ledger", sower_member_number, PLACE(ledger), 0, false},
+    {"ledger", read_ledger, PLACE(ledger), 0, false},
     {"ties", read_ties, PLACE(ties), 0, false},
     {0},
 };

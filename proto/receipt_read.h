@@ -20,7 +20,7 @@ struct sower_receipt {
     unsigned spec;
     bool has_manifest;
     uint8_t manifest[32];
-    uint64_t ledger; /* the greatest line number of its draws */
+    uint64_t ledger; /* the greatest line number of its draws; 0: they are not recorded, or there are none */
     json_t *ties;    /* an object from each tied name to the name of its draw */
 };
 
@@ -28,7 +28,7 @@ struct sower_receipt {
 typedef bool sower_receipt_take(void *context, const struct sower_record *record,
                                 struct sower_problem *problem);
 
-/* Reads a receipt's text, and calls `take` for each draw, in order; the rest of the receipt is complete then. Each record
+/* Reads a receipt's text, also one that a program without a daemon has written, in which `ledger` is null; and calls `take` for each draw, in order; the rest of the receipt is complete then. Each record
  * is well-formed; whether its id and seed follow from its fields is not checked (sower_judge_draw does). The caller calls
  * sower_receipt_free, also after a problem. */
 SOWER_MUST_USE bool sower_receipt_read(const char *text, size_t length, struct sower_receipt *receipt,

@@ -103,9 +103,9 @@ static const struct sower_member draw_members[] = {
     {0},
 };
 
-/* null: the draw does not drift. */
-static bool read_drift(const struct sower_member *member, const json_t *value, void *place,
-                       struct sower_problem *problem)
+/* A line's number, or null: the draw is not recorded, or does not drift. */
+static bool read_line(const struct sower_member *member, const json_t *value, void *place,
+                      struct sower_problem *problem)
 {
     const struct sower_member number = {member->name, sower_member_number, 0, 1, true};
     return json_is_null(value) || sower_member_number(&number, value, place, problem);
@@ -115,9 +115,9 @@ static bool read_drift(const struct sower_member *member, const json_t *value, v
 static const struct sower_member described_members[] = {
     OWNER,
     DRAW,
-    {"ledger", sower_member_number, PLACE(ledger), 1, true},
+    {"ledger", read_line, PLACE(ledger), 1, true},
     {"manifest", read_manifest, 0, 0, true},
-    {"drift", read_drift, PLACE(drift), 1, true},
+    {"drift", read_line, PLACE(drift), 1, true},
     {0},
 };
 

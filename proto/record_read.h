@@ -24,7 +24,7 @@ SOWER_MUST_USE bool sower_record_read_text(const char *text, size_t length, stru
                                            struct sower_problem *problem);
 
 /* Reads a draw that is not on a line of its own: the members of a line that describe the draw, and optionally
- * ledger, manifest and drift, which may be null. The record has no time and no place in a chain. */
+ * ledger, manifest and drift; ledger and drift may be null. The record has no time and no place in a chain. */
 SOWER_MUST_USE bool sower_record_read_described(const json_t *draw, struct sower_record *record,
                                                 struct sower_problem *problem);
 

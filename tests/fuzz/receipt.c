@@ -7,6 +7,7 @@
 struct draws {
     struct sower_buffer text;
     size_t count;
+    bool recorded; /* all have a line: a daemon writes no other receipt */
 };
 
 static bool take(void *context, const struct sower_record *record, struct sower_problem *problem)
@@ -15,13 +16,14 @@ static bool take(void *context, const struct sower_record *record, struct sower_
     (void)problem;
     sower_receipt_draw(&draws->text, draws->count == 0, record);
     draws->count++;
+    draws->recorded = draws->recorded && record->ledger != 0;
     return true;
 }
 
 static bool read(const char *text, size_t length, struct sower_receipt *receipt, struct draws *draws)
 {
     struct sower_problem problem;
-    *draws = (struct draws){.count = 0};
+    *draws = (struct draws){.recorded = true};
     const bool read = sower_receipt_read(text, length, receipt, take, draws, &problem);
     if (!read) {
         check_refusal(&problem);
@@ -52,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct sower_receipt receipt, again;
     struct draws draws, drawn_again;
-    if (read((const char *)bytes, size, &receipt, &draws) && receipt.spec == SOWER_SPEC) {
+    if (read((const char *)bytes, size, &receipt, &draws) && receipt.spec == SOWER_SPEC && draws.recorded) {
         struct sower_buffer text = {0}, text_again = {0};
         print(&receipt, &draws, &text);
         MUST(read(text.text, text.length, &again, &drawn_again));

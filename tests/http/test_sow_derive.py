@@ -100,6 +100,16 @@ def test_a_receipt_of_a_private_root_needs_no_key(start, tmp_path):
     assert derive(tmp_path, "--receipt", path, "--root-key-file", tmp_path / "key") == expected
 
 
+def test_a_receipt_that_no_daemon_wrote_says_so(daemon, tmp_path):
+    offline = json.loads(receipt(daemon, tmp_path).read_bytes())
+    offline["ledger"] = None
+    for draw in offline["draws"]:
+        draw["ledger"] = None
+    (tmp_path / "offline.json").write_text(json.dumps(offline))
+    assert derive(tmp_path, "--receipt", tmp_path / "offline.json") == derive(tmp_path, "--receipt", tmp_path / "receipt.json")
+    assert "not recorded" in run(["derive", "--receipt", tmp_path / "offline.json"]).stderr
+
+
 def test_a_line_gives_its_tensor(daemon, tmp_path):
     response = daemon.get("/v1/tensor?experiment=line&name=w&shape=30,20&init=orthogonal&layout=io&zero_rows=0")
     lines = daemon.get("/v1/ledger?experiment=line").body

@@ -183,6 +183,9 @@ static enum sow_exit make_drawn(struct making *making)
     struct drawn *drawn = &making->drawn;
     struct sower_request request;
     enum sow_exit result = drawn_read(drawn, making->options, options_value(making->options, "name"));
+    if (result == SOW_DONE && drawn->of_receipt && drawn->receipt.ledger == 0) {
+        say_unrecorded(making->options);
+    }
     if (result == SOW_DONE && is_model(drawn)) {
         result = make_drawn_model(making);
     } else if (result == SOW_DONE) {
