@@ -207,7 +207,7 @@ class Receipt:
         return cls(source)
 
     def to_json(self) -> str:
-        """The receipt as JSON, which `sow derive --receipt` reads too if the draws are recorded."""
+        """The receipt as JSON, which `sow derive --receipt` reads too."""
         return to_json(self._value)
 
     @property
