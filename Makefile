@@ -135,7 +135,7 @@ $(BUILD)/%.o: %.c Makefile
 # Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
-PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout curl openssl postgresql
+PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema curl openssl postgresql
 PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-dev python3-venv
 # The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and

@@ -1,0 +1,209 @@
+"""proto/openapi.json describes the routes of the daemon: its paths, its requests and its answers."""
+import json
+import re
+import urllib.parse
+
+import jsonschema
+import pytest
+
+from conftest import ROOT
+
+API = json.loads((ROOT / "proto/openapi.json").read_text())
+METHODS = {"get", "head", "post", "put", "delete"}
+OPERATIONS = [(path, method) for path, item in API["paths"].items() for method in item]
+TENSOR_FIELDS = re.findall(r'^    \{\.name = "(\w+)"', (ROOT / "proto/request.c").read_text(), re.M)
+
+
+def at(reference):
+    """The part of the description that a reference names."""
+    part = API
+    for step in reference.removeprefix("#/").split("/"):
+        part = part[step.replace("~1", "/")]
+    return part
+
+
+def resolved(part):
+    return at(part["$ref"]) if "$ref" in part else part
+
+
+def references(part):
+    if isinstance(part, dict):
+        yield from [part["$ref"]] if "$ref" in part else []
+        part = list(part.values())
+    for inner in part if isinstance(part, list) else []:
+        yield from references(inner)
+
+
+def check(value, schema):
+    """The schema stands at the root of a document that has the components, so its references lead there."""
+    jsonschema.Draft202012Validator({**schema, "components": API["components"]}).validate(value)
+
+
+def parameters(operation):
+    return [resolved(parameter) for parameter in operation.get("parameters", [])]
+
+
+def body_of(operation):
+    return operation["requestBody"]["content"]["application/json"] if "requestBody" in operation else None
+
+
+def target(path, chosen):
+    """The address that the examples of these parameters make, and the header fields."""
+    for parameter in chosen:
+        if parameter["in"] == "path":
+            path = path.replace("{" + parameter["name"] + "}", urllib.parse.quote(parameter["example"], safe=""))
+    query = {parameter["name"]: parameter["example"] for parameter in chosen if parameter["in"] == "query"}
+    headers = {parameter["name"]: parameter["example"] for parameter in chosen if parameter["in"] == "header"}
+    return path + ("?" + urllib.parse.urlencode(query) if query else ""), headers
+
+
+def choices(path, operation):
+    """Sets of parameters that make a request: the required ones alone, and with each other one that may come with them."""
+    all_of = parameters(operation)
+    required = [parameter for parameter in all_of if parameter.get("required")]
+    optional = [parameter for parameter in all_of if not parameter.get("required")]
+    if path == "/v1/stats" and all_of:  # a tensor or a model: OpenAPI has no words for this
+        return [[p for p in all_of if p["name"] in {"experiment", *names}]
+                for names in (["name", "shape", "init"], ["manifest"], ["manifest", "tensors", "part", "shard"],
+                              ["name", "shape", "init", "dtype", "slice", "format"])]
+    if path == "/v1/ledger":
+        experiment, optional = optional[0], optional[1:]
+        return [required, [experiment], *([experiment, other] for other in optional)]
+    return [required, *(required + [other] for other in optional)]
+
+
+def has_tensors(path, body):
+    """Whether the query may narrow this body's manifest."""
+    return path == "/v1/model" or "tensors" in body
+
+
+def send(daemon, path, method, chosen, body):
+    address, headers = target(path, chosen)
+    return daemon.request(method.upper(), address, body=None if body is None else json.dumps(body), headers=headers)
+
+
+def check_answer(operation, method, response):
+    """The status is described, and the header fields, the content type and the body are as the description of it says."""
+    assert str(response.status) in operation["responses"], (response.status, response.body)
+    described = resolved(operation["responses"][str(response.status)])
+    for name, header in described["headers"].items():
+        header = resolved(header)
+        assert name in response.headers or not header.get("required"), name
+        if name in response.headers:
+            check(response.headers[name], header["schema"])
+    named = {name for name in response.headers if name.startswith("Sower-")}
+    assert named <= set(described["headers"])
+    if method == "head" or response.status == 304:
+        assert response.body == b"" and "content" not in described
+        return
+    media = response.headers["Content-Type"]
+    schema = described["content"][media].get("schema")
+    if media == "application/x-ndjson":
+        for line in response.body.splitlines():
+            check(json.loads(line), schema)
+    elif media.endswith("json"):
+        check(response.json(), schema)
+    elif schema:
+        check(response.body.decode(), schema)
+
+
+@pytest.fixture(scope="module")
+def filled(daemon):
+    """A daemon to which the examples of what records and keeps were sent, for the examples of what reads."""
+    for path in ("/v1/manifests", "/v1/draws", "/v1/model", "/v1/experiments/{experiment}/trials"):
+        operation = API["paths"][path]["post"]
+        required = [parameter for parameter in parameters(operation) if parameter.get("required")]
+        response = send(daemon, path, "post", required, body_of(operation)["example"])
+        assert response.status == 200, response.body
+    return daemon
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used():
+    used = set(references(API))
+    for reference in used:
+        at(reference)
+    assert {f"#/components/{kind}/{name}" for kind, parts in API["components"].items() for name in parts} == used
+
+
+def test_every_schema_is_a_json_schema():
+    for schema in API["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_the_operations_have_names_of_their_own():
+    names = [API["paths"][path][method]["operationId"] for path, method in OPERATIONS]
+    assert len(set(names)) == len(names)
+
+
+def test_the_paths_and_methods_are_those_of_the_table_of_routes():
+    rows = re.findall(r'^    \{"([^"]+)",\s*([A-Z_| ]+),', (ROOT / "server/handlers/routes.c").read_text(), re.M)
+    routes = {path: {method.lower() for method in re.findall(r"SOWER_(\w+)", methods)} for path, methods in rows}
+    assert {path: set(item) for path, item in API["paths"].items()} == routes
+
+
+@pytest.mark.parametrize("path", API["paths"])
+def test_a_method_that_is_not_described_is_refused_and_allow_names_the_others(filled, path):
+    response = filled.request("PATCH", path.replace("{draw}", "0" * 64).replace("{experiment}", "e"))
+    assert response.status == 405
+    assert {method.strip().lower() for method in response.headers["Allow"].split(",")} == set(API["paths"][path])
+
+
+@pytest.mark.parametrize("path, method", OPERATIONS)
+def test_the_examples_of_an_operation_get_the_answers_that_are_described(filled, path, method):
+    operation = API["paths"][path][method]
+    body = body_of(operation)
+    if body:
+        check(body["example"], body["schema"])
+    for chosen in choices(path, operation):
+        for parameter in chosen:
+            if "example" in parameter:
+                check(parameter["example"], parameter["schema"])
+        example = body["example"] if body else None
+        if body and any(parameter["in"] == "query" for parameter in chosen):
+            if path == "/v1/draws":  # the query narrows a manifest
+                example = body_of(API["paths"]["/v1/model"]["post"])["example"]
+            elif not has_tensors(path, example):  # the fields are in the query or in the body
+                example = None
+        response = send(filled, path, method, chosen, example)
+        last = chosen[-1]["name"] if chosen else None
+        assert response.status == {"Range": 206, "If-None-Match": 304}.get(last, 200), (chosen, response.body)
+        check_answer(operation, method, response)
+
+
+def test_a_tensor_request_has_the_fields_of_the_daemons_table():
+    schema = at("#/components/schemas/TensorRequest")
+    assert list(schema["properties"]) == TENSOR_FIELDS
+    assert [p["name"] for p in parameters(API["paths"]["/v1/tensor"]["get"]) if p["in"] == "query"] == TENSOR_FIELDS
+    assert [p["name"] for p in parameters(API["paths"]["/v1/plan"]["get"])] == TENSOR_FIELDS
+
+
+def refused(daemon, path, method, body=None, **query):
+    response = daemon.request(method.upper(), path + ("?" + urllib.parse.urlencode(query) if query else ""),
+                              body=None if body is None else json.dumps(body))
+    assert response.status == 400
+    check_answer(API["paths"][path][method], method, response)
+    return response.problem()
+
+
+@pytest.mark.parametrize("path", ["/v1/tensor", "/v1/plan", "/v1/stats", "/v1/draws", "/v1/model", "/v1/manifests"])
+def test_schema_and_daemon_refuse_an_unknown_field_alike(daemon, path):
+    body = body_of(API["paths"][path]["post"])
+    wrong = {**body["example"], "seeds": 1}
+    with pytest.raises(jsonschema.ValidationError):
+        check(wrong, body["schema"])
+    assert refused(daemon, path, "post", wrong)["param"] == "seeds"
+
+
+@pytest.mark.parametrize("path", [path for path, method in OPERATIONS if method == "get" and path.startswith("/v1/") and "{" not in path])
+def test_a_field_that_is_not_described_is_refused_in_a_query(daemon, path):
+    required = {p["name"]: p["example"] for p in parameters(API["paths"][path]["get"]) if p.get("required")}
+    assert refused(daemon, path, "get", **required, seeds=1)["param"] == "seeds"
+
+
+@pytest.mark.parametrize("field", at("#/components/schemas/TensorRequest")["required"])
+def test_schema_and_daemon_refuse_a_missing_field_alike(daemon, field):
+    body = body_of(API["paths"]["/v1/tensor"]["post"])
+    wrong = {name: value for name, value in body["example"].items() if name != field}
+    with pytest.raises(jsonschema.ValidationError):
+        check(wrong, body["schema"])
+    assert refused(daemon, "/v1/tensor", "post", wrong)["param"] == field
