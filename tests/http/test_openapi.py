@@ -207,3 +207,55 @@ def test_schema_and_daemon_refuse_a_missing_field_alike(daemon, field):
     with pytest.raises(jsonschema.ValidationError):
         check(wrong, body["schema"])
     assert refused(daemon, "/v1/tensor", "post", wrong)["param"] == field
+
+
+TENSOR = {"experiment": "answers", "name": "w", "shape": [4], "init": "zeros"}
+MANIFEST = {"experiment": "answers", "tensors": [{"name": "m", "shape": [4], "init": "zeros"}]}
+NOT_TIED = [{"name": "m", "shape": [4], "same_as": "n"}]
+ONES = {**TENSOR, "init": "ones"}
+
+
+@pytest.mark.parametrize("status, path, method, address, body, headers", [
+    (403, "/v1/draws", "post", "", TENSOR, {"Sec-Fetch-Site": "cross-site"}),
+    (404, "/v1/draws/{draw}", "get", "/v1/draws/" + "0" * 64, None, {}),
+    (404, "/v1/experiments/{experiment}", "get", "/v1/experiments/never", None, {}),
+    (404, "/v1/manifests", "get", "/v1/manifests?manifest=" + "0" * 64, None, {}),
+    (409, "/v1/tensor", "post", "", ONES, {}),
+    (409, "/v1/plan", "post", "", ONES, {}),
+    (409, "/v1/draws", "post", "", ONES, {}),
+    (413, "/v1/tensor", "post", "", {**TENSOR, "shape": [1 << 50]}, {}),
+    (412, "/v1/tensor", "get", "/v1/tensor?experiment=answers&name=w&shape=4&init=zeros", None, {"If-Match": '"0"'}),
+    (416, "/v1/tensor", "get", "/v1/tensor?experiment=answers&name=w&shape=4&init=zeros", None, {"Range": "bytes=9999-"}),
+    (421, "/v1/seed", "get", "/v1/seed?experiment=answers", None, {"Host": "elsewhere.example"}),
+    (422, "/v1/manifests", "post", "", {"tensors": NOT_TIED}, {}),
+    (422, "/v1/model", "post", "", {**MANIFEST, "tensors": NOT_TIED}, {}),
+    (422, "/v1/draws", "post", "", {**MANIFEST, "tensors": NOT_TIED}, {}),
+])
+def test_a_refusal_is_described(daemon, status, path, method, address, body, headers):
+    if status == 409:
+        daemon.post("/v1/draws", TENSOR)
+        daemon.request("PUT", "/v1/experiments/answers/pin")
+    response = daemon.request(method.upper(), address or path, body=None if body is None else json.dumps(body), headers=headers)
+    assert response.status == status, response.body
+    check_answer(API["paths"][path][method], method, response)
+
+
+def test_what_drifts_and_each_kind_of_line_is_described(daemon):
+    tensor, plan, draws, model = (API["paths"][f"/v1/{name}"]["post"] for name in ("tensor", "plan", "draws", "model"))
+    first, second = ({**TENSOR, "experiment": "lines", "init": init} for init in ("zeros", "ones"))
+    manifest = {"experiment": "lines", "tensors": [{"name": "w", "shape": [4], "init": "constant(2)"}]}
+    for path, operation, body in (("tensor", tensor, first), ("tensor", tensor, second), ("plan", plan, second),
+                                  ("draws", draws, second), ("draws", draws, manifest), ("model", model, manifest)):
+        response = daemon.post("/v1/" + path, body)
+        assert response.status == 200
+        check_answer(operation, "post", response)
+    assert response.headers["Sower-Drift"]
+    for count, status in ((1, 200), (2, 422)):
+        response = daemon.post("/v1/experiments/lines/trials", {"count": count}, headers={"Idempotency-Key": "k"})
+        assert response.status == status
+        check_answer(API["paths"]["/v1/experiments/{experiment}/trials"]["post"], "post", response)
+    daemon.request("PUT", "/v1/experiments/lines/pin")
+    daemon.request("DELETE", "/v1/experiments/lines/pin")
+    response = daemon.get("/v1/ledger", experiment="lines")
+    assert [json.loads(line)["kind"] for line in response.body.splitlines()] == ["draw", "draw", "draw", "trials", "pin", "unpin"]
+    check_answer(API["paths"]["/v1/ledger"]["get"], "get", response)
