@@ -76,5 +76,5 @@ def test_a_curl_example_works(daemon, directories, page, command):
 @pytest.mark.parametrize("page, command", SOWS)
 def test_a_sow_example_works(daemon, directories, page, command):
     environment = {**os.environ, "SOW_SERVER": f"http://127.0.0.1:{daemon.port}"}
-    arguments = shlex.split(command.replace("4096,4096", "64,64"))[1:]
+    arguments = shlex.split(command.replace("4096,4096", "64,64").replace("127.0.0.1:7697", f"127.0.0.1:{daemon.port}"))[1:]
     subprocess.run([BUILD / "sow", *arguments], cwd=directories[page], env=environment, check=True)

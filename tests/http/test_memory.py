@@ -346,6 +346,7 @@ COMMANDS = {
     "derive, from a receipt": ["derive", "--receipt", "RECEIPT", "--output", "m.safetensors"],
     "derive, from a line": ["derive", "--line", "DRAWS", "--name", "w", "--output", "w.npy"],
     "verify": ["verify", "LIKE", "--receipt", "RECEIPT"],
+    "verify, by the daemon's manifest": ["verify", "LIKE", "--server", "SERVER"],
     "verify, by a manifest": ["verify", "LIKE", "--manifest", "MANIFEST"],
     "verify, of NumPy": ["verify", "NPY", *DRAW],
     "replay": ["replay", "LINES", "--output", "."],
@@ -378,6 +379,7 @@ class Sow:
         tied = {**LAYERS[0], "name": "tied", "same_as": LAYERS[0]["name"]}
         manifest = {"tensors": [*LAYERS[:2], tied], "rules": MODEL["rules"]}
         self.files = {name: str(directory / name) for name in ("MANIFEST", "LIKE", "LINES", "SQLITE", "RECEIPT", "DRAWS", "NPY")}
+        self.files["SERVER"] = f"http://{self.daemon.address}"
         (directory / "MANIFEST").write_text(json.dumps(manifest))
         (directory / "LIKE").write_bytes(self.daemon.post("/v1/model", {**manifest, "experiment": "like"}).body)
         (directory / "RECEIPT").write_bytes(self.daemon.post("/v1/draws", {**manifest, "experiment": "like"}).body)
@@ -391,7 +393,7 @@ class Sow:
     def start(self, name, memory, results):
         results.mkdir()
         arguments = [self.files.get(argument, argument) for argument in COMMANDS[name]]
-        if arguments[0] not in ("seed", "initializers", "recipes", "derive", "verify"):
+        if arguments[0] not in ("seed", "initializers", "recipes", "derive"):
             arguments += ["--retry-seconds", "0"]
         environment = {**self.environment, **memory.environment, "SOWER_MEMORY_RESULTS": str(results)}
         environment["ASAN_OPTIONS"] += ":detect_leaks=0"  # OpenSSL leaks when its initialization fails

@@ -91,6 +91,22 @@ def test_the_metadata_says_which_slices_of_the_tensors_a_file_has(daemon, manife
         assert verify(tmp_path / "part", "--receipt", path).returncode == 1, wrong
 
 
+def test_the_daemon_gives_the_manifest_that_the_metadata_names(daemon, manifest, tmp_path):
+    body, file = json.loads(manifest.read_bytes()), tmp_path / "model.safetensors"
+    file.write_bytes(daemon.post("/v1/model", body).body)
+    server = f"http://{daemon.address}"
+    assert is_right(file, "--server", server)
+    assert "--server" in verify(file).stderr, "it says that the daemon has the manifest"
+    header, data = split(file.read_bytes())
+    data = bytes([data[0] ^ 1]) + data[1:]
+    file.write_bytes(join(header, data))
+    assert verify(file, "--server", server).returncode == 1
+    header["__metadata__"]["sower.manifest"] = "0" * 64
+    file.write_bytes(join(header, data))
+    done = verify(file, "--server", server)
+    assert done.returncode != 0 and "manifest" in done.stderr and done.stdout == b""
+
+
 def test_the_metadata_says_experiment_and_trial(daemon, tmp_path):
     plain = {"tensors": [{"name": "w", "shape": [20, 30], "init": "he_normal"}]}
     (tmp_path / "plain.json").write_text(json.dumps(plain))

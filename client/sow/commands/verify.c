@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "client/sow/daemon/ask.h"
 #include "client/sow/daemon/report.h"
 #include "client/sow/tensors/derive.h"
 #include "client/sow/tensors/drawn.h"
@@ -36,13 +37,19 @@ static const struct option_group TENSOR_OPTIONS = {"One tensor", TENSOR};
 static const struct option_group OUTPUT_OPTIONS = {"Output", OUTPUT};
 
 static const struct option_group *const GROUPS[] = {
-    &drawn_options,        &model_options,
-    &manifest_options,     &model_options_choice,
-    &TENSOR_OPTIONS,       &tensor_options_fans,
-    &tensor_options_zeros, &OUTPUT_OPTIONS,
-    &derive_options,       &root_options,
-
-    &options_common,       NULL,
+    &drawn_options,
+    &model_options,
+    &manifest_options,
+    &model_options_choice,
+    &TENSOR_OPTIONS,
+    &tensor_options_fans,
+    &tensor_options_zeros,
+    &OUTPUT_OPTIONS,
+    &derive_options,
+    &root_options,
+    &http_options,
+    &options_common,
+    NULL,
 };
 
 enum { SHOWN = 20, SHAPE_SIZE = 200, SENTENCE_SIZE = 640 };
@@ -415,14 +422,34 @@ static enum sow_exit verify_drawn(struct verification *verification)
     return result;
 }
 
-static enum sow_exit verify_model(struct verification *verification)
+/* Asks the daemon for the manifest that the file's metadata names. */
+static enum sow_exit fetch_manifest(const struct verification *verification, const char *hash,
+                                    json_t **manifest)
 {
+    const struct sower_pair pair = {"manifest", strlen("manifest"), hash, strlen(hash)};
+    const struct http_request request = {.path = "/v1/manifests", .pairs = &pair, .pair_count = 1};
+    struct http_response response;
+    enum sow_exit result;
+    *manifest = ask_json(verification->options, &request, SOWER_MANIFEST_TEXT_MAX, &response, &result);
+    return result;
+}
+
+/* `hash`: of the manifest that the daemon has kept; NULL: the options name a manifest. */
+static enum sow_exit verify_model(struct verification *verification, const char *hash)
+{
+    const struct options *options = verification->options;
+    json_t *manifest = NULL;
     enum sow_exit result = check_root(verification);
+    result = result == SOW_DONE && hash != NULL ? fetch_manifest(verification, hash, &manifest) : result;
     if (result != SOW_DONE) {
         return result;
     }
-    result = model_request_read_file(&verification->request, verification->options,
-                                     verification->stored.entries.metadata);
+    result = model_request_read_file(&verification->request, options, verification->stored.entries.metadata,
+                                     manifest);
+    if (result == SOW_DONE && hash != NULL && strcmp(verification->request.hash, hash) != 0) {
+        report_failure(options, "the daemon sent another manifest than that of the hash %.12s….", hash);
+        result = SOW_REFUSED;
+    }
     result = result == SOW_DONE ? check(verification, NULL, &verification->request.model) : result;
     model_request_free(&verification->request);
     return result;
@@ -504,14 +531,20 @@ static enum sow_exit verify(struct verification *verification)
         return stored->is_npy
                    ? options_error(options, "a manifest is for a safetensors file; for a NumPy file "
                                             "give the fields of its tensor, or --receipt FILE.")
-                   : verify_model(verification);
+                   : verify_model(verification, NULL);
     }
-    if (options_value(options, "init") == NULL) {
-        return options_error(options,
-                             "say what the draws are: --receipt FILE, --line FILE or --manifest FILE; or, "
-                             "for one tensor, --init EXPRESSION and its other fields.");
+    if (options_value(options, "init") != NULL) {
+        return verify_tensor(verification);
     }
-    return verify_tensor(verification);
+    const char *hash = stored_metadata(stored, "sower.manifest");
+    if (hash != NULL && options_value(options, "server") != NULL) {
+        return verify_model(verification, hash);
+    }
+    return options_error(
+        options,
+        "say what the draws are: --receipt FILE, --line FILE or --manifest FILE; or, for one "
+        "tensor, --init EXPRESSION and its other fields.%s",
+        hash != NULL ? " The file names its manifest: --server URL gets it from the daemon." : "");
 }
 
 static enum sow_exit run(const struct options *options)
@@ -536,9 +569,9 @@ static enum sow_exit run(const struct options *options)
 
 const struct command command_verify = {
     .name = "verify",
-    .summary = "check that a file has the bits of its draws, without a daemon",
-    .synopsis = "FILE (--receipt FILE | --line FILE | --manifest FILE | --like FILE | --init EXPRESSION …) "
-                "[option …]",
+    .summary = "check that a file has the bits of its draws",
+    .synopsis = "FILE (--receipt FILE | --line FILE | --manifest FILE | --like FILE | --init EXPRESSION … | "
+                "--server URL) [option …]",
     .description = "Computes the tensors of a safetensors or npy file again, and compares every bit: −0 is "
                    "not +0. Names the "
                    "tensors that differ, with the number of elements that differ and the index of the first, "
@@ -547,9 +580,11 @@ const struct command command_verify = {
                    "comes from a "
                    "receipt, from lines of the ledger, from a manifest, or from the fields of one tensor; "
                    "experiment, trial "
-                   "and the chosen part of a model also from the metadata of the file.",
+                   "and the chosen part of a model also from the metadata of the file. With --server, the "
+                   "daemon gives the manifest that the metadata names; otherwise no daemon is needed.",
     .examples = "  sow verify model.safetensors --receipt receipt.json\n"
                 "  sow verify model.safetensors --manifest model.json\n"
+                "  sow verify model.safetensors --server http://127.0.0.1:7697\n"
                 "  sow ledger -e exp-42 | sow verify w.npy --line - --name w\n"
                 "  sow verify w.npy -e exp-42 -n w -i he_normal\n",
     .operand = "FILE",

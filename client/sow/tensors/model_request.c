@@ -66,11 +66,14 @@ static enum sow_exit parse_file(struct model_request *request, const char *path,
                : options_error(request->options, "%s is not a manifest: it is not a JSON object.", path);
 }
 
-/* Reads the manifest file; without one the manifest is an empty object. */
+/* Reads the manifest file, unless there is a manifest already. Without a file the manifest is an empty object. */
 static enum sow_exit read_file(struct model_request *request)
 {
     const char *path = options_value(request->options, "manifest");
     struct sower_buffer text = {0};
+    if (request->manifest != NULL) {
+        return SOW_DONE;
+    }
     if (path == NULL) {
         request->manifest = json_object();
         return request->manifest != NULL ? SOW_DONE : report_memory(request->options);
@@ -331,9 +334,10 @@ enum sow_exit model_request_read(struct model_request *request, const struct opt
 }
 
 enum sow_exit model_request_read_file(struct model_request *request, const struct options *options,
-                                      const json_t *metadata)
+                                      const json_t *metadata, json_t *manifest)
 {
-    *request = (struct model_request){.options = options, .quiet = true, .metadata = metadata};
+    *request =
+        (struct model_request){.options = options, .quiet = true, .metadata = metadata, .manifest = manifest};
     return read_request(request);
 }
 

@@ -44,9 +44,11 @@ SOWER_MUST_USE enum sow_exit model_request_read(struct model_request *request, c
                                                 bool quiet);
 
 /* The same for the model of a file. Its metadata (an object of texts, or NULL) says which experiment, trial, tensors, part
- * and shard or slices it has, where no option says so. */
+ * and shard or slices it has, where no option says so. `manifest` is an object, which the function takes over, or NULL:
+ * then the options name it. */
 SOWER_MUST_USE enum sow_exit model_request_read_file(struct model_request *request,
-                                                     const struct options *options, const json_t *metadata);
+                                                     const struct options *options, const json_t *metadata,
+                                                     json_t *manifest);
 
 /* Reads which part of a model is chosen, by the options or else by the metadata of a file, which may be NULL. The texts stay
  * theirs; the caller releases choice->slices, also after a problem. */
