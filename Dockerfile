@@ -8,7 +8,7 @@ FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends make
 WORKDIR /src
 COPY Makefile ./
-RUN make deps-build
+RUN make deps-build PACKAGES_PYTHON=
 COPY core core
 COPY proto proto
 COPY server server

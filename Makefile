@@ -160,8 +160,9 @@ define build_quietly
 $(MAKE) --no-print-directory -s -j$$(nproc) all >$(BUILD)/make.log 2>&1 || { cat $(BUILD)/make.log; exit 1; }
 endef
 
+# Everything that is built from the tree, the Python package included.
 deps-build:
-	$(call install_packages,$(PACKAGES_BUILD))
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON))
 
 deps-demo:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_DEMO))
@@ -182,7 +183,7 @@ demo: deps-demo
 	$(build_quietly)
 	@tests/demo $(BUILD)
 
-run: deps-build
+run: deps-demo
 	$(build_quietly)
 	$(BUILD)/sowerd $(ARGS)
 
@@ -249,14 +250,11 @@ interop: deps-interop
 # The Python package, sower-init. Its tools come from PyPI.
 PACKAGES_PYTHON = make python3-dev python3-venv
 PYTHONS =
-.PHONY: deps-python python check-python
-deps-python:
-	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON))
-
-python: deps-python
+.PHONY: python check-python
+python: deps-build
 	@client/python/package $(BUILD)/python
 
-check-python: deps-python
+check-python: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/sowerd
 	@tests/python $(BUILD) $(PYTHONS)
 
