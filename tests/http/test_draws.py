@@ -287,6 +287,19 @@ def test_a_postgresql_ledger_of_an_earlier_version_gets_the_index_for_draw_ids(s
     assert "line_id" in str(postgres.query("index_of_draws", "SELECT indexname FROM pg_indexes WHERE schemaname = 'sower'"))
 
 
+def test_the_index_of_a_large_postgresql_ledger_may_take_longer_than_other_statements(start, postgres):
+    postgres.create("slow_index")
+    daemon = start("--ledger", postgres.url("slow_index"))
+    draw = record(daemon, asked(TENSOR))["draws"][0]["draw"]
+    assert daemon.stop() == 0
+    # The database takes 7 seconds to begin; a statement may take 5, and an exchange 6.
+    for statement in ["DROP INDEX sower.line_id", "CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(7); END $$",
+                      "CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow()"]:
+        postgres.query("slow_index", statement)
+    daemon = start("--ledger", postgres.url("slow_index"))
+    assert daemon.get(f"/v1/draws/{draw}").json()["ledger"] == 1
+
+
 @pytest.mark.parametrize("draw", ["0" * 63, "0" * 65, "g" * 64, "0" * 62 + "%00", "", "0" * 64 + "?x=1", "0" * 64 + "?", "x" * 2000])
 def test_a_malformed_draw_id_is_refused(daemon, draw):
     status = 404 if draw == "0" * 64 + "?" else 400

@@ -177,7 +177,8 @@ static bool receive_end(struct sower_postgres *postgres, int64_t deadline)
 bool sower_postgres_exchange(struct sower_postgres *postgres, struct sower_postgres_results *results)
 {
     bool well = true, complete = !postgres->failed && postgres->connection != NULL;
-    int64_t deadline = sower_clock_milliseconds() + RESULT_MILLISECONDS;
+    int64_t deadline =
+        sower_clock_milliseconds() + (postgres->limit > 0 ? postgres->limit : RESULT_MILLISECONDS);
     results->count = 0;
     if (!complete || PQpipelineSync(postgres->connection) != 1) {
         complete = fail(postgres, "a statement cannot be sent to the database");

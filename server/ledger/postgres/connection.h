@@ -28,6 +28,7 @@ struct sower_postgres {
     size_t statement_count;
     size_t queued;
     bool failed;           /* a statement could not be queued */
+    int64_t limit;         /* milliseconds that an exchange may take; 0: the usual limit */
     int64_t refuse_until;  /* no attempt to connect before this time (sower_clock_milliseconds) */
     _Atomic int64_t until; /* no waiting for results after this time (same clock); 0: no such limit */
     char cause[SOWER_POSTGRES_CAUSE_SIZE];

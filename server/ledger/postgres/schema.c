@@ -5,6 +5,8 @@
 
 #include "proto/ledger_tables.h"
 
+enum { INDEX_MILLISECONDS = 3600 * 1000 }; /* for a ledger of some thousand million lines */
+
 /* The statements that lead to each version from the one before. A draw is found by the first eight bytes of its seed
  * and of its id. Every draw of one name has the same seed, so the same index shows whether a new draw drifts from
  * an earlier one. A query must repeat the expressions of an index exactly to use it. Every index for pages ends in
@@ -88,10 +90,20 @@ static bool upgrade(struct sower_postgres *postgres, uint64_t version)
     return version == SOWER_LEDGER_POSTGRES_VERSION || execute(postgres, text);
 }
 
+/* The index of a large ledger takes longer than other statements may: about a second per million lines. */
+static bool create_index(struct sower_postgres *postgres)
+{
+    postgres->limit = INDEX_MILLISECONDS;
+    const bool created =
+        execute(postgres, "SET LOCAL statement_timeout = 0") && execute(postgres, index_of_draws);
+    postgres->limit = 0;
+    return created;
+}
+
 static bool add_index(struct sower_postgres *postgres)
 {
     uint64_t found;
-    return ask(postgres, look_for_index, 1, &found) && (found != 0 || execute(postgres, index_of_draws));
+    return ask(postgres, look_for_index, 1, &found) && (found != 0 || create_index(postgres));
 }
 
 /* Creates the schema, upgrades it, or refuses the database. */
