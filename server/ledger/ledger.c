@@ -111,7 +111,6 @@ static void note_outcome(struct sower_ledger *ledger, bool well, const struct so
     pthread_mutex_lock(&ledger->lock);
     bool changed = well == ledger->failing;
     ledger->failing = !well;
-    ledger->working = 0;
     if (well) {
         ledger->written = sower_clock_milliseconds();
     } else {
@@ -151,7 +150,8 @@ static enum probe_result probe_from_memory(const struct sower_ledger *ledger, st
     return now - ledger->working < WORK_MILLISECONDS ? YES : NO;
 }
 
-/* The thread begins to use the store. Completes the probes that wait; later ones are completed in
+/* Around each call of the store that writes or looks up, and never around a completion: a client that has its answer
+ * must not find the thread still at work. Completes the probes that wait; later ones are completed in
  * sower_ledger_submit. */
 static void begin_work(struct sower_ledger *ledger)
 {
@@ -182,7 +182,9 @@ static void complete_probes(struct sower_ledger *ledger, struct sower_rounds *pr
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
+    begin_work(ledger);
     bool well = writer->methods->probe(writer, sower_clock_wall(), &problem);
+    end_work(ledger);
     note_outcome(ledger, well, &problem);
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(probes)) != NULL;) {
         complete(wait, well, &problem);
@@ -215,7 +217,9 @@ static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *w
     struct sower_problem problem;
     wait->model->time = sower_clock_wall();
     wait->model->given_up = &ledger->given_up;
+    begin_work(ledger);
     bool well = writer->methods->append_model(writer, wait->model, &problem);
+    end_work(ledger);
     if (!atomic_load(&ledger->given_up) && (!well || wait->model->written)) {
         note_outcome(ledger, well, &problem);
     }
@@ -227,7 +231,9 @@ static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait 
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->model->given_up = &ledger->given_up;
+    begin_work(ledger);
     bool well = writer->methods->find_model(writer, wait->model, &problem);
+    end_work(ledger);
     if (!well && !atomic_load(&ledger->given_up)) {
         note_outcome(ledger, false, &problem);
     }
@@ -239,7 +245,9 @@ static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wai
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
     wait->pin->time = sower_clock_wall();
+    begin_work(ledger);
     bool well = writer->methods->pin(writer, wait->pin, &problem);
+    end_work(ledger);
     note_outcome(ledger, well, &problem);
     complete(wait, well, &problem);
 }
@@ -262,7 +270,10 @@ static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
     for (size_t i = 0; i < count; i++) {
         ledger->trials[i] = ledger->trial_waits[i]->trials;
     }
-    if (!writer->methods->find_trials(writer, ledger->trials, count, &problem)) {
+    begin_work(ledger);
+    bool well = writer->methods->find_trials(writer, ledger->trials, count, &problem);
+    end_work(ledger);
+    if (!well) {
         complete_failed(ledger, ledger->trial_waits, count, &problem);
         return 0;
     }
@@ -285,7 +296,10 @@ static void give_trials(struct sower_ledger *ledger, size_t count)
         ledger->trials[i] = ledger->trial_waits[i]->trials;
         ledger->trials[i]->time = now;
     }
-    if (!writer->methods->give_trials(writer, ledger->trials, count, &problem)) {
+    begin_work(ledger);
+    bool well = writer->methods->give_trials(writer, ledger->trials, count, &problem);
+    end_work(ledger);
+    if (!well) {
         complete_failed(ledger, ledger->trial_waits, count, &problem);
         return;
     }
@@ -314,7 +328,10 @@ static size_t look_up_draws(struct sower_ledger *ledger, size_t count)
     for (size_t i = 0; i < count; i++) {
         ledger->draws[i] = ledger->batch[i]->draw;
     }
-    if (!writer->methods->find(writer, ledger->draws, count, &problem)) {
+    begin_work(ledger);
+    bool well = writer->methods->find(writer, ledger->draws, count, &problem);
+    end_work(ledger);
+    if (!well) {
         complete_failed(ledger, ledger->batch, count, &problem);
         return 0;
     }
@@ -338,7 +355,10 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
         ledger->draws[i] = ledger->batch[i]->draw;
         ledger->draws[i]->record.time = now;
     }
-    if (!writer->methods->append(writer, ledger->draws, count, &problem)) {
+    begin_work(ledger);
+    bool well = writer->methods->append(writer, ledger->draws, count, &problem);
+    end_work(ledger);
+    if (!well) {
         complete_failed(ledger, ledger->batch, count, &problem);
         return;
     }
@@ -381,14 +401,12 @@ static void process_together(struct sower_ledger *ledger, struct sower_rounds *t
         }
     }
     if (count > 0) {
-        begin_work(ledger);
         count = look_up_draws(ledger, count);
     }
     if (count > 0) {
         write_batch(ledger, count);
     }
     if (trials > 0) {
-        begin_work(ledger);
         trials = look_up_trials(ledger, trials);
     }
     if (trials > 0) {
@@ -398,7 +416,6 @@ static void process_together(struct sower_ledger *ledger, struct sower_rounds *t
 
 static void process_alone(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
-    begin_work(ledger);
     switch (wait->request) {
     case SOWER_LEDGER_MODEL:
         write_model(ledger, wait);
@@ -415,14 +432,12 @@ static void process_alone(struct sower_ledger *ledger, struct sower_ledger_wait 
 static void process(struct sower_ledger *ledger, struct batch *batch)
 {
     if (batch->probes.first != NULL) {
-        begin_work(ledger);
         complete_probes(ledger, &batch->probes);
     }
     process_together(ledger, &batch->together);
     if (batch->alone != NULL) {
         process_alone(ledger, batch->alone);
     }
-    end_work(ledger);
 }
 
 static struct sower_rounds *queue_of(struct sower_ledger *ledger, enum sower_ledger_request request)

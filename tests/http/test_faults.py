@@ -89,7 +89,8 @@ def test_nothing_new_is_served_during_a_fault_and_the_daemon_recovers(start, tmp
         assert daemon.get("/v1/tensor", **DRAW, name="forgotten").headers["Sower-Ledger"] == "2", "looked up on disk"
         assert take(daemon, "faults", key="known") == [0]
         assert daemon.ledger() == lines
-    assert daemon.get("/readyz").status == 200
+    recovered = daemon.get("/readyz")
+    assert recovered.status == 200, recovered.body
     assert [ask().status for _, ask in requests_that_write(daemon)] == [200] * 5
     assert [line["kind"] for line in daemon.ledger()[len(lines) :]] == ["draw", "draw", "trials", "trials", "pin"]
     check_chains(daemon.ledger())

@@ -593,6 +593,31 @@ static void a_probe_does_not_wait_for_other_requests(void **state)
     assert_false(outcome(&client));
 }
 
+static struct client probe_after; /* of probe_as_soon_as_done() */
+static struct fixture *probed;
+
+static void probe_as_soon_as_done(struct sower_ledger_wait *wait)
+{
+    probed->store.fails = false;
+    submit_probe(probed, &probe_after);
+    done(wait);
+}
+
+static void a_probe_after_the_answer_of_a_failing_ledger_tries_again(void **state)
+{
+    struct fixture *fixture = probed = *state;
+    struct client client;
+    fixture->store.fails = true;
+    submit(fixture, &client, 1);
+    assert_false(outcome(&client));
+    ready(&client, SOWER_LEDGER_LOOK);
+    client.wait.draw = &client.draw;
+    client.wait.done = probe_as_soon_as_done;
+    sower_ledger_submit(fixture->ledger, &client.wait);
+    assert_true(outcome(&client));
+    assert_true(outcome(&probe_after));
+}
+
 static void requests_for_trials_share_a_commit_and_get_a_number_each(void **state)
 {
     struct fixture *fixture = *state;
@@ -780,6 +805,7 @@ int main(void)
         TEST(requests_with_their_own_transaction_serve_clients_in_turn_and_do_not_delay_draws),
         TEST(a_client_may_fill_half_of_the_queue),
         TEST(a_probe_does_not_wait_for_other_requests),
+        TEST(a_probe_after_the_answer_of_a_failing_ledger_tries_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
