@@ -56,7 +56,7 @@ endif
 sources = $(sort $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(addsuffix /*.c,$(patsubst %/,%,$(1))))))
 CORE = $(call sources,core core/initializers core/kernels)
 PROTO = $(call sources,proto proto/recipes)
-SERVER = $(call sources,server $(wildcard server/*/ server/*/*/))
+SERVER = $(call sources,server $(wildcard server/*/ server/*/*/)) $(BUILD)/server/handlers/openapi_text.o
 LIBRARY = $(call sources,client/library)
 CLIENT = $(call sources,client/sow $(wildcard client/sow/*/))
 UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
@@ -129,6 +129,16 @@ CFLAGS_tile_portable = -fno-stack-protector
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(CFLAGS) $(CFLAGS_$(notdir $*)) -c -o $@ $<
+
+# The description of the routes, as bytes in the daemon.
+$(BUILD)/server/handlers/openapi_text.c: proto/openapi.json Makefile
+	@mkdir -p $(@D)
+	{ printf '#include "server/handlers/openapi.h"\nconst unsigned char sower_openapi_text[] = {\n'; \
+	    od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; \
+	    printf '};\nconst size_t sower_openapi_size = sizeof sower_openapi_text;\n'; } >$@
+
+$(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
+	$(CC) $(OPTIMIZE) $(CFLAGS) -c -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

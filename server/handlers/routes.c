@@ -25,6 +25,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/ledger", SOWER_GET | SOWER_HEAD, sower_handle_ledger, 0, false},
     {"/v1/ledger/head", SOWER_GET | SOWER_HEAD, sower_handle_head, 0, false},
     {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, 0, false},
+    {"/openapi.json", SOWER_GET | SOWER_HEAD, sower_handle_openapi, 0, false},
     {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, 0, true},
     {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, 0, true},
     {0},

@@ -16,17 +16,23 @@ void sower_entity_make(struct sower_entity *entity, struct sower_exchange *excha
     entity->etag[SOWER_ETAG_TEXT - 1] = '\0';
     entity->part = SOWER_RANGE_WHOLE;
     entity->range = (struct sower_range){0, size};
+    entity->replaced_later = false;
     exchange->whole_size = size;
+}
+
+/* A draw never changes. Under a private root, only clients of the daemon may have it, so shared caches may not
+ * store it. */
+static const char *cache_control_of_draw(const struct sower_server *server)
+{
+    return server->private_root ? "private, max-age=31536000, immutable"
+                                : "public, max-age=31536000, immutable";
 }
 
 static void add_cache_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,
                               struct MHD_Response **response)
 {
-    /* A draw never changes. Under a private root, only clients of the daemon may have it, so shared caches may not
-     * store it. */
     sower_reply_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
-                       exchange->server->private_root ? "private, max-age=31536000, immutable"
-                                                      : "public, max-age=31536000, immutable");
+                       entity->replaced_later ? "no-cache" : cache_control_of_draw(exchange->server));
     sower_reply_header(response, MHD_HTTP_HEADER_ETAG, entity->etag);
 }
 

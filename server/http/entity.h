@@ -16,9 +16,10 @@ struct sower_entity {
     char etag[SOWER_ETAG_TEXT]; /* quoted */
     enum sower_range_outcome part;
     struct sower_range range; /* the bytes to send */
+    bool replaced_later;      /* other bytes may come under this address, so caches ask before each use */
 };
 
-/* An entity of `size` bytes. Its tag is `tag` in hex. Sets exchange->whole_size. */
+/* An entity of `size` bytes that never changes. Its tag is `tag` in hex. Sets exchange->whole_size. */
 void sower_entity_make(struct sower_entity *entity, struct sower_exchange *exchange,
                        const uint8_t tag[SOWER_ETAG_SIZE], uint64_t size);
 

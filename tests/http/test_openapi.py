@@ -83,14 +83,23 @@ def send(daemon, path, method, chosen, body):
 
 
 def check_answer(operation, method, response):
-    """The status is described, and the header fields, the content type and the body are as the description of it says."""
+    """The status is described, and the response is as the description of it says."""
     assert str(response.status) in operation["responses"], (response.status, response.body)
-    described = resolved(operation["responses"][str(response.status)])
+    check_described(resolved(operation["responses"][str(response.status)]), method, response)
+
+
+def from_text(text, schema):
+    """The value of a header field: OpenAPI describes it as JSON, and it is sent as text."""
+    return int(text) if resolved(schema).get("type") == "integer" and text.isdecimal() else text
+
+
+def check_described(described, method, response):
+    """The header fields, the content type and the body are as the description says."""
     for name, header in described["headers"].items():
         header = resolved(header)
         assert name in response.headers or not header.get("required"), name
         if name in response.headers:
-            check(response.headers[name], header["schema"])
+            check(from_text(response.headers[name], header["schema"]), header["schema"])
     named = {name for name in response.headers if name.startswith("Sower-")}
     assert named <= set(described["headers"])
     if method == "head" or response.status == 304:
@@ -98,12 +107,14 @@ def check_answer(operation, method, response):
         return
     media = response.headers["Content-Type"]
     schema = described["content"][media].get("schema")
+    if schema is None:
+        return
     if media == "application/x-ndjson":
         for line in response.body.splitlines():
             check(json.loads(line), schema)
     elif media.endswith("json"):
         check(response.json(), schema)
-    elif schema:
+    else:
         check(response.body.decode(), schema)
 
 
@@ -122,6 +133,7 @@ def test_every_reference_leads_somewhere_and_every_component_is_used():
     used = set(references(API))
     for reference in used:
         at(reference)
+    used.add("#/components/responses/405")  # of a method that a path does not have, so no operation has it
     assert {f"#/components/{kind}/{name}" for kind, parts in API["components"].items() for name in parts} == used
 
 
@@ -141,10 +153,34 @@ def test_the_paths_and_methods_are_those_of_the_table_of_routes():
     assert {path: set(item) for path, item in API["paths"].items()} == routes
 
 
+def test_a_404_lists_the_paths_and_is_not_cut(daemon):
+    detail = daemon.get("/" + "x" * 200).problem()["detail"]
+    assert re.findall(r"/[a-z][^ ,;]*", detail.split("there are ")[1].removesuffix(".")) == list(API["paths"])
+    assert detail.endswith(f" and {list(API['paths'])[-1]}.")
+
+
+def test_the_daemon_serves_the_description_of_its_version(daemon):
+    response = daemon.get("/openapi.json")
+    assert response.body == (ROOT / "proto/openapi.json").read_bytes()
+    version = re.search(r'SOWER_VERSION "(.*)"', (ROOT / "proto/version.h").read_text())[1]
+    assert API["info"]["version"] == version
+    assert all(urllib.parse.urljoin(daemon.url("/openapi.json"), server["url"]) == daemon.url("/") for server in API["servers"])
+
+
+def test_caches_ask_whether_the_description_is_still_the_same(daemon):
+    response = daemon.get("/openapi.json")
+    assert response.headers["Cache-Control"] == "no-cache"
+    again = daemon.get("/openapi.json", {"If-None-Match": response.headers["ETag"]})
+    assert again.status == 304 and again.body == b"" and again.headers["Cache-Control"] == "no-cache"
+    part = daemon.get("/openapi.json", {"Range": "bytes=-10"})
+    assert part.status == 206 and part.body == response.body[-10:]
+
+
 @pytest.mark.parametrize("path", API["paths"])
 def test_a_method_that_is_not_described_is_refused_and_allow_names_the_others(filled, path):
     response = filled.request("PATCH", path.replace("{draw}", "0" * 64).replace("{experiment}", "e"))
     assert response.status == 405
+    check_described(at("#/components/responses/405"), "patch", response)
     assert {method.strip().lower() for method in response.headers["Allow"].split(",")} == set(API["paths"][path])
 
 

@@ -184,6 +184,7 @@ def responses_of_every_path(daemon):
     yield 200, False, daemon.request("POST", "/v1/experiments/proxy/trials")
     yield 200, False, daemon.post("/v1/draws", {"experiment": "proxy", **model})
     yield 404, False, daemon.get("/v1/draws/" + "0" * 64)
+    yield 400, False, daemon.get("/openapi.json", a="b")
 
 
 def test_every_response_has_a_cache_control_header(daemon):
