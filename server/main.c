@@ -60,6 +60,9 @@ static bool start_pools(struct sower_server *server, struct sower_problem *probl
 {
     const struct sower_options *options = server->options;
     server->ledger = sower_ledger_new((size_t)options->queue, (size_t)options->known_draws, &server->log);
+    if (server->ledger != NULL) {
+        sower_ledger_limit(server->ledger, options->ledger_max, options->ledger_reserve);
+    }
     server->readers = sower_pool_new(READERS, false);
     server->pool = sower_pool_new((size_t)sower_options_threads(options->compute_threads), true);
     if (server->pool != NULL) {

@@ -19,6 +19,8 @@ struct sower_options {
     const char *hosts;         /* additional accepted values of the Host header, as in hosts.h; NULL: none */
     const char *state;         /* directory; NULL: see sower_options_state */
     const char *ledger;        /* URL; NULL: sqlite: in the state directory */
+    uint64_t ledger_max;       /* bytes of the ledger; 0: no limit */
+    uint64_t ledger_reserve;   /* bytes that stay free on its disk */
     bool strict;               /* draws that drift are refused */
     const char *root_key_file; /* NULL: the public root */
     uint64_t threads;          /* number that serve connections; 0: one per CPU */

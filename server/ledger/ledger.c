@@ -38,6 +38,7 @@ struct sower_ledger {
     int64_t working;              /* when the thread began its current work; 0: it is idle */
 
     /* Only for the ledger's thread: */
+    struct sower_limits limits;
     bool behind; /* the clock is behind the ledger, and this was logged */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_store_draw *draws[BATCH_MAX];
@@ -105,8 +106,9 @@ static void note_clock(struct sower_ledger *ledger)
     sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "clock_behind", sentence);
 }
 
-/* Notes the outcome of a write. Logs when the store begins to fail and when it works again. */
-static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
+/* Notes whether lines can be written. Logs when this changes: `event` when they cannot. */
+static void note(struct sower_ledger *ledger, bool well, const char *event,
+                 const struct sower_problem *problem)
 {
     pthread_mutex_lock(&ledger->lock);
     bool changed = well == ledger->failing;
@@ -124,8 +126,14 @@ static void note_outcome(struct sower_ledger *ledger, bool well, const struct so
         sower_log_sentence(ledger->log, SOWER_LOG_WARNING, "ledger_recovered",
                            "The ledger can be written again.");
     } else if (changed) {
-        sower_log_sentence(ledger->log, SOWER_LOG_ERROR, "ledger_failed", problem->sentence);
+        sower_log_sentence(ledger->log, SOWER_LOG_ERROR, event, problem->sentence);
     }
+}
+
+/* Notes the outcome of a write. */
+static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
+{
+    note(ledger, well, "ledger_failed", problem);
 }
 
 enum probe_result { YES, NO, UNKNOWN };
@@ -177,15 +185,31 @@ static void end_work(struct sower_ledger *ledger)
     pthread_mutex_unlock(&ledger->lock);
 }
 
+/* Whether the limits allow so many more lines and bytes. Notes it if they allow none. */
+static bool check_limits(struct sower_ledger *ledger, uint64_t lines, uint64_t bytes,
+                         struct sower_problem *problem)
+{
+    begin_work(ledger);
+    bool room = sower_limits_check(&ledger->limits, writer_of(ledger), lines, bytes, ledger->log, problem);
+    end_work(ledger);
+    if (ledger->limits.full) {
+        note(ledger, false, "ledger_full", problem);
+    }
+    return room;
+}
+
 /* Tries whether the ledger can be written, and completes the probes. */
 static void complete_probes(struct sower_ledger *ledger, struct sower_rounds *probes)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
-    begin_work(ledger);
-    bool well = writer->methods->probe(writer, sower_clock_wall(), &problem);
-    end_work(ledger);
-    note_outcome(ledger, well, &problem);
+    bool well = check_limits(ledger, 0, 0, &problem);
+    if (well) {
+        begin_work(ledger);
+        well = writer->methods->probe(writer, sower_clock_wall(), &problem);
+        end_work(ledger);
+        note_outcome(ledger, well, &problem);
+    }
     for (struct sower_ledger_wait *wait; (wait = sower_rounds_take(probes)) != NULL;) {
         complete(wait, well, &problem);
     }
@@ -211,10 +235,49 @@ static void complete_model(struct sower_ledger *ledger, struct sower_ledger_wait
     }
 }
 
+/* Looks a model up, one step. A model that is not recorded is refused with `refusal`, unless that is NULL. */
+static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait,
+                          const struct sower_problem *refusal)
+{
+    struct sower_store_writer *writer = writer_of(ledger);
+    struct sower_store_model *model = wait->model;
+    struct sower_problem problem;
+    model->given_up = &ledger->given_up;
+    begin_work(ledger);
+    bool well = writer->methods->find_model(writer, model, &problem);
+    end_work(ledger);
+    if (!well && !atomic_load(&ledger->given_up)) {
+        note_outcome(ledger, false, &problem);
+    }
+    if (well && refusal != NULL && !model->unfinished && !model->found && !model->refused) {
+        well = false;
+        problem = *refusal;
+    }
+    complete_model(ledger, wait, well, &problem);
+}
+
+/* Whether the next step of a model may be written. Before the first one, everything that is missing must have room, so
+ * that no limit cuts a model off. */
+static bool check_limits_for_model(struct sower_ledger *ledger, const struct sower_store_model *model,
+                                   struct sower_problem *problem)
+{
+    const bool first = model->next == 0;
+    return check_limits(ledger, model->writes && first ? model->missing : 0, first ? model->length : 0,
+                        problem);
+}
+
 static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
+    if (!check_limits_for_model(ledger, wait->model, &problem)) {
+        if (wait->model->writes) {
+            complete(wait, false, &problem);
+        } else {
+            look_up_model(ledger, wait, &problem);
+        }
+        return;
+    }
     wait->model->time = sower_clock_wall();
     wait->model->given_up = &ledger->given_up;
     begin_work(ledger);
@@ -226,24 +289,14 @@ static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *w
     complete_model(ledger, wait, well, &problem);
 }
 
-static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
-{
-    struct sower_store_writer *writer = writer_of(ledger);
-    struct sower_problem problem;
-    wait->model->given_up = &ledger->given_up;
-    begin_work(ledger);
-    bool well = writer->methods->find_model(writer, wait->model, &problem);
-    end_work(ledger);
-    if (!well && !atomic_load(&ledger->given_up)) {
-        note_outcome(ledger, false, &problem);
-    }
-    complete_model(ledger, wait, well, &problem);
-}
-
 static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
+    if (!check_limits(ledger, 0, 0, &problem)) {
+        complete(wait, false, &problem);
+        return;
+    }
     wait->pin->time = sower_clock_wall();
     begin_work(ledger);
     bool well = writer->methods->pin(writer, wait->pin, &problem);
@@ -296,9 +349,12 @@ static void give_trials(struct sower_ledger *ledger, size_t count)
         ledger->trials[i] = ledger->trial_waits[i]->trials;
         ledger->trials[i]->time = now;
     }
-    begin_work(ledger);
-    bool well = writer->methods->give_trials(writer, ledger->trials, count, &problem);
-    end_work(ledger);
+    bool well = check_limits(ledger, 0, 0, &problem);
+    if (well) {
+        begin_work(ledger);
+        well = writer->methods->give_trials(writer, ledger->trials, count, &problem);
+        end_work(ledger);
+    }
     if (!well) {
         complete_failed(ledger, ledger->trial_waits, count, &problem);
         return;
@@ -355,9 +411,12 @@ static void write_batch(struct sower_ledger *ledger, size_t count)
         ledger->draws[i] = ledger->batch[i]->draw;
         ledger->draws[i]->record.time = now;
     }
-    begin_work(ledger);
-    bool well = writer->methods->append(writer, ledger->draws, count, &problem);
-    end_work(ledger);
+    bool well = check_limits(ledger, 0, 0, &problem);
+    if (well) {
+        begin_work(ledger);
+        well = writer->methods->append(writer, ledger->draws, count, &problem);
+        end_work(ledger);
+    }
     if (!well) {
         complete_failed(ledger, ledger->batch, count, &problem);
         return;
@@ -421,7 +480,7 @@ static void process_alone(struct sower_ledger *ledger, struct sower_ledger_wait 
         write_model(ledger, wait);
         break;
     case SOWER_LEDGER_LOOK_MODEL:
-        look_up_model(ledger, wait);
+        look_up_model(ledger, wait, NULL);
         break;
     default:
         write_pin(ledger, wait);
@@ -562,6 +621,12 @@ struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws, const st
     pthread_mutex_init(&ledger->lock, NULL);
     pthread_cond_init(&ledger->wake, NULL);
     return ledger;
+}
+
+void sower_ledger_limit(struct sower_ledger *ledger, uint64_t max, uint64_t reserve)
+{
+    ledger->limits.max = max;
+    ledger->limits.reserve = reserve;
 }
 
 /* The thread may start first: it does not use the store before a request is in the queue. */

@@ -14,6 +14,9 @@
  * not wait for other requests: while the thread is at work, the last outcome counts, for at most five
  * seconds.
  *
+ * When the ledger or its disk has reached a limit (limits.h), what needs a new line is refused, and what is recorded
+ * is found as before.
+ *
  * A draw drifts when an earlier draw has the same root, experiment, trial and name, and thus the same seed, but
  * another shape, dtype, initializer or layout. The set in memory never has a draw that drifts: the store decides
  * each time whether to refuse it. Another precision of the same array is not refused (proto/precision.h). */
@@ -28,6 +31,7 @@
 #include "core/problem.h"
 #include "proto/record.h"
 #include "server/base/log.h"
+#include "server/ledger/limits.h"
 #include "server/ledger/rounds.h"
 #include "server/ledger/store.h"
 
@@ -65,6 +69,9 @@ struct sower_ledger_wait {
  * wait; memory holds about `known_draws` recorded draws. NULL when memory runs out. */
 SOWER_MUST_USE struct sower_ledger *sower_ledger_new(size_t queue, size_t known_draws,
                                                      const struct sower_log *log);
+
+/* Limits the size of the ledger (limits.h). Call it before sower_ledger_open. */
+void sower_ledger_limit(struct sower_ledger *ledger, uint64_t max, uint64_t reserve);
 
 /* Takes over the store, once; from now on draws are recorded. When threads run out: closes the store, and false.
  */

@@ -62,10 +62,11 @@ struct sower_store_model {
     bool refused;    /* a draw drifts to another array and that is not allowed; this call wrote nothing */
     size_t drifting; /* if `drift` is not 0: the first draw that drifts, or the refused one */
     uint64_t drift;  /* the line that it drifts from; 0: no draw drifts */
-    /* Internal to the store; false and 0 before the first call: */
-    bool found;  /* the manifest and all draws before `next` are recorded */
-    bool writes; /* all draws that had to be looked up are; from now on draws are written */
-    size_t next; /* the next draw to process */
+    /* Internal to the store and the ledger; false and 0 before the first call: */
+    bool found;     /* the manifest and all draws before `next` are recorded */
+    bool writes;    /* all draws that had to be looked up are; from now on draws are written */
+    size_t next;    /* the next draw to process */
+    size_t missing; /* once all draws of a large model are looked up: how many are not recorded */
 };
 
 /* The outcome of a request for trial numbers. */
@@ -133,6 +134,15 @@ struct sower_trial {
     int64_t first, last;
 };
 
+/* What a line takes in a store with its indexes, at most by estimate; usually half of that. */
+enum { SOWER_STORE_LINE_BYTES = 1024 };
+
+/* How large the ledger is. */
+struct sower_store_size {
+    uint64_t bytes; /* of everything that the store keeps */
+    uint64_t free;  /* bytes free where it is kept; UINT64_MAX: not known */
+};
+
 /* Called once for each result; false stops the reading. */
 typedef bool sower_visit_record(void *context, const struct sower_record *record);
 typedef bool sower_visit_experiment(void *context, const struct sower_experiment *experiment);
@@ -175,6 +185,13 @@ struct sower_store_writer_methods {
     /* Pins or unpins an experiment and writes a line of that, unless it is in that state already. */
     bool (*pin)(struct sower_store_writer *writer, struct sower_store_pin *pin,
                 struct sower_problem *problem);
+    /* Sets the size. Called before each write, so it must cost little: a store that cannot measure at once estimates
+     * from an earlier measurement. */
+    bool (*measure)(struct sower_store_writer *writer, struct sower_store_size *size,
+                    struct sower_problem *problem);
+    /* Gives space back that the ledger does not need, as far as that is possible without waiting for another process. May
+     * use a part of the free space meanwhile. Returns whether it gave any back. NULL for a store that keeps no such space. */
+    bool (*shrink)(struct sower_store_writer *writer);
     /* Whether append would work at this time. Writes a draw to the disk as append does, and rolls it back. */
     bool (*probe)(struct sower_store_writer *writer, int64_t time, struct sower_problem *problem);
 };

@@ -52,7 +52,10 @@ static bool note_chunk(const struct chunk *chunk, struct sower_store_model *mode
     bool found = true;
     for (size_t i = 0; i < chunk->count && !model->refused; i++) {
         sower_store_model_note(model, chunk->first + i, &chunk->made[i]);
-        found = found && chunk->made[i].outcome != SOWER_DRAW_NEW;
+        if (chunk->made[i].outcome == SOWER_DRAW_NEW) {
+            model->missing++;
+            found = false;
+        }
     }
     return found;
 }

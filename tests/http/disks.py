@@ -23,3 +23,10 @@ def fill(path):
     with open(path, "wb", buffering=0) as filler, pytest.raises(OSError):
         while True:
             assert filler.write(bytes(4096)) > 0
+
+
+def leave(disk, free):
+    """Writes `filler` on a disk so that `free` bytes are left."""
+    status = os.statvfs(disk)
+    with open(disk / "filler", "wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, status.f_bavail * status.f_frsize - free)

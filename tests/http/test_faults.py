@@ -208,7 +208,7 @@ def test_a_ready_daemon_can_record_a_draw(start, tmp_path):
     for pages in range(44, 72, 2):
         with disk_of(tmp_path / f"{pages}", f"{4 * pages}k") as mounted:
             try:
-                daemon = start(state=mounted / "state")
+                daemon = start("--ledger-reserve", "0", state=mounted / "state")
             except AssertionError:  # not even an empty ledger fits
                 continue
             for number in range(3):
@@ -224,7 +224,7 @@ def test_a_ready_daemon_can_record_a_draw(start, tmp_path):
 
 
 def test_the_daemon_recovers_from_a_really_full_disk(start, small_disk):
-    daemon = start(state=small_disk / "state")
+    daemon = start("--ledger-reserve", "0", state=small_disk / "state")
     daemon.get("/v1/tensor", **DRAW, name="known")
     fill(small_disk / "filler")
     refusals = [daemon.get("/v1/tensor", **DRAW, name=f"new-{n}") for n in range(3)]
@@ -237,9 +237,9 @@ def test_the_daemon_recovers_from_a_really_full_disk(start, small_disk):
 
 
 def test_the_daemon_does_not_start_on_a_read_only_disk(start, small_disk):
-    start(state=small_disk / "state").stop()
+    start("--ledger-reserve", "0", state=small_disk / "state").stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     sentence = refused_to_start("--state", str(small_disk / "state"))
     assert "cannot be" in sentence and sentence.startswith("sowerd: The ") and sentence.endswith(".\n")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    assert start(state=small_disk / "state").get("/readyz").status == 200
+    assert start("--ledger-reserve", "0", state=small_disk / "state").get("/readyz").status == 200

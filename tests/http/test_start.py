@@ -156,7 +156,7 @@ def test_a_read_only_volume_is_named(start, tmp_path, kept):
         assert "mounted read-only; mount it for writing." in sentence
         assert "mounted read-only" in refused_after(":", "--state", str(mounted / "new"))
         subprocess.run(["mount", "-o", "remount,rw", mounted], check=True)
-        assert start(state=mounted / "state").get("/readyz").status == 200
+        assert start("--ledger-reserve", "0", state=mounted / "state").get("/readyz").status == 200
 
 
 def test_a_ledger_file_that_is_mounted_read_only_is_named(start, tmp_path):

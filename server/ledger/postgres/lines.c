@@ -9,7 +9,10 @@
 #include "server/ledger/postgres/statements.h"
 #include "server/ledger/store_records.h"
 
-enum { PAUSE_MILLISECONDS = 1000 }; /* after a transaction that failed to begin after at least this time */
+enum {
+    PAUSE_MILLISECONDS = 1000, /* after a transaction that failed to begin after at least this time */
+    MEASURE_MILLISECONDS = 5000,
+};
 
 bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
                                const uint8_t writer[SOWER_WRITER_SIZE])
@@ -447,4 +450,39 @@ bool sower_postgres_lines_probe(struct sower_postgres_lines *lines, int64_t time
                 queue_probe(lines, time, problem);
     lines->changed = true;
     return sower_postgres_lines_end(lines, done, problem);
+}
+
+static bool ask_for_size(struct sower_postgres_lines *lines, struct sower_problem *problem)
+{
+    struct sower_postgres_results results;
+    if (!sower_postgres_ready(&lines->postgres)) {
+        return sower_postgres_fail(&lines->postgres, problem);
+    }
+    sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MEASURE, NULL);
+    if (!sower_postgres_exchange(&lines->postgres, &results)) {
+        return sower_postgres_fail(&lines->postgres, problem);
+    }
+    if (PQntuples(results.items[0]) == 1) {
+        lines->measured.ledger = sower_postgres_read_number(results.items[0], 0, 0);
+        lines->measured.bytes = sower_postgres_read_number(results.items[0], 0, 1);
+    }
+    lines->measured.until = sower_clock_milliseconds() + MEASURE_MILLISECONDS;
+    sower_postgres_clear(&results);
+    return true;
+}
+
+bool sower_postgres_lines_measure(struct sower_postgres_lines *lines, uint64_t *bytes,
+                                  struct sower_problem *problem)
+{
+    const uint64_t last = lines->append.ledger;
+    if (sower_clock_milliseconds() >= lines->measured.until && !ask_for_size(lines, problem)) {
+        return false;
+    }
+    *bytes = lines->measured.bytes;
+    if (last > lines->measured.ledger && lines->measured.ledger > 0) {
+        const uint64_t average = lines->measured.bytes / lines->measured.ledger;
+        *bytes += (last - lines->measured.ledger) *
+                  (average < SOWER_STORE_LINE_BYTES ? average : SOWER_STORE_LINE_BYTES);
+    }
+    return true;
 }

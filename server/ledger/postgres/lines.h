@@ -33,6 +33,10 @@ struct sower_postgres_lines {
     struct sower_postgres_array keys[SOWER_POSTGRES_KEYS]; /* columns of a look-up */
     struct sower_postgres_columns added;
     bool pinned[SOWER_STORE_CHUNK]; /* whether the experiment of each current draw is pinned */
+    struct {
+        uint64_t bytes, ledger; /* the size, and the last line at that time */
+        int64_t until;          /* measure again at this time (sower_clock_milliseconds) */
+    } measured;
 };
 
 /* Connects. False: lines->postgres.cause says why. Call sower_postgres_lines_close in either case. */
@@ -82,6 +86,11 @@ void sower_postgres_lines_add_manifest(struct sower_postgres_lines *lines,
  * returns whether everything succeeded. If the result of a commit does not arrive, its outcome is unknown: the call
  * fails, and the next look-up shows the outcome. */
 bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem);
+
+/* Sets *bytes to the size of the tables. Asks the database every few seconds only. In between adds the
+ * average size of a line for each new line, as far as this daemon has seen new lines. */
+SOWER_MUST_USE bool sower_postgres_lines_measure(struct sower_postgres_lines *lines, uint64_t *bytes,
+                                                 struct sower_problem *problem);
 
 /* A whole transaction that adds a line with this time, removes it, and commits as durably as any other. The dead row
  * stays in the table's file, as after every rollback, until autovacuum frees its space. */

@@ -80,4 +80,8 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     /* A commit that waits for a replica must not time out: PostgreSQL would treat it as done. */
     [SOWER_POSTGRES_NO_TIMEOUT] = "SET LOCAL statement_timeout = 0",
     [SOWER_POSTGRES_COMMIT] = "COMMIT",
+    /* Tables with their indexes and long values. */
+    [SOWER_POSTGRES_MEASURE] =
+        "SELECT l.last, (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c"
+        " WHERE c.relnamespace = 'sower'::regnamespace AND c.relkind = 'r') FROM sower.ledger l",
 };

@@ -193,6 +193,13 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     return end(base, done, problem);
 }
 
+static bool measure(struct sower_store_writer *base, struct sower_store_size *size,
+                    struct sower_problem *problem)
+{
+    size->free = UINT64_MAX;
+    return sower_postgres_lines_measure(&of(base)->lines, &size->bytes, problem);
+}
+
 static bool probe(struct sower_store_writer *base, int64_t time, struct sower_problem *problem)
 {
     return note_time(base, sower_postgres_lines_probe(&of(base)->lines, time, problem));
@@ -206,6 +213,7 @@ static const struct sower_store_writer_methods methods = {
     .find_trials = find_trials,
     .give_trials = give_trials,
     .pin = pin,
+    .measure = measure,
     .probe = probe,
 };
 

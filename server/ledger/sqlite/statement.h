@@ -13,6 +13,9 @@
 #include "core/attributes.h"
 #include "core/problem.h"
 
+/* How long a connection waits for a lock of another process. */
+enum { SOWER_SQLITE_BUSY_MILLISECONDS = 1000 };
+
 /* Sets a problem: the database at `path` cannot be opened, with the error texts of SQLite and the system.
  * `database` NULL: out of memory. Returns false. */
 bool sower_sqlite_refuse(sqlite3 *database, const char *path, struct sower_problem *problem);

@@ -10,8 +10,6 @@
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/writer.h"
 
-enum { BUSY_MILLISECONDS = 1000 }; /* how long to wait for a lock of another process */
-
 /* The write-ahead log grows to 16,000 pages (64 MB) before a checkpoint; the default is 1000. Pages that every
  * commit changes are then checkpointed once instead of sixteen times, and only one request in 400 meets a commit
  * with a checkpoint. The page cache is 16 MB, because new draws go to random places of an index. */
@@ -39,7 +37,7 @@ static bool open_connection(const char *path, const char *pragmas, sqlite3 **dat
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (sqlite3_open_v2(path, database, flags, NULL) != SQLITE_OK ||
-        sqlite3_busy_timeout(*database, BUSY_MILLISECONDS) != SQLITE_OK ||
+        sqlite3_busy_timeout(*database, SOWER_SQLITE_BUSY_MILLISECONDS) != SQLITE_OK ||
         sqlite3_exec(*database, pragmas, NULL, NULL, NULL) != SQLITE_OK) {
         return sower_sqlite_refuse(*database, path, problem);
     }

@@ -1,5 +1,7 @@
 #include "server/ledger/sqlite/writer.h"
 
+#include <sys/statvfs.h>
+
 #include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/wal.h"
@@ -248,6 +250,32 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     return done;
 }
 
+static bool measure(struct sower_store_writer *base, struct sower_store_size *size,
+                    struct sower_problem *problem)
+{
+    sqlite3 *database = of(base)->database;
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes;
+    struct statvfs disk;
+    int code = sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    code = code == SQLITE_OK ? file->pMethods->xFileSize(file, &bytes) : code;
+    if (code != SQLITE_OK) {
+        return sower_sqlite_fail_as(code, problem);
+    }
+    size->bytes = (uint64_t)bytes + sower_sqlite_wal_size(database);
+    size->free = statvfs(sqlite3_db_filename(database, "main"), &disk) == 0
+                     ? (uint64_t)disk.f_bavail * disk.f_frsize
+                     : UINT64_MAX;
+    return true;
+}
+
+static bool shrink(struct sower_store_writer *base)
+{
+    struct sower_sqlite_writer *writer = of(base);
+    roll_back(writer);
+    return sower_sqlite_wal_size(writer->database) > 0 && sower_sqlite_wal_empty(writer->database);
+}
+
 /* Writes to the disk all that a commit of one draw would write. It changes one page more (PROBE), because another
  * draw might need a new page of an index. */
 static bool write_probe(struct sower_sqlite_writer *writer, int64_t time, struct sower_problem *problem)
@@ -283,6 +311,8 @@ static const struct sower_store_writer_methods methods = {
     .find_trials = find_trials,
     .give_trials = give_trials,
     .pin = pin,
+    .measure = measure,
+    .shrink = shrink,
     .probe = probe,
 };
 
