@@ -15,6 +15,9 @@ enum sower_problem_code {
     SOWER_PROBLEM_UNPROCESSABLE, /* every field is well-formed, but together they make no sense (a manifest) */
     SOWER_PROBLEM_UNAVAILABLE,   /* the request is valid: a resource is missing for the moment */
     SOWER_PROBLEM_MEMORY,        /* the request is valid: memory has run out */
+    SOWER_PROBLEM_UNKNOWN,       /* it is not known who asks */
+    SOWER_PROBLEM_FORBIDDEN,     /* who asks may not do this */
+    SOWER_PROBLEM_LIMITED,       /* who asks has used up a limit of theirs */
 };
 
 struct sower_problem {

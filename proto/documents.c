@@ -19,6 +19,12 @@ unsigned sower_document_status(enum sower_problem_code code)
     case SOWER_PROBLEM_UNAVAILABLE:
     case SOWER_PROBLEM_MEMORY:
         return 503;
+    case SOWER_PROBLEM_UNKNOWN:
+        return 401;
+    case SOWER_PROBLEM_FORBIDDEN:
+        return 403;
+    case SOWER_PROBLEM_LIMITED:
+        return 429;
     }
     return 500;
 }

@@ -1,9 +1,8 @@
 /* Key files: they contain a private root, or another secret.
  *
  * The file has 32 bytes, either raw (exactly 32 bytes) or as 64 hex digits of either case, optionally with one
- * line end after them. Somebody who can read a root can derive every seed under it. So a file that others may read
- * is refused, as ssh does with its keys. There is one exception, because systemd passes credentials so: besides
- * the owner, the group of root may have read access. */
+ * line end after them. Somebody who can read a root can derive every seed under it, so the file must be
+ * private (private_file.h). */
 #ifndef SOWER_PROTO_ROOTKEY_H
 #define SOWER_PROTO_ROOTKEY_H
 

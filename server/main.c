@@ -22,6 +22,7 @@
 #include "proto/rootkey.h"
 #include "proto/standard_files.h"
 #include "proto/version.h"
+#include "server/access/tokens.h"
 #include "server/base/listen.h"
 #include "server/handlers/handlers.h"
 #include "server/http/hosts.h"
@@ -106,8 +107,8 @@ static bool ignore_signals(void)
     return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
 }
 
-/* The signals that end the daemon. SIGHUP is left out if it is ignored (nohup): once blocked, signalfd would
- * report it anyway. */
+/* SIGTERM and SIGINT end the daemon; on SIGHUP it reads its files again. SIGHUP is left out if it is ignored (nohup):
+ * once blocked, signalfd would report it anyway. */
 static void list_signals(sigset_t *set)
 {
     struct sigaction hangup;
@@ -142,17 +143,16 @@ static void end_at_once(int number)
     _exit(128 + number);
 }
 
-/* From now on a signal ends the process at once. */
+/* From now on SIGTERM and SIGINT end the process at once. SIGHUP stays blocked. */
 static void let_signals_end(void)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[] = {SIGTERM, SIGINT};
     struct sigaction action = {.sa_handler = end_at_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
     sigset_t set;
-    list_signals(&set);
+    sigemptyset(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (sigismember(&set, numbers[i]) == 1) {
-            (void)sigaction(numbers[i], &action, NULL);
-        }
+        sigaddset(&set, numbers[i]);
+        (void)sigaction(numbers[i], &action, NULL);
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -202,6 +202,22 @@ static void log_start(const struct sower_server *server, const char *event)
     sower_log_end(&line);
 }
 
+/* Reads the files again that may be replaced while the daemon runs. What cannot be read stays as it was. */
+static void reload(struct sower_server *server)
+{
+    struct sower_problem problem;
+    char sentence[96] = "There is nothing to read again.";
+    size_t tokens;
+    if (server->tokens->path != NULL) {
+        if (!sower_tokens_reload(server->tokens, &tokens, &problem)) {
+            sower_log_sentence(&server->log, SOWER_LOG_ERROR, "reload_failed", problem.sentence);
+            return;
+        }
+        snprintf(sentence, sizeof sentence, "%zu tokens are valid.", tokens);
+    }
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
+}
+
 /* Waits for a signal. Meanwhile reports to systemd's watchdog that this thread is alive. */
 static void wait_for_signal(int signals)
 {
@@ -248,11 +264,23 @@ static void stop_all(struct sower_server *server)
     sower_http_stop(server);
 }
 
+/* Waits for a signal and returns its number. */
+static int take_signal(int signals)
+{
+    struct signalfd_siginfo taken;
+    do {
+        wait_for_signal(signals);
+    } while (read(signals, &taken, sizeof taken) != (ssize_t)sizeof taken);
+    return (int)taken.ssi_signo;
+}
+
 static void serve(struct sower_server *server, int signals)
 {
     log_start(server, "ready");
     (void)sd_notify(0, "READY=1");
-    wait_for_signal(signals);
+    while (take_signal(signals) == SIGHUP) {
+        reload(server);
+    }
     (void)sd_notify(0, "STOPPING=1");
     release_signals(signals);
     sower_http_drain(server);
@@ -276,7 +304,8 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
         return fail_without_signals(problem);
     }
     if (!raise_file_limit(server->options, problem) || !choose_kernel(problem) ||
-        !read_root(server, problem) || !sower_options_state(server->options, state, sizeof state, problem) ||
+        !read_root(server, problem) || !sower_tokens_open(server->tokens, server->options->tokens, problem) ||
+        !sower_options_state(server->options, state, sizeof state, problem) ||
         !sower_writer_key_open(state, &server->writer, problem)) {
         return false;
     }
@@ -316,6 +345,7 @@ static void release(struct sower_server *server)
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
     }
+    sower_tokens_close(server->tokens);
     sower_writer_key_close(&server->writer);
     sodium_memzero(&server->root, sizeof server->root);
 }
@@ -341,8 +371,9 @@ int main(int argc, char **argv)
     }
     umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     struct sower_hosts hosts = {0};
+    struct sower_tokens tokens = {0};
     struct sower_server server = {
-        .options = &options, .hosts = &hosts, .log = {options.log_level, STDERR_FILENO}};
+        .options = &options, .hosts = &hosts, .tokens = &tokens, .log = {options.log_level, STDERR_FILENO}};
     sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);

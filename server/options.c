@@ -43,6 +43,9 @@ static const struct option {
      "refuse a tensor that has the name of another draw but not its shape, dtype or initializer (no)"},
     {"root-key-file", TEXT, AT(root_key_file), NULL, 0, 0, "FILE",
      "file with a private root key: 32 bytes or 64 hex digits (none: the public root)"},
+    {"tokens", TEXT, AT(tokens), NULL, 0, 0, "FILE",
+     "file with the tokens of clients, one per line; read again on SIGHUP (none: everybody may do "
+     "everything)"},
     {"threads", COUNT, AT(threads), "0", 0, 1024, "N", "threads that serve connections (0: one per CPU)"},
     {"compute-threads", COUNT, AT(compute_threads), "0", 0, 1024, "N",
      "threads that prepare heavy tensors and help with streams (0: one per CPU)"},

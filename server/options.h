@@ -23,6 +23,7 @@ struct sower_options {
     uint64_t ledger_reserve;   /* bytes that stay free on its disk */
     bool strict;               /* draws that drift are refused */
     const char *root_key_file; /* NULL: the public root */
+    const char *tokens;        /* file with the clients' tokens; NULL: everybody may do everything */
     uint64_t threads;          /* number that serve connections; 0: one per CPU */
     uint64_t compute_threads;  /* prepare heavy tensors and help with others; 0: one per CPU */
     uint64_t cache_size;       /* bytes for cached factors and for preparing them */

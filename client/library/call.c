@@ -27,6 +27,9 @@ static int code_of(enum sower_problem_code code)
         return SOWER_UNPROCESSABLE;
     case SOWER_PROBLEM_UNAVAILABLE:
     case SOWER_PROBLEM_MEMORY:
+    case SOWER_PROBLEM_UNKNOWN: /* this and the following ones only come from a daemon */
+    case SOWER_PROBLEM_FORBIDDEN:
+    case SOWER_PROBLEM_LIMITED:
         break;
     }
     return SOWER_NO_MEMORY;

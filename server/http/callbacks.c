@@ -6,6 +6,8 @@
 
 #include "proto/number.h"
 #include "server/base/clock.h"
+#include "server/access/tokens.h"
+#include "server/http/authorize.h"
 #include "server/http/exchange.h"
 #include "server/http/framing.h"
 #include "server/http/hosts.h"
@@ -240,6 +242,9 @@ static enum MHD_Result receive_headers(struct sower_exchange *exchange, const ch
     if (status != 0) {
         return sower_refuse_as(exchange, status, &problem);
     }
+    if (!sower_authorize(exchange, &problem)) {
+        return sower_refuse(exchange, &problem);
+    }
     return refused_unread(exchange) ? refuse_body(exchange) : MHD_YES;
 }
 
@@ -317,6 +322,9 @@ static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTermin
     }
     enter_phase(exchange, SOWER_PHASE_WAITING);
     sower_exchange_body_free(exchange);
+    if (exchange->token != NULL) {
+        sower_tokens_give(exchange->token);
+    }
     free(exchange->variable);
     free(exchange);
     sower_http_signal_if_idle(server);

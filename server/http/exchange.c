@@ -290,8 +290,17 @@ enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, st
 static void add_status_headers(const struct sower_exchange *exchange, unsigned status,
                                struct MHD_Response **response)
 {
-    char range[40], methods[SOWER_METHODS_SIZE];
+    char range[40], methods[SOWER_METHODS_SIZE], seconds[SOWER_NUMBER_MAX];
     switch (status) {
+    case MHD_HTTP_UNAUTHORIZED:
+        sower_reply_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+        break;
+    case MHD_HTTP_TOO_MANY_REQUESTS:
+        if (exchange->retry_seconds > 0) {
+            sower_number_print(exchange->retry_seconds, seconds);
+            sower_reply_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+        }
+        break;
     case MHD_HTTP_SERVICE_UNAVAILABLE:
         sower_reply_header(response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_SECONDS);
         break;

@@ -41,6 +41,7 @@ struct sower_connection;
 struct sower_exchange;
 struct sower_route;
 struct sower_server;
+struct sower_token;
 
 /* One step of a handler. It responds or suspends (MHD_YES), or cuts the connection (MHD_NO). */
 typedef enum MHD_Result sower_step(struct sower_exchange *exchange);
@@ -60,6 +61,10 @@ struct sower_exchange {
     uint64_t whole_size; /* bytes of the whole representation, for the Content-Range of a 416 */
 
     bool any_host; /* the route is a probe: it accepts every host name (route.h) */
+
+    unsigned scopes;                 /* of which a token needs one (route.h) */
+    const struct sower_token *token; /* of the request; NULL: none was needed (authorize.h) */
+    uint64_t retry_seconds;          /* for Retry-After of a 429; 0: none */
 
     bool closes; /* the connection ends after the response */
 
@@ -148,7 +153,8 @@ enum MHD_Result sower_reply_text(struct sower_exchange *exchange, unsigned statu
 enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned status, json_t *object);
 
 /* Responds with a problem, with the status of its code or with the given status. UNAVAILABLE gets a
- * Retry-After header, 405 an Allow, 416 a Content-Range. */
+ * Retry-After header, 401 a WWW-Authenticate, 405 an Allow, 416 a Content-Range, 429 a Retry-After if
+ * exchange->retry_seconds is set. */
 enum MHD_Result sower_refuse(struct sower_exchange *exchange, const struct sower_problem *problem);
 enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
                                 const struct sower_problem *problem);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/buffer.h"
+#include "proto/token.h"
 #include "server/server.h"
 
 /* Refuses an unknown path, with a list of the paths of all routes. */
@@ -81,6 +82,7 @@ void sower_route_choose(struct sower_exchange *exchange, const char *path)
         exchange->route != NULL ? exchange->route : find_plain_route(exchange->server, path);
     exchange->step = refuse_path;
     exchange->body_max = SOWER_REQUEST_BODY_MAX;
+    exchange->scopes = SOWER_SCOPE_FREE;
     if (route == NULL) {
         return;
     }
@@ -91,4 +93,6 @@ void sower_route_choose(struct sower_exchange *exchange, const char *path)
     const bool allowed = (route->methods & (unsigned)exchange->method) != 0;
     exchange->step = allowed ? route->handle : refuse_method;
     exchange->any_host = allowed && route->any_host;
+    const bool reads = (exchange->method & (SOWER_GET | SOWER_HEAD)) != 0;
+    exchange->scopes = reads && route->read_scopes != 0 ? route->read_scopes : route->scopes;
 }

@@ -16,6 +16,10 @@ struct sower_route {
     sower_step *handle;
     size_t body_max; /* the largest body of a request, in bytes; 0: SOWER_REQUEST_BODY_MAX */
     bool any_host;   /* a probe: accepts every host name and every origin (hosts.h) */
+    /* Of which a token needs one, or SOWER_SCOPE_FREE (proto/token.h); 0: no token suffices, so that a forgotten scope
+     * opens nothing. */
+    unsigned scopes;
+    unsigned read_scopes; /* for GET and HEAD, if these differ; otherwise 0 */
 };
 
 /* Looks for a route with a variable part that matches `path`, which is a path and query before decoding. Sets
@@ -23,7 +27,8 @@ struct sower_route {
 void sower_route_find(struct sower_exchange *exchange, const char *path);
 
 /* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a
- * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`. */
+ * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`,
+ * `scopes`. */
 void sower_route_choose(struct sower_exchange *exchange, const char *path);
 
 #endif

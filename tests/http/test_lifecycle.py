@@ -214,7 +214,7 @@ def test_a_socket_passed_by_systemd_is_served(start):
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()  # the socket queues this connection for the next daemon
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_an_idle_daemon_at_once_with_status_0(start, number):
     daemon = start("--drain-seconds", "3600")
     connection = daemon.connect()  # an open idle connection does not delay the end

@@ -71,7 +71,7 @@ def test_requests_that_need_the_ledger_are_refused_and_others_are_served(opening
     assert [ask().status for _, ask in requests_that_write(opening)] == [200] * 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_daemon_at_once_and_the_next_start_migrates(opening, start, tmp_path, number):
     with contextlib.closing(opening.connect()) as connection:
         connection.request("GET", "/healthz")
