@@ -15,6 +15,7 @@
 # make deps       install the packages that building and make check need (apt)
 # make library-versions  libmicrohttpd of three Debian releases, for the tests that run with each
 # make install    into $(DESTDIR)$(PREFIX), where PREFIX is /usr/local by default
+# make deb        Debian's packages, in build/deb
 
 BUILD ?= build
 CC ?= cc
@@ -140,7 +141,7 @@ $(BUILD)/server/handlers/openapi_text.c: proto/openapi.json Makefile
 $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 	$(CC) $(OPTIMIZE) $(CFLAGS) -c -o $@ $<
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
 
 # Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
@@ -241,7 +242,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
-	shellcheck .ci/run client/python/package tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
+	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
 	mandoc -T lint -W warning client/sow/sow.1 client/library/sower.3 server/sowerd.8
 
 format: $(CLANG_FORMAT)
@@ -267,6 +268,14 @@ python: deps-build
 check-python: deps-build
 	@$(MAKE) --no-print-directory $(BUILD)/sowerd
 	@tests/python $(BUILD) $(PYTHONS)
+
+# Debian's packages, for the Debian that this machine runs. REVISION is the last part of their version.
+PACKAGES_DEB = debhelper dh-python fakeroot pybuild-plugin-pyproject python3-setuptools python3-wheel
+REVISION ?= 1
+.PHONY: deb
+deb:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON) $(PACKAGES_DEB))
+	@REVISION=$(REVISION) systemd/debian/package $(BUILD)/deb
 
 # The vectors on emulated machines: s390x, which is big-endian, and aarch64, which has its own kernel.
 ARCH = arm64 s390x
@@ -322,14 +331,24 @@ fuzz-http: deps-build
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+SYSCONFDIR ?= /etc
 VERSION = $(shell sed -n 's/^\#define SOWER_VERSION "\(.*\)"$$/\1/p' proto/version.h)
-.PHONY: install-programs install-library
-install: install-programs install-library
+.PHONY: install-programs install-service install-library
+install: install-programs install-service install-library
 
 install-programs: $(BUILD)/sow $(BUILD)/sowerd
 	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow/sow.1
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 server/sowerd.8
+
+# The unit, a socket, the user and an example of options. A file of options that is already there stays.
+install-service:
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(SYSCONFDIR)/sower
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/sower/|$(SYSCONFDIR)/sower/|' systemd/sowerd.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sowerd.service
+	install -m644 systemd/sowerd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/sowerd.socket
+	install -m644 systemd/sower.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sowerd.conf
+	[ -e $(DESTDIR)$(SYSCONFDIR)/sower/sowerd.conf ] || install -m644 systemd/sowerd.conf $(DESTDIR)$(SYSCONFDIR)/sower/sowerd.conf
 
 install-library: $(BUILD)/libsower.so.1 $(BUILD)/libsower.a
 	install -Dm644 -t $(DESTDIR)$(LIBDIR) $^

@@ -16,9 +16,13 @@ PARTS = ("Makefile", "LICENSE", "core", "proto", "client/library")
 
 
 class BuildExtension(build_ext):
-    """Links with the archive that make builds."""
+    """Links with the archive that make builds, or with the libsower.so of the directory that SOWER_LIBRARY names."""
 
     def build_extension(self, extension):
+        if "SOWER_LIBRARY" in os.environ:
+            extension.library_dirs, extension.libraries, extension.extra_link_args = [os.environ["SOWER_LIBRARY"]], ["sower"], []
+            super().build_extension(extension)
+            return
         folder = pathlib.Path(self.build_temp).resolve() / "library"
         archive = folder / "libsower.a"
         # Without what an outer make passes on: the package is never built with its sanitizers.

@@ -8,16 +8,18 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from io import RawIOBase
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
-from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout, parse_url
 
 from . import _native
 from ._errors import InvalidRequest, SowerError, TooManyRequests, Unavailable, invalid, of_status
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse  # urllib3 2; Debian 12 has 1.26
 
 _LOG = logging.getLogger("sower")
 _Result = TypeVar("_Result")
