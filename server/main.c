@@ -30,6 +30,7 @@
 #include "server/ledger/ledger.h"
 #include "server/ledger/opening.h"
 #include "server/options.h"
+#include "server/sandbox/sandbox.h"
 #include "server/server.h"
 
 enum {
@@ -167,14 +168,33 @@ static void release_signals(int signals)
     let_signals_end();
 }
 
+static const char *ledger_url(const struct sower_server *server)
+{
+    return server->options->ledger != NULL ? server->options->ledger : "sqlite:";
+}
+
+/* Confines this thread and those that start later (sandbox.h). Whatever is opened or read again while the daemon runs
+ * is listed here. */
+static void confine(const struct sower_server *server, const char *state)
+{
+    struct sower_sandbox sandbox;
+    sower_sandbox_begin(&sandbox, server->options->sandbox);
+    sower_sandbox_list(&sandbox, state, SOWER_SANDBOX_WRITE);
+    sower_store_list_needs(ledger_url(server), state, &sandbox);
+    if (server->options->tokens != NULL) {
+        sower_sandbox_list_beside(&sandbox, server->options->tokens, SOWER_SANDBOX_READ);
+    }
+    sower_sandbox_enter(&sandbox, &server->log);
+}
+
 /* Opens the ledger's store. This takes minutes when the ledger of an older version is upgraded; the daemon
  * answers requests meanwhile (opening.h). A signal ends the process at once. That loses no record, because
  * an upgrade is one transaction. */
 static bool open_ledger(struct sower_server *server, const char *state, struct sower_problem *problem)
 {
-    const char *url = server->options->ledger != NULL ? server->options->ledger : "sqlite:";
     let_signals_end();
-    struct sower_store *store = sower_store_open(url, state, server->writer.key, &server->log, problem);
+    struct sower_store *store =
+        sower_store_open(ledger_url(server), state, server->writer.key, &server->log, problem);
     block_signals();
     return store != NULL &&
            (sower_ledger_open(server->ledger, store) ||
@@ -314,8 +334,11 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     if (signals < 0) {
         return fail_without_signals(problem);
     }
-    if (!start_pools(server, problem) || !sower_listen(server->options->listen, &server->listener, problem) ||
-        !sower_http_start(server, sower_routes, problem)) {
+    if (!sower_listen(server->options->listen, &server->listener, problem)) {
+        return false;
+    }
+    confine(server, state); /* before any other thread starts */
+    if (!start_pools(server, problem) || !sower_http_start(server, sower_routes, problem)) {
         return false;
     }
     log_start(server, "listening");

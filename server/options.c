@@ -75,6 +75,8 @@ static const struct option {
      "draws that may wait to be recorded, at most (8192)"},
     {"known-draws", COUNT, AT(known_draws), "65536", 8, 1 << 28, "N",
      "recorded draws to keep in memory (65536)"},
+    {"sandbox", FLAG, AT(sandbox), "yes", 0, 0, "yes|no",
+     "confine the process to what it needs; no: for debuggers (yes)"},
     {"log-level", LEVEL, AT(log_level), "info", 0, 0, "LEVEL", "error, warning, info or debug (info)"},
 #undef AT
 };

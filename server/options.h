@@ -37,6 +37,7 @@ struct sower_options {
     uint64_t header_seconds;   /* time limit for receiving the headers of a request */
     uint64_t request_seconds;  /* and for its body */
     uint64_t drain_seconds;    /* how long responses may continue after SIGTERM */
+    bool sandbox;              /* confine the process */
     uint64_t queue;            /* draws that may wait to be recorded, at most */
     uint64_t known_draws;      /* recorded draws to keep in memory */
     enum sower_log_level log_level;
