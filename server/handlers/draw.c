@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "proto/record.h"
+#include "server/http/authorize.h"
 #include "server/http/work.h"
 #include "server/server.h"
 
@@ -65,6 +66,9 @@ enum MHD_Result sower_handle_draw(struct sower_exchange *exchange)
 static bool visit(void *context, const struct sower_record *record)
 {
     struct finding *finding = context;
+    if (!sower_may_see(finding->work.exchange, record->experiment)) {
+        return false;
+    }
     finding->line = sower_record_json(record);
     finding->found = true;
     return false;

@@ -21,6 +21,7 @@
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
 #include "server/handlers/warnings.h"
+#include "server/http/authorize.h"
 #include "server/http/budget.h"
 #include "server/server.h"
 
@@ -149,7 +150,8 @@ static bool read_model(struct recording *recording, const char *body, size_t siz
                                       &work->exchange->server->root, &choice, &work->problem);
     sower_manifest_free(&manifest);
     json_decref(asked);
-    return read && prepare_model(recording);
+    return read && sower_may_use(work->exchange, recording->model.draw.experiment, &work->problem) &&
+           prepare_model(recording);
 }
 
 static bool read_tensor(struct recording *recording, const char *body, size_t size)
@@ -172,7 +174,7 @@ static bool read_tensor(struct recording *recording, const char *body, size_t si
     bool read =
         sower_request_parse(fields, false, &work->exchange->server->root, &recording->tensor, &work->problem);
     json_decref(fields);
-    return read;
+    return read && sower_may_use(work->exchange, recording->tensor.draw.experiment, &work->problem);
 }
 
 static void read_body(struct sower_work *work)

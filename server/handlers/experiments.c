@@ -17,11 +17,17 @@
 #include "proto/json.h"
 #include "proto/record.h"
 #include "proto/time.h"
+#include "server/http/authorize.h"
 #include "server/http/query.h"
 #include "server/http/work.h"
 #include "server/server.h"
 
-enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, WINDOW_SIZE = 80 };
+enum {
+    LIMIT_DEFAULT = 100,
+    LIMIT_MAX = 1000,
+    SCAN_MAX = 10000, /* experiments to look at for one page, where the token may not see all */
+    WINDOW_SIZE = 80,
+};
 
 struct listing {
     struct sower_work work;                    /* comes first: the pool returns a pointer to it */
@@ -31,8 +37,9 @@ struct listing {
     bool limited; /* the request has a limit */
     /* the response */
     struct sower_experiment found;
-    json_t *list;  /* NULL: memory has run out */
-    uint64_t last; /* the cursor of the next page, if `more` */
+    json_t *list;   /* NULL: memory has run out */
+    uint64_t last;  /* the cursor of the next page, if `more` */
+    size_t scanned; /* experiments, also those that the request's token may not see */
     bool more;
 };
 
@@ -102,6 +109,7 @@ enum MHD_Result sower_handle_experiment(struct sower_exchange *exchange)
     }
     return sower_experiment_read(exchange->variable, exchange->variable_size, listing->experiment,
                                  &problem) &&
+                   sower_may_use(exchange, listing->experiment, &problem) &&
                    read_fields(listing, "from", 0, &problem)
                ? sower_work_read(&listing->work, exchange, find_experiment, reply_one)
                : sower_refuse(exchange, &problem);
@@ -135,8 +143,14 @@ static json_t *experiment_json(const struct sower_experiment *experiment)
 static bool visit_experiment(void *context, const struct sower_experiment *experiment)
 {
     struct listing *listing = context;
-    listing->more = is_full(listing);
-    if (listing->more) {
+    const bool full = is_full(listing);
+    listing->scanned++;
+    if (!sower_may_see(listing->work.exchange, experiment->name)) {
+        listing->last = full ? listing->last : experiment->id;
+        return true;
+    }
+    listing->more = full;
+    if (full) {
         return false;
     }
     listing->last = experiment->id;
@@ -147,9 +161,11 @@ static void list_experiments(struct sower_work *work)
 {
     struct listing *listing = (struct listing *)work;
     struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
-    work->done =
-        reader != NULL && reader->methods->experiments(reader, listing->start, (size_t)listing->limit + 1,
-                                                       visit_experiment, listing, &work->problem);
+    const bool all = sower_may_see_all(work->exchange);
+    work->done = reader != NULL && reader->methods->experiments(reader, listing->start,
+                                                                all ? (size_t)listing->limit + 1 : SCAN_MAX,
+                                                                visit_experiment, listing, &work->problem);
+    listing->more = listing->more || (!all && listing->scanned == SCAN_MAX);
 }
 
 static bool visit_trial(void *context, const struct sower_trial *trial)

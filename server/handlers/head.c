@@ -10,7 +10,9 @@
 
 #include "proto/head.h"
 #include "proto/time.h"
+#include "proto/token.h"
 #include "server/base/clock.h"
+#include "server/http/authorize.h"
 #include "server/http/work.h"
 #include "server/server.h"
 
@@ -21,6 +23,15 @@ struct heading {
 
 static void make_head(struct sower_work *work);
 static sower_step reply;
+
+static bool check_token(const struct sower_exchange *exchange, struct sower_problem *problem)
+{
+    return sower_may_see_all(exchange) ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_FORBIDDEN, "Authorization",
+               "The head covers all experiments, and the token \"%s\" may use only some of them.",
+               exchange->token->name);
+}
 
 enum MHD_Result sower_handle_head(struct sower_exchange *exchange)
 {
@@ -34,7 +45,7 @@ enum MHD_Result sower_handle_head(struct sower_exchange *exchange)
         sower_problem_set(&problem, SOWER_PROBLEM_INVALID, json_object_iter_key(json_object_iter(fields)),
                           "/v1/ledger/head takes no fields.");
     json_decref(fields);
-    if (!read) {
+    if (!read || !check_token(exchange, &problem)) {
         return sower_refuse(exchange, &problem);
     }
     struct heading *heading = calloc(1, sizeof *heading);

@@ -17,6 +17,8 @@
 
 #include "proto/json.h"
 #include "proto/record.h"
+#include "proto/token.h"
+#include "server/http/authorize.h"
 #include "server/http/query.h"
 #include "server/http/work.h"
 #include "server/server.h"
@@ -36,6 +38,7 @@ struct lines {
     struct sower_buffer text;
     size_t sent;
     uint64_t count; /* of lines in `text` */
+    uint64_t seen;  /* lines of the page, also those that the request's token may not see */
     bool full;      /* `text` has no room for another line */
 };
 
@@ -63,6 +66,21 @@ static void choose_by_seed(struct lines *lines)
     page->trial = NULL;
 }
 
+/* `experiment`: NULL if the request names none. `chosen`: it chooses lines by a hash. */
+static bool check_token(const struct sower_exchange *exchange, const char *experiment, bool chosen,
+                        struct sower_problem *problem)
+{
+    if (experiment != NULL) {
+        return sower_may_use(exchange, experiment, problem);
+    }
+    return chosen || sower_has_scope(exchange, SOWER_SCOPE_EXPORT) ||
+           sower_problem_set(
+               problem, SOWER_PROBLEM_FORBIDDEN, "Authorization",
+               "The token \"%s\" does not have the scope export, for the whole ledger; choose lines by "
+               "experiment, seed or manifest.",
+               exchange->token->name);
+}
+
 static bool read_fields(const json_t *fields, struct lines *lines, struct sower_problem *problem)
 {
     static const char *const known[] = {"experiment", "trial", "name",  "seed",
@@ -79,6 +97,10 @@ static bool read_fields(const json_t *fields, struct lines *lines, struct sower_
         !sower_query_bytes(fields, "manifest", &manifest, lines->manifest, problem) ||
         !sower_query_number(fields, "after", 0, INT64_MAX, &unused, &page->after, problem) ||
         !sower_query_number(fields, "limit", 0, INT64_MAX, &unused, &lines->left, problem)) {
+        return false;
+    }
+    if (!check_token(lines->work.exchange, experiment ? lines->experiment : NULL, seed || manifest,
+                     problem)) {
         return false;
     }
     if ((trial || name) && !experiment) {
@@ -132,13 +154,17 @@ enum MHD_Result sower_handle_ledger(struct sower_exchange *exchange)
 static bool add_line(void *context, const struct sower_record *record)
 {
     struct lines *lines = context;
+    lines->page.after = record->ledger;
+    lines->seen++;
+    if (!sower_may_see(lines->work.exchange, record->experiment)) {
+        return true;
+    }
     json_t *object = sower_record_json(record);
     sower_json_print(object, JSON_COMPACT, &lines->text);
     sower_buffer_text(&lines->text, "\n");
     json_decref(object);
-    lines->page.after = record->ledger;
     lines->count++;
-    lines->full = lines->text.length >= BLOCK_SIZE;
+    lines->full = lines->text.length >= BLOCK_SIZE || lines->count == lines->left;
     return !lines->text.failed && !lines->full;
 }
 
@@ -149,16 +175,17 @@ static void read_page(struct sower_work *work)
     struct sower_store_reader *reader = sower_ledger_reader(work->exchange->server->ledger, &work->problem);
     struct sower_page *page = &lines->page;
     lines->text.length = lines->sent = 0;
-    lines->count = 0;
+    lines->count = lines->seen = 0;
     lines->full = false;
-    page->count = lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
-    work->done = page->count == 0 ||
+    page->count =
+        sower_may_see_all(work->exchange) && lines->left < PAGE_LINES ? (size_t)lines->left : PAGE_LINES;
+    work->done = lines->left == 0 ||
                  (reader != NULL && reader->methods->page(reader, page, add_line, lines, &work->problem));
     if (lines->text.failed) {
         work->done = sower_problem_memory(&work->problem);
     }
     lines->left -= lines->count;
-    lines->ended = (lines->count < page->count && !lines->full) || lines->left == 0;
+    lines->ended = (lines->seen < page->count && !lines->full) || lines->left == 0;
 }
 
 static void read_first_page(struct sower_work *work)

@@ -30,6 +30,7 @@
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
 #include "server/handlers/warnings.h"
+#include "server/http/authorize.h"
 #include "server/http/budget.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
@@ -187,7 +188,8 @@ static void make_model(struct sower_work *work)
     json_t *asked = posted ? json_incref(manifest.asked) : sower_kept_manifest_asked(file->fields);
     made = made && sower_model_make(&file->model, &manifest, asked, !posted, &exchange->server->root, &choice,
                                     &work->problem);
-    made = made && take_budget(file) && check_costs(file);
+    made = made && sower_may_use(exchange, file->model.draw.experiment, &work->problem) &&
+           take_budget(file) && check_costs(file);
     if (made) {
         crypto_generichash(file->id.bytes, sizeof file->id.bytes,
                            (const unsigned char *)file->model.header.text, file->model.header.length, NULL,

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "proto/experiment.h"
+#include "server/http/authorize.h"
 #include "server/http/work.h"
 #include "server/server.h"
 
@@ -58,7 +59,7 @@ enum MHD_Result sower_handle_pin(struct sower_exchange *exchange)
     exchange->state = pinning;
     exchange->release = free;
     if (!sower_experiment_read(exchange->variable, exchange->variable_size, pinning->experiment, &problem) ||
-        !check_alone(exchange, &problem)) {
+        !sower_may_use(exchange, pinning->experiment, &problem) || !check_alone(exchange, &problem)) {
         return sower_refuse(exchange, &problem);
     }
     exchange->describe = describe;

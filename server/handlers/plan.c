@@ -15,6 +15,7 @@
 #include "proto/record.h"
 #include "proto/request.h"
 #include "server/handlers/drift.h"
+#include "server/http/authorize.h"
 #include "server/server.h"
 #include "server/streams/cost.h"
 
@@ -47,7 +48,8 @@ enum MHD_Result sower_handle_plan(struct sower_exchange *exchange)
     bool read = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
                                     &plan->request, &problem);
     json_decref(fields);
-    return read && sower_cost_check(exchange->server, &plan->request.plan, &cost, &problem)
+    return read && sower_may_use(exchange, plan->request.draw.experiment, &problem) &&
+                   sower_cost_check(exchange->server, &plan->request.plan, &cost, &problem)
                ? look_up(exchange)
                : sower_refuse(exchange, &problem);
 }

@@ -11,6 +11,7 @@
 #include "proto/hex.h"
 #include "proto/json.h"
 #include "proto/purposes.h"
+#include "server/http/authorize.h"
 #include "server/http/query.h"
 #include "server/http/work.h"
 #include "server/server.h"
@@ -43,6 +44,7 @@ static bool read_question(struct sower_exchange *exchange, struct question *ques
     const json_t *purposes = json_object_get(fields, "purposes");
     bool read = sower_work_check_fields(fields, known, problem) &&
                 read_experiment(fields, question, problem) &&
+                sower_may_use(exchange, question->experiment, problem) &&
                 sower_query_number(fields, "trial", 0, SOWER_TRIAL_MAX, &given, &question->trial, problem) &&
                 (purposes == NULL || sower_purposes_read(purposes, true, &question->purposes, problem));
     json_decref(fields);

@@ -27,6 +27,7 @@
 #include "server/base/clock.h"
 #include "server/caches/sources.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/http/authorize.h"
 #include "server/http/budget.h"
 #include "server/server.h"
 #include "server/streams/cost.h"
@@ -237,8 +238,8 @@ static bool read_model(struct stats *stats)
     sower_manifest_free(&manifest);
     json_decref(asked);
     stats->count = stats->model.count;
-    return made && take_budget(stats) && check_size(&stats->work.problem, stats->model.size) &&
-           check_costs(stats);
+    return made && sower_may_use(exchange, stats->model.draw.experiment, &stats->work.problem) &&
+           take_budget(stats) && check_size(&stats->work.problem, stats->model.size) && check_costs(stats);
 }
 
 static void print_model(struct stats *stats)
@@ -259,7 +260,8 @@ static bool read_tensor(struct stats *stats)
     struct sower_exchange *exchange = stats->work.exchange;
     stats->count = 1;
     if (!sower_request_parse(stats->fields, exchange->method != SOWER_POST, &exchange->server->root,
-                             &stats->request, &stats->work.problem)) {
+                             &stats->request, &stats->work.problem) ||
+        !sower_may_use(exchange, stats->request.draw.experiment, &stats->work.problem)) {
         return false;
     }
     const struct sower_shape shape = sower_region_shape(&stats->request.region);

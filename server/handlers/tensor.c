@@ -29,6 +29,7 @@
 #include "server/caches/responses.h"
 #include "server/caches/sources.h"
 #include "server/handlers/drift.h"
+#include "server/http/authorize.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
 #include "server/server.h"
@@ -144,7 +145,8 @@ static bool read_request(struct sower_exchange *exchange, struct tensor *tensor,
     bool read = sower_request_parse(fields, exchange->method != SOWER_POST, &exchange->server->root,
                                     &tensor->request, problem);
     json_decref(fields);
-    return read && sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
+    return read && sower_may_use(exchange, tensor->request.draw.experiment, problem) &&
+           sower_cost_check(exchange->server, &tensor->request.plan, &tensor->cost, problem);
 }
 
 /* The entity tag: half of the draw id, then a hash of the format and the region. These decide the body's
@@ -178,7 +180,8 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
         exchange->state = kept;
         exchange->release = release_kept;
         exchange->describe = describe_kept;
-        return reply_kept(exchange, kept);
+        return sower_may_use(exchange, kept->experiment, &problem) ? reply_kept(exchange, kept)
+                                                                   : sower_refuse(exchange, &problem);
     }
     struct tensor *tensor = malloc(sizeof *tensor);
     if (tensor == NULL) {

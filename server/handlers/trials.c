@@ -17,6 +17,7 @@
 #include "proto/purposes.h"
 #include "proto/record.h"
 #include "proto/trials.h"
+#include "server/http/authorize.h"
 #include "server/server.h"
 
 static const char KEY_HEADER[] = "Idempotency-Key";
@@ -110,6 +111,7 @@ enum MHD_Result sower_handle_trials(struct sower_exchange *exchange)
     exchange->describe = describe;
     return sower_experiment_read(exchange->variable, exchange->variable_size, trials->request.experiment,
                                  &problem) &&
+                   sower_may_use(exchange, trials->request.experiment, &problem) &&
                    read_fields(trials, &problem) && read_key(trials, &problem)
                ? submit(trials)
                : sower_refuse(exchange, &problem);

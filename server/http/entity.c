@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 
+#include "server/access/tokens.h"
 #include "server/server.h"
 
 void sower_entity_make(struct sower_entity *entity, struct sower_exchange *exchange,
@@ -20,12 +21,12 @@ void sower_entity_make(struct sower_entity *entity, struct sower_exchange *excha
     exchange->whole_size = size;
 }
 
-/* A draw never changes. Under a private root, only clients of the daemon may have it, so shared caches may not
- * store it. */
+/* A draw never changes. Under a private root only clients of the daemon may have it, and with tokens only some of
+ * them, so shared caches may not store it. */
 static const char *cache_control_of_draw(const struct sower_server *server)
 {
-    return server->private_root ? "private, max-age=31536000, immutable"
-                                : "public, max-age=31536000, immutable";
+    return server->private_root || server->tokens->path != NULL ? "private, max-age=31536000, immutable"
+                                                                : "public, max-age=31536000, immutable";
 }
 
 static void add_cache_headers(const struct sower_entity *entity, const struct sower_exchange *exchange,

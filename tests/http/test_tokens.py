@@ -1,6 +1,8 @@
 """Tokens: who may reach the daemon, and what each may do there."""
+import json
 import re
 import signal
+import urllib.parse
 
 import pytest
 
@@ -8,7 +10,6 @@ from broken_ledgers import refused_to_start
 from conftest import Daemon
 from tokens import SCOPES, Token, write_tokens
 
-TENSOR = {"experiment": "team-a/x", "name": "w", "shape": "2", "init": "normal"}
 # For each route and method: the scopes of which one suffices, and a request that succeeds or is refused later.
 NEEDED = [
     ("GET", "/v1/tensor?experiment=e&name=w&shape=2&init=normal", {"draw"}),
@@ -162,3 +163,183 @@ def test_a_file_of_tokens_that_others_may_read_is_refused(tmp_path):
     file.chmod(0o644)
     error = refused_to_start("--state", str(tmp_path / "state"), "--tokens", str(file))
     assert "chmod 600" in error
+
+
+FIELDS = {"name": "w", "shape": "2", "init": "normal"}
+MANIFEST = {"tensors": [{"name": "w", "shape": [2], "init": "normal"}]}
+
+
+class Teams:
+    """A daemon with two teams, each with a token for its own experiments, and with a token for everything."""
+
+    def __init__(self, start, directory):
+        self.a, self.b = Token("a", SCOPES, "team-a/*,shared"), Token("b", SCOPES, "team-b/*,shared")
+        self.all = Token("all")
+        self.daemon = start("--tokens", str(write_tokens(directory / "tokens", self.a, self.b, self.all)))
+
+    def request(self, token, method, path, body=None):
+        return self.daemon.request(method, path, body=json.dumps(body) if body is not None else None, headers=token.headers)
+
+    def get(self, token, path, **fields):
+        return self.daemon.get(path, headers=token.headers, **fields)
+
+    def lines(self, token, **fields):
+        response = self.get(token, "/v1/ledger", **fields)
+        assert response.status == 200, response.body
+        return [json.loads(line) for line in response.body.splitlines()]
+
+
+@pytest.fixture
+def teams(start, tmp_path):
+    return Teams(start, tmp_path)
+
+
+def same(one, other):
+    """The parts of a response that a client can compare: everything but the date and the id of the request."""
+    return [(response.status, [(name, value) for name, value in response.headers.items() if name not in ("Date", "Sower-Request")],
+             response.body) for response in (one, other)]
+
+
+def naming_requests(name):
+    """Requests that name an experiment."""
+    path = urllib.parse.quote(name, safe="")
+    query = urllib.parse.urlencode({**FIELDS, "experiment": name})
+    yield "tensor", "GET", f"/v1/tensor?{query}", None
+    yield "head of a tensor", "HEAD", f"/v1/tensor?{query}", None
+    yield "posted tensor", "POST", "/v1/tensor", {**FIELDS, "shape": [2], "experiment": name}
+    yield "plan", "GET", f"/v1/plan?{query}", None
+    yield "stats", "GET", f"/v1/stats?{query}", None
+    yield "model", "POST", "/v1/model", {**MANIFEST, "experiment": name}
+    yield "draws", "POST", "/v1/draws", {**MANIFEST, "experiment": name}
+    yield "one draw", "POST", "/v1/draws", {**FIELDS, "shape": [2], "experiment": name}
+    yield "seed", "GET", f"/v1/seed?{urllib.parse.urlencode({'experiment': name})}", None
+    yield "trials", "POST", f"/v1/experiments/{path}/trials", None
+    yield "pin", "PUT", f"/v1/experiments/{path}/pin", None
+    yield "pinned", "GET", f"/v1/experiments/{path}/pin", None
+    yield "unpin", "DELETE", f"/v1/experiments/{path}/pin", None
+    yield "experiment", "GET", f"/v1/experiments/{path}", None
+    yield "ledger", "GET", f"/v1/ledger?{urllib.parse.urlencode({'experiment': name})}", None
+    yield "trial of the ledger", "GET", f"/v1/ledger?{urllib.parse.urlencode({'experiment': name, 'trial': 0, 'name': 'w'})}", None
+
+
+@pytest.mark.parametrize("what, method, path, body", naming_requests("team-b/x"), ids=lambda value: value if isinstance(value, str) else "")
+def test_an_experiment_of_another_team_is_refused_the_same_whether_it_exists_or_not(teams, what, method, path, body):
+    before = teams.request(teams.a, method, path, body)
+    for _, own_method, own_path, own_body in naming_requests("team-b/x"):
+        assert teams.request(teams.b, own_method, own_path, own_body).status == 200
+    lines = teams.lines(teams.all)
+    after = teams.request(teams.a, method, path, body)
+    assert after.status == 403
+    if method != "HEAD":
+        assert after.problem()["param"] == "experiment" and "team-b/x" in after.problem()["detail"]
+    one, other = same(before, after)
+    assert one == other
+    assert teams.lines(teams.all) == lines, "a refused request records nothing"
+
+
+def test_a_kept_manifest_does_not_open_another_teams_experiment(teams):
+    manifest = teams.request(teams.b, "POST", "/v1/manifests", {**MANIFEST, "experiment": "team-b/x"}).json()["manifest"]
+    for path in ["/v1/model", "/v1/stats"]:
+        assert teams.get(teams.a, path, manifest=manifest, experiment="team-b/x").status == 403
+        assert teams.get(teams.b, path, manifest=manifest, experiment="team-b/x").status == 200
+        assert teams.get(teams.a, path, manifest=manifest, experiment="team-a/x").status == 200
+
+
+def test_what_is_found_by_a_hash_or_in_a_list_leaves_out_other_teams(teams):
+    for token, experiment in [(teams.a, "team-a/1"), (teams.b, "team-b/1"), (teams.b, "shared"), (teams.a, "team-a/2"), (teams.b, "team-b/2")]:
+        assert teams.request(token, "POST", "/v1/draws", {**MANIFEST, "experiment": experiment}).status == 200
+        assert teams.request(token, "POST", f"/v1/experiments/{urllib.parse.quote(experiment, safe='')}/trials").status == 200
+    everything = teams.lines(teams.all)
+    theirs = [line for line in everything if line["experiment"].startswith("team-b")]
+    seen = [line for line in everything if line not in theirs]
+    assert len(theirs) == 4 and len(seen) == 6
+
+    assert teams.lines(teams.a) == seen
+    assert teams.lines(teams.a, limit=3) == seen[:3] and teams.lines(teams.a, limit=3, after=seen[2]["ledger"]) == seen[3:]
+    assert teams.lines(teams.a, manifest=theirs[0]["manifest"]) == [line for line in seen if line["kind"] == "draw"]
+    for line in theirs:
+        if line["kind"] == "draw":
+            assert teams.lines(teams.a, seed=line["seed"]) == [] and teams.lines(teams.b, seed=line["seed"]) == [line]
+            never, other = same(teams.get(teams.a, f"/v1/draws/{line['draw']}"), teams.get(teams.a, "/v1/draws/" + 64 * "0"))
+            assert never == other and never[0] == 404
+            assert teams.get(teams.b, f"/v1/draws/{line['draw']}").json() == line
+
+    names = [experiment["experiment"] for experiment in teams.get(teams.a, "/v1/experiments").json()["experiments"]]
+    assert names == ["team-a/2", "shared", "team-a/1"]
+    for token, experiments in [(teams.a, ["team-a/2", "shared", "team-a/1"]), (teams.b, ["team-b/2", "shared", "team-b/1"])]:
+        names, address = [], "/v1/experiments?limit=1"
+        while address is not None:
+            page = teams.get(token, address).json()
+            names += [experiment["experiment"] for experiment in page["experiments"]]
+            address = page["next"]
+        assert names == experiments
+
+
+def test_only_a_token_of_all_experiments_gets_the_head(teams):
+    assert teams.get(teams.a, "/v1/ledger/head").status == 403
+    assert teams.get(teams.all, "/v1/ledger/head").status == 200
+
+
+def test_the_whole_ledger_needs_the_scope_export(start, tmp_path):
+    read, export = Token("read", "read"), Token("export", "export")
+    daemon = start("--tokens", str(write_tokens(tmp_path / "tokens", read, export)))
+    for fields in [{}, {"after": 0}, {"limit": 1}]:
+        assert daemon.get("/v1/ledger", headers=read.headers, **fields).status == 403
+        assert daemon.get("/v1/ledger", headers=export.headers, **fields).status == 200
+    for fields in [{"experiment": "e"}, {"seed": 64 * "0"}, {"manifest": 64 * "0"}]:
+        assert daemon.get("/v1/ledger", headers=read.headers, **fields).status == 200
+
+
+def test_a_response_from_the_cache_is_for_the_team_of_its_experiment_only(teams):
+    """The daemon keeps small responses under their target: a known draw, asked for twice."""
+    fields = {**FIELDS, "experiment": "team-b/x"}
+    assert [teams.get(teams.b, "/v1/tensor", **fields).status for _ in range(4)] == [200] * 4
+    assert [teams.get(teams.a, "/v1/tensor", **fields).status for _ in range(2)] == [403] * 2
+    assert teams.get(teams.b, "/v1/tensor", **fields).status == 200
+
+
+def test_with_tokens_no_shared_cache_keeps_a_draw(teams):
+    for _ in range(3):
+        response = teams.get(teams.a, "/v1/tensor", **FIELDS, experiment="team-a/x")
+        assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("pattern, matching, others", [
+    ("team-a/*", ["team-a/", "team-a/x", "team-a/x/y", "team-a/*"], ["team-a", "team-b/x", "Team-a/x", " team-a/x"]),
+    ("exp", ["exp"], ["exp2", "ex", "exp/x"]),
+    ("a%20b", ["a b"], ["a%20b", "a+b"]),
+    ("a%2Cb,%2A", ["a,b", "*"], ["a", "b", "x"]),
+    ("*", ["x", "team-b/x", "ü", "*"], []),
+    ("ü*", ["ü", "über"], ["u"]),
+])
+def test_a_pattern_is_a_name_or_the_beginning_of_names(start, tmp_path, pattern, matching, others):
+    token = Token("t", "plan", pattern)
+    daemon = start("--tokens", str(write_tokens(tmp_path / "tokens", token)))
+    for names, status in [(matching, 200), (others, 403)]:
+        for name in names:
+            assert daemon.get("/v1/seed", headers=token.headers, experiment=name).status == status, name
+
+
+def test_a_token_that_is_withdrawn_ends_no_request_that_has_begun(start, tmp_path):
+    token = Token("ci")
+    file = write_tokens(tmp_path / "tokens", token)
+    daemon = start("--tokens", str(file))
+    connection = daemon.connect()
+    connection.request("GET", daemon.url("/v1/tensor", **FIELDS | {"shape": "40000000"}, experiment="e").split(daemon.address)[1],
+                       headers=token.headers)
+    response = connection.getresponse()
+    head = response.read(1000)
+    write_tokens(file, Token("other"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for(lambda line: line.get("event") == "reloaded")
+    assert len(head + response.read()) == int(response.headers["Content-Length"])
+    assert daemon.get("/v1/recipes", headers=token.headers).status == 401
+
+
+def test_no_secret_is_in_the_log_or_in_the_command_line(teams):
+    for token in [teams.a, Token("unknown")]:
+        teams.get(token, "/v1/tensor", **FIELDS, experiment="team-a/x")
+        teams.get(token, "/v1/tensor", **FIELDS, experiment="team-b/x")
+    teams.daemon.stop()
+    log = json.dumps(teams.daemon.log) + "".join(map(str, teams.daemon.rest_of_log()))
+    assert "sower_" not in log and teams.a.hash not in log
