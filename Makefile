@@ -151,7 +151,7 @@ PACKAGES_BENCH = python3 curl nginx-light wrk
 PACKAGES_INTEROP = python3-dev python3-venv
 # The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
 # HAProxy. Without them their tests are skipped.
-PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer
+PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer zsh fish
 
 # Installs the missing packages of $(1) as root or with sudo. Without both, prints the command to run as root.
 define install_packages
@@ -242,7 +242,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
-	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
+	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm client/sow/completions/sow.bash server/completions/sowerd.bash tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
 	mandoc -T lint -W warning client/sow/sow.1 client/library/sower.3 server/sowerd.8
 
 format: $(CLANG_FORMAT)
@@ -332,6 +332,7 @@ fuzz-http: deps-build
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 SYSCONFDIR ?= /etc
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 VERSION = $(shell sed -n 's/^\#define SOWER_VERSION "\(.*\)"$$/\1/p' proto/version.h)
 .PHONY: install-programs install-service install-library
 install: install-programs install-service install-library
@@ -340,6 +341,10 @@ install-programs: $(BUILD)/sow $(BUILD)/sowerd
 	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $^
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man1 client/sow/sow.1
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 server/sowerd.8
+	install -Dm644 client/sow/completions/sow.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sow
+	install -Dm644 server/completions/sowerd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sowerd
+	install -Dm644 -t $(DESTDIR)$(ZSHDIR) client/sow/completions/_sow server/completions/_sowerd
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d client/sow/completions/sow.fish server/completions/sowerd.fish
 
 # The unit, a socket, the user and an example of options. A file of options that is already there stays.
 install-service:

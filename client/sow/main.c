@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <sodium.h>
 
+#include "client/sow/completion.h"
 #include "client/sow/options.h"
 #include "client/sow/terminal/cleanup.h"
 #include "client/sow/terminal/terminal.h"
@@ -83,6 +84,19 @@ static enum sow_exit report_unknown_command(const char *word)
     return SOW_USAGE;
 }
 
+/* Prints what may stand for the last of the words (completion.h). */
+static enum sow_exit complete(int count, char **words)
+{
+    int taken = 0;
+    const struct command *command = count > 1 ? find_command(count - 1, words, &taken) : NULL;
+    if (command != NULL) {
+        completion_words(command, count - taken, words + taken, stdout);
+    } else if (count == 1) {
+        completion_commands(COMMANDS, COMMAND_COUNT, words[0], stdout);
+    }
+    return SOW_DONE;
+}
+
 static enum sow_exit run(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -97,6 +111,9 @@ static enum sow_exit run(int argc, char **argv)
     if (argc < 2) {
         print_help(stderr);
         return SOW_USAGE;
+    }
+    if (strcmp(word, "complete") == 0) {
+        return complete(argc - 2, argv + 2);
     }
     int taken;
     const struct command *command = find_command(argc - 1, argv + 1, &taken);
