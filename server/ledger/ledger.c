@@ -35,6 +35,8 @@ struct sower_ledger {
     bool failing;
     struct sower_problem failure; /* valid while `failing` */
     int64_t written;              /* time of the last successful write (sower_clock_milliseconds) */
+    bool waited;                  /* requests waited at the last call of sower_ledger_moves, */
+    bool moved;                   /* and the thread has taken some since then */
     int64_t working;              /* when the thread began its current work; 0: it is idle */
 
     /* Only for the ledger's thread: */
@@ -533,6 +535,7 @@ static bool take_batch(struct sower_ledger *ledger, struct batch *batch)
         count++;
     }
     ledger->waiting -= count + (batch->alone != NULL);
+    ledger->moved = true;
     bool goes_on = !ledger->stopping;
     pthread_mutex_unlock(&ledger->lock);
     return goes_on;
@@ -641,6 +644,16 @@ bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
     ledger->open = true;
     pthread_mutex_unlock(&ledger->lock);
     return true;
+}
+
+bool sower_ledger_moves(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    bool moves = ledger->moved || !ledger->waited || ledger->working != 0;
+    ledger->waited = ledger->waiting > 0 || ledger->probes.first != NULL;
+    ledger->moved = false;
+    pthread_mutex_unlock(&ledger->lock);
+    return moves;
 }
 
 void sower_ledger_stop(struct sower_ledger *ledger)

@@ -77,6 +77,10 @@ void sower_ledger_limit(struct sower_ledger *ledger, uint64_t max, uint64_t rese
  */
 SOWER_MUST_USE bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
 
+/* False if requests have waited since the last call, and the thread has neither taken one nor been at work in its
+ * store: it hangs. */
+SOWER_MUST_USE bool sower_ledger_moves(struct sower_ledger *ledger);
+
 /* Refuses all waiting and later requests, and ends the thread after its current work. Reading remains possible.
  */
 void sower_ledger_stop(struct sower_ledger *ledger);
