@@ -23,6 +23,7 @@
 #include "proto/rootkey.h"
 #include "proto/standard_files.h"
 #include "proto/version.h"
+#include "server/access/rates.h"
 #include "server/access/tokens.h"
 #include "server/base/listen.h"
 #include "server/handlers/handlers.h"
@@ -385,6 +386,7 @@ static void release(struct sower_server *server)
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
     }
+    sower_rates_close(server->rates);
     sower_tokens_close(server->tokens);
     sower_writer_key_close(&server->writer);
     sodium_memzero(&server->root, sizeof server->root);
@@ -412,8 +414,13 @@ int main(int argc, char **argv)
     umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     struct sower_hosts hosts = {0};
     struct sower_tokens tokens = {0};
-    struct sower_server server = {
-        .options = &options, .hosts = &hosts, .tokens = &tokens, .log = {options.log_level, STDERR_FILENO}};
+    struct sower_rates rates;
+    sower_rates_open(&rates);
+    struct sower_server server = {.options = &options,
+                                  .hosts = &hosts,
+                                  .tokens = &tokens,
+                                  .rates = &rates,
+                                  .log = {options.log_level, STDERR_FILENO}};
     sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);

@@ -48,7 +48,8 @@ enum sower_ledger_request {
     SOWER_LEDGER_PROBE,      /* can the ledger be written? */
 };
 
-/* A waiting request. The owner sets `done`, `request`, the member that `request` names, and `place.client`. The
+/* A waiting request. The owner sets `done`, `request`, the member that `request` names,
+ * `account` and `place.client`. The
  * object must exist until `done` is called. */
 struct sower_ledger_wait {
     /* Called once, by any thread. May free the object. */
@@ -60,6 +61,9 @@ struct sower_ledger_wait {
         struct sower_store_trials *trials;
         struct sower_store_pin *pin;
     };
+    /* Whose lines the request adds. All zeros: nobody's, and no limits. If they exceed a limit, the request fails with a
+     * problem (LIMITED). `added` is the number of lines that it added, also if it failed. */
+    struct sower_account account;
     bool well;                       /* success: the outcome is in the named member */
     struct sower_problem problem;    /* why, if not `well` */
     struct sower_rounds_place place; /* in the queue */
