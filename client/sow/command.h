@@ -49,5 +49,6 @@ extern const struct command command_ledger_verify;
 extern const struct command command_replay;
 extern const struct command command_initializers;
 extern const struct command command_recipes;
+extern const struct command command_token_new;
 
 #endif

@@ -19,10 +19,10 @@
 #include "proto/version.h"
 
 static const struct command *const COMMANDS[] = {
-    &command_get,         &command_model,         &command_derive,  &command_verify,
-    &command_plan,        &command_trial,         &command_seed,    &command_ledger,
-    &command_ledger_head, &command_ledger_verify, &command_replay,  &command_experiments,
-    &command_pin,         &command_initializers,  &command_recipes, &command_stats,
+    &command_get,    &command_model,       &command_derive, &command_verify,       &command_plan,
+    &command_trial,  &command_seed,        &command_ledger, &command_ledger_head,  &command_ledger_verify,
+    &command_replay, &command_experiments, &command_pin,    &command_initializers, &command_recipes,
+    &command_stats,  &command_token_new,
 };
 
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
@@ -76,6 +76,12 @@ static enum sow_exit report_unknown_command(const char *word)
     struct sower_nearest nearest = {.name = word};
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         sower_nearest_try(&nearest, COMMANDS[i]->name);
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) { /* the first of two words */
+        const size_t length = strlen(word);
+        if (length > 0 && strncmp(COMMANDS[i]->name, word, length) == 0 && COMMANDS[i]->name[length] == ' ') {
+            nearest.found = COMMANDS[i]->name;
+        }
     }
     sower_nearest_suggestion(nearest.found, "'", "'", suggestion);
     fputs("sow: there is no command '", stderr);

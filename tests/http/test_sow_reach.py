@@ -46,7 +46,7 @@ class RefusesFirst:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_request_to_an_unavailable_daemon_is_repeated(status):
-    server = RefusesFirst(2, status)
+    server = RefusesFirst(2, status, Retry_After="0")
     with StandIn(server) as stand_in:
         done = pin(stand_in)
     assert done.returncode == 0 and len(server.times) == 3, done.stderr

@@ -133,3 +133,34 @@ def test_another_manifest_in_the_answer_is_found(fake):
     manifest = sower.Manifest({"tensors": [{"name": "w", "shape": [2], "init": "zeros"}]})
     with pytest.raises(sower.SowerError, match="version"):
         sower.Client(fake((200, {}, RECORDED)).url).run("e", trial=0).record(manifest)
+
+
+def test_a_limit_that_is_used_up_is_not_tried_again(fake):
+    problem = json.dumps({"type": "about:blank", "title": "Too Many Requests", "status": 429, "detail": "The lines are used up."}).encode()
+    server = fake((429, {"Content-Type": "application/problem+json"}, problem))
+    with pytest.raises(sower.TooManyRequests, match="used up"):
+        draw(server)
+    assert len(server.requests) == 1
+
+
+def test_the_token_comes_from_the_files_of_sow(fake, tmp_path, monkeypatch):
+    token, other = "sower_" + 43 * "a", "sower_" + 43 * "b"
+    server = fake((200, {}, RECORDED), (200, {}, RECORDED))
+    file, config = tmp_path / "token", tmp_path / "sow" / "tokens"
+    config.parent.mkdir()
+    for path, text in [(file, token + "\n"), (config, f"# mine\nhttp://elsewhere {token}\n{server.url}/ {other}\n")]:
+        path.touch(mode=0o600)
+        path.write_text(text)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for variable, found in [("", other), (str(file), token)]:
+        monkeypatch.setenv("SOW_TOKEN_FILE", variable)
+        draw(server)
+        assert server.requests[-1][2]["Authorization"] == f"Bearer {found}"
+    file.chmod(0o644)
+    with pytest.raises(sower.InvalidRequest, match="chmod 600"):
+        sower.Client(server.url)
+    file.chmod(0o600)
+    file.write_text("secret")
+    with pytest.raises(sower.InvalidRequest, match="43 characters") as caught:
+        sower.Client(server.url)
+    assert "secret" not in str(caught.value).replace(str(file), "")

@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <sodium.h>
 
 #include "client/sow/clock.h"
 #include "client/sow/daemon/address.h"
 #include "client/sow/daemon/diagnose.h"
 #include "client/sow/daemon/reach.h"
 #include "client/sow/daemon/retry.h"
+#include "client/sow/daemon/token.h"
 #include "proto/text.h"
 #include "proto/version.h"
 
@@ -22,6 +24,8 @@ enum { BLOCK_SIZE = 512 * 1024 };
 
 static const struct option_rule SERVER[] = {
     {"server", 'S', "URL", "the daemon's address (default: SOW_SERVER, else http://127.0.0.1:7697)"},
+    {"token-file", 0, "FILE",
+     "file with the token for the daemon (default: SOW_TOKEN_FILE, else the line in ~/.config/sow/tokens)"},
     {"ca-file", 0, "FILE",
      "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
     {"retry-seconds", 0, "N",
@@ -247,8 +251,21 @@ static CURLcode set_request(struct exchange *exchange, const struct http_request
     return code;
 }
 
+/* Adds the token, if there is one. */
+static CURLcode add_token(struct exchange *exchange, const char *token)
+{
+    char value[sizeof "Bearer " + SOWER_TOKEN_TEXT_LENGTH];
+    if (token[0] == '\0') {
+        return CURLE_OK;
+    }
+    snprintf(value, sizeof value, "Bearer %s", token);
+    CURLcode code = add_header(exchange, "Authorization", value);
+    sodium_memzero(value, sizeof value);
+    return code;
+}
+
 static CURLcode set_up(struct exchange *exchange, const struct options *options, const char *base,
-                       const struct http_request *request)
+                       const struct http_request *request, const char *token)
 {
     char *url = address_of_request(base, request->path, request->pairs, request->pair_count);
     exchange->curl = curl_easy_init();
@@ -256,6 +273,7 @@ static CURLcode set_up(struct exchange *exchange, const struct options *options,
     code = code == CURLE_OK ? reach_set(exchange->curl, options, url) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
     code = code == CURLE_OK ? set_request(exchange, request) : code;
+    code = code == CURLE_OK ? add_token(exchange, token) : code;
     exchange->url = url;
     exchange->query = url != NULL ? strchr(url, '?') : NULL;
     return code;
@@ -332,11 +350,11 @@ static enum http_end bad_option(struct http_response *response, const char *sent
 }
 
 static enum http_end ask(const struct options *options, const struct http_request *request, const char *base,
-                         struct exchange *exchange)
+                         const char *token, struct exchange *exchange)
 {
     char detail[CURL_ERROR_SIZE] = "";
     struct http_response *response = exchange->response;
-    CURLcode code = set_up(exchange, options, base, request);
+    CURLcode code = set_up(exchange, options, base, request, token);
     SET(ERRORBUFFER, detail);
     if (code == CURLE_OK) {
         exchange->window_began = clock_seconds();
@@ -356,6 +374,8 @@ enum http_end http_ask_once(const struct options *options, const struct http_req
                             const struct http_receiver *receiver, struct http_response *response)
 {
     struct exchange exchange = {.receiver = receiver, .response = response};
+    struct sower_problem problem;
+    char token[SOWER_TOKEN_TEXT_LENGTH + 1];
     *response = (struct http_response){.length = -1, .retry_after = -1};
     const char *fault = reach_check(options);
     char *base;
@@ -370,9 +390,12 @@ enum http_end http_ask_once(const struct options *options, const struct http_req
             response, "this is not the address of a daemon; an address looks like http://127.0.0.1:7697.");
     }
     exchange.stall_seconds = reach_seconds(options, "stall-seconds");
-    if (ask(options, request, base, &exchange) != HTTP_DONE) {
+    if (!token_find(options, base, token, &problem)) {
+        bad_option(response, problem.sentence);
+    } else if (ask(options, request, base, token, &exchange) != HTTP_DONE) {
         diagnose(options, response);
     }
+    sodium_memzero(token, sizeof token);
     free(base);
     return response->end;
 }

@@ -20,7 +20,7 @@
 
 enum { HTTP_STALL_BYTES = 65536 };
 
-/* --server, --ca-file, --retry-seconds, --stall-seconds. */
+/* --server, --token-file, --ca-file, --retry-seconds, --stall-seconds. */
 extern const struct option_group http_options;
 
 /* The name of a header field: "Content-Type". */

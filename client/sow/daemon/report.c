@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "client/sow/terminal/terminal.h"
+#include "client/sow/daemon/retry.h"
 #include "proto/json.h"
 
 enum { TITLE_SIZE = 128, TOO_MANY_REQUESTS = 429 };
@@ -69,6 +70,10 @@ static void advise(const struct options *options, const char *param)
     if (strcmp(param, "init") == 0) {
         fputs("'sow initializers' lists all initializers; 'sow initializers NAME' shows the parameters of "
               "one.\n",
+              stderr);
+    } else if (strcmp(param, "Authorization") == 0) {
+        fputs("A token comes from --token-file FILE, SOW_TOKEN_FILE, or a line ADDRESS TOKEN in "
+              "~/.config/sow/tokens.\n",
               stderr);
     } else if (option != NULL) {
         fprintf(stderr, "Change --%s and try again; nothing was recorded.\n", option);
@@ -192,7 +197,8 @@ static enum sow_exit report_refusal(const struct options *options, const struct 
     } else if (strncasecmp(response->fields[HTTP_TYPE], PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) != 0 ||
                detail == NULL) {
         result = report_foreign_response(options, response);
-    } else if (response->status >= 500 || response->status == TOO_MANY_REQUESTS) {
+    } else if (response->status >= 500 ||
+               (response->status == TOO_MANY_REQUESTS && !retry_is_hopeless(response))) {
         result = report_unavailable(options, response, detail);
     } else {
         print_refusal(options, param != NULL ? param : "", detail);

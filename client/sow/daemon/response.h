@@ -11,7 +11,7 @@
 
 enum {
     HTTP_FIELD_SIZE = 192,         /* of the value of a header field */
-    HTTP_REASON_SIZE = 384,        /* of a transport error */
+    HTTP_REASON_SIZE = 512,        /* of a transport error */
     HTTP_EXPLANATION_SIZE = 16384, /* of the body of a refusal; the rest is not read */
     HTTP_HEADERS_MAX = 65536,      /* bytes of all headers of a response */
 };

@@ -1,6 +1,7 @@
 #include "client/sow/daemon/retry.h"
 
 #include <errno.h>
+#include <strings.h>
 #include <time.h>
 
 #include <sodium.h>
@@ -12,10 +13,18 @@ static const double PAUSE_LEAST = 0.1, PAUSE_MOST = 5;
 
 enum { JITTER_STEPS = 1000 };
 
+bool retry_is_hopeless(const struct http_response *response)
+{
+    static const char PROBLEM_TYPE[] = "application/problem+json";
+    return response->status == 429 && response->retry_after < 0 &&
+           strncasecmp(response->fields[HTTP_TYPE], PROBLEM_TYPE, sizeof PROBLEM_TYPE - 1) == 0;
+}
+
 static bool is_temporary(const struct http_response *response)
 {
     if (response->end == HTTP_REFUSED) {
-        return response->status == 429 || (response->status >= 502 && response->status <= 504);
+        return (response->status == 429 && !retry_is_hopeless(response)) ||
+               (response->status >= 502 && response->status <= 504);
     }
     return response->end == HTTP_FAILED &&
            (response->cause == HTTP_CAUSE_UNREACHABLE || response->cause == HTTP_CAUSE_CONNECTION_LOST);

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
-from . import _fields, _native
+from . import _fields, _native, _token
 from ._errors import MissingServer, SowerError, WrongRoot, invalid
 from ._fields import Box, encode, to_json
 from ._http import Daemon
@@ -20,7 +20,8 @@ class Client:
     """A daemon that records draws.
 
     url: its address; None: that in the environment variable SOW_SERVER. There is no default (MissingServer).
-    token: sent as `Authorization: Bearer`, over https or to this machine only.
+    token: sent as `Authorization: Bearer`, over https or to this machine only. None: the one in the file that SOW_TOKEN_FILE
+        names, else in the line "ADDRESS TOKEN" for this address in ~/.config/sow/tokens, if there is one.
     expect_root: the id of the root that the daemon must have, 64 hex digits, as a receipt says it. It is compared before
         anything is recorded (WrongRoot).
     timeout: seconds to connect, and seconds without any byte, before an attempt ends.
@@ -34,7 +35,7 @@ class Client:
         url = url or os.environ.get("SOW_SERVER")
         if not url:
             raise MissingServer("Name the daemon: Client(url), or the environment variable SOW_SERVER.")
-        self._daemon = Daemon(url, token, timeout, retry_seconds)
+        self._daemon = Daemon(url, token if token is not None else _token.find(url), timeout, retry_seconds)
         self._expect_root = None if expect_root is None else _fields.key("expect_root", expect_root).hex()
         self._is_root_known = expect_root is None
 

@@ -105,7 +105,9 @@ class Daemon:
                     return read(response)
                 failure = _refusal(self.url, response)
                 wait = _retry_after(response, pause)
-                if not isinstance(failure, (TooManyRequests, Unavailable)):
+                # A limit that waiting does not help against: a daemon says after which time another one is over.
+                used_up = isinstance(failure, TooManyRequests) and response.headers.get("Content-Type", "").startswith("application/problem+json") and "Retry-After" not in response.headers
+                if used_up or not isinstance(failure, (TooManyRequests, Unavailable)):
                     raise failure
             except SSLError as reason:
                 raise Unavailable(f"{self.url} cannot be trusted: {reason}.") from None
