@@ -16,6 +16,7 @@
 # make library-versions  libmicrohttpd of three Debian releases, for the tests that run with each
 # make install    into $(DESTDIR)$(PREFIX), where PREFIX is /usr/local by default
 # make deb        Debian's packages, in build/deb
+# make check-image       the Docker image on Debian 12 and 13, built by buildah and run by podman (root)
 
 BUILD ?= build
 CC ?= cc
@@ -141,7 +142,8 @@ $(BUILD)/server/handlers/openapi_text.c: proto/openapi.json Makefile
 $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 	$(CC) $(OPTIMIZE) $(CFLAGS) -c -o $@ $<
 
--include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+# build/image has whole systems, which are no part of this.
+-include $(shell find $(BUILD) -path $(BUILD)/image -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
@@ -242,7 +244,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
-	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm client/sow/completions/sow.bash server/completions/sowerd.bash tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/library_versions tests/lint/headers
+	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm client/sow/completions/sow.bash server/completions/sowerd.bash tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/image/base tests/image/run tests/library_versions tests/lint/headers server/docker_entrypoint
 	mandoc -T lint -W warning client/sow/sow.1 client/library/sower.3 server/sowerd.8
 
 format: $(CLANG_FORMAT)
@@ -276,6 +278,15 @@ REVISION ?= 1
 deb:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON) $(PACKAGES_DEB))
 	@REVISION=$(REVISION) systemd/debian/package $(BUILD)/deb
+
+# The Docker image. There is no registry of images in this: debootstrap makes the bases.
+PACKAGES_IMAGE = aardvark-dns buildah crun debootstrap iproute2 iptables netavark podman python3-pytest python3-pytest-timeout runc
+.PHONY: deps-image check-image
+deps-image:
+	$(call install_packages,$(PACKAGES_IMAGE))
+
+check-image: deps-image
+	@tests/image/run $(BUILD)
 
 # The vectors on emulated machines: s390x, which is big-endian, and aarch64, which has its own kernel.
 ARCH = arm64 s390x
