@@ -31,6 +31,10 @@ enum { SOWER_LEDGER_TABLE_COUNT = 5 };
     "ledger, time, kind, experiment, writer, sequence, link, trial, count, key, draw, seed, spec, name,"     \
     " shape, dtype, init, layout, manifest, drift"
 
+/* How many lines each owner has added, and was promised: no part of the record. Ledgers that were written before it was
+ * needed do not have this table until a daemon opens them. */
+#define SOWER_LEDGER_QUOTA_COLUMNS "owner, writer, lines, promised"
+
 /* What only SQLite has: two columns of `line` for the index line_draw. */
 #define SOWER_LEDGER_LINE_INDEX_COLUMNS "seed_key, draw_key"
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -22,11 +23,13 @@
 #include "proto/rootkey.h"
 #include "proto/standard_files.h"
 #include "proto/version.h"
+#include "server/access/rates.h"
 #include "server/access/tokens.h"
 #include "server/base/listen.h"
 #include "server/handlers/handlers.h"
 #include "server/http/hosts.h"
 #include "server/http/http.h"
+#include "server/http/pulse.h"
 #include "server/ledger/ledger.h"
 #include "server/ledger/opening.h"
 #include "server/options.h"
@@ -35,6 +38,7 @@
 
 enum {
     LAST_RESPONSES = 1, /* seconds for sending the last responses (refusals) before connections are closed */
+    BEATS = 4,          /* how often within the watchdog's time limit the threads are tried */
     READERS = 2, /* threads that read the ledger: while one reads a long page, the other serves short ones */
 };
 
@@ -238,15 +242,15 @@ static void reload(struct sower_server *server)
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
 }
 
-/* Waits for a signal. Meanwhile reports to systemd's watchdog that this thread is alive. */
-static void wait_for_signal(int signals)
+/* Waits for a signal. Meanwhile reports to systemd's watchdog that the threads that serve requests are alive. */
+static void wait_for_signal(int signals, struct sower_pulse *pulse)
 {
     uint64_t microseconds = 0;
     bool watched = sd_watchdog_enabled(0, &microseconds) > 0;
-    int timeout = watched ? (int)(microseconds / 2000) : -1;
+    int timeout = watched ? (int)(microseconds / BEATS / 1000) : -1;
     struct pollfd wanted = {.fd = signals, .events = POLLIN};
     while (poll(&wanted, 1, timeout) <= 0) {
-        if (watched) {
+        if (watched && sower_pulse_beat(pulse)) {
             (void)sd_notify(0, "WATCHDOG=1");
         }
     }
@@ -285,22 +289,36 @@ static void stop_all(struct sower_server *server)
 }
 
 /* Waits for a signal and returns its number. */
-static int take_signal(int signals)
+static int take_signal(int signals, struct sower_pulse *pulse)
 {
     struct signalfd_siginfo taken;
     do {
-        wait_for_signal(signals);
+        wait_for_signal(signals, pulse);
     } while (read(signals, &taken, sizeof taken) != (ssize_t)sizeof taken);
     return (int)taken.ssi_signo;
 }
 
+/* systemd wants to know when the reloading began, by the monotonic clock. */
+static void notify_reloading(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                     (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
 static void serve(struct sower_server *server, int signals)
 {
+    struct sower_pulse pulse;
     log_start(server, "ready");
     (void)sd_notify(0, "READY=1");
-    while (take_signal(signals) == SIGHUP) {
+    sower_pulse_begin(&pulse, server);
+    while (take_signal(signals, &pulse) == SIGHUP) {
+        notify_reloading();
         reload(server);
+        (void)sd_notify(0, "READY=1");
     }
+    sower_pulse_end(&pulse);
     (void)sd_notify(0, "STOPPING=1");
     release_signals(signals);
     sower_http_drain(server);
@@ -368,6 +386,7 @@ static void release(struct sower_server *server)
     if (server->ledger != NULL) {
         sower_ledger_free(server->ledger);
     }
+    sower_rates_close(server->rates);
     sower_tokens_close(server->tokens);
     sower_writer_key_close(&server->writer);
     sodium_memzero(&server->root, sizeof server->root);
@@ -395,8 +414,13 @@ int main(int argc, char **argv)
     umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     struct sower_hosts hosts = {0};
     struct sower_tokens tokens = {0};
-    struct sower_server server = {
-        .options = &options, .hosts = &hosts, .tokens = &tokens, .log = {options.log_level, STDERR_FILENO}};
+    struct sower_rates rates;
+    sower_rates_open(&rates);
+    struct sower_server server = {.options = &options,
+                                  .hosts = &hosts,
+                                  .tokens = &tokens,
+                                  .rates = &rates,
+                                  .log = {options.log_level, STDERR_FILENO}};
     sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);

@@ -20,6 +20,7 @@
 
 struct sower_hosts;
 struct sower_route;
+struct sower_rates;
 struct sower_tokens;
 struct MHD_Daemon;
 struct MHD_Response;
@@ -39,6 +40,7 @@ struct sower_server {
     const struct sower_route *routes; /* the table passed to sower_http_start */
     struct sower_hosts *hosts;        /* allocated by main, set by sower_http_start */
     struct sower_tokens *tokens;      /* allocated by main */
+    struct sower_rates *rates;        /* allocated by main */
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;

@@ -20,6 +20,7 @@
 #include "proto/receipt.h"
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/handlers/recording.h"
 #include "server/handlers/warnings.h"
 #include "server/http/authorize.h"
 #include "server/http/budget.h"
@@ -37,7 +38,7 @@ enum part { DRAWS, TIES, NOTHING };
 
 struct recording {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
-    struct sower_ledger_wait wait;
+    struct sower_recording ledger;
     json_t *choice;  /* the fields of the query */
     uint64_t budget; /* bytes counted for the model (budget.h) */
     bool of_model;
@@ -200,12 +201,6 @@ static void note_line(void *context, size_t n, const struct sower_record *row)
     recording->lines[n] = (struct line){row->ledger, row->drift};
 }
 
-static void resume_recorded(struct sower_ledger_wait *wait)
-{
-    struct recording *recording = (struct recording *)((char *)wait - offsetof(struct recording, wait));
-    sower_exchange_resume(recording->work.exchange);
-}
-
 static void ask_for_model(struct recording *recording)
 {
     const struct sower_manifest *manifest = &recording->model.manifest;
@@ -217,16 +212,16 @@ static void ask_for_model(struct recording *recording)
                                                  .length = recording->manifest.length,
                                                  .strict = recording->work.exchange->server->options->strict};
     memcpy(recording->rows.manifest, manifest->hash, sizeof recording->rows.manifest);
-    recording->wait.request = SOWER_LEDGER_MODEL;
-    recording->wait.model = &recording->rows;
+    recording->ledger.wait.request = SOWER_LEDGER_MODEL;
+    recording->ledger.wait.model = &recording->rows;
 }
 
 static void ask_for_tensor(struct recording *recording)
 {
     sower_record_of(&recording->tensor, &recording->row.record);
     recording->row.strict = recording->work.exchange->server->options->strict;
-    recording->wait.request = SOWER_LEDGER_RECORD;
-    recording->wait.draw = &recording->row;
+    recording->ledger.wait.request = SOWER_LEDGER_RECORD;
+    recording->ledger.wait.draw = &recording->row;
 }
 
 static enum MHD_Result record(struct sower_exchange *exchange)
@@ -240,11 +235,7 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     } else {
         ask_for_tensor(recording);
     }
-    recording->wait.done = resume_recorded;
-    recording->wait.place.client = exchange->client;
-    sower_exchange_suspend(exchange, after_recording);
-    sower_ledger_submit(exchange->server->ledger, &recording->wait);
-    return MHD_YES;
+    return sower_recording_start(&recording->ledger, exchange, after_recording);
 }
 
 static void print_draw(struct recording *recording)
@@ -308,8 +299,8 @@ static enum MHD_Result after_recording(struct sower_exchange *exchange)
     struct recording *recording = exchange->state;
     const struct sower_store_model *rows = &recording->rows;
     sower_buffer_free(&recording->manifest);
-    if (!recording->wait.well) {
-        return sower_refuse(exchange, &recording->wait.problem);
+    if (!recording->ledger.wait.well) {
+        return sower_refuse(exchange, &recording->ledger.wait.problem);
     }
     if (rows->refused) {
         return sower_drift_refuse(exchange, sower_model_name(&recording->model, rows->drifting), rows->drift);

@@ -15,12 +15,13 @@
 #include "proto/hex.h"
 #include "proto/record.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/handlers/recording.h"
 #include "server/http/budget.h"
 #include "server/server.h"
 
 struct keeping {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
-    struct sower_ledger_wait wait;
+    struct sower_recording ledger;
     struct sower_store_model rows;
     json_t *fields; /* of a GET */
     struct sower_manifest manifest;
@@ -130,12 +131,6 @@ static enum MHD_Result reply_text(struct sower_exchange *exchange)
     return sower_reply_text(exchange, MHD_HTTP_OK, "application/json", text, length);
 }
 
-static void resume_kept(struct sower_ledger_wait *wait)
-{
-    struct keeping *keeping = (struct keeping *)((char *)wait - offsetof(struct keeping, wait));
-    sower_exchange_resume(keeping->work.exchange);
-}
-
 static enum MHD_Result keep(struct sower_exchange *exchange)
 {
     struct keeping *keeping = exchange->state;
@@ -144,20 +139,16 @@ static enum MHD_Result keep(struct sower_exchange *exchange)
     }
     keeping->rows = (struct sower_store_model){.text = keeping->text.text, .length = keeping->text.length};
     memcpy(keeping->rows.manifest, keeping->manifest.hash, sizeof keeping->rows.manifest);
-    keeping->wait.done = resume_kept;
-    keeping->wait.place.client = exchange->client;
-    keeping->wait.request = SOWER_LEDGER_MODEL;
-    keeping->wait.model = &keeping->rows;
-    sower_exchange_suspend(exchange, reply_kept);
-    sower_ledger_submit(exchange->server->ledger, &keeping->wait);
-    return MHD_YES;
+    keeping->ledger.wait.request = SOWER_LEDGER_MODEL;
+    keeping->ledger.wait.model = &keeping->rows;
+    return sower_recording_start(&keeping->ledger, exchange, reply_kept);
 }
 
 static enum MHD_Result reply_kept(struct sower_exchange *exchange)
 {
     struct keeping *keeping = exchange->state;
-    if (!keeping->wait.well) {
-        return sower_refuse(exchange, &keeping->wait.problem);
+    if (!keeping->ledger.wait.well) {
+        return sower_refuse(exchange, &keeping->ledger.wait.problem);
     }
     return sower_reply_json(exchange, MHD_HTTP_OK, sower_manifest_summary(&keeping->manifest));
 }

@@ -29,6 +29,7 @@
 #include "proto/record.h"
 #include "server/handlers/drift.h"
 #include "server/handlers/kept_manifest.h"
+#include "server/handlers/recording.h"
 #include "server/handlers/warnings.h"
 #include "server/http/authorize.h"
 #include "server/http/budget.h"
@@ -40,7 +41,7 @@
 
 struct model_file {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
-    struct sower_ledger_wait wait;
+    struct sower_recording ledger;
     struct sower_store_model rows;
     struct sower_buffer text; /* of a posted manifest, until it is recorded; empty for a kept one */
     json_t *fields;           /* of the query */
@@ -221,12 +222,6 @@ static void fill_record(void *context, size_t n, struct sower_record *record)
     sower_record_of(&request, record);
 }
 
-static void resume_recorded(struct sower_ledger_wait *wait)
-{
-    struct model_file *file = (struct model_file *)((char *)wait - offsetof(struct model_file, wait));
-    sower_exchange_resume(file->work.exchange);
-}
-
 static enum MHD_Result record(struct sower_exchange *exchange)
 {
     struct model_file *file = exchange->state;
@@ -240,13 +235,9 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     memcpy(file->rows.manifest, file->model.manifest.hash, sizeof file->rows.manifest);
     file->rows.text = file->text.text;
     file->rows.length = file->text.length;
-    file->wait.done = resume_recorded;
-    file->wait.place.client = exchange->client;
-    file->wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
-    file->wait.model = &file->rows;
-    sower_exchange_suspend(exchange, after_recording);
-    sower_ledger_submit(exchange->server->ledger, &file->wait);
-    return MHD_YES;
+    file->ledger.wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK_MODEL : SOWER_LEDGER_MODEL;
+    file->ledger.wait.model = &file->rows;
+    return sower_recording_start(&file->ledger, exchange, after_recording);
 }
 
 static enum MHD_Result after_recording(struct sower_exchange *exchange)
@@ -254,8 +245,8 @@ static enum MHD_Result after_recording(struct sower_exchange *exchange)
     struct model_file *file = exchange->state;
     sower_buffer_free(&file->text);
     const struct sower_store_model *rows = &file->rows;
-    if (!file->wait.well) {
-        return sower_refuse(exchange, &file->wait.problem);
+    if (!file->ledger.wait.well) {
+        return sower_refuse(exchange, &file->ledger.wait.problem);
     }
     if (rows->refused) {
         return sower_drift_refuse(exchange, sower_model_name(&file->model, rows->drifting), rows->drift);

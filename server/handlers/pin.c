@@ -17,11 +17,12 @@
 #include "proto/experiment.h"
 #include "server/http/authorize.h"
 #include "server/http/work.h"
+#include "server/handlers/recording.h"
 #include "server/server.h"
 
 struct pinning {
     struct sower_work work; /* comes first: the pool returns a pointer to it */
-    struct sower_ledger_wait wait;
+    struct sower_recording ledger;
     struct sower_store_pin pin;
     char experiment[SOWER_EXPERIMENT_MAX + 1];
 };
@@ -35,7 +36,7 @@ static void describe(const void *state, struct sower_log_line *line)
 {
     const struct pinning *pinning = state;
     sower_log_string(line, "experiment", pinning->experiment);
-    if (pinning->wait.well && pinning->pin.ledger != 0) {
+    if (pinning->ledger.wait.well && pinning->pin.ledger != 0) {
         sower_log_number(line, "ledger", pinning->pin.ledger);
     }
 }
@@ -71,23 +72,13 @@ enum MHD_Result sower_handle_pin(struct sower_exchange *exchange)
                : sower_work_read(&pinning->work, exchange, find, reply_found);
 }
 
-static void resume_changed(struct sower_ledger_wait *wait)
-{
-    struct pinning *pinning = (struct pinning *)((char *)wait - offsetof(struct pinning, wait));
-    sower_exchange_resume(pinning->work.exchange);
-}
-
 static enum MHD_Result change(struct sower_exchange *exchange)
 {
     struct pinning *pinning = exchange->state;
     pinning->pin.pinned = exchange->method == SOWER_PUT;
-    pinning->wait.done = resume_changed;
-    pinning->wait.place.client = exchange->client;
-    pinning->wait.request = SOWER_LEDGER_PIN;
-    pinning->wait.pin = &pinning->pin;
-    sower_exchange_suspend(exchange, reply_changed);
-    sower_ledger_submit(exchange->server->ledger, &pinning->wait);
-    return MHD_YES;
+    pinning->ledger.wait.request = SOWER_LEDGER_PIN;
+    pinning->ledger.wait.pin = &pinning->pin;
+    return sower_recording_start(&pinning->ledger, exchange, reply_changed);
 }
 
 static void find(struct sower_work *work)
@@ -115,7 +106,8 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
 static enum MHD_Result reply_changed(struct sower_exchange *exchange)
 {
     const struct pinning *pinning = exchange->state;
-    return pinning->wait.well ? reply(exchange) : sower_refuse(exchange, &pinning->wait.problem);
+    return pinning->ledger.wait.well ? reply(exchange)
+                                     : sower_refuse(exchange, &pinning->ledger.wait.problem);
 }
 
 static enum MHD_Result reply_found(struct sower_exchange *exchange)

@@ -29,6 +29,7 @@
 #include "server/caches/responses.h"
 #include "server/caches/sources.h"
 #include "server/handlers/drift.h"
+#include "server/handlers/recording.h"
 #include "server/http/authorize.h"
 #include "server/http/disposition.h"
 #include "server/http/entity.h"
@@ -40,7 +41,7 @@
 enum { SMALL_BODY = SOWER_RESPONSE_BODY_MAX };
 
 struct tensor {
-    struct sower_ledger_wait wait; /* comes first: `done` gets a pointer to it */
+    struct sower_recording ledger; /* used unless the ledger remembers the draw */
     struct sower_exchange *exchange;
     struct sower_request request;
     struct sower_draw_id draw;
@@ -208,11 +209,6 @@ enum MHD_Result sower_handle_tensor(struct sower_exchange *exchange)
     return sower_entity_evaluate(&tensor->entity, exchange, &result) ? record(exchange) : result;
 }
 
-static void resume_recorded(struct sower_ledger_wait *wait)
-{
-    sower_exchange_resume(((struct tensor *)wait)->exchange);
-}
-
 static enum MHD_Result record(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
@@ -223,21 +219,17 @@ static enum MHD_Result record(struct sower_exchange *exchange)
     tensor->reusable = false; /* most draws are requested once; only a repeated request is worth keeping */
     sower_record_of(&tensor->request, &tensor->recording.record);
     tensor->recording.strict = exchange->server->options->strict;
-    tensor->wait.done = resume_recorded;
-    tensor->wait.place.client = exchange->client;
-    tensor->wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
-    tensor->wait.draw = &tensor->recording;
-    sower_exchange_suspend(exchange, after_recording);
-    sower_ledger_submit(exchange->server->ledger, &tensor->wait);
-    return MHD_YES;
+    tensor->ledger.wait.request = exchange->method == SOWER_HEAD ? SOWER_LEDGER_LOOK : SOWER_LEDGER_RECORD;
+    tensor->ledger.wait.draw = &tensor->recording;
+    return sower_recording_start(&tensor->ledger, exchange, after_recording);
 }
 
 static enum MHD_Result after_recording(struct sower_exchange *exchange)
 {
     struct tensor *tensor = exchange->state;
     const struct sower_record *record = &tensor->recording.record;
-    if (!tensor->wait.well) {
-        return sower_refuse(exchange, &tensor->wait.problem);
+    if (!tensor->ledger.wait.well) {
+        return sower_refuse(exchange, &tensor->ledger.wait.problem);
     }
     if (tensor->recording.outcome == SOWER_DRAW_REFUSED) {
         return sower_drift_refuse(exchange, record->name, record->drift);

@@ -17,13 +17,14 @@
 #include "proto/purposes.h"
 #include "proto/record.h"
 #include "proto/trials.h"
+#include "server/handlers/recording.h"
 #include "server/http/authorize.h"
 #include "server/server.h"
 
 static const char KEY_HEADER[] = "Idempotency-Key";
 
 struct trials {
-    struct sower_ledger_wait wait; /* comes first: `done` gets a pointer to it */
+    struct sower_recording ledger;
     struct sower_exchange *exchange;
     struct sower_trials_request request;
     struct sower_store_trials given;
@@ -36,7 +37,7 @@ static enum MHD_Result submit(struct trials *trials);
 static void describe(const void *state, struct sower_log_line *line)
 {
     const struct trials *trials = state;
-    if (!trials->wait.well || trials->given.outcome != SOWER_TRIALS_GIVEN) {
+    if (!trials->ledger.wait.well || trials->given.outcome != SOWER_TRIALS_GIVEN) {
         return;
     }
     sower_log_string(line, "experiment", trials->request.experiment);
@@ -124,11 +125,6 @@ static void release(void *state)
     free(trials);
 }
 
-static void resume_given(struct sower_ledger_wait *wait)
-{
-    sower_exchange_resume(((struct trials *)wait)->exchange);
-}
-
 static enum MHD_Result submit(struct trials *trials)
 {
     struct sower_exchange *exchange = trials->exchange;
@@ -136,13 +132,9 @@ static enum MHD_Result submit(struct trials *trials)
     trials->given.experiment = trials->request.experiment;
     trials->given.key = trials->request.key;
     trials->given.count = trials->request.count;
-    trials->wait.request = SOWER_LEDGER_TRIALS;
-    trials->wait.trials = &trials->given;
-    trials->wait.done = resume_given;
-    trials->wait.place.client = exchange->client;
-    sower_exchange_suspend(exchange, reply);
-    sower_ledger_submit(exchange->server->ledger, &trials->wait);
-    return MHD_YES;
+    trials->ledger.wait.request = SOWER_LEDGER_TRIALS;
+    trials->ledger.wait.trials = &trials->given;
+    return sower_recording_start(&trials->ledger, exchange, reply);
 }
 
 static enum MHD_Result refuse_key(struct sower_exchange *exchange)
@@ -167,8 +159,8 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     const struct trials *trials = exchange->state;
     const char *experiment = trials->request.experiment;
     char hex[SOWER_HEX_SIZE];
-    if (!trials->wait.well) {
-        return sower_refuse(exchange, &trials->wait.problem);
+    if (!trials->ledger.wait.well) {
+        return sower_refuse(exchange, &trials->ledger.wait.problem);
     }
     if (trials->given.outcome == SOWER_TRIALS_KEY_TAKEN) {
         return refuse_key(exchange);

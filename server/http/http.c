@@ -40,9 +40,10 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
     uint64_t threads = sower_options_threads(options->threads);
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
-        /* Each thread gets its part of this number; the registry (connections.h) limits the sum. */
+        /* Each thread gets its part of this number; the registry (connections.h) limits the sum, in which the
+         * pulse's connection is not counted. */
         {MHD_OPTION_CONNECTION_LIMIT,
-         (intptr_t)((options->connections + SOWER_CONNECTIONS_RESERVE + 1) * threads), NULL},
+         (intptr_t)((options->connections + SOWER_CONNECTIONS_RESERVE + 2) * threads), NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->idle_seconds, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL}, /* RFC 9112: refuse a request without Host */

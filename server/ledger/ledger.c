@@ -35,6 +35,8 @@ struct sower_ledger {
     bool failing;
     struct sower_problem failure; /* valid while `failing` */
     int64_t written;              /* time of the last successful write (sower_clock_milliseconds) */
+    bool waited;                  /* requests waited at the last call of sower_ledger_moves, */
+    bool moved;                   /* and the thread has taken some since then */
     int64_t working;              /* when the thread began its current work; 0: it is idle */
 
     /* Only for the ledger's thread: */
@@ -54,11 +56,20 @@ static struct sower_store_writer *writer_of(const struct sower_ledger *ledger)
 
 static void complete(struct sower_ledger_wait *wait, bool well, const struct sower_problem *problem)
 {
-    wait->well = well;
+    wait->well = well && !wait->account.exceeded;
     if (!well) {
         wait->problem = *problem;
+    } else if (!wait->well) {
+        sower_account_refuse(&wait->account, &wait->problem);
     }
     wait->done(wait);
+}
+
+/* Whether the owner of the request must wait before it may add lines. Then the request, which needs some, is refused. */
+static bool may_add_nothing(struct sower_ledger_wait *wait)
+{
+    wait->account.exceeded = wait->account.wait_seconds > 0;
+    return wait->account.exceeded;
 }
 
 static void refuse_early(struct sower_problem *problem)
@@ -256,21 +267,24 @@ static void look_up_model(struct sower_ledger *ledger, struct sower_ledger_wait 
     complete_model(ledger, wait, well, &problem);
 }
 
-/* Whether the next step of a model may be written. Before the first one, everything that is missing must have room, so
- * that no limit cuts a model off. */
-static bool check_limits_for_model(struct sower_ledger *ledger, const struct sower_store_model *model,
-                                   struct sower_problem *problem)
+/* Whether the next step of a model may be written. Before the first one, everything that is missing must have room. Later
+ * ones follow in any case, so that no limit cuts a model off. */
+static bool may_write_model(struct sower_ledger *ledger, const struct sower_ledger_wait *wait,
+                            struct sower_problem *problem)
 {
-    const bool first = model->next == 0;
-    return check_limits(ledger, model->writes && first ? model->missing : 0, first ? model->length : 0,
-                        problem);
+    const struct sower_store_model *model = wait->model;
+    if (model->count > 0 && wait->account.wait_seconds > 0) {
+        return sower_account_refuse(&wait->account, problem);
+    }
+    return model->next > 0 ||
+           check_limits(ledger, model->writes ? model->missing : 0, model->length, problem);
 }
 
 static void write_model(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
-    if (!check_limits_for_model(ledger, wait->model, &problem)) {
+    if (!may_write_model(ledger, wait, &problem)) {
         if (wait->model->writes) {
             complete(wait, false, &problem);
         } else {
@@ -293,6 +307,10 @@ static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wai
 {
     struct sower_store_writer *writer = writer_of(ledger);
     struct sower_problem problem;
+    if (may_add_nothing(wait)) {
+        complete(wait, true, NULL);
+        return;
+    }
     if (!check_limits(ledger, 0, 0, &problem)) {
         complete(wait, false, &problem);
         return;
@@ -301,7 +319,12 @@ static void write_pin(struct sower_ledger *ledger, struct sower_ledger_wait *wai
     begin_work(ledger);
     bool well = writer->methods->pin(writer, wait->pin, &problem);
     end_work(ledger);
-    note_outcome(ledger, well, &problem);
+    if (!wait->account.exceeded) {
+        note_outcome(ledger, well, &problem);
+    }
+    if (!well) {
+        wait->account.added = 0;
+    }
     complete(wait, well, &problem);
 }
 
@@ -310,6 +333,7 @@ static void complete_failed(struct sower_ledger *ledger, struct sower_ledger_wai
 {
     note_outcome(ledger, false, problem);
     for (size_t i = 0; i < count; i++) {
+        waits[i]->account.added = 0; /* the transaction was rolled back */
         complete(waits[i], false, problem);
     }
 }
@@ -331,7 +355,7 @@ static size_t look_up_trials(struct sower_ledger *ledger, size_t count)
         return 0;
     }
     for (size_t i = 0; i < count; i++) {
-        if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE) {
+        if (ledger->trials[i]->outcome == SOWER_TRIALS_NONE && !may_add_nothing(ledger->trial_waits[i])) {
             ledger->trial_waits[left++] = ledger->trial_waits[i];
         } else {
             complete(ledger->trial_waits[i], true, NULL);
@@ -393,7 +417,8 @@ static size_t look_up_draws(struct sower_ledger *ledger, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         struct sower_ledger_wait *wait = ledger->batch[i];
-        if (wait->request == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW) {
+        if (wait->request == SOWER_LEDGER_RECORD && wait->draw->outcome == SOWER_DRAW_NEW &&
+            !may_add_nothing(wait)) {
             ledger->batch[left++] = wait;
         } else {
             complete_draw(ledger, wait);
@@ -533,6 +558,7 @@ static bool take_batch(struct sower_ledger *ledger, struct batch *batch)
         count++;
     }
     ledger->waiting -= count + (batch->alone != NULL);
+    ledger->moved = true;
     bool goes_on = !ledger->stopping;
     pthread_mutex_unlock(&ledger->lock);
     return goes_on;
@@ -568,10 +594,33 @@ static bool enqueue(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
     return true;
 }
 
+/* The store finds the account in what it writes. */
+static void pass_account(struct sower_ledger_wait *wait)
+{
+    struct sower_account *account = wait->account.owner != NULL ? &wait->account : NULL;
+    switch (wait->request) {
+    case SOWER_LEDGER_RECORD:
+        wait->draw->account = account;
+        break;
+    case SOWER_LEDGER_MODEL:
+        wait->model->account = account;
+        break;
+    case SOWER_LEDGER_TRIALS:
+        wait->trials->account = account;
+        break;
+    case SOWER_LEDGER_PIN:
+        wait->pin->account = account;
+        break;
+    default:
+        break;
+    }
+}
+
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait)
 {
     struct sower_problem problem;
     enum probe_result result = UNKNOWN;
+    pass_account(wait);
     pthread_mutex_lock(&ledger->lock);
     bool open = ledger->open, stopping = ledger->stopping;
     if (wait->request == SOWER_LEDGER_PROBE && open && !stopping) {
@@ -641,6 +690,16 @@ bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
     ledger->open = true;
     pthread_mutex_unlock(&ledger->lock);
     return true;
+}
+
+bool sower_ledger_moves(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    bool moves = ledger->moved || !ledger->waited || ledger->working != 0;
+    ledger->waited = ledger->waiting > 0 || ledger->probes.first != NULL;
+    ledger->moved = false;
+    pthread_mutex_unlock(&ledger->lock);
+    return moves;
 }
 
 void sower_ledger_stop(struct sower_ledger *ledger)

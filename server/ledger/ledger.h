@@ -48,7 +48,8 @@ enum sower_ledger_request {
     SOWER_LEDGER_PROBE,      /* can the ledger be written? */
 };
 
-/* A waiting request. The owner sets `done`, `request`, the member that `request` names, and `place.client`. The
+/* A waiting request. The owner sets `done`, `request`, the member that `request` names,
+ * `account` and `place.client`. The
  * object must exist until `done` is called. */
 struct sower_ledger_wait {
     /* Called once, by any thread. May free the object. */
@@ -60,6 +61,9 @@ struct sower_ledger_wait {
         struct sower_store_trials *trials;
         struct sower_store_pin *pin;
     };
+    /* Whose lines the request adds. All zeros: nobody's, and no limits. If they exceed a limit, the request fails with a
+     * problem (LIMITED). `added` is the number of lines that it added, also if it failed. */
+    struct sower_account account;
     bool well;                       /* success: the outcome is in the named member */
     struct sower_problem problem;    /* why, if not `well` */
     struct sower_rounds_place place; /* in the queue */
@@ -76,6 +80,10 @@ void sower_ledger_limit(struct sower_ledger *ledger, uint64_t max, uint64_t rese
 /* Takes over the store, once; from now on draws are recorded. When threads run out: closes the store, and false.
  */
 SOWER_MUST_USE bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store);
+
+/* False if requests have waited since the last call, and the thread has neither taken one nor been at work in its
+ * store: it hangs. */
+SOWER_MUST_USE bool sower_ledger_moves(struct sower_ledger *ledger);
 
 /* Refuses all waiting and later requests, and ends the thread after its current work. Reading remains possible.
  */

@@ -19,6 +19,7 @@
 #include "core/problem.h"
 #include "proto/record.h"
 #include "proto/trials.h"
+#include "server/ledger/quotas.h"
 
 struct sower_store_writer;
 struct sower_store_reader;
@@ -36,6 +37,8 @@ struct sower_store_draw {
     bool strict; /* refuse drift to another array; a pinned experiment refuses it in any case */
     bool
         same_array; /* if record.drift is not 0: that line is the same array in another precision (precision.h) */
+    struct sower_account
+        *account; /* whose line it becomes; NULL: nobody's. Of a draw that exceeds it, `outcome` stays NEW */
     enum sower_draw_outcome outcome;
 };
 
@@ -54,7 +57,8 @@ struct sower_store_model {
     size_t length;
     int64_t time;
     bool strict;
-    const _Atomic bool *given_up; /* once true, the call fails soon; may be NULL */
+    struct sower_account *account; /* whose lines they are, or NULL; a model that exceeds it adds nothing */
+    const _Atomic bool *given_up;  /* once true, the call fails soon; may be NULL */
     /* The outcome: */
     bool unfinished; /* call again for the next step; other requests may come in between */
     bool written;    /* false: this call wrote nothing, because everything was recorded already, or it was
@@ -84,6 +88,8 @@ struct sower_store_trials {
     const char *key; /* empty: no key */
     uint64_t count;  /* 1 to SOWER_TRIALS_COUNT_MAX */
     int64_t time;
+    struct sower_account
+        *account; /* whose line it becomes, or NULL; if it is exceeded, `outcome` stays NONE */
     enum sower_trials_outcome outcome;
     uint64_t first;  /* the first number that was given out */
     uint64_t ledger; /* the line of it */
@@ -95,6 +101,7 @@ struct sower_store_pin {
     const char *experiment;
     bool pinned; /* true: pin; false: unpin */
     int64_t time;
+    struct sower_account *account; /* whose line it becomes, or NULL; if it is exceeded, nothing changes */
     uint64_t ledger; /* outcome: the line that did this; 0: it was not pinned and needed no unpinning */
 };
 
@@ -154,6 +161,7 @@ struct sower_store_writer {
     const struct sower_store_writer_methods *methods;
     /* The time of the last line of the daemon's chain after the last successful write or probe; 0: no line. */
     int64_t chain_time;
+    struct sower_quotas quotas;
 };
 
 struct sower_store_writer_methods {

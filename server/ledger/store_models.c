@@ -92,15 +92,33 @@ bool sower_store_find_model(struct sower_store_writer *writer, const struct sowe
     return done;
 }
 
+/* Before the first step of a large model: all its missing lines must be left to its owner. */
+static bool promise(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
+                    const struct sower_store_model *model, struct sower_problem *problem)
+{
+    struct sower_account *account = model->account;
+    return account == NULL || account->lines_max == 0 || model->next > 0 ||
+           model->count <= SOWER_STORE_STEP ||
+           (steps->find_quota(writer, account, problem) &&
+            sower_quotas_promise(&writer->quotas, account, model->missing, problem));
+}
+
+static bool is_refused(const struct sower_store_model *model)
+{
+    return model->refused || (model->account != NULL && model->account->exceeded);
+}
+
 /* Writes the draws of one step, and before the first one the manifest. */
 static bool write_step(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
                        struct sower_store_model *model, struct chunk *chunk, struct sower_problem *problem)
 {
     const size_t end = end_of_step(model);
     const bool adds_manifest = model->next == 0 && model->text != NULL;
-    bool done =
-        steps->begin(writer, problem) && (!adds_manifest || steps->add_manifest(writer, model, problem));
-    while (done && !model->refused && model->next < end) {
+    const uint64_t added = model->account == NULL ? 0 : model->account->added;
+    bool done = steps->begin(writer, problem) &&
+                (!adds_manifest || steps->add_manifest(writer, model, problem)) &&
+                promise(writer, steps, model, problem);
+    while (done && !is_refused(model) && model->next < end) {
         make_chunk(chunk, model, end);
         done = sower_store_model_goes_on(model, problem) &&
                steps->add(writer, chunk->draws, chunk->count, problem);
@@ -109,9 +127,13 @@ static bool write_step(struct sower_store_writer *writer, const struct sower_sto
         }
         model->next += chunk->count;
     }
-    if (done && model->refused) {
+    if (done && is_refused(model)) {
         (void)steps->end(writer, false, problem);
         return true;
+    }
+    if (model->account != NULL) {
+        sower_quotas_fulfil(&writer->quotas, model->account, model->account->added - added,
+                            model->next == model->count);
     }
     model->written = steps->end(writer, done, problem);
     model->unfinished = model->written && model->next < model->count;
@@ -146,8 +168,16 @@ static bool append_step(struct sower_store_writer *writer, const struct sower_st
 bool sower_store_append_model(struct sower_store_writer *writer, const struct sower_store_model_steps *steps,
                               struct sower_store_model *model, struct sower_problem *problem)
 {
+    struct sower_account *account = model->account;
+    const uint64_t added = account == NULL ? 0 : account->added;
     struct chunk *chunk = new_chunk(model, problem);
     bool done = chunk != NULL && append_step(writer, steps, model, chunk, problem);
     free(chunk);
+    if (account != NULL && !model->written) {
+        account->added = added;
+    }
+    if (account != NULL && !model->unfinished) {
+        sower_quotas_end_promise(&writer->quotas, account, model->written);
+    }
     return done;
 }

@@ -29,6 +29,9 @@ struct sower_store_model_steps {
     bool (*find_manifest)(struct sower_store_writer *writer, const uint8_t hash[32], bool *found,
                           struct sower_problem *problem);
     bool (*begin)(struct sower_store_writer *writer, struct sower_problem *problem);
+    /* Reads the count of the owner's lines, unless the transaction has read it (quotas.h). */
+    bool (*find_quota)(struct sower_store_writer *writer, const struct sower_account *account,
+                       struct sower_problem *problem);
     /* Records the manifest of a model, if it is not recorded yet. */
     bool (*add_manifest)(struct sower_store_writer *writer, const struct sower_store_model *model,
                          struct sower_problem *problem);

@@ -19,6 +19,7 @@ void sower_store_model_draw(const struct sower_store_model *model, size_t n, str
 {
     struct sower_record *record = &draw->record;
     draw->strict = model->strict;
+    draw->account = model->account;
     model->fill(model->context, n, record);
     record->time = model->time;
     record->has_manifest = true;

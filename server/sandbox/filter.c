@@ -244,6 +244,7 @@ static void build(struct program *program, bool connects)
     const struct condition more[] = {
         {SYS_tgkill, 0, all, 1, {self}},
         {SYS_kill, 0, all, 1, {self}},
+        {SYS_socketpair, 0, all, 1, {AF_UNIX}},
         {SYS_socket, 0, all, connects ? 4 : 1, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}},
     };
     add_load(program, offsetof(struct seccomp_data, arch));

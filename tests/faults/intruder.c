@@ -51,6 +51,7 @@ enum attempt {
     EXECUTE_FILE,
     TRACE,
     READ_MEMORY,
+    HANG, /* no attempt: the thread hangs until the test chooses another */
 };
 
 static struct intruder *intruder;
@@ -188,6 +189,11 @@ static int attempt(enum attempt chosen)
         return of(ptrace(PTRACE_PEEKDATA, getpid(), NULL, NULL)) == ESRCH ? 0 : EPERM;
     case READ_MEMORY:
         return read_memory();
+    case HANG:
+        while (intruder->attempt == HANG) {
+            usleep(1000);
+        }
+        return 0;
     }
     return EINVAL;
 }

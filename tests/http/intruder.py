@@ -14,6 +14,7 @@ ATTEMPTS = ["read a file", "create a file", "list a directory", "receive packets
             "use an abstract socket", "signal another process", "fork", "map writable code", "make code from data",
             "leave a namespace", "make a ring", "ask for keys", "be dumped", "open its own files",
             "execute a program", "execute a file", "trace", "read memory by its address"]
+HANG = len(ATTEMPTS)
 
 
 class Intruder(Injected):
@@ -22,9 +23,8 @@ class Intruder(Injected):
 
     def tries(self, process, thread, attempt):
         """Makes an attempt in a thread. Returns "possible", the name of the error, or "killed"."""
-        self.attempt, before = ATTEMPTS.index(attempt), self.count
-        libc = ctypes.CDLL(None, use_errno=True)
-        assert libc.tgkill(process.pid, thread, signal.SIGUSR2) == 0, os.strerror(ctypes.get_errno())
+        before = self.count
+        self.begin(process, thread, ATTEMPTS.index(attempt))
         end = time.monotonic() + PATIENCE
         while self.count == before:
             if process.poll() is not None:
@@ -32,6 +32,11 @@ class Intruder(Injected):
             assert time.monotonic() < end
             time.sleep(0.001)
         return errno.errorcode[self.outcome] if self.outcome else "possible"
+
+    def begin(self, process, thread, number):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.attempt = number
+        assert libc.tgkill(process.pid, thread, signal.SIGUSR2) == 0, os.strerror(ctypes.get_errno())
 
 
 def threads_of(process):

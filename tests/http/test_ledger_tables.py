@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TABLES = ["line", "experiment", "trial", "writer", "manifest"]
+TABLES = ["line", "experiment", "trial", "writer", "manifest", "quota"]
 SQLITE_TYPES = {"INTEGER": "number", "BLOB": "bytes", "TEXT": "text"}
 POSTGRES_TYPES = {"bigint": "number", "smallint": "number", "integer": "number", "bytea": "bytes", "text": "text"}
 

@@ -15,10 +15,13 @@ enum {
 };
 
 bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
-                               const uint8_t writer[SOWER_WRITER_SIZE])
+                               struct sower_quotas *quotas, const uint8_t writer[SOWER_WRITER_SIZE])
 {
     memcpy(lines->writer, writer, sizeof lines->writer);
-    return sower_postgres_open(&lines->postgres, url, sower_postgres_statements, SOWER_POSTGRES_STATEMENTS);
+    lines->quotas.writer = lines->writer;
+    lines->quotas.quotas = quotas;
+    return sower_postgres_open(&lines->postgres, url, sower_postgres_statements, SOWER_POSTGRES_STATEMENTS) &&
+           sower_postgres_quotas_take_back(&lines->quotas, &lines->postgres);
 }
 
 void sower_postgres_lines_close(struct sower_postgres_lines *lines)
@@ -27,6 +30,7 @@ void sower_postgres_lines_close(struct sower_postgres_lines *lines)
         sower_postgres_array_free(&lines->keys[i]);
     }
     sower_postgres_columns_free(&lines->added);
+    sower_postgres_quotas_free(&lines->quotas);
     sower_postgres_close(&lines->postgres);
 }
 
@@ -34,6 +38,7 @@ bool sower_postgres_lines_begin(struct sower_postgres_lines *lines, struct sower
 {
     struct sower_postgres_values values = {0};
     sower_postgres_columns_begin(&lines->added);
+    sower_quotas_begin(lines->quotas.quotas);
     if (sower_clock_milliseconds() < lines->refuse_until) {
         *problem = lines->refusal;
         return false;
@@ -69,15 +74,16 @@ static bool read_beginning(struct sower_postgres_lines *lines, const PGresult *l
     return true;
 }
 
-/* Sends the queued statements, and reads the results of a beginning. If a beginning fails after a while, because
+/* Sends the queued statements, and reads the results of a beginning and of the counts that are queued right before the last
+ * statement. If a beginning fails after a while, because
  * somebody holds the lock, a pause follows, so that the requests that wait do not each wait as long. The caller
  * clears *last after true. */
 static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct sower_problem *problem)
 {
     struct sower_postgres_results results;
-    bool beginning = lines->beginning;
+    bool beginning = lines->beginning, counts = lines->counts;
     int64_t begin = sower_clock_milliseconds();
-    lines->beginning = false;
+    lines->beginning = lines->counts = false;
     if (!sower_postgres_exchange(&lines->postgres, &results)) {
         sower_postgres_fail(&lines->postgres, problem);
         if (beginning && sower_clock_milliseconds() - begin >= PAUSE_MILLISECONDS) {
@@ -92,8 +98,25 @@ static bool exchange(struct sower_postgres_lines *lines, PGresult **last, struct
         return false;
     }
     *last = results.items[--results.count];
+    if (counts) {
+        sower_postgres_quotas_read(&lines->quotas, results.items[results.count - 1]);
+    }
     sower_postgres_clear(&results);
     return true;
+}
+
+/* Notes that a transaction needs the count of an account's owner. */
+static void want_count(struct sower_postgres_lines *lines, const struct sower_account *account)
+{
+    if (lines->writing) {
+        (void)sower_quotas_find(lines->quotas.quotas, account);
+    }
+}
+
+/* Queues the look-up of the wanted counts. The next statement must be the last one before the exchange. */
+static void queue_counts(struct sower_postgres_lines *lines)
+{
+    lines->counts = lines->writing && sower_postgres_quotas_queue_find(&lines->quotas, &lines->postgres);
 }
 
 /* Call it before a look-up. Outside a transaction it may connect again; within one it must not, because the
@@ -119,7 +142,9 @@ static void queue_find(struct sower_postgres_lines *lines, struct sower_store_dr
         sower_postgres_array_bytes(&keys[1], record->draw.bytes);
         sower_postgres_array_bytes(&keys[2], record->root_id.bytes);
         sower_postgres_array_text(&keys[3], record->experiment);
+        want_count(lines, draws[i]->account);
     }
+    queue_counts(lines);
     for (size_t i = 0; i < 4; i++) {
         sower_postgres_add_array(&values, &keys[i]);
     }
@@ -261,7 +286,8 @@ bool sower_postgres_lines_add_draws(struct sower_postgres_lines *lines, struct s
             return false;
         }
         draws[i]->outcome = sower_store_draw_outcome(draws[i], lines->pinned[i]);
-        if (draws[i]->outcome != SOWER_DRAW_NEW) {
+        if (draws[i]->outcome != SOWER_DRAW_NEW ||
+            !sower_quotas_take(lines->quotas.quotas, draws[i]->account)) {
             continue;
         }
         if (!sower_postgres_lines_add(lines, record, problem)) {
@@ -291,7 +317,9 @@ static void queue_find_keys(struct sower_postgres_lines *lines, struct sower_sto
         } else {
             sower_postgres_array_null(&keys[2]);
         }
+        want_count(lines, requests[i]->account);
     }
+    queue_counts(lines);
     for (size_t i = 0; i < 3; i++) {
         sower_postgres_add_array(&values, &keys[i]);
     }
@@ -338,6 +366,8 @@ bool sower_postgres_lines_find_pin(struct sower_postgres_lines *lines, const str
 {
     struct sower_postgres_values values = {0};
     PGresult *found;
+    want_count(lines, pin->account);
+    queue_counts(lines);
     sower_postgres_add_text(&values, pin->experiment);
     sower_postgres_add_bytes(&values, pin->root_id.bytes);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_FIND_PIN, &values);
@@ -346,6 +376,22 @@ bool sower_postgres_lines_find_pin(struct sower_postgres_lines *lines, const str
     }
     *pinned = PQntuples(found) == 1 ? sower_postgres_read_number(found, 0, 0) : 0;
     PQclear(found);
+    return true;
+}
+
+bool sower_postgres_lines_find_quota(struct sower_postgres_lines *lines, const struct sower_account *account,
+                                     struct sower_problem *problem)
+{
+    PGresult *result;
+    want_count(lines, account);
+    if (!sower_postgres_quotas_queue_find(&lines->quotas, &lines->postgres)) {
+        return true;
+    }
+    if (!exchange(lines, &result, problem)) {
+        return false;
+    }
+    sower_postgres_quotas_read(&lines->quotas, result);
+    PQclear(result);
     return true;
 }
 
@@ -400,6 +446,7 @@ static bool commit(struct sower_postgres_lines *lines, struct sower_problem *pro
         return false;
     }
     queue_added(lines);
+    sower_postgres_quotas_queue_changes(&lines->quotas, &lines->postgres);
     sower_postgres_add_number(&values, lines->append.ledger);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_MOVE_LAST, &values);
     sower_postgres_queue(&lines->postgres, SOWER_POSTGRES_NO_TIMEOUT, NULL);
@@ -418,6 +465,7 @@ static bool commit(struct sower_postgres_lines *lines, struct sower_problem *pro
 bool sower_postgres_lines_end(struct sower_postgres_lines *lines, bool done, struct sower_problem *problem)
 {
     if (done && lines->changed && commit(lines, problem)) {
+        sower_quotas_committed(lines->quotas.quotas);
         lines->writing = false;
         return true;
     }

@@ -15,6 +15,7 @@
 #include "server/ledger/append.h"
 #include "server/ledger/postgres/columns.h"
 #include "server/ledger/postgres/connection.h"
+#include "server/ledger/postgres/quotas.h"
 #include "server/ledger/store.h"
 #include "server/ledger/store_models.h"
 
@@ -28,10 +29,12 @@ struct sower_postgres_lines {
     bool writing;         /* in a write transaction */
     bool beginning;       /* its beginning is queued; its results have not arrived */
     bool changed;         /* something was added in it */
+    bool counts;          /* a look-up of counts is queued */
     int64_t refuse_until; /* no transaction before this time (sower_clock_milliseconds) */
     struct sower_problem refusal;
     struct sower_postgres_array keys[SOWER_POSTGRES_KEYS]; /* columns of a look-up */
     struct sower_postgres_columns added;
+    struct sower_postgres_quotas quotas;
     bool pinned[SOWER_STORE_CHUNK]; /* whether the experiment of each current draw is pinned */
     struct {
         uint64_t bytes, ledger; /* the size, and the last line at that time */
@@ -39,8 +42,10 @@ struct sower_postgres_lines {
     } measured;
 };
 
-/* Connects. False: lines->postgres.cause says why. Call sower_postgres_lines_close in either case. */
+/* Connects. `quotas` is the writer's. False: lines->postgres.cause says why. Call sower_postgres_lines_close in either
+ * case. */
 SOWER_MUST_USE bool sower_postgres_lines_open(struct sower_postgres_lines *lines, const char *url,
+                                              struct sower_quotas *quotas,
                                               const uint8_t writer[SOWER_WRITER_SIZE]);
 void sower_postgres_lines_close(struct sower_postgres_lines *lines);
 
@@ -68,6 +73,11 @@ SOWER_MUST_USE bool sower_postgres_lines_find_trials(struct sower_postgres_lines
 SOWER_MUST_USE bool sower_postgres_lines_find_pin(struct sower_postgres_lines *lines,
                                                   const struct sower_store_pin *pin, uint64_t *pinned,
                                                   struct sower_problem *problem);
+
+/* Reads the count of an account's owner, unless that is known or not needed. */
+SOWER_MUST_USE bool sower_postgres_lines_find_quota(struct sower_postgres_lines *lines,
+                                                    const struct sower_account *account,
+                                                    struct sower_problem *problem);
 
 /* Sets *found to whether the manifest is stored. */
 SOWER_MUST_USE bool sower_postgres_lines_find_manifest(struct sower_postgres_lines *lines,

@@ -106,6 +106,18 @@ static bool add_index(struct sower_postgres *postgres)
     return ask(postgres, look_for_index, 1, &found) && (found != 0 || create_index(postgres));
 }
 
+/* Adds the table that early ledgers of version 1 do not have. No other table refers to it, and a daemon that does not know it
+ * leaves it as it is, so it is not a new version. */
+static bool add_quotas(struct sower_postgres *postgres)
+{
+    uint64_t found;
+    return ask(postgres, "SELECT (to_regclass('sower.quota') IS NOT NULL)::int::bigint", 1, &found) &&
+           (found != 0 ||
+            execute(postgres,
+                    "CREATE TABLE sower.quota (owner text COLLATE \"C\", writer bytea, lines bigint NOT "
+                    "NULL, promised bigint NOT NULL, PRIMARY KEY (owner, writer))"));
+}
+
 /* Creates the schema, upgrades it, or refuses the database. */
 static bool create_or_upgrade(struct sower_postgres *postgres)
 {
@@ -132,7 +144,7 @@ static bool create_or_upgrade(struct sower_postgres *postgres)
                  version, SOWER_LEDGER_POSTGRES_VERSION);
         return false;
     }
-    return upgrade(postgres, version) && add_index(postgres);
+    return upgrade(postgres, version) && add_index(postgres) && add_quotas(postgres);
 }
 
 bool sower_postgres_schema_check(struct sower_postgres *postgres)

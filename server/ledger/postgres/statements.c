@@ -80,6 +80,16 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
     /* A commit that waits for a replica must not time out: PostgreSQL would treat it as done. */
     [SOWER_POSTGRES_NO_TIMEOUT] = "SET LOCAL statement_timeout = 0",
     [SOWER_POSTGRES_COMMIT] = "COMMIT",
+    /* Of this daemon's own promises memory has the newest state. */
+    [SOWER_POSTGRES_FIND_QUOTAS] =
+        "SELECT o.owner, (SELECT coalesce(sum(lines + CASE WHEN writer = $1::bytea THEN 0 ELSE promised "
+        "END), 0)"
+        " FROM sower.quota q WHERE q.owner = o.owner)::bigint FROM unnest($2::text[]) AS o (owner)",
+    [SOWER_POSTGRES_WRITE_QUOTAS] =
+        "INSERT INTO sower.quota AS present (" SOWER_LEDGER_QUOTA_COLUMNS ")"
+        " SELECT owner, $1::bytea, lines, promised FROM unnest($2::text[], $3::bigint[], $4::bigint[])"
+        " AS new (owner, lines, promised) ON CONFLICT (owner, writer) DO UPDATE SET"
+        " lines = present.lines + excluded.lines, promised = excluded.promised",
     /* Tables with their indexes and long values. */
     [SOWER_POSTGRES_MEASURE] =
         "SELECT l.last, (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c"

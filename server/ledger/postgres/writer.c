@@ -74,9 +74,16 @@ static bool add_manifest(struct sower_store_writer *base, const struct sower_sto
     return true;
 }
 
+static bool find_quota(struct sower_store_writer *base, const struct sower_account *account,
+                       struct sower_problem *problem)
+{
+    return sower_postgres_lines_find_quota(&of(base)->lines, account, problem);
+}
+
 static const struct sower_store_model_steps model_steps = {
     .find_manifest = find_manifest,
     .begin = begin,
+    .find_quota = find_quota,
     .add_manifest = add_manifest,
     .add = add,
     .end = end,
@@ -150,7 +157,8 @@ static bool give_all(struct sower_postgres_lines *lines, struct sower_store_tria
         }
         look_among_given(requests, i, given);
         if (requests[i]->outcome != SOWER_TRIALS_NONE ||
-            !sower_store_trials_record(requests[i], given[i], &record)) {
+            !sower_store_trials_record(requests[i], given[i], &record) ||
+            !sower_quotas_take(lines->quotas.quotas, requests[i]->account)) {
             continue;
         }
         if (!sower_postgres_lines_add(lines, &record, problem)) {
@@ -186,7 +194,7 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     bool done = begin(base, problem) && sower_postgres_lines_find_pin(lines, pin, &pinned, problem);
     if (done && (pinned != 0) == pin->pinned) {
         pin->ledger = pinned;
-    } else if (done) {
+    } else if (done && sower_quotas_take(&base->quotas, pin->account)) {
         done = sower_postgres_lines_add(lines, &record, problem);
         pin->ledger = record.ledger;
     }
@@ -221,7 +229,7 @@ bool sower_postgres_writer_open(struct sower_postgres_writer *writer, const char
                                 const uint8_t key[SOWER_WRITER_SIZE])
 {
     writer->writer.methods = &methods;
-    return sower_postgres_lines_open(&writer->lines, url, key);
+    return sower_postgres_lines_open(&writer->lines, url, &writer->writer.quotas, key);
 }
 
 void sower_postgres_writer_close(struct sower_postgres_writer *writer)

@@ -6,6 +6,7 @@
 
 #include "proto/ledger_tables.h"
 #include "server/ledger/sqlite/lines.h"
+#include "server/ledger/sqlite/quotas.h"
 #include "server/ledger/sqlite/statement.h"
 #include "server/ledger/sqlite/wal.h"
 
@@ -15,7 +16,8 @@ enum {
 
 /* `probe` holds one row that is rewritten to see whether writing works. */
 static const char rest_of_schema[] =
-    "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) STRICT;"
+    "CREATE TABLE manifest (hash BLOB PRIMARY KEY, time INTEGER NOT NULL, text BLOB NOT NULL) "
+    "STRICT;" SOWER_SQLITE_QUOTAS_SCHEMA
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;"
     "INSERT INTO probe VALUES (0, 0);";
 
@@ -190,6 +192,16 @@ static bool add_index(sqlite3 *database, const char *path, const struct sower_lo
            sower_sqlite_refuse(database, path, problem);
 }
 
+/* Adds the table that early ledgers of this version do not have. No other table refers to it, and a daemon that does not know
+ * it leaves it as it is, so it is not a new version. */
+static bool add_quotas(sqlite3 *database, const char *path, struct sower_problem *problem)
+{
+    int64_t found;
+    return (ask(database, "SELECT count(*) FROM sqlite_schema WHERE name = 'quota'", &found) &&
+            (found > 0 || execute(database, SOWER_SQLITE_QUOTAS_SCHEMA))) ||
+           sower_sqlite_refuse(database, path, problem);
+}
+
 /* Creates the schema, upgrades it, or refuses the database. */
 static bool create_or_upgrade(sqlite3 *database, const char *path, const uint8_t writer[SOWER_WRITER_SIZE],
                               const struct sower_log *log, struct sower_problem *problem)
@@ -216,10 +228,11 @@ static bool create_or_upgrade(sqlite3 *database, const char *path, const uint8_t
                                  path, version, SOWER_LEDGER_SQLITE_VERSION);
     }
     if (version == SOWER_LEDGER_SQLITE_VERSION) {
-        return add_index(database, path, log, problem);
+        return add_index(database, path, log, problem) && add_quotas(database, path, problem);
     }
     announce(log, version);
-    return link_old_lines(database, version, path, writer, problem) && set_version(database, path, problem);
+    return link_old_lines(database, version, path, writer, problem) && add_quotas(database, path, problem) &&
+           set_version(database, path, problem);
 }
 
 /* In one transaction, so that daemons that start together do it one after the other. */

@@ -80,6 +80,7 @@ static bool begin_writing(struct sower_store_writer *base, struct sower_problem 
 {
     struct sower_sqlite_writer *writer = of(base);
     roll_back(writer);
+    sower_quotas_begin(&base->quotas);
     return check_in_place(writer, problem) && run(writer, BEGIN, problem) &&
            sower_sqlite_lines_begin(&writer->lines, problem);
 }
@@ -88,7 +89,9 @@ static bool begin_writing(struct sower_store_writer *base, struct sower_problem 
 static bool end_writing(struct sower_store_writer *base, bool done, struct sower_problem *problem)
 {
     struct sower_sqlite_writer *writer = of(base);
-    if (done && sower_sqlite_lines_end(&writer->lines, problem) && run(writer, COMMIT, problem)) {
+    if (done && sower_sqlite_lines_end(&writer->lines, problem) &&
+        sower_sqlite_quotas_end(&writer->quotas, problem) && run(writer, COMMIT, problem)) {
+        sower_quotas_committed(&base->quotas);
         base->chain_time = writer->lines.append.time;
         return true;
     }
@@ -116,6 +119,12 @@ static bool add(struct sower_sqlite_writer *writer, struct sower_store_draw *dra
         return false;
     }
     if (draw->outcome != SOWER_DRAW_NEW) {
+        return true;
+    }
+    if (!sower_sqlite_quotas_find(&writer->quotas, draw->account, problem)) {
+        return false;
+    }
+    if (!sower_quotas_take(&writer->writer.quotas, draw->account)) {
         return true;
     }
     draw->outcome = SOWER_DRAW_RECORDED;
@@ -165,9 +174,16 @@ static bool add_manifest(struct sower_store_writer *base, const struct sower_sto
     return done;
 }
 
+static bool find_quota(struct sower_store_writer *base, const struct sower_account *account,
+                       struct sower_problem *problem)
+{
+    return sower_sqlite_quotas_find(&of(base)->quotas, account, problem);
+}
+
 static const struct sower_store_model_steps model_steps = {
     .find_manifest = find_manifest,
     .begin = begin_writing,
+    .find_quota = find_quota,
     .add_manifest = add_manifest,
     .add = add_all,
     .end = end_writing,
@@ -214,6 +230,12 @@ static bool give(struct sower_sqlite_writer *writer, struct sower_store_trials *
     if (!sower_store_trials_record(request, lines->experiment.given, &record)) {
         return true;
     }
+    if (!sower_sqlite_quotas_find(&writer->quotas, request->account, problem)) {
+        return false;
+    }
+    if (!sower_quotas_take(&writer->writer.quotas, request->account)) {
+        return true;
+    }
     if (!sower_sqlite_lines_add(lines, &record, problem)) {
         return false;
     }
@@ -239,9 +261,14 @@ static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, st
     struct sower_record record;
     sower_store_pin_record(pin, &record);
     bool done = begin_writing(base, problem) &&
-                sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem);
+                sower_sqlite_lines_experiment(lines, &pin->root_id, pin->experiment, false, problem) &&
+                sower_sqlite_quotas_find(&writer->quotas, pin->account, problem);
     if (done && (lines->experiment.pinned != 0) == pin->pinned) {
         pin->ledger = lines->experiment.pinned;
+        roll_back(writer);
+        return true;
+    }
+    if (done && !sower_quotas_take(&base->quotas, pin->account)) {
         roll_back(writer);
         return true;
     }
@@ -322,7 +349,8 @@ bool sower_sqlite_writer_prepare(struct sower_sqlite_writer *writer, sqlite3 *da
     writer->writer.methods = &methods;
     writer->database = database;
     return sower_sqlite_prepare(database, statement_text, STATEMENT_COUNT, writer->statements) &&
-           sower_sqlite_lines_prepare(&writer->lines, database, key);
+           sower_sqlite_lines_prepare(&writer->lines, database, key) &&
+           sower_sqlite_quotas_prepare(&writer->quotas, &writer->writer.quotas, database, key);
 }
 
 void sower_sqlite_writer_close(struct sower_sqlite_writer *writer)
@@ -331,4 +359,5 @@ void sower_sqlite_writer_close(struct sower_sqlite_writer *writer)
         sqlite3_finalize(writer->statements[i]);
     }
     sower_sqlite_lines_close(&writer->lines);
+    sower_sqlite_quotas_close(&writer->quotas);
 }

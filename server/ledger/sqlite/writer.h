@@ -9,6 +9,7 @@
 
 #include "core/attributes.h"
 #include "server/ledger/sqlite/lines.h"
+#include "server/ledger/sqlite/quotas.h"
 #include "server/ledger/store.h"
 
 enum { SOWER_SQLITE_WRITER_STATEMENTS = 7 };
@@ -19,6 +20,7 @@ struct sower_sqlite_writer {
     sqlite3 *database;                /* the store closes it */
     sqlite3_stmt *statements[SOWER_SQLITE_WRITER_STATEMENTS];
     struct sower_sqlite_lines lines;
+    struct sower_sqlite_quotas quotas;
 };
 
 /* Prepares for the daemon with this key. The schema must be current. False if a statement cannot be prepared; the

@@ -151,6 +151,16 @@ static bool append_model(struct sower_store_writer *base, struct sower_store_mod
     return well;
 }
 
+/* No model is recorded. */
+static bool find_model(struct sower_store_writer *base, struct sower_store_model *model,
+                       struct sower_problem *problem)
+{
+    (void)base;
+    (void)problem;
+    model->found = model->unfinished = false;
+    return true;
+}
+
 static bool pin(struct sower_store_writer *base, struct sower_store_pin *pin, struct sower_problem *problem)
 {
     struct fake_store *store = of(base);
@@ -182,6 +192,7 @@ static void close_store(struct sower_store *store)
 static const struct sower_store_writer_methods methods = {
     .find = find,
     .append = append,
+    .find_model = find_model,
     .append_model = append_model,
     .pin = pin,
     .find_trials = find_trials,
@@ -338,6 +349,59 @@ static void a_new_draw_is_written_and_then_known(void **state)
     assert_int_equal(client.draw.record.ledger, 1);
     assert_true(client.draw.record.time > 0);
     assert_int_equal(sower_ledger_known(fixture->ledger, &client.draw.record.draw), 1);
+}
+
+/* Submits a request whose owner must wait before it may add lines. */
+static void submit_early(struct fixture *fixture, struct client *client, enum sower_ledger_request request,
+                         unsigned draw)
+{
+    ready(client, request);
+    memcpy(client->draw.record.draw.bytes, &draw, sizeof draw);
+    client->trials = (struct sower_store_trials){.experiment = "e", .key = "key", .count = 1};
+    client->model.count = 1;
+    client->wait.account = (struct sower_account){.owner = "ci", .wait_seconds = 7};
+    switch (request) {
+    case SOWER_LEDGER_TRIALS:
+        client->wait.trials = &client->trials;
+        break;
+    case SOWER_LEDGER_MODEL:
+        client->wait.model = &client->model;
+        break;
+    case SOWER_LEDGER_PIN:
+        client->wait.pin = &client->pin;
+        break;
+    default:
+        client->wait.draw = &client->draw;
+        break;
+    }
+    sower_ledger_submit(fixture->ledger, &client->wait);
+}
+
+static void who_must_wait_finds_what_is_recorded_and_adds_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct client client;
+    static const enum sower_ledger_request requests[] = {SOWER_LEDGER_RECORD, SOWER_LEDGER_TRIALS,
+                                                         SOWER_LEDGER_MODEL, SOWER_LEDGER_PIN};
+    for (size_t i = 0; i < 4; i++) {
+        submit_early(fixture, &client, requests[i], 1);
+        assert_false(outcome(&client));
+        assert_int_equal(client.wait.problem.code, SOWER_PROBLEM_LIMITED);
+        assert_non_null(strstr(client.wait.problem.sentence, "\"ci\""));
+        assert_non_null(strstr(client.wait.problem.sentence, "7 seconds"));
+        assert_int_equal(client.wait.account.added, 0);
+    }
+    assert_int_equal(fixture->store.entered, 0);
+    submit(fixture, &client, 1);
+    assert_true(outcome(&client));
+    submit_early(fixture, &client, SOWER_LEDGER_RECORD, 1);
+    assert_true(outcome(&client));
+    submit_trials(fixture, &client, 1, "key");
+    assert_true(outcome(&client));
+    submit_early(fixture, &client, SOWER_LEDGER_TRIALS, 0);
+    assert_true(outcome(&client));
+    submit_probe(fixture, &client);
+    assert_true(outcome(&client)); /* the ledger did not fail */
 }
 
 static void a_recorded_draw_is_not_written_again(void **state)
@@ -786,6 +850,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_ledger_that_is_not_open_yet_refuses_all_requests),
         TEST(a_new_draw_is_written_and_then_known),
+        TEST(who_must_wait_finds_what_is_recorded_and_adds_nothing),
         TEST(a_recorded_draw_is_not_written_again),
         TEST(a_draw_that_memory_forgot_is_looked_up_and_not_written_again),
         TEST(requests_that_wait_together_share_a_commit),

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "tests/unit/server/store_contract_lines.h"
+#include "tests/unit/server/store_contract_quotas.h"
 #include "tests/unit/server/store_contract_trials.h"
 
 #include <postgresql/libpq-fe.h>
@@ -288,6 +289,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         CONTRACT_LINES(TEST),
         CONTRACT_TRIALS(TEST),
+        CONTRACT_QUOTAS(TEST),
         cmocka_unit_test(an_invalid_url_is_refused_without_showing_its_password),
         cmocka_unit_test(a_missing_database_is_refused),
         cmocka_unit_test(a_database_of_another_encoding_is_refused),

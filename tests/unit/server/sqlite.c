@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "tests/unit/server/store_contract_lines.h"
+#include "tests/unit/server/store_contract_quotas.h"
 #include "tests/unit/server/store_contract_trials.h"
 
 #include <sqlite3.h>
@@ -68,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONTRACT_LINES(TEST),
         CONTRACT_TRIALS(TEST),
+        CONTRACT_QUOTAS(TEST),
         TEST(a_place_that_cannot_hold_a_ledger_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
