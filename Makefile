@@ -7,6 +7,7 @@
 # make check-python      its tests, with each Python of this machine (PYTHONS="python3.12 …" names them)
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
 # make check-threads     tests of the daemon under ThreadSanitizer
+# make check-systemd     the installed service under systemd, in containers of Debian 12 and 13 (as root)
 # make check-reproducible  two builds in two directories are equal byte for byte
 # make check-exhaustive  all 2^32 words through every kernel, in some minutes
 # make fuzz       every parser with generated input, SECONDS=60 each
@@ -212,6 +213,16 @@ library-versions:
 check-threads: deps
 	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/thread TSAN=1 OPTIMIZE='-O1 -g' all unit-tests
 	@tests/threads $(BUILD)/thread
+
+# The service in containers that boot systemd. A machine that cannot run them skips the tests, and says why.
+PACKAGES_SYSTEMD = debootstrap systemd-container
+.PHONY: deps-systemd check-systemd
+deps-systemd:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_CHECK) $(PACKAGES_SYSTEMD))
+
+check-systemd: deps-systemd
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q -rs -p no:cacheprovider --timeout=300 tests/systemd
 
 # A program must not depend on the directory, the date or the order of files.
 check-reproducible: deps-build
