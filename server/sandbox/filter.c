@@ -15,12 +15,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined __x86_64__
-enum { HAS_FILTER = 1, MACHINE = (int)AUDIT_ARCH_X86_64 };
-#elif defined __aarch64__
-enum { HAS_FILTER = 1, MACHINE = (int)AUDIT_ARCH_AARCH64 };
+#if defined __x86_64__ || defined __aarch64__
+
+#ifdef __x86_64__
+#define MACHINE AUDIT_ARCH_X86_64
 #else
-enum { HAS_FILTER = 0, MACHINE = 0 };
+#define MACHINE AUDIT_ARCH_AARCH64
 #endif
 
 /* Allowed with all arguments. The first ones are frequent: a kernel without a cache of the filter's results compares
@@ -248,7 +248,7 @@ static void build(struct program *program, bool connects)
         {SYS_socket, 0, all, connects ? 4 : 1, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}},
     };
     add_load(program, offsetof(struct seccomp_data, arch));
-    add(program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, (uint32_t)MACHINE);
+    add(program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, MACHINE);
     add(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_KILL_PROCESS);
     add_load(program, offsetof(struct seccomp_data, nr));
     add_calls(program, allowed, COUNT(allowed), SECCOMP_RET_ALLOW);
@@ -270,6 +270,15 @@ bool sower_filter_enter(bool connects)
     struct program program = {.count = 0};
     build(&program, connects);
     const struct sock_fprog filter = {.len = program.count, .filter = program.steps};
-    return HAS_FILTER &&
-           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0;
 }
+
+#else
+
+bool sower_filter_enter(bool connects)
+{
+    (void)connects;
+    return false;
+}
+
+#endif
