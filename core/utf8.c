@@ -33,3 +33,22 @@ bool sower_utf8_check(const char *text, size_t length)
     }
     return taken > 0;
 }
+
+static const struct {
+    uint32_t first, last;
+} CONTROLS[] = {{0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},  {0x200e, 0x200f},
+                {0x2028, 0x202e}, {0x2066, 0x206f}, {0xfeff, 0xfeff}};
+
+bool sower_utf8_controls(const char *text, size_t length, uint32_t *point)
+{
+    *point = length == 1 ? (uint8_t)text[0] : (uint8_t)text[0] & (0x7fU >> length);
+    for (size_t i = 1; i < length; i++) {
+        *point = *point << 6 | ((uint8_t)text[i] & 0x3fU);
+    }
+    for (size_t i = 0; i < sizeof CONTROLS / sizeof CONTROLS[0]; i++) {
+        if (*point >= CONTROLS[i].first && *point <= CONTROLS[i].last) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -210,7 +210,7 @@ static bool open_ledger(struct sower_server *server, const char *state, struct s
  * waits for the second; both give the port. */
 static void log_start(const struct sower_server *server, const char *event)
 {
-    const struct sower_log log = {SOWER_LOG_INFO, server->log.file};
+    const struct sower_log log = {SOWER_LOG_INFO, server->log.output};
     struct sower_log_line line;
     struct sower_seed root_id = sower_seed_root_id(&server->root);
     char text[2 * SOWER_SEED_SIZE + 1];
@@ -392,26 +392,38 @@ static void release(struct sower_server *server)
     sodium_memzero(&server->root, sizeof server->root);
 }
 
+/* The sentence of a daemon that cannot start: plain on a terminal, else a line of the log. */
+static void report_failure(struct sower_log_output *output, const struct sower_problem *problem)
+{
+    const struct sower_log log = {SOWER_LOG_ERROR, output};
+    if (output->terminal) {
+        fprintf(stderr, "sowerd: %s\n", problem->sentence);
+    } else {
+        sower_log_sentence(&log, SOWER_LOG_ERROR, "start_failed", problem->sentence);
+    }
+}
+
+/* Reads the options that have a grammar of their own. False with a problem. */
+static bool read_lists(struct sower_server *server, struct sower_problem *problem)
+{
+    const struct sower_options *options = server->options;
+    return (options->hosts == NULL || sower_hosts_check(options->hosts, problem)) &&
+           (options->proxies == NULL ||
+            sower_networks_parse(options->proxies, "--trusted-proxies", &server->proxies, problem));
+}
+
 int main(int argc, char **argv)
 {
     struct sower_options options;
     struct sower_problem problem;
+    struct sower_log_output output;
     sower_environment_set(); /* before any thread starts: threads inherit it */
     sower_standard_files_take();
+    sower_log_output_init(&output, STDERR_FILENO);
     enum sower_options_outcome outcome = sower_options_read(argc, argv, &options, &problem);
     if (outcome == SOWER_OPTIONS_DONE) {
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
-    if (outcome == SOWER_OPTIONS_REFUSED ||
-        (options.hosts != NULL && !sower_hosts_check(options.hosts, &problem))) {
-        fprintf(stderr, "sowerd: %s\n", problem.sentence);
-        return 2;
-    }
-    if (sodium_init() < 0) {
-        fprintf(stderr, "sowerd: libsodium could not be initialized.\n");
-        return EXIT_FAILURE;
-    }
-    umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     struct sower_hosts hosts = {0};
     struct sower_tokens tokens = {0};
     struct sower_rates rates;
@@ -420,7 +432,17 @@ int main(int argc, char **argv)
                                   .hosts = &hosts,
                                   .tokens = &tokens,
                                   .rates = &rates,
-                                  .log = {options.log_level, STDERR_FILENO}};
+                                  .log = {options.log_level, &output}};
+    if (outcome == SOWER_OPTIONS_REFUSED || !read_lists(&server, &problem)) {
+        report_failure(&output, &problem);
+        return 2;
+    }
+    if (sodium_init() < 0) {
+        sower_problem_set(&problem, SOWER_PROBLEM_UNAVAILABLE, "", "libsodium could not be initialized.");
+        report_failure(&output, &problem);
+        return EXIT_FAILURE;
+    }
+    umask(S_IRWXG | S_IRWXO); /* files that the daemon creates are private to its user */
     sower_options_warn(&server.log);
     randombytes_buf(&server.first_request, sizeof server.first_request);
     bool ran = run(&server, &problem);
@@ -428,7 +450,7 @@ int main(int argc, char **argv)
     if (ran) {
         sower_log_sentence(&server.log, SOWER_LOG_INFO, "stopped", "The ledger is closed.");
     } else {
-        fprintf(stderr, "sowerd: %s\n", problem.sentence);
+        report_failure(&output, &problem);
     }
     return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }

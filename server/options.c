@@ -31,6 +31,8 @@ static const struct option {
      "address and port, [::1]:7697 for IPv6, port 0 for any free one"},
     {"hosts", TEXT, AT(hosts), NULL, 0, 0, "NAMES",
      "further names to accept in Host, besides localhost, addresses and this machine's; any: all"},
+    {"trusted-proxies", TEXT, AT(proxies), NULL, 0, 0, "ADDRESSES",
+     "addresses, networks (10.0.0.0/8) and unix, whose X-Forwarded-For or Forwarded is believed (none)"},
     {"state", TEXT, AT(state), NULL, 0, 0, "DIRECTORY",
      "directory of the ledger and the key ($STATE_DIRECTORY, $XDG_STATE_HOME/sower or ~/.local/state/sower)"},
     {"ledger", TEXT, AT(ledger), NULL, 0, 0, "URL",

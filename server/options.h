@@ -17,6 +17,7 @@
 struct sower_options {
     const char *listen;        /* "127.0.0.1:7697", "[::1]:7697" */
     const char *hosts;         /* additional accepted values of the Host header, as in hosts.h; NULL: none */
+    const char *proxies;       /* trusted addresses and networks, as in address.h; NULL: none */
     const char *state;         /* directory; NULL: see sower_options_state */
     const char *ledger;        /* URL; NULL: sqlite: in the state directory */
     uint64_t ledger_max;       /* bytes of the ledger; 0: no limit */

@@ -8,6 +8,7 @@
 
 #include "core/seed.h"
 #include "server/base/acceptor.h"
+#include "server/base/address.h"
 #include "server/base/connections.h"
 #include "server/base/listen.h"
 #include "server/base/log.h"
@@ -38,6 +39,7 @@ struct sower_server {
     struct sower_responses *responses;
     struct sower_listener listener;
     const struct sower_route *routes; /* the table passed to sower_http_start */
+    struct sower_networks proxies;    /* --trusted-proxies */
     struct sower_hosts *hosts;        /* allocated by main, set by sower_http_start */
     struct sower_tokens *tokens;      /* allocated by main */
     struct sower_rates *rates;        /* allocated by main */

@@ -47,7 +47,7 @@ static void log_limit(struct sower_acceptor *acceptor, enum sower_connection_lim
         sower_log_string(&line, "client", address);
     }
     sower_log_string(
-        &line, "message",
+        &line, "sentence",
         reached == SOWER_LIMIT_CLIENT
             ? "A client has reached its limit of connections (--connections-per-client). Its idle "
               "connections are closed for new ones; without idle ones, new ones wait."

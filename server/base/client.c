@@ -19,17 +19,19 @@ static uint64_t number_of(const uint8_t *bytes, size_t count)
     return number;
 }
 
-uint64_t sower_client_of(const struct sockaddr *address)
+uint64_t sower_client_of_address(const struct sower_address *address)
 {
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        return IPV4 | ntohl(v4->sin_addr.s_addr);
-    }
-    if (address->sa_family != AF_INET6) {
+    if (address->local) {
         return 0;
     }
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    return IN6_IS_ADDR_V4MAPPED(v6) ? IPV4 | number_of(v6->s6_addr + 12, 4) : number_of(v6->s6_addr, 8);
+    return sower_address_is_ipv4(address) ? IPV4 | number_of(address->bytes + 12, 4)
+                                          : number_of(address->bytes, 8);
+}
+
+uint64_t sower_client_of(const struct sockaddr *socket)
+{
+    const struct sower_address address = sower_address_of(socket);
+    return sower_client_of_address(&address);
 }
 
 void sower_client_print(uint64_t client, char text[SOWER_CLIENT_TEXT_SIZE])

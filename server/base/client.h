@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "server/base/address.h"
+
 enum { SOWER_CLIENT_TEXT_SIZE = 52 };
 
 /* The client's number for an address. An IPv4-mapped IPv6 address has the number of the IPv4 address. */
-uint64_t sower_client_of(const struct sockaddr *address);
+uint64_t sower_client_of(const struct sockaddr *socket);
+uint64_t sower_client_of_address(const struct sower_address *address);
 
 /* The client's address for the log: "192.0.2.1", "2001:db8:0:1::/64". */
 void sower_client_print(uint64_t client, char text[SOWER_CLIENT_TEXT_SIZE]);

@@ -1,8 +1,11 @@
 #include "server/base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/utf8.h"
@@ -11,6 +14,9 @@
 #include "server/base/clock.h"
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+/* Priorities of syslog. */
+static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"};
 
 bool sower_log_level_parse(const char *name, enum sower_log_level *level)
 {
@@ -21,6 +27,29 @@ bool sower_log_level_parse(const char *name, enum sower_log_level *level)
         }
     }
     return false;
+}
+
+/* JOURNAL_STREAM names the device and the inode of the journal's socket. A program that was started with a
+ * redirected output inherits the variable; so the file is compared. */
+static bool is_journal(int file)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat status;
+    char name[64];
+    if (stream == NULL || fstat(file, &status) != 0) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(stream, name) == 0;
+}
+
+void sower_log_output_init(struct sower_log_output *output, int file)
+{
+    *output = (struct sower_log_output){.file = file,
+                                        .journal = is_journal(file),
+                                        .terminal = isatty(file) == 1,
+                                        .patience = SOWER_LOG_PATIENCE};
+    pthread_mutex_init(&output->lock, NULL);
 }
 
 /* Keeps space for the closing brace and the line feed. */
@@ -41,24 +70,22 @@ static bool append(struct sower_log_line *line, const char *bytes, size_t length
 }
 
 /* Appends one character, escaped as in JSON. Returns how many bytes of `text` it had. */
-static size_t append_character(struct sower_log_line *line, const unsigned char *text, size_t left,
-                               bool *full)
+static size_t append_character(struct sower_log_line *line, const char *text, size_t left, bool *full)
 {
     char escape[8];
-    size_t taken = sower_utf8_length((const char *)text, left), length;
+    uint32_t point;
+    const size_t taken = sower_utf8_length(text, left);
     if (taken == 0) {
         *full = !append(line, "?", 1);
         return 1;
     }
     if (text[0] == '"' || text[0] == '\\') {
-        length = (size_t)snprintf(escape, sizeof escape, "\\%c", text[0]);
-    } else if (text[0] < 0x20 || text[0] == 0x7f) {
-        length = (size_t)snprintf(escape, sizeof escape, "\\u%04x", text[0]);
+        *full = !append(line, text[0] == '"' ? "\\\"" : "\\\\", 2);
+    } else if (sower_utf8_controls(text, taken, &point)) {
+        *full = !append(line, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", point & 0xffffU));
     } else {
-        *full = !append(line, (const char *)text, taken);
-        return taken;
+        *full = !append(line, text, taken);
     }
-    *full = !append(line, escape, length);
     return taken;
 }
 
@@ -84,7 +111,7 @@ void sower_log_string(struct sower_log_line *line, const char *key, const char *
     append(line, "\"", 1);
     bool full = false;
     for (size_t i = 0; i < length && !full && space_left(line) > 8;) {
-        i += append_character(line, (const unsigned char *)text + i, length - i, &full);
+        i += append_character(line, text + i, length - i, &full);
     }
     append(line, "\"", 1);
 }
@@ -120,6 +147,7 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     }
     char time[SOWER_TIME_SIZE];
     sower_time_print(sower_clock_wall(), time);
+    append(line, priorities[level], log->output->journal ? strlen(priorities[level]) : 0);
     append(line, start, sizeof start - 1);
     append(line, time, strlen(time));
     append(line, "\"", 1);
@@ -127,18 +155,109 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     sower_log_string(line, "event", event);
 }
 
+/* Whether the output takes a line now. Waits for that, but no longer than its patience. poll says that a pipe
+ * or a socket can be written when PIPE_BUF bytes fit, so that a write of a line does not wait then. */
+static bool is_writable(struct sower_log_output *output)
+{
+    struct pollfd file = {.fd = output->file, .events = POLLOUT};
+    if (poll(&file, 1, 0) > 0) {
+        output->patience += output->patience < SOWER_LOG_PATIENCE;
+        return true;
+    }
+    if (output->patience <= 0) {
+        return false;
+    }
+    const int64_t start = sower_clock_milliseconds();
+    const bool writable = poll(&file, 1, (int)output->patience) > 0;
+    output->patience -= sower_clock_milliseconds() - start;
+    return writable;
+}
+
+/* Some bytes were refused although the output was writable: it is non-blocking, and another program fills it.
+ * Waits for a moment. */
+static bool may_try_again(struct sower_log_output *output)
+{
+    if (errno == EINTR) {
+        return true;
+    }
+    if (errno != EAGAIN || output->patience <= 0) {
+        return false;
+    }
+    output->patience--;
+    (void)poll(NULL, 0, 1);
+    return true;
+}
+
+static ssize_t write_some(struct sower_log_output *output, const char *bytes, size_t length)
+{
+    if (!is_writable(output)) {
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    return write(output->file, bytes, length);
+}
+
+/* Writes all of the bytes; false if this is not possible now. */
+static bool write_all(struct sower_log_output *output, const char *bytes, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        const ssize_t written = write_some(output, bytes + done, length - done);
+        if (written < 0 && !may_try_again(output)) {
+            output->torn = output->torn || done > 0;
+            return false;
+        }
+        done += written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+/* A line that was written in part ends before the next one. */
+static bool write_line(struct sower_log_output *output, const char *bytes, size_t length)
+{
+    if (output->torn && !write_all(output, "\n", 1)) {
+        return false;
+    }
+    output->torn = false;
+    return write_all(output, bytes, length);
+}
+
+static void finish(struct sower_log_line *line)
+{
+    line->text[line->length++] = '}';
+    line->text[line->length++] = '\n';
+}
+
+/* Says how many lines were dropped before this one. False if the output is still full. */
+static bool report_dropped(struct sower_log_output *output)
+{
+    const struct sower_log log = {SOWER_LOG_WARNING, output};
+    struct sower_log_line line;
+    if (output->dropped == 0) {
+        return true;
+    }
+    sower_log_begin(&line, &log, SOWER_LOG_WARNING, "log_dropped");
+    sower_log_number(&line, "lines", output->dropped);
+    finish(&line);
+    if (!write_line(output, line.text, line.length)) {
+        return false;
+    }
+    output->dropped = 0;
+    return true;
+}
+
 void sower_log_end(struct sower_log_line *line)
 {
     if (line->log == NULL) {
         return;
     }
-    line->text[line->length++] = '}';
-    line->text[line->length++] = '\n';
-    ssize_t written;
-    do {
-        written = write(line->log->file, line->text, line->length);
-    } while (written < 0 && errno == EINTR);
-    /* If the log cannot be written, the daemon goes on; there is no other place to report it. */
+    struct sower_log_output *output = line->log->output;
+    finish(line);
+    pthread_mutex_lock(&output->lock);
+    if (!report_dropped(output) || !write_line(output, line->text, line->length)) {
+        output->dropped++;
+    }
+    pthread_mutex_unlock(&output->lock);
 }
 
 void sower_log_sentence(const struct sower_log *log, enum sower_log_level level, const char *event,

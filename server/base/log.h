@@ -1,12 +1,24 @@
 /* The log: one JSON object per line, on standard error.
  *
  * A line is built in a buffer on the caller's stack and written with one write(2), so that lines of several
- * threads never mix. Every line begins with time, level and event. Text from a client is safe to log: it is
- * escaped and cut to SOWER_LOG_TEXT_MAX bytes, and bytes that are not UTF-8 appear as `?`. Secrets (a root
- * key) are never logged. */
+ * threads and processes never mix; a pipe keeps lines of at most PIPE_BUF (4096) bytes together. Every line
+ * begins with time, level and event.
+ *
+ * Text from a client is safe to log: it is escaped and cut, bytes that are not UTF-8 appear as `?`, and
+ * characters that would change how a line appears (control characters, marks of bidirectional text, line
+ * separators) are escaped, so that nobody can write a line of their own or hide a part of one. Secrets (root
+ * keys, tokens) are never logged.
+ *
+ * A reader of the log that is slow or has stopped must not stop the daemon. A line waits while the pipe is
+ * full, but all waits together have a limit (SOWER_LOG_PATIENCE), which grows again with lines that did not
+ * have to wait. Beyond it lines are dropped. The next line that can be written comes after an event
+ * "log_dropped" with their number.
+ *
+ * If systemd's journal reads the output (JOURNAL_STREAM), each line begins with its priority, "<6>". */
 #ifndef SOWER_SERVER_BASE_LOG_H
 #define SOWER_SERVER_BASE_LOG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +27,23 @@
 
 enum sower_log_level { SOWER_LOG_ERROR, SOWER_LOG_WARNING, SOWER_LOG_INFO, SOWER_LOG_DEBUG };
 
-struct sower_log {
-    enum sower_log_level level; /* less important lines are not written */
+enum { SOWER_LOG_LINE_MAX = 4096, SOWER_LOG_TEXT_MAX = 1024, SOWER_LOG_PATIENCE = 1000 /* milliseconds */ };
+
+/* Where lines are written. */
+struct sower_log_output {
     int file;
+    bool journal;         /* systemd's journal reads the file */
+    bool terminal;        /* a person reads it */
+    pthread_mutex_t lock; /* guards the rest, and that one thread writes at a time */
+    int64_t patience;     /* milliseconds that lines may still wait */
+    uint64_t dropped;     /* lines since the last one that was written */
+    bool torn;            /* the last line was written in part */
 };
 
-enum { SOWER_LOG_LINE_MAX = 8192, SOWER_LOG_TEXT_MAX = 1024 };
+struct sower_log {
+    enum sower_log_level level; /* less important lines are not written */
+    struct sower_log_output *output;
+};
 
 struct sower_log_line {
     const struct sower_log *log; /* NULL: the line will not be written, and members are dropped */
@@ -31,8 +54,12 @@ struct sower_log_line {
 /* "error", "warning", "info", "debug"; false for anything else. */
 SOWER_MUST_USE bool sower_log_level_parse(const char *name, enum sower_log_level *level);
 
-/* A line: begin, add members, end (which writes the line). A member that does not fit is dropped. `event` and
- * the keys are constants; keys are written without escaping. */
+/* The file stays the caller's. */
+void sower_log_output_init(struct sower_log_output *output, int file);
+
+/* A line: begin, add members, end (which writes the line). A text that does not fit is cut, another member is
+ * dropped: the important members come first. `event` and the keys are constants; keys are written without
+ * escaping. */
 void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, enum sower_log_level level,
                      const char *event);
 void sower_log_string(struct sower_log_line *line, const char *key, const char *text);

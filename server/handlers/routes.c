@@ -40,7 +40,8 @@ const struct sower_route sower_routes[] = {
     {"/v1/ledger/head", SOWER_GET | SOWER_HEAD, sower_handle_head, .scopes = EXPORT},
     {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, .scopes = ANY},
     {"/openapi.json", SOWER_GET | SOWER_HEAD, sower_handle_openapi, .scopes = FREE},
-    {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, .any_host = true, .scopes = FREE},
-    {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, .any_host = true, .scopes = FREE},
+    {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, .any_host = true, .quiet = true,
+     .scopes = FREE},
+    {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, .any_host = true, .quiet = true, .scopes = FREE},
     {0},
 };

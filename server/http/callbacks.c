@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/number.h"
+#include "server/base/client.h"
 #include "server/base/clock.h"
 #include "server/access/tokens.h"
 #include "server/http/authorize.h"
@@ -13,6 +13,7 @@
 #include "server/http/hosts.h"
 #include "server/http/http.h"
 #include "server/http/library_guards.h"
+#include "server/http/request_log.h"
 #include "server/http/route.h"
 #include "server/server.h"
 
@@ -68,6 +69,21 @@ static struct sower_exchange *new_exchange(const char *target)
     return exchange;
 }
 
+/* Copies as much of a text as fits. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strnlen(from, size - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
+/* The path as received, without its query, for a request whose headers do not arrive. */
+static void copy_path(struct sower_exchange *exchange)
+{
+    copy_text(exchange->path, sizeof exchange->path, exchange->target);
+    exchange->path[strcspn(exchange->path, "?")] = '\0';
+}
+
 void *sower_callback_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct sower_exchange *exchange = new_exchange(target);
@@ -80,6 +96,9 @@ void *sower_callback_target(void *context, const char *target, struct MHD_Connec
             exchange->client = sower_connection_client(exchange->link);
             sower_connection_set_work(exchange->link, exchange);
         }
+        exchange->started = sower_clock_nanoseconds();
+        exchange->caller.address = sower_caller_peer(connection);
+        copy_path(exchange);
         enter_phase(exchange, SOWER_PHASE_HEADERS);
         sower_route_find(exchange, sower_framing_path(target));
     }
@@ -94,23 +113,15 @@ void *sower_callback_target(void *context, const char *target, struct MHD_Connec
     return exchange;
 }
 
-/* Copies as much of a text as fits. */
-static void copy_text(char *to, size_t size, const char *from)
-{
-    size_t length = strnlen(from, size - 1);
-    memcpy(to, from, length);
-    to[length] = '\0';
-}
-
 static void begin(struct sower_exchange *exchange, const char *path, const char *method)
 {
     struct sower_server *server = exchange->server;
     path = sower_framing_path(path);
     exchange->id =
         server->first_request + atomic_fetch_add_explicit(&server->requests, 1, memory_order_relaxed);
-    exchange->started = sower_clock_nanoseconds();
+    exchange->started = sower_clock_nanoseconds(); /* the time for the headers does not count */
     exchange->method = sower_method_find(method);
-    copy_text(exchange->path, sizeof exchange->path, path);
+    copy_text(exchange->path, sizeof exchange->path, path); /* decoded now */
     copy_text(exchange->method_name, sizeof exchange->method_name, method);
     sower_route_choose(exchange, path);
     if (exchange->route != NULL && exchange->variable == NULL) {
@@ -235,6 +246,8 @@ static enum MHD_Result receive_headers(struct sower_exchange *exchange, const ch
     struct sower_problem problem;
     begin(exchange, path, method);
     enter_phase(exchange, SOWER_PHASE_BODY);
+    sower_caller_read(&exchange->caller, exchange->connection, &exchange->server->proxies);
+    exchange->client = sower_client_of_address(&exchange->caller.address);
     if (!check_framing(exchange, path, method, version, &problem)) {
         return refuse_framing(exchange, &problem);
     }
@@ -272,47 +285,16 @@ enum MHD_Result sower_callback_request(void *context, struct MHD_Connection *con
     return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);
 }
 
-static const char *ending(enum MHD_RequestTerminationCode code)
-{
-    switch (code) {
-    case MHD_REQUEST_TERMINATED_COMPLETED_OK:
-        return "complete";
-    case MHD_REQUEST_TERMINATED_TIMEOUT_REACHED:
-        return "timeout";
-    case MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN:
-        return "stopped";
-    default:
-        return "cut";
-    }
-}
-
-static void log_exchange(const struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
-{
-    struct sower_log_line line;
-    char id[SOWER_REQUEST_ID_MAX];
-    sower_log_begin(&line, &exchange->server->log, SOWER_LOG_INFO, "request");
-    sower_number_id(exchange->id, id);
-    sower_log_string(&line, "request", id);
-    sower_log_string(&line, "method", exchange->method_name);
-    sower_log_string(&line, "path", exchange->path);
-    sower_log_number(&line, "status", exchange->status);
-    if (exchange->describe != NULL) {
-        exchange->describe(exchange->state, &line);
-    }
-    sower_log_number(&line, "bytes", exchange->bytes);
-    sower_log_seconds(&line, "seconds", sower_clock_nanoseconds() - exchange->started);
-    sower_log_string(&line, "end", ending(code));
-    sower_log_end(&line);
-}
-
 static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
     struct sower_server *server = exchange->server;
     if (exchange->link != NULL) {
         sower_connection_set_work(exchange->link, NULL);
     }
-    if (exchange->step != NULL) { /* otherwise the headers did not arrive, or were malformed */
-        log_exchange(exchange, code);
+    if (exchange->step != NULL) {
+        sower_request_log(exchange, code);
+    } else {
+        sower_request_log_incomplete(exchange);
     }
     if (exchange->release != NULL) {
         exchange->release(exchange->state);
@@ -326,6 +308,7 @@ static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTermin
         sower_tokens_give(exchange->token);
     }
     free(exchange->variable);
+    free(exchange->refusal);
     free(exchange);
     sower_http_signal_if_idle(server);
 }
@@ -354,10 +337,10 @@ static void end_unfinished(const struct sower_connection *link)
 void sower_callback_log(void *context, const char *format, va_list arguments)
 {
     const struct sower_server *server = context;
-    char text[512];
+    char text[1024];
     vsnprintf(text, sizeof text, format, arguments);
     text[strcspn(text, "\n")] = '\0';
-    sower_log_sentence(&server->log, SOWER_LOG_DEBUG, "libmicrohttpd", text);
+    sower_request_log_library(&server->log, text);
 }
 
 void sower_callback_connection(void *context, struct MHD_Connection *connection, void **slot,

@@ -7,38 +7,17 @@
 
 #include "core/utf8.h"
 
-/* Unsafe code points beyond ASCII: C1 controls; marks, embeddings, overrides and isolates of bidirectional
- * text; separators of lines and paragraphs; the byte order mark. */
-static const struct {
-    uint32_t first, last;
-} UNSAFE[] = {{0x80, 0x9f},     {0x61c, 0x61c},   {0x200e, 0x200f},
-              {0x2028, 0x202e}, {0x2066, 0x206f}, {0xfeff, 0xfeff}};
-
 static bool is_safe_ascii(char byte)
 {
     return byte >= ' ' && byte < 0x7f && strchr("\"\\/:*?<>|%", byte) == NULL;
 }
 
-/* `text` is a well-formed character of `size` bytes; size > 1. */
-static bool is_safe_wide(const char *text, size_t size)
-{
-    uint32_t point = (uint8_t)text[0] & (0x7fU >> size);
-    for (size_t i = 1; i < size; i++) {
-        point = point << 6 | ((uint8_t)text[i] & 0x3fU);
-    }
-    for (size_t i = 0; i < sizeof UNSAFE / sizeof UNSAFE[0]; i++) {
-        if (point >= UNSAFE[i].first && point <= UNSAFE[i].last) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The size of the next character of a name, in bytes. *safe: whether the character may stay. */
 static size_t take(const char *text, size_t left, bool *safe)
 {
+    uint32_t point;
     size_t size = sower_utf8_length(text, left);
-    *safe = size == 1 ? is_safe_ascii(text[0]) : size > 1 && is_safe_wide(text, size);
+    *safe = size == 1 ? is_safe_ascii(text[0]) : size > 1 && !sower_utf8_controls(text, size, &point);
     return size > 0 ? size : 1;
 }
 

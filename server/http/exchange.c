@@ -234,6 +234,7 @@ struct MHD_Response *sower_reply_make_unavailable(void)
 enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange)
 {
     exchange->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    exchange->memory_refused = true;
     exchange->bytes = exchange->method == SOWER_HEAD ? 0 : sizeof UNAVAILABLE - 1;
     exchange->step = respond_no_more;
     return MHD_queue_response(exchange->connection, exchange->status, exchange->server->unavailable);
@@ -352,9 +353,21 @@ enum MHD_Result sower_reply_json(struct sower_exchange *exchange, unsigned statu
     return sower_reply_text(exchange, status, "application/json", text, length);
 }
 
+/* For the log. Without memory the log has no reason. */
+static void keep_refusal(struct sower_exchange *exchange, const struct sower_problem *problem)
+{
+    if (exchange->refusal == NULL) {
+        exchange->refusal = malloc(sizeof *exchange->refusal);
+    }
+    if (exchange->refusal != NULL) {
+        *exchange->refusal = *problem;
+    }
+}
+
 enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status,
                                 const struct sower_problem *problem)
 {
+    keep_refusal(exchange, problem);
     size_t length = 0;
     char *text =
         print_and_release(sower_document_problem(status, problem->field, problem->sentence), &length);

@@ -18,6 +18,7 @@
 #include "core/attributes.h"
 #include "core/problem.h"
 #include "server/base/log.h"
+#include "server/http/caller.h"
 
 enum sower_method { SOWER_GET = 1, SOWER_HEAD = 2, SOWER_POST = 4, SOWER_PUT = 8, SOWER_DELETE = 16 };
 
@@ -50,7 +51,8 @@ struct sower_exchange {
     struct sower_server *server;
     struct MHD_Connection *connection;
     struct sower_connection *link; /* the registry's entry of the connection (connections.h), or NULL */
-    uint64_t client;               /* (client.h) */
+    struct sower_caller caller;
+    uint64_t client; /* for fairness, and of caller.address once the headers have arrived (client.h) */
     uint64_t id;
     enum sower_method method;        /* 0: none of these */
     sower_step *step;                /* called when the request is complete, and after each suspension */
@@ -61,6 +63,7 @@ struct sower_exchange {
     uint64_t whole_size; /* bytes of the whole representation, for the Content-Range of a 416 */
 
     bool any_host; /* the route is a probe: it accepts every host name (route.h) */
+    bool quiet;    /* the log has it at level debug if it succeeds (route.h) */
 
     unsigned scopes;                 /* of which a token needs one (route.h) */
     const struct sower_token *token; /* of the request; NULL: none was needed (authorize.h) */
@@ -86,6 +89,8 @@ struct sower_exchange {
     unsigned status;
     uint64_t bytes; /* of the response's body, generated so far */
     void (*describe)(const void *state, struct sower_log_line *line);
+    struct sower_problem *refusal; /* why the request was refused; NULL: it was not, or there was no memory */
+    bool memory_refused;           /* it was refused because memory has run out */
 
     const char *target_fault; /* a sentence; NULL: the target is well-formed */
     size_t target_length;     /* as received, in bytes */

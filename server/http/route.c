@@ -93,6 +93,7 @@ void sower_route_choose(struct sower_exchange *exchange, const char *path)
     const bool allowed = (route->methods & (unsigned)exchange->method) != 0;
     exchange->step = allowed ? route->handle : refuse_method;
     exchange->any_host = allowed && route->any_host;
+    exchange->quiet = route->quiet;
     const bool reads = (exchange->method & (SOWER_GET | SOWER_HEAD)) != 0;
     exchange->scopes = reads && route->read_scopes != 0 ? route->read_scopes : route->scopes;
 }

@@ -19,6 +19,7 @@ struct sower_route {
     /* Of which a token needs one, or SOWER_SCOPE_FREE (proto/token.h); 0: no token suffices, so that a forgotten scope
      * opens nothing. */
     unsigned scopes;
+    bool quiet;           /* its successful requests are logged at level debug: something asks all the time */
     unsigned read_scopes; /* for GET and HEAD, if these differ; otherwise 0 */
 };
 
@@ -27,7 +28,7 @@ struct sower_route {
 void sower_route_find(struct sower_exchange *exchange, const char *path);
 
 /* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a
- * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`,
+ * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`, `quiet`,
  * `scopes`. */
 void sower_route_choose(struct sower_exchange *exchange, const char *path);
 

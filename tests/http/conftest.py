@@ -148,11 +148,11 @@ class Daemon:
 
 
 def why_it_ended(stderr):
-    """The error sentence of a daemon that cannot start: the last line on stderr, after the log lines."""
-    *log, sentence = stderr.splitlines(keepends=True)
-    assert all(json.loads(line)["event"] for line in log), stderr
-    assert sentence.startswith("sowerd: ") and sentence.endswith((".\n", "?\n")), stderr
-    return sentence
+    """The sentence of a daemon that cannot start: the last line of its log. `stderr` is text or bytes."""
+    log = [json.loads(line) for line in stderr.splitlines()]
+    assert all({"time", "level", "event"} <= line.keys() for line in log), stderr
+    assert log[-1]["level"] == "error" and log[-1]["event"] == "start_failed" and log[-1]["sentence"].endswith((".", "?")), stderr
+    return log[-1]["sentence"]
 
 
 def with_query(path, fields):

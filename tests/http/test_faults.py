@@ -240,6 +240,6 @@ def test_the_daemon_does_not_start_on_a_read_only_disk(start, small_disk):
     start("--ledger-reserve", "0", state=small_disk / "state").stop()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     sentence = refused_to_start("--state", str(small_disk / "state"))
-    assert "cannot be" in sentence and sentence.startswith("sowerd: The ") and sentence.endswith(".\n")
+    assert "cannot be" in sentence and sentence.startswith("The ") and sentence.endswith(".")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert start("--ledger-reserve", "0", state=small_disk / "state").get("/readyz").status == 200

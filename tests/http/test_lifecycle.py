@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from conftest import PATIENCE, SOWERD
+from conftest import PATIENCE, SOWERD, why_it_ended
 
 DRAW = dict(experiment="exp-42", name="w", shape="16", init="normal")
 LARGE = dict(experiment="exp-42", name="large", shape="40000000", init="normal")
@@ -57,12 +57,12 @@ def test_invalid_options_are_named_and_end_with_status_2(arguments, names):
 def test_invalid_addresses_are_invalid_options(tmp_path, address):
     for done in [run("--listen", address, "--state", str(tmp_path)),
                  run("--state", str(tmp_path), environment={"SOWERD_LISTEN": address})]:
-        assert done.returncode == 2 and "is not an address to listen on" in done.stderr and done.stderr.endswith(".\n")
+        assert done.returncode == 2 and "is not an address to listen on" in why_it_ended(done.stderr)
 
 
 def test_an_unknown_host_is_refused_with_a_sentence(tmp_path):
     done = run("--listen", "nowhere.invalid:1", "--state", str(tmp_path))
-    assert done.returncode == 1 and done.stderr.startswith("sowerd: ") and done.stderr.endswith(".\n")
+    assert done.returncode == 1 and "nowhere.invalid" in why_it_ended(done.stderr)
 
 
 def test_an_address_in_use_is_refused_with_a_sentence(start, tmp_path):
@@ -152,7 +152,7 @@ def test_a_root_key_of_the_wrong_form_is_refused(tmp_path, content):
     key.write_bytes(content)
     key.chmod(0o600)
     done = run("--root-key-file", str(key), "--listen", "127.0.0.1:0", "--state", str(tmp_path))
-    assert done.returncode == 1 and done.stderr.startswith("sowerd: ")
+    assert done.returncode == 1 and "key" in why_it_ended(done.stderr)
 
 
 def test_a_kernel_can_be_forced_and_gives_the_same_bits(start):

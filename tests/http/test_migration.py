@@ -198,4 +198,4 @@ def test_a_truncated_file_is_refused_with_a_sentence(start, tmp_path, size):
     content = path.read_bytes()
     path.write_bytes(content[:size])
     sentence = refused_to_start("--state", str(tmp_path / "state"))
-    assert sentence.startswith("sowerd: The ledger ") and sentence.endswith(".\n")
+    assert sentence.startswith("The ledger ") and sentence.endswith(".")

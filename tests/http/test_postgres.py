@@ -171,7 +171,7 @@ def refused(url, *options, environment=None):
     done = subprocess.run([SOWERD, "--listen", "127.0.0.1:0", "--ledger", url, *options], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})})
     assert done.returncode == 1 and done.stdout == "", done
-    assert why_it_ended(done.stderr).startswith("sowerd: The ledger")
+    assert why_it_ended(done.stderr).startswith("The ledger")
     assert "secret" not in done.stderr
     return done.stderr
 

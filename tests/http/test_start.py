@@ -125,7 +125,7 @@ def test_a_file_that_is_not_a_ledger_is_not_changed_and_its_kind_is_named(tmp_pa
     path.write_bytes(content)
     mode = path.stat().st_mode & 0o777
     sentence = refused_after(":", "--state", str(tmp_path))
-    assert sentence.startswith(f"sowerd: The ledger {path} cannot be opened: ") and words in sentence
+    assert sentence.startswith(f"The ledger {path} cannot be opened: ") and words in sentence
     assert path.read_bytes() == content and path.stat().st_mode & 0o777 == mode and not (tmp_path / "ledger.sqlite-wal").exists()
 
 

@@ -220,6 +220,7 @@ static void wait_until_entered(struct fake_store *store, size_t times)
 
 struct fixture {
     struct fake_store store;
+    struct sower_log_output output;
     struct sower_log log;
     struct sower_ledger *ledger;
 };
@@ -231,7 +232,8 @@ static int set_up(void **state)
     fixture->store.store = (struct sower_store){.writer = &fixture->store.writer, .close = close_store};
     pthread_mutex_init(&fixture->store.lock, NULL);
     pthread_cond_init(&fixture->store.changed, NULL);
-    fixture->log = (struct sower_log){SOWER_LOG_DEBUG, open("/dev/null", O_WRONLY)};
+    sower_log_output_init(&fixture->output, open("/dev/null", O_WRONLY));
+    fixture->log = (struct sower_log){SOWER_LOG_DEBUG, &fixture->output};
     fixture->ledger = sower_ledger_new(QUEUE, 64, &fixture->log);
     *state = fixture;
     return fixture->ledger == NULL || !sower_ledger_open(fixture->ledger, &fixture->store.store);
@@ -242,7 +244,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
     set_blocked(&fixture->store, false);
     sower_ledger_free(fixture->ledger);
-    close(fixture->log.file);
+    close(fixture->output.file);
     int wrong = !fixture->store.closed;
     pthread_mutex_destroy(&fixture->store.lock);
     pthread_cond_destroy(&fixture->store.changed);

@@ -42,7 +42,8 @@ static bool shrink(struct sower_store_writer *writer)
 }
 
 static const struct sower_store_writer_methods methods = {.measure = measure, .shrink = shrink};
-static const struct sower_log quiet = {SOWER_LOG_ERROR, STDERR_FILENO};
+static struct sower_log_output standard_error = {.file = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER};
+static const struct sower_log quiet = {SOWER_LOG_ERROR, &standard_error};
 
 static bool check(struct sower_limits *limits, struct fake *fake, uint64_t lines, uint64_t bytes)
 {
