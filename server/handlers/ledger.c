@@ -206,6 +206,11 @@ static enum MHD_Result reply(struct sower_exchange *exchange)
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, send_block, lines, NULL);
     sower_reply_header(&response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+    if (response != NULL && exchange->method == SOWER_HEAD) {
+        /* Without this, libmicrohttpd 0.9.75 sends the end of a chunked body, which a client would take for the begin
+         * of the next response. With it, there are no chunks and the connection ends. */
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
     return sower_reply(exchange, MHD_HTTP_OK, response);
 }
 

@@ -92,3 +92,13 @@ def test_head_needs_a_readable_ledger_but_not_a_writable_one(start, faults, draw
     faults.write_error = errno.EIO
     assert refused(daemon.get("/v1/tensor", **draw))
     assert ask(daemon, "HEAD", "/v1/tensor", **draw).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/ledger", "/v1/ledger?limit=0", "/v1/ledger?x=y", "/v1/ledger/head", "/v1/experiments", "/v1/initializers", "/v1/plan",
+                                  "/v1/tensor?experiment=e&name=w&shape=3&init=zeros", "/openapi.json", "/healthz", "/nothing"])
+def test_a_response_to_head_ends_with_its_headers(daemon, path):
+    """What follows them would be taken for the next response."""
+    with daemon.socket() as connection:
+        connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 ") and received.index(b"\r\n\r\n") == len(received) - 4, received
