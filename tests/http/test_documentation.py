@@ -14,8 +14,14 @@ README = (ROOT / "README.md").read_text()
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 
 
-def test_the_catalogue_in_the_spec_is_that_of_the_programs():
+def test_what_is_made_from_the_programs_and_the_description_is_up_to_date():
     subprocess.run([ROOT / "tests/documentation", BUILD], check=True)
+
+
+def test_the_page_on_http_has_each_path_of_the_daemon(daemon):
+    paths = re.findall(r"/[a-z][^ ,;]*", daemon.get("/nothing").problem()["detail"].split("there are ")[1].removesuffix("."))
+    page = (ROOT / "docs/http.md").read_text()
+    assert len(paths) > 15 and all(f"`{path}` |" in page for path in paths)
 
 
 def test_the_digest_in_the_readme_is_that_of_the_daemon(daemon):
