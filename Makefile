@@ -6,6 +6,7 @@
 # make python     the Python package: wheel and source distribution in build/python
 # make check-python      its tests, with each Python of this machine (PYTHONS="python3.12 …" names them)
 # make check-arch        the vectors on emulated aarch64 and s390x, by gcc and clang
+# make check-openapi     linters, generated requests and a generated client for proto/openapi.json, installed from PyPI
 # make check-threads     tests of the daemon under ThreadSanitizer
 # make check-systemd     the installed service under systemd, in containers of Debian 12 and 13 (as root)
 # make check-reproducible  two builds in two directories are equal byte for byte
@@ -311,6 +312,14 @@ deps-arch:
 
 check-arch: deps-arch
 	@tests/arch $(BUILD)
+
+# The description of the routes, and the daemon with it, by tools from PyPI and npm.
+PACKAGES_OPENAPI = python3-venv
+.PHONY: check-openapi
+check-openapi:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_OPENAPI))
+	@$(MAKE) --no-print-directory -s $(BUILD)/sowerd
+	@tests/openapi/run $(BUILD)
 
 # All 2^32 words through every kernel of this machine, compared with a reference of higher precision. Takes some minutes.
 CFLAGS_exhaustive = -march=native
