@@ -32,14 +32,21 @@ void sower_token_print(const uint8_t secret[SOWER_TOKEN_SIZE], char text[SOWER_T
                       SOWER_TOKEN_SIZE, VARIANT);
 }
 
+/* libsodium (1.0.18) takes some bytes beyond ASCII for letters; so the text must be the one that the secret prints. */
 bool sower_token_parse(const char *text, size_t length, uint8_t secret[SOWER_TOKEN_SIZE])
 {
+    char printed[SOWER_TOKEN_TEXT_LENGTH + 1];
     size_t size = 0;
-    const char *end = NULL;
-    return length == SOWER_TOKEN_TEXT_LENGTH && memcmp(text, PREFIX, PREFIX_LENGTH) == 0 &&
-           sodium_base642bin(secret, SOWER_TOKEN_SIZE, text + PREFIX_LENGTH, length - PREFIX_LENGTH, NULL,
-                             &size, &end, VARIANT) == 0 &&
-           size == SOWER_TOKEN_SIZE && end == text + length;
+    if (length != SOWER_TOKEN_TEXT_LENGTH ||
+        sodium_base642bin(secret, SOWER_TOKEN_SIZE, text + PREFIX_LENGTH, length - PREFIX_LENGTH, NULL, &size,
+                          NULL, VARIANT) != 0 ||
+        size != SOWER_TOKEN_SIZE) {
+        return false;
+    }
+    sower_token_print(secret, printed);
+    bool same = memcmp(printed, text, length) == 0;
+    sodium_memzero(printed, sizeof printed);
+    return same;
 }
 
 void sower_token_hash(const uint8_t secret[SOWER_TOKEN_SIZE], uint8_t hash[SOWER_TOKEN_HASH_SIZE])

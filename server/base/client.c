@@ -10,6 +10,9 @@
  * ::/8 is never allocated. */
 #define IPV4 (UINT64_C(0xffff) << 32)
 
+/* The upper 16 bits of the number of a name: also in ::/8, and not those of an IPv4 client. */
+#define NAME (UINT64_C(0x00ff) << 48)
+
 static uint64_t number_of(const uint8_t *bytes, size_t count)
 {
     uint64_t number = 0;
@@ -32,6 +35,16 @@ uint64_t sower_client_of(const struct sockaddr *socket)
 {
     const struct sower_address address = sower_address_of(socket);
     return sower_client_of_address(&address);
+}
+
+/* FNV-1a. The names are the operator's, so nobody chooses them to collide. */
+uint64_t sower_client_of_name(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name != '\0'; name++) {
+        hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+    }
+    return NAME | hash >> 16;
 }
 
 void sower_client_print(uint64_t client, char text[SOWER_CLIENT_TEXT_SIZE])

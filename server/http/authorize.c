@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "server/access/tokens.h"
+#include "server/base/client.h"
 #include "server/server.h"
 
 struct authorization {
@@ -74,6 +75,7 @@ bool sower_authorize(struct sower_exchange *exchange, struct sower_problem *prob
                   : "This daemon needs a token: Authorization: Bearer TOKEN. sow takes it from "
                     "--token-file or SOW_TOKEN_FILE.");
     }
+    exchange->client = sower_client_of_name(exchange->token->name);
     return sower_has_scope(exchange, exchange->scopes) ||
            refuse_scope(exchange->token, exchange->scopes, problem);
 }

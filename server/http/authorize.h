@@ -18,7 +18,7 @@
 #include "core/problem.h"
 #include "server/http/exchange.h"
 
-/* Finds the request's token and checks its scopes. Sets exchange->token. False with a problem: UNKNOWN or FORBIDDEN. */
+/* Finds the request's token and checks its scopes. Sets exchange->token and exchange->client. False with a problem: UNKNOWN or FORBIDDEN. */
 SOWER_MUST_USE bool sower_authorize(struct sower_exchange *exchange, struct sower_problem *problem);
 
 /* Whether the request may use the experiment that it names. False with a problem, FORBIDDEN. */
