@@ -105,7 +105,8 @@ static ssize_t read_block(void *context, uint64_t position, char *buffer, size_t
     const struct sower_model *model = stream->model;
     const size_t header = model->header.length;
     uint64_t start = stream->range.start + position, end = stream->range.start + stream->range.length;
-    size_t made = 0;
+    size_t made = 0, turn = sower_stream_turn(stream->exchange->server);
+    size = size < turn ? size : turn;
     size = end - start < size ? (size_t)(end - start) : size;
     size_t spent = 0; /* the bytes that take as long with an ordinary tensor */
     while (made < size && spent < SOWER_STREAM_BLOCK_MAX) {

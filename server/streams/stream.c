@@ -3,11 +3,19 @@
 #include "server/server.h"
 #include "server/streams/together.h"
 
+size_t sower_stream_turn(const struct sower_server *server)
+{
+    uint64_t streams = atomic_load_explicit(&server->streams, memory_order_relaxed);
+    return sower_blocks_share(SOWER_STREAM_ROUND, streams > 0 ? streams : 1, SOWER_STREAM_BLOCK_MAX);
+}
+
 static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t size)
 {
     struct sower_stream *stream = context;
     uint64_t start = stream->range.start + position;
-    size_t piece = sower_stream_piece(&stream->bytes->source->plan);
+    size_t piece = sower_stream_piece(&stream->bytes->source->plan),
+           turn = sower_stream_turn(stream->exchange->server);
+    piece = piece < turn ? piece : turn;
     size = sower_blocks_to_boundary(start, size < piece ? size : piece);
     if (!sower_together_read(stream->exchange->server, stream->exchange->client, stream->bytes, start, size,
                              (uint8_t *)buffer)) {

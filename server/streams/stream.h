@@ -18,7 +18,12 @@ enum {
     SOWER_STREAM_BUDGET = 20 * 1024 * 1024,   /* of all streams together */
     SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024, /* of one stream at most */
     SOWER_STREAM_COPY_SIZE = 64 * 1024,       /* of a heavy tensor, whose blocks have their own memory */
+    SOWER_STREAM_ROUND = 4 * 1024 * 1024, /* that all streams generate before a small request gets its turn */
 };
+
+/* The most bytes that a stream generates in its turn. A thread serves all its connections in turn, so the more streams
+ * there are, the less each may generate, or small requests wait for milliseconds times the streams. */
+size_t sower_stream_turn(const struct sower_server *server);
 
 /* The most bytes of a light tensor that are generated at once. An element of a structure takes up to 0.2 us (sinusoid),
  * and the other connections of the thread wait meanwhile, so these are 8192 elements. */
