@@ -88,10 +88,10 @@ def test_a_reload_reads_the_tokens_again_and_keeps_the_process(service):
     process = main_process(service)
     assert [service.get(DRAW + "w", token.headers)[0] for token in (old, new)] == [200, 401]
     give_tokens(service, new)
-    service.run("systemctl", "reload", "sowerd")
+    service.run("systemctl", "reload", "sowerd")  # systemd does not wait for the daemon if that is slower than the shell
+    service.wait_until(lambda: "reloaded" in [line["event"] for line in events(service)], "no reload")
     assert [service.get(DRAW + "w", token.headers)[0] for token in (old, new)] == [401, 200]
     assert main_process(service) == process and service.show("ActiveState") == "active"
-    assert "reloaded" in [line["event"] for line in events(service)]
 
 
 def test_a_daemon_that_hangs_is_restarted(service):
@@ -189,6 +189,15 @@ def test_systemd_gives_the_root_key_and_the_tokens(service):
     service.configure("")
     service.run("systemctl", "start", "sowerd")
     assert next(line["root"] for line in reversed(events(service)) if line["event"] == "ready") != root
+
+
+@pytest.mark.parametrize("call, missing", [("landlock_create_ruleset", "Landlock"), ("seccomp", "seccomp")])
+def test_the_log_warns_of_what_the_kernel_does_not_have(service, call, missing):
+    service.configure(f"[Service]\nSystemCallFilter=~{call}\n")
+    service.run("systemctl", "start", "sowerd")
+    line = next(line for line in events(service) if line["event"] == "sandbox")
+    assert line["level"] == "warning" and missing in line["sentence"]
+    assert service.get(DRAW + "w")[0] == 200
 
 
 def test_wrong_options_are_no_reason_for_restarts(service):
