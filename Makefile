@@ -19,6 +19,8 @@
 # make install    into $(DESTDIR)$(PREFIX), where PREFIX is /usr/local by default
 # make deb        Debian's packages, in build/deb
 # make check-image       the Docker image on Debian 12 and 13, built by buildah and run by podman (root)
+# make check-deb  installs, upgrades and purges them in clean systems of Debian 12 and 13; needs root
+# make sbom       build/sower.cdx.json: the packages, what they depend on, versions and licences
 
 BUILD ?= build
 CC ?= cc
@@ -144,8 +146,7 @@ $(BUILD)/server/handlers/openapi_text.c: proto/openapi.json Makefile
 $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 	$(CC) $(OPTIMIZE) $(CFLAGS) -c -o $@ $<
 
-# build/image has whole systems, which are no part of this.
--include $(shell find $(BUILD) -path $(BUILD)/image -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,core proto server client pic tests) -name '*.d' 2>/dev/null)
 
 # Packages of Debian 12 and 13, which use the same names.
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
@@ -285,11 +286,24 @@ check-python: deps-build
 
 # Debian's packages, for the Debian that this machine runs. REVISION is the last part of their version.
 PACKAGES_DEB = debhelper dh-python fakeroot pybuild-plugin-pyproject python3-setuptools python3-wheel
+PACKAGES_CHECK_DEB = lintian mmdebstrap iproute2 python3-venv
 REVISION ?= 1
-.PHONY: deb
+# Clean systems of Debian are kept here for the next run of check-deb.
+SYSTEMS ?= build/systems
+.PHONY: deb check-deb sbom deps-deb
+deps-deb:
+	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON) $(PACKAGES_DEB) $(PACKAGES_CHECK_DEB))
+
 deb:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_PYTHON) $(PACKAGES_DEB))
 	@REVISION=$(REVISION) systemd/debian/package $(BUILD)/deb
+
+check-deb: deps-deb
+	@tests/packages $(BUILD) $(SYSTEMS)
+
+sbom: deb
+	@systemd/debian/sbom $(BUILD)/deb $(BUILD)/sower.cdx.json $(BUILD)/sbom
+	@echo $(BUILD)/sower.cdx.json
 
 # The Docker image. There is no registry of images in this: debootstrap makes the bases.
 PACKAGES_IMAGE = aardvark-dns buildah crun debootstrap iproute2 iptables netavark podman python3-pytest python3-pytest-timeout runc
