@@ -286,7 +286,7 @@ check-python: deps-build
 
 # Debian's packages, for the Debian that this machine runs. REVISION is the last part of their version.
 PACKAGES_DEB = debhelper dh-python fakeroot pybuild-plugin-pyproject python3-setuptools python3-wheel
-PACKAGES_CHECK_DEB = lintian mmdebstrap iproute2 python3-venv
+PACKAGES_CHECK_DEB = lintian mmdebstrap iproute2 python3-venv systemd-container
 REVISION ?= 1
 # Clean systems of Debian are kept here for the next run of check-deb.
 SYSTEMS ?= build/systems

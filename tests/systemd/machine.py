@@ -33,7 +33,7 @@ echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 mount -t tmpfs tmpfs "$3"
 mkdir "$3/own" "$3/work" "$3/root"
 mount -t overlay overlay -o "lowerdir=$4:$2,upperdir=$3/own,workdir=$3/work" "$3/root"
-chroot "$3/root" /usr/local/bin/sowerd --version
+chroot "$3/root" env PATH=/usr/local/bin:/usr/bin:/bin sowerd --version
 exec systemd-nspawn --quiet --directory="$3/root" --machine="$1" --boot --register=no --keep-unit --private-network \\
     --console=pipe --link-journal=no --kill-signal=SIGRTMIN+4
 """
@@ -81,9 +81,11 @@ def make_root(release):
 
 
 class Machine:
-    def __init__(self, release):
+    def __init__(self, release, root=None, installed=None):
+        """Without a root, with one that make_root makes. Its files do not change."""
         self.release, self.since = release, time.time()
-        root, installed = make_root(release)
+        if root is None:
+            root, installed = make_root(release)
         self.layer = tempfile.mkdtemp(prefix="sower-systemd-")
         self.name = f"sower-{release}-{os.getpid()}"
         if shutil.which("systemd-nspawn") is None:
