@@ -142,17 +142,41 @@ static const struct option_rule *value_of(const struct command *command, int cou
     return find_rule(command, place->before, length);
 }
 
-void completion_commands(const struct command *const *commands, size_t count, const char *word, FILE *file)
+/* Whether a command before number `end` begins with the same word, which has `length` bytes. */
+static bool is_offered(const struct command *const *commands, size_t end, const char *word, size_t length)
+{
+    for (size_t i = 0; i < end; i++) {
+        if (strncmp(commands[i]->name, word, length) == 0 && strchr(" ", commands[i]->name[length]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void completion_first(const struct command *const *commands, size_t count, const char *word, FILE *file)
 {
     const struct place place = {.file = file, .before = "", .prefix = word};
     for (size_t i = 0; i < count; i++) {
-        if (strchr(commands[i]->name, ' ') == NULL) {
-            offer_word(&place, commands[i]->name, commands[i]->summary);
+        size_t length = strcspn(commands[i]->name, " ");
+        if (!is_offered(commands, i, commands[i]->name, length)) {
+            offer(&place, "", commands[i]->name, length, commands[i]->summary);
         }
     }
     if (word[0] == '-') {
         offer_word(&place, "--help", "show the commands");
         offer_word(&place, "--version", "print the version");
+    }
+}
+
+void completion_second(const struct command *const *commands, size_t count, const char *first,
+                       const char *word, FILE *file)
+{
+    const struct place place = {.file = file, .before = "", .prefix = word};
+    size_t length = strlen(first);
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(commands[i]->name, first, length) == 0 && commands[i]->name[length] == ' ') {
+            offer_word(&place, commands[i]->name + length + 1, commands[i]->summary);
+        }
     }
 }
 
@@ -175,10 +199,6 @@ void completion_words(const struct command *command, int count, char **words, FI
     if (!options_ended && (place.prefix[0] == '-' || !has_words)) {
         offer_options(&place, command);
         return;
-    }
-    for (const char *const *word = command->subcommands; count == 1 && word != NULL && *word != NULL;
-         word++) {
-        offer_word(&place, *word, "");
     }
     if (command->operand != NULL) {
         offer_values(&place, command->name, command->operand);

@@ -13,7 +13,11 @@
 #include "client/sow/command.h"
 
 /* Candidates for the first word. */
-void completion_commands(const struct command *const *commands, size_t count, const char *word, FILE *file);
+void completion_first(const struct command *const *commands, size_t count, const char *word, FILE *file);
+
+/* Candidates for the second word of commands whose names have two: "ledger head". */
+void completion_second(const struct command *const *commands, size_t count, const char *first,
+                       const char *word, FILE *file);
 
 /* Candidates for the last of the words after the command's name; count is at least 1. */
 void completion_words(const struct command *command, int count, char **words, FILE *file);

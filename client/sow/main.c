@@ -95,10 +95,14 @@ static enum sow_exit complete(int count, char **words)
 {
     int taken = 0;
     const struct command *command = count > 1 ? find_command(count - 1, words, &taken) : NULL;
+    if (count == 1) {
+        completion_first(COMMANDS, COMMAND_COUNT, words[0], stdout);
+    }
+    if (count == 2) {
+        completion_second(COMMANDS, COMMAND_COUNT, words[0], words[1], stdout);
+    }
     if (command != NULL) {
         completion_words(command, count - taken, words + taken, stdout);
-    } else if (count == 1) {
-        completion_commands(COMMANDS, COMMAND_COUNT, words[0], stdout);
     }
     return SOW_DONE;
 }
