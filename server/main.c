@@ -25,6 +25,7 @@
 #include "proto/version.h"
 #include "server/access/rates.h"
 #include "server/access/tokens.h"
+#include "server/base/clock.h"
 #include "server/base/listen.h"
 #include "server/handlers/handlers.h"
 #include "server/http/hosts.h"
@@ -37,6 +38,7 @@
 #include "server/server.h"
 
 enum {
+    CLOSING = 10, /* seconds that stopping takes besides --lame-duck-seconds and --drain-seconds, at most */
     LAST_RESPONSES = 1, /* seconds for sending the last responses (refusals) before connections are closed */
     BEATS = 4,          /* how often within the watchdog's time limit the threads are tried */
     READERS = 2, /* threads that read the ledger: while one reads a long page, the other serves short ones */
@@ -307,6 +309,43 @@ static void notify_reloading(void)
                      (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 }
 
+/* Whether a signal arrives before `end` (sower_clock_milliseconds). */
+static bool is_signalled_before(int signals, int64_t end)
+{
+    struct pollfd wanted = {.fd = signals, .events = POLLIN};
+    int count;
+    do {
+        const int64_t left = end - sower_clock_milliseconds();
+        count = poll(&wanted, 1, left > 0 ? (int)left : 0);
+    } while (count < 0 && errno == EINTR);
+    return count > 0;
+}
+
+/* Goes on serving everything, so that load balancers can see that /readyz says no, and send new requests
+ * elsewhere. A second SIGTERM or SIGINT ends this. systemd's watchdog does not watch a service that stops. */
+static void serve_as_lame_duck(struct sower_server *server, int signals)
+{
+    const uint64_t seconds = server->options->lame_duck_seconds;
+    const int64_t end = sower_clock_milliseconds() + (int64_t)seconds * 1000;
+    char sentence[120];
+    snprintf(sentence, sizeof sentence,
+             "/readyz says 503 from now on; other requests are served for %" PRIu64 " seconds.", seconds);
+    struct signalfd_siginfo taken;
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "lame_duck", sentence);
+    while (is_signalled_before(signals, end) &&
+           read(signals, &taken, sizeof taken) == (ssize_t)sizeof taken && taken.ssi_signo == SIGHUP) {
+        reload(server);
+    }
+}
+
+/* systemd waits so long, even if TimeoutStopSec is less. */
+static void notify_stopping(const struct sower_options *options)
+{
+    (void)sd_notify(0, "STOPPING=1");
+    (void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64,
+                     (options->lame_duck_seconds + options->drain_seconds + CLOSING) * 1000000);
+}
+
 static void serve(struct sower_server *server, int signals)
 {
     struct sower_pulse pulse;
@@ -319,7 +358,11 @@ static void serve(struct sower_server *server, int signals)
         (void)sd_notify(0, "READY=1");
     }
     sower_pulse_end(&pulse);
-    (void)sd_notify(0, "STOPPING=1");
+    atomic_store(&server->stopping, true);
+    notify_stopping(server->options);
+    if (server->options->lame_duck_seconds > 0) {
+        serve_as_lame_duck(server, signals);
+    }
     release_signals(signals);
     sower_http_drain(server);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing the requests in progress.");

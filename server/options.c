@@ -71,6 +71,8 @@ static const struct option {
      "time limit for receiving the body of a request (60)"},
     {"idle-seconds", COUNT, AT(idle_seconds), "60", 1, 86400, "N",
      "a connection without traffic for so long is closed (60)"},
+    {"lame-duck-seconds", COUNT, AT(lame_duck_seconds), "0", 0, 86400, "N",
+     "how long to serve everything after SIGTERM, while /readyz says 503 (0)"},
     {"drain-seconds", COUNT, AT(drain_seconds), "30", 0, 86400, "N",
      "how long responses may continue after SIGTERM (30)"},
     {"queue", COUNT, AT(queue), "8192", 1, 1 << 24, "N",

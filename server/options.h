@@ -15,32 +15,33 @@
 #include "server/base/log.h"
 
 struct sower_options {
-    const char *listen;        /* "127.0.0.1:7697", "[::1]:7697" */
-    const char *hosts;         /* additional accepted values of the Host header, as in hosts.h; NULL: none */
-    const char *proxies;       /* trusted addresses and networks, as in address.h; NULL: none */
-    const char *state;         /* directory; NULL: see sower_options_state */
-    const char *ledger;        /* URL; NULL: sqlite: in the state directory */
-    uint64_t ledger_max;       /* bytes of the ledger; 0: no limit */
-    uint64_t ledger_reserve;   /* bytes that stay free on its disk */
-    bool strict;               /* draws that drift are refused */
-    const char *root_key_file; /* NULL: the public root */
-    const char *tokens;        /* file with the clients' tokens; NULL: everybody may do everything */
-    uint64_t threads;          /* number that serve connections; 0: one per CPU */
-    uint64_t compute_threads;  /* prepare heavy tensors and help with others; 0: one per CPU */
-    uint64_t cache_size;       /* bytes for cached factors and for preparing them */
-    uint64_t wait_seconds;     /* how long a preparation may wait for this memory */
-    uint64_t answer_cache;     /* bytes for cached small responses */
-    uint64_t max_preparation;  /* seconds of one CPU that preparing a tensor may take, by estimate */
-    uint64_t max_orthogonal;   /* the smaller side of the largest matrix to prepare */
-    uint64_t connections;      /* open at the same time, at most */
-    uint64_t per_client;       /* of these, for one client; 0: half */
-    uint64_t idle_seconds;     /* a connection without traffic for so long is closed */
-    uint64_t header_seconds;   /* time limit for receiving the headers of a request */
-    uint64_t request_seconds;  /* and for its body */
-    uint64_t drain_seconds;    /* how long responses may continue after SIGTERM */
-    bool sandbox;              /* confine the process */
-    uint64_t queue;            /* draws that may wait to be recorded, at most */
-    uint64_t known_draws;      /* recorded draws to keep in memory */
+    const char *listen;         /* "127.0.0.1:7697", "[::1]:7697" */
+    const char *hosts;          /* additional accepted values of the Host header, as in hosts.h; NULL: none */
+    const char *proxies;        /* trusted addresses and networks, as in address.h; NULL: none */
+    const char *state;          /* directory; NULL: see sower_options_state */
+    const char *ledger;         /* URL; NULL: sqlite: in the state directory */
+    uint64_t ledger_max;        /* bytes of the ledger; 0: no limit */
+    uint64_t ledger_reserve;    /* bytes that stay free on its disk */
+    bool strict;                /* draws that drift are refused */
+    const char *root_key_file;  /* NULL: the public root */
+    const char *tokens;         /* file with the clients' tokens; NULL: everybody may do everything */
+    uint64_t threads;           /* number that serve connections; 0: one per CPU */
+    uint64_t compute_threads;   /* prepare heavy tensors and help with others; 0: one per CPU */
+    uint64_t cache_size;        /* bytes for cached factors and for preparing them */
+    uint64_t wait_seconds;      /* how long a preparation may wait for this memory */
+    uint64_t answer_cache;      /* bytes for cached small responses */
+    uint64_t max_preparation;   /* seconds of one CPU that preparing a tensor may take, by estimate */
+    uint64_t max_orthogonal;    /* the smaller side of the largest matrix to prepare */
+    uint64_t connections;       /* open at the same time, at most */
+    uint64_t per_client;        /* of these, for one client; 0: half */
+    uint64_t idle_seconds;      /* a connection without traffic for so long is closed */
+    uint64_t header_seconds;    /* time limit for receiving the headers of a request */
+    uint64_t request_seconds;   /* and for its body */
+    uint64_t lame_duck_seconds; /* how long everything is served after SIGTERM */
+    uint64_t drain_seconds;     /* how long responses may continue after SIGTERM */
+    bool sandbox;               /* confine the process */
+    uint64_t queue;             /* draws that may wait to be recorded, at most */
+    uint64_t known_draws;       /* recorded draws to keep in memory */
     enum sower_log_level log_level;
 };
 

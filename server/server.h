@@ -52,6 +52,7 @@ struct sower_server {
     _Atomic uint64_t active;  /* requests that have arrived completely and whose response is not complete */
     _Atomic uint64_t streams; /* responses that are being generated block by block */
     _Atomic uint64_t budget;  /* bytes that large requests take (http/budget.h) */
+    _Atomic bool stopping;    /* a signal has arrived: /readyz says no, and responses end their connection */
     _Atomic bool draining;    /* no new connections; open ones close after their response */
     int idle_event;           /* eventfd: signalled when the last exchange ends while draining */
 };

@@ -1,8 +1,8 @@
 /* /healthz: the daemon runs. /readyz: it can also write a draw to its ledger, so it serves new draws.
  *
  * 1. sower_handle_healthz, on a worker: replies at once.
- * 2. sower_handle_readyz, on a worker: asks the ledger for a probe (store.h), and suspends the exchange
- *    meanwhile. A recent write counts as a probe.
+ * 2. sower_handle_readyz, on a worker: refuses if a signal has arrived (--lame-duck-seconds). Asks the ledger for a
+ *    probe (store.h), and suspends the exchange meanwhile. A recent write counts as a probe.
  * 3. reply_probed, on a worker: sends the outcome. */
 #include "server/handlers/handlers.h"
 
@@ -33,8 +33,21 @@ static void resume_probed(struct sower_ledger_wait *wait)
     sower_exchange_resume(((struct probe *)wait)->exchange);
 }
 
+static enum MHD_Result refuse_stopping(struct sower_exchange *exchange)
+{
+    struct sower_problem problem;
+    sower_problem_set(
+        &problem, SOWER_PROBLEM_UNAVAILABLE, "",
+        "The daemon is stopping. It serves the requests that arrive, but further ones should go to "
+        "another daemon.");
+    return sower_refuse(exchange, &problem);
+}
+
 enum MHD_Result sower_handle_readyz(struct sower_exchange *exchange)
 {
+    if (atomic_load(&exchange->server->stopping)) {
+        return refuse_stopping(exchange);
+    }
     struct probe *probe = calloc(1, sizeof *probe);
     if (probe == NULL) {
         return sower_reply_unavailable(exchange);

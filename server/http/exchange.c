@@ -211,7 +211,9 @@ static enum MHD_Result respond_no_more(struct sower_exchange *exchange)
 
 bool sower_exchange_closes(const struct sower_exchange *exchange)
 {
-    return exchange->closes || atomic_load_explicit(&exchange->server->draining, memory_order_relaxed);
+    const struct sower_server *server = exchange->server;
+    return exchange->closes || atomic_load_explicit(&server->stopping, memory_order_relaxed) ||
+           atomic_load_explicit(&server->draining, memory_order_relaxed);
 }
 
 #define REQUEST_HEADER "Sower-Request"

@@ -136,7 +136,7 @@ SOWER_MUST_USE bool sower_exchange_query(struct sower_exchange *exchange, json_t
  * response sets its own Cache-Control: only the bytes of a draw never change (entity.h). */
 enum MHD_Result sower_reply(struct sower_exchange *exchange, unsigned status, struct MHD_Response *response);
 
-/* Whether the connection ends after the response: the exchange requires it, or the server is draining. */
+/* Whether the connection ends after the response: the exchange requires it, or the server is stopping. */
 bool sower_exchange_closes(const struct sower_exchange *exchange);
 
 /* Adds a header. When memory runs out, releases *response and sets it to NULL; later calls leave it NULL. So

@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from conftest import PATIENCE, SOWERD, why_it_ended
+from stopping import begin_stream, notifications
 
 DRAW = dict(experiment="exp-42", name="w", shape="16", init="normal")
-LARGE = dict(experiment="exp-42", name="large", shape="40000000", init="normal")
 
 
 def run(*arguments, environment=None):
@@ -167,13 +167,6 @@ def test_an_unknown_kernel_is_refused(tmp_path):
     assert done.returncode == 1 and "abacus" in done.stderr
 
 
-def notifications(path):
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.settimeout(PATIENCE)
-    receiver.bind(str(path))
-    return receiver
-
-
 def test_the_daemon_notifies_systemd_of_readiness_watchdog_and_stop(start, tmp_path):
     with notifications(tmp_path / "notify") as receiver:
         shell = ["sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"', SOWERD]
@@ -225,14 +218,6 @@ def test_a_signal_ends_an_idle_daemon_at_once_with_status_0(start, number):
     connection.close()
     assert any(b'"stopped"' in line for line in daemon.rest_of_log())
     assert not (daemon.state / "ledger.sqlite-wal").exists(), "the ledger was closed cleanly"
-
-
-def begin_stream(daemon):
-    connection = daemon.connect()
-    connection.request("GET", daemon.url("/v1/tensor", **LARGE).split(daemon.address)[1])
-    response = connection.getresponse()
-    assert response.status == 200
-    return connection, response, response.read(1000)
 
 
 def test_after_sigterm_streams_finish_and_no_new_connection_is_accepted(start):
