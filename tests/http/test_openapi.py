@@ -353,6 +353,25 @@ def test_a_request_without_a_token_or_its_scope_gets_the_refusal_that_is_describ
         check_answer(operation, method, response)
 
 
+@pytest.mark.parametrize("limit, retry", [("lines=1000", False), ("lines/s=1", True)])
+def test_the_refusal_of_a_token_that_has_used_up_its_limit_is_described(tmp_path, limit, retry):
+    many = {"experiment": "answers", "tensors": [{"name": f"w{n}", "shape": [4], "init": "zeros"} for n in range(1000)]}
+    token = Token("few", "draw,trials,pin", "*", limit)
+    daemon = Daemon(tmp_path / "state", "--tokens", str(write_tokens(tmp_path / "tokens", token)))
+    assert daemon.request("POST", "/v1/draws", json.dumps(many), token.headers).status == 200
+    for path, method in OPERATIONS:
+        operation = API["paths"][path][method]
+        if "429" in operation["responses"] and (path, method) != ("/v1/model", "get"):  # which needs a manifest that is kept
+            chosen = [p for p in parameters(operation) if p.get("required")]
+            body = body_of(operation)["example"] if body_of(operation) and not path.endswith("/trials") else None
+            address, _ = target(path, chosen)
+            response = daemon.request(method.upper(), address, None if body is None else json.dumps(body), token.headers)
+            if method != "delete":  # nothing is pinned, so nothing would be recorded
+                assert response.status == 429 and ("Retry-After" in response.headers) == retry, (path, method, response.body)
+            check_answer(operation, method, response)
+    daemon.stop()
+
+
 def test_what_drifts_and_each_kind_of_line_is_described(daemon):
     tensor, plan, draws, model = (API["paths"][f"/v1/{name}"]["post"] for name in ("tensor", "plan", "draws", "model"))
     first, second = ({**TENSOR, "experiment": "lines", "init": init} for init in ("zeros", "ones"))
