@@ -257,7 +257,7 @@ lint: $(CLANG_FORMAT)
 	tests/lint/references
 	tests/lint/headers $(CC)
 	git ls-files '*.[ch]' '*.inc' | xargs $(CLANG_FORMAT) --dry-run -Werror
-	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm client/sow/completions/sow.bash server/completions/sowerd.bash tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run tests/image/base tests/image/run tests/library_versions tests/lint/headers server/docker_entrypoint
+	shellcheck .ci/run client/python/package systemd/debian/package systemd/debian/sowerd.postrm client/sow/completions/sow.bash server/completions/sowerd.bash tests/arch tests/demo tests/reproducible tests/threads tests/fuzz/run docs/compose/prepare tests/image/base tests/image/postgres_entrypoint tests/image/run tests/library_versions tests/lint/headers server/docker_entrypoint
 	mandoc -T lint -W warning client/sow/sow.1 client/library/sower.3 server/sowerd.8
 
 format: $(CLANG_FORMAT)
@@ -306,7 +306,8 @@ sbom: deb
 	@echo $(BUILD)/sower.cdx.json
 
 # The Docker image. There is no registry of images in this: debootstrap makes the bases.
-PACKAGES_IMAGE = aardvark-dns buildah crun debootstrap iproute2 iptables netavark podman python3-pytest python3-pytest-timeout runc
+PACKAGES_IMAGE = aardvark-dns buildah crun debootstrap iproute2 iptables netavark openssl podman python3-pytest python3-pytest-timeout python3-venv \
+    python3-yaml runc
 .PHONY: deps-image check-image
 deps-image:
 	$(call install_packages,$(PACKAGES_IMAGE))

@@ -1,4 +1,5 @@
 """Containers and volumes for the tests of the image."""
+import os
 import pathlib
 import sys
 import uuid
@@ -7,6 +8,7 @@ import pytest
 
 from engine import OPEN, Container, podman
 
+TOOLS = pathlib.Path(os.environ["BUILD"]) / "image/tools/bin"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/http"))  # old_ledgers, tokens
 
@@ -36,3 +38,13 @@ def volume():
     name = f"sower-{uuid.uuid4().hex}"
     yield name
     podman("volume", "rm", "--force", name, check=False)
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder of this machine that containers can use as a volume."""
+    for path in [tmp_path, *list(tmp_path.parents)[:2]]:
+        path.chmod(0o755)
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    return folder

@@ -99,5 +99,5 @@ class Container:
         self.address = self.inspect()["NetworkSettings"]["IPAddress"]
 
     def remove(self):
-        podman("rm", "--force", "--time", "0", self.id)
+        podman("rm", "--force", "--volumes", "--time", "0", self.id)
         self.following.wait(timeout=PATIENCE)

@@ -79,16 +79,6 @@ def test_a_volume_goes_from_one_base_to_the_other_and_back(start, volume):
         assert container.stop()[0] == 0
 
 
-@pytest.fixture
-def outside(tmp_path):
-    """A folder of this machine that containers can use as a volume."""
-    for path in [tmp_path, *list(tmp_path.parents)[:2]]:
-        path.chmod(0o755)
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    return folder
-
-
 def test_an_upgrade_keeps_the_ledger_of_an_earlier_image(start, outside):
     """Earlier images kept the state at the top of the volume, which belonged to the image's user."""
     today = start()
