@@ -132,7 +132,8 @@ bool sower_limits_check(struct sower_limits *limits, struct sower_store_writer *
     const uint64_t more = lines * SOWER_STORE_LINE_BYTES + bytes;
     struct sower_store_size size;
     limits->full = false;
-    if ((limits->max == 0 && limits->reserve == 0) || !writer->methods->measure(writer, &size, problem)) {
+    if ((limits->max == 0 && (limits->reserve == 0 || !writer->methods->knows_disk)) ||
+        !writer->methods->measure(writer, &size, problem)) {
         return true; /* if the store cannot say its size, it will not write either, and will say why */
     }
     if (has_no_room(limits, &size, more) || (!limits->nearly && is_near(limits, &size))) {

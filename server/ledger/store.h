@@ -193,6 +193,7 @@ struct sower_store_writer_methods {
     /* Pins or unpins an experiment and writes a line of that, unless it is in that state already. */
     bool (*pin)(struct sower_store_writer *writer, struct sower_store_pin *pin,
                 struct sower_problem *problem);
+    bool knows_disk; /* `measure` sets `free` */
     /* Sets the size. Called before each write, so it must cost little: a store that cannot measure at once estimates
      * from an earlier measurement. */
     bool (*measure)(struct sower_store_writer *writer, struct sower_store_size *size,

@@ -16,6 +16,7 @@ from chain import check_chains
 from conftest import PATIENCE, SOWERD, why_it_ended
 from disks import disk_of, fill
 from postgres import Pooler
+from tokens import Token, write_tokens
 
 
 @pytest.fixture
@@ -348,17 +349,20 @@ def test_a_commit_whose_response_is_lost_is_found_by_the_next_request(postgres, 
     assert len(whole_ledger(daemon)) == 4
 
 
-def test_a_write_of_any_size_takes_three_round_trips(postgres, start, database, proxy):
-    daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)))
+@pytest.mark.parametrize("limits", [[], ["lines=100000", "lines/s=100000"]], ids=["free", "limited"])
+def test_a_write_of_any_size_takes_three_round_trips(postgres, start, database, proxy, tmp_path, limits):
+    """Also when the lines of a token are looked up and counted."""
+    ci = Token("ci", "draw", "*", *limits)
+    daemon = start("--ledger", database.replace(str(postgres.directory), str(proxy.directory)), "--tokens", str(write_tokens(tmp_path / "tokens", ci)))
     for count in (1, 700):
         before = proxy.round_trips
         tensors = [{"name": f"{count}-{number}", "shape": [1], "init": "zeros"} for number in range(count)]
-        assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}).status == 200
+        assert daemon.post("/v1/model", {"experiment": "m", "tensors": tensors}, headers=ci.headers).status == 200
         assert proxy.round_trips - before == 3
     before = proxy.round_trips
-    get(daemon, "w")
+    daemon.get("/v1/tensor", headers=ci.headers, experiment="e", name="w", shape="4", init="normal")
     assert proxy.round_trips - before == 3
-    get(daemon, "w")
+    daemon.get("/v1/tensor", headers=ci.headers, experiment="e", name="w", shape="4", init="normal")
     assert proxy.round_trips - before == 3, "known draws are in memory"
 
 

@@ -338,6 +338,7 @@ static const struct sower_store_writer_methods methods = {
     .find_trials = find_trials,
     .give_trials = give_trials,
     .pin = pin,
+    .knows_disk = true,
     .measure = measure,
     .shrink = shrink,
     .probe = probe,

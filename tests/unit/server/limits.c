@@ -41,7 +41,9 @@ static bool shrink(struct sower_store_writer *writer)
     return true;
 }
 
-static const struct sower_store_writer_methods methods = {.measure = measure, .shrink = shrink};
+static const struct sower_store_writer_methods methods = {
+    .measure = measure, .shrink = shrink, .knows_disk = true};
+static const struct sower_store_writer_methods nothing = {.measure = NULL};
 static struct sower_log_output standard_error = {.file = STDERR_FILENO, .lock = PTHREAD_MUTEX_INITIALIZER};
 static const struct sower_log quiet = {SOWER_LOG_ERROR, &standard_error};
 
@@ -59,9 +61,18 @@ static void without_limits_the_store_is_not_asked(void **state)
 {
     (void)state;
     struct sower_limits limits = {0};
-    struct sower_store_writer writer = {0}; /* without methods */
+    struct sower_store_writer writer = {.methods = &nothing};
     struct sower_problem problem;
     assert_true(sower_limits_check(&limits, &writer, 1, UINT32_MAX, &quiet, &problem));
+}
+
+static void a_store_that_does_not_know_its_disk_is_not_asked_for_the_reserve(void **state)
+{
+    (void)state;
+    struct sower_limits limits = {.reserve = 1};
+    struct sower_store_writer writer = {.methods = &nothing};
+    struct sower_problem problem;
+    assert_true(sower_limits_check(&limits, &writer, 1, 1, &quiet, &problem));
 }
 
 static void the_maximum_is_reached_to_the_byte(void **state)
@@ -142,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_limits_the_store_is_not_asked),
+        cmocka_unit_test(a_store_that_does_not_know_its_disk_is_not_asked_for_the_reserve),
         cmocka_unit_test(the_maximum_is_reached_to_the_byte),
         cmocka_unit_test(the_reserve_stays_free),
         cmocka_unit_test(space_that_the_store_can_give_back_is_not_in_the_way),
