@@ -11,7 +11,6 @@
  * 5. send_block, on a worker, as often as libmicrohttpd calls it: copies bytes of the block, or prints the next block. */
 #include "server/handlers/handlers.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,6 @@
  * 5. POST: reply_kept, on a worker, sends the hash and a summary. */
 #include "server/handlers/handlers.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -16,7 +16,6 @@
 #include "server/handlers/handlers.h"
 
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,6 @@
  * 3. reply_changed or reply_found, on a worker: sends the state. */
 #include "server/handlers/handlers.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "proto/experiment.h"

@@ -23,7 +23,7 @@
 
 enum {
     SOWER_OWNER_MAX = 64,       /* bytes of an owner's name */
-    SOWER_QUOTAS_OWNERS = 1024, /* in one transaction */
+    SOWER_QUOTAS_OWNERS = 2048, /* in one transaction */
     SOWER_QUOTAS_PROMISES = 64, /* at a time */
 };
 

@@ -193,6 +193,34 @@ def test_large_models_of_one_token_are_recorded_whole_within_its_quota(start, tm
     assert limited(draw(daemons[0], ci, "new"), "has added 45000")
 
 
+def used(server, options):
+    """Lines that were added and lines that are promised, of all daemons."""
+    database = options[1].partition("@/")[2].partition("?")[0]
+    return [int(number or 0) for number in server.query(database, "SELECT sum(lines), sum(promised) FROM sower.quota")[0]]
+
+
+def test_a_kill_in_the_middle_of_a_large_model_gives_its_promise_back(start, tmp_path, postgres):
+    ci = Token("ci", "draw,export", "*", "lines=60001")
+    file, options = write_tokens(tmp_path / "tokens", ci), on_postgres(postgres)
+    killed, other = [start("--tokens", str(file), *options, state=tmp_path / name) for name in ("killed", "other")]
+    large = model("large", 60000)
+    connection = killed.connect()
+    connection.request("POST", "/v1/draws", body=json.dumps(large), headers=ci.headers)
+    deadline = time.monotonic() + PATIENCE
+    while used(postgres, options)[0] == 0:
+        assert time.monotonic() < deadline
+    killed.process.kill()
+    killed.process.wait(timeout=PATIENCE)
+    connection.close()
+    assert draw(other, ci, "one").status == 200 and limited(draw(other, ci, "two"), "has added 60001")
+    added, promised = used(postgres, options)
+    assert added >= 16385 and promised > 0 and added + promised == 60001, "killed between two of its commits"
+    again = start("--tokens", str(file), *options, state=tmp_path / "killed")
+    assert used(postgres, options) == [added, 0]
+    assert len(post(again, ci, "/v1/draws", large).json()["draws"]) == 60000, "the rest of the model still fits"
+    assert used(postgres, options) == [60001, 0] and limited(draw(again, ci, "two"))
+
+
 def test_a_token_adds_lines_at_its_rate(start, tmp_path, ledger):
     """A large model is one request, and leaves a debt. It survives a reload of the tokens."""
     ci, other = Token("ci", "plan,draw,trials,pin,read", "*", "lines/s=5"), Token("other", "draw,export", "*", "lines/s=1")
