@@ -174,7 +174,7 @@ def refused(url, *options, environment=None):
     assert done.returncode == 1 and done.stdout == "", done
     assert why_it_ended(done.stderr).startswith("The ledger")
     assert "secret" not in done.stderr
-    return done.stderr
+    return why_it_ended(done.stderr)
 
 
 def test_a_line_of_one_daemon_is_known_to_the_other(pair):
