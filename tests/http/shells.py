@@ -66,13 +66,17 @@ class Zsh(Shell):
 
 class Fish(Shell):
     def complete(self, line):
-        """fish says without a terminal which words it would offer. If there is one, it stands for the last word."""
+        """If fish offers one word, it stands for the last one."""
+        words = self.offered(line)
+        return line[: line.rindex(" ") + 1] + words[0] if len(words) == 1 else f"{line} → {words}"
+
+    def offered(self, line):
+        """fish says without a terminal which words it would offer."""
         command = [f"source {shlex.quote(str(path))}" for folder in COMPLETIONS for path in folder.glob("*.fish")] + ["complete -C $argv[1]"]
         done = subprocess.run(["fish", "--no-config", "-c", "; ".join(command), line], cwd=self.home, env=self.environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
-        words = [offered.split("\t")[0] for offered in done.stdout.splitlines()]
-        return line[: line.rindex(" ") + 1] + words[0] if len(words) == 1 else f"{line} → {words}"
+        return [offered.split("\t")[0] for offered in done.stdout.splitlines()]
 
 
 @pytest.fixture(params=[Bash, Zsh, Fish], ids=["bash", "zsh", "fish"])

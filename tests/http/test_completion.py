@@ -1,12 +1,14 @@
 """Completion of sow and sowerd in bash, zsh and fish."""
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
 
+from conftest import ROOT, SOWERD
 from sow_programs import SOW
-from shells import shell  # noqa: F401  (a fixture)
+from shells import Fish, shell  # noqa: F401  (a fixture)
 
 
 def offered(*words):
@@ -82,3 +84,15 @@ def test_there_is_no_candidate_where_sow_knows_none():
 def test_a_shell_completes(shell, line, completed):  # noqa: F811
     (shell.home / "start.safetensors").touch()
     assert shell.complete(line) == completed
+
+
+def test_every_option_of_the_daemon_is_offered(tmp_path):
+    """As bash and fish list them."""
+    options = re.findall(r"^  (--[a-z-]+)", subprocess.run([SOWERD, "--help"], check=True, capture_output=True, text=True).stdout, re.M)
+    assert len(options) > 20
+    script = f"source {ROOT}/server/completions/sowerd.bash; COMP_WORDS=({SOWERD} --) COMP_CWORD=1; _sowerd {SOWERD} --; printf '%s\\n' ${{COMPREPLY[@]}}"
+    assert subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.split() == options
+    if shutil.which("fish") is None:
+        pytest.skip("there is no fish; make deps-ci installs it")
+    # fish offers --strict and --strict= both.
+    assert {word.rstrip("=") for word in Fish(tmp_path).offered("sowerd --")} == set(options)
