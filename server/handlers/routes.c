@@ -28,7 +28,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/draws", SOWER_POST, sower_handle_draws, .body_max = MANIFEST_BODY_MAX, .scopes = DRAW},
     {"/v1/draws/{draw}", SOWER_GET | SOWER_HEAD, sower_handle_draw, .scopes = READ},
     {"/v1/manifests", SOWER_GET | SOWER_HEAD | SOWER_POST, sower_handle_manifests,
-     .body_max = MANIFEST_BODY_MAX, .scopes = PLAN | DRAW},
+     .body_max = MANIFEST_BODY_MAX, .scopes = DRAW, .read_scopes = PLAN | DRAW},
     {"/v1/seed", SOWER_GET | SOWER_HEAD, sower_handle_seed, .scopes = PLAN},
     {"/v1/recipes", SOWER_GET | SOWER_HEAD, sower_handle_recipes, .scopes = ANY},
     {"/v1/experiments", SOWER_GET | SOWER_HEAD, sower_handle_experiments, .scopes = READ},

@@ -20,7 +20,7 @@ NEEDED = [
     ("POST", "/v1/draws", {"draw"}),
     ("GET", "/v1/draws/0", {"read"}),
     ("GET", "/v1/manifests?manifest=0", {"plan", "draw"}),
-    ("POST", "/v1/manifests", {"plan", "draw"}),
+    ("POST", "/v1/manifests", {"draw"}),
     ("GET", "/v1/seed?experiment=e", {"plan"}),
     ("GET", "/v1/recipes", set(SCOPES.split(","))),
     ("GET", "/v1/experiments", {"read"}),
