@@ -355,7 +355,7 @@ PACKAGES_FUZZ = clang libclang-rt-dev
 deps-fuzz:
 	$(call install_packages,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))
 
-$(BUILD)/tests/fuzz/server: $(BUILD)/server.a
+$(BUILD)/tests/fuzz/server $(BUILD)/tests/fuzz/callers: $(BUILD)/server.a
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/proto.a $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(filter %server.a,$^) $(filter-out %server.a %.o,$^) \
 	    $(if $(filter %server.a,$^),$(SERVER_LIBS)) $(PROTO_LIBS) $(CORE_LIBS)

@@ -1,10 +1,12 @@
 #include "server/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +14,12 @@
 #include "proto/number.h"
 #include "proto/time.h"
 #include "server/base/clock.h"
+
+enum {
+    ESCAPE_MAX = 8, /* the longest escape of a character, and the quote after a text */
+    RECOVERY =
+        10, /* milliseconds after which patience has grown by one: waits take a tenth of the time at most */
+};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -43,12 +51,33 @@ static bool is_journal(int file)
     return strcmp(stream, name) == 0;
 }
 
+/* A file, or a device that is not a terminal, always takes a line. A pipe or a terminal is opened again, so that it
+ * can be non-blocking for the daemon alone; that fails if it belongs to another user. */
+static bool can_be_direct(struct sower_log_output *output)
+{
+    struct stat status;
+    char name[32];
+    if (fstat(output->file, &status) != 0) {
+        return false;
+    }
+    output->socket = S_ISSOCK(status.st_mode);
+    if (output->socket || S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && !output->terminal)) {
+        return true;
+    }
+    snprintf(name, sizeof name, "/proc/self/fd/%d", output->file);
+    const int own = open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    output->file = own >= 0 ? own : output->file;
+    return own >= 0;
+}
+
 void sower_log_output_init(struct sower_log_output *output, int file)
 {
     *output = (struct sower_log_output){.file = file,
                                         .journal = is_journal(file),
                                         .terminal = isatty(file) == 1,
-                                        .patience = SOWER_LOG_PATIENCE};
+                                        .patience = SOWER_LOG_PATIENCE,
+                                        .waited = sower_clock_milliseconds()};
+    output->direct = can_be_direct(output);
     pthread_mutex_init(&output->lock, NULL);
 }
 
@@ -89,6 +118,17 @@ static size_t append_character(struct sower_log_line *line, const char *text, si
     return taken;
 }
 
+/* How many bytes at the beginning need no escape: all of most texts. */
+static size_t plain_length(const char *text, size_t left)
+{
+    size_t length = 0;
+    while (length < left && text[length] >= ' ' && text[length] < 0x7f && text[length] != '"' &&
+           text[length] != '\\') {
+        length++;
+    }
+    return length;
+}
+
 /* Appends `,"key":`. False, and nothing is appended, if that leaves no space for `needed` more bytes. */
 static bool append_key(struct sower_log_line *line, const char *key, size_t needed)
 {
@@ -110,8 +150,14 @@ void sower_log_string(struct sower_log_line *line, const char *key, const char *
     }
     append(line, "\"", 1);
     bool full = false;
-    for (size_t i = 0; i < length && !full && space_left(line) > 8;) {
-        i += append_character(line, text + i, length - i, &full);
+    for (size_t i = 0; i < length && !full && space_left(line) > ESCAPE_MAX;) {
+        const size_t left = length - i, space = space_left(line) - ESCAPE_MAX,
+                     plain = plain_length(text + i, left < space ? left : space);
+        if (plain > 0 && append(line, text + i, plain)) {
+            i += plain;
+        } else {
+            i += append_character(line, text + i, length - i, &full);
+        }
     }
     append(line, "\"", 1);
 }
@@ -155,21 +201,26 @@ void sower_log_begin(struct sower_log_line *line, const struct sower_log *log, e
     sower_log_string(line, "event", event);
 }
 
+static ssize_t put(const struct sower_log_output *output, const char *bytes, size_t length)
+{
+    return output->socket ? send(output->file, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+                          : write(output->file, bytes, length);
+}
+
 /* Whether the output takes a line now. Waits for that, but no longer than its patience. poll says that a pipe
  * or a socket can be written when PIPE_BUF bytes fit, so that a write of a line does not wait then. */
 static bool is_writable(struct sower_log_output *output)
 {
     struct pollfd file = {.fd = output->file, .events = POLLOUT};
     if (poll(&file, 1, 0) > 0) {
-        output->patience += output->patience < SOWER_LOG_PATIENCE;
         return true;
     }
-    if (output->patience <= 0) {
-        return false;
-    }
-    const int64_t start = sower_clock_milliseconds();
-    const bool writable = poll(&file, 1, (int)output->patience) > 0;
-    output->patience -= sower_clock_milliseconds() - start;
+    const int64_t start = sower_clock_milliseconds(),
+                  patience = output->patience + (start - output->waited) / RECOVERY;
+    output->patience = patience < SOWER_LOG_PATIENCE ? patience : SOWER_LOG_PATIENCE;
+    const bool writable = output->patience > 0 && poll(&file, 1, (int)output->patience) > 0;
+    output->waited = sower_clock_milliseconds();
+    output->patience -= output->waited - start;
     return writable;
 }
 
@@ -194,7 +245,7 @@ static ssize_t write_some(struct sower_log_output *output, const char *bytes, si
         errno = ETIMEDOUT;
         return -1;
     }
-    return write(output->file, bytes, length);
+    return put(output, bytes, length);
 }
 
 /* Writes all of the bytes; false if this is not possible now. */
@@ -246,6 +297,18 @@ static bool report_dropped(struct sower_log_output *output)
     return true;
 }
 
+/* Writes a line of which `done` bytes are written, or counts it as dropped. */
+static void write_in_turn(struct sower_log_output *output, const char *bytes, size_t length, size_t done)
+{
+    pthread_mutex_lock(&output->lock);
+    const bool written = done > 0 ? write_all(output, bytes + done, length - done)
+                                  : report_dropped(output) && write_line(output, bytes, length);
+    output->torn = output->torn || (done > 0 && !written);
+    output->dropped += !written;
+    atomic_store(&output->behind, output->dropped > 0);
+    pthread_mutex_unlock(&output->lock);
+}
+
 void sower_log_end(struct sower_log_line *line)
 {
     if (line->log == NULL) {
@@ -253,11 +316,13 @@ void sower_log_end(struct sower_log_line *line)
     }
     struct sower_log_output *output = line->log->output;
     finish(line);
-    pthread_mutex_lock(&output->lock);
-    if (!report_dropped(output) || !write_line(output, line->text, line->length)) {
-        output->dropped++;
+    ssize_t written = -1;
+    if (output->direct && !atomic_load(&output->behind)) {
+        written = put(output, line->text, line->length);
     }
-    pthread_mutex_unlock(&output->lock);
+    if (written < (ssize_t)line->length) {
+        write_in_turn(output, line->text, line->length, written > 0 ? (size_t)written : 0);
+    }
 }
 
 void sower_log_sentence(const struct sower_log *log, enum sower_log_level level, const char *event,

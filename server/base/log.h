@@ -10,8 +10,8 @@
  * keys, tokens) are never logged.
  *
  * A reader of the log that is slow or has stopped must not stop the daemon. A line waits while the pipe is
- * full, but all waits together have a limit (SOWER_LOG_PATIENCE), which grows again with lines that did not
- * have to wait. Beyond it lines are dropped. The next line that can be written comes after an event
+ * full, but all waits together have a limit (SOWER_LOG_PATIENCE), which grows again by a tenth of the time that
+ * passes. Beyond it lines are dropped. The next line that can be written comes after an event
  * "log_dropped" with their number.
  *
  * If systemd's journal reads the output (JOURNAL_STREAM), each line begins with its priority, "<6>". */
@@ -19,6 +19,7 @@
 #define SOWER_SERVER_BASE_LOG_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,11 +32,15 @@ enum { SOWER_LOG_LINE_MAX = 4096, SOWER_LOG_TEXT_MAX = 1024, SOWER_LOG_PATIENCE 
 
 /* Where lines are written. */
 struct sower_log_output {
-    int file;
+    int file;             /* the caller's, or the same pipe or terminal opened again */
+    bool socket;          /* it is a socket */
+    bool direct;          /* writing to it never waits, so lines of several threads need no lock */
     bool journal;         /* systemd's journal reads the file */
     bool terminal;        /* a person reads it */
-    pthread_mutex_t lock; /* guards the rest, and that one thread writes at a time */
-    int64_t patience;     /* milliseconds that lines may still wait */
+    _Atomic bool behind;  /* lines were dropped: the next one must report that */
+    pthread_mutex_t lock; /* guards the rest; held while a line waits, or if writing may wait */
+    int64_t patience;     /* milliseconds that lines may still wait, as of the last wait */
+    int64_t waited;       /* when the last wait ended (sower_clock_milliseconds) */
     uint64_t dropped;     /* lines since the last one that was written */
     bool torn;            /* the last line was written in part */
 };

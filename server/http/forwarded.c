@@ -39,7 +39,7 @@ static size_t find(struct span text, int separator, bool quotes, bool *open)
 {
     bool quoted = false;
     size_t at = 0;
-    for (; at < text.length && (quoted || text.begin[at] != separator); at++) {
+    for (; at < text.length && (quoted || (unsigned char)text.begin[at] != separator); at++) {
         if (quotes && text.begin[at] == '"') {
             quoted = !quoted;
         } else if (quoted && text.begin[at] == '\\') {

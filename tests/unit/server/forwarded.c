@@ -139,6 +139,7 @@ static void an_open_quote_cannot_hide_what_the_proxy_adds(void **state)
     assert_client("f:for=\"6.6.6.6, for=192.0.2.1", PEER);
     assert_client("f:for=\"6.6.6.6\\\", for=192.0.2.1", PEER);
     assert_client("f:for=6.6.6.6;x=\", for=192.0.2.1", PEER);
+    assert_client("f:for=6.6.6.6;\xff=\", for=192.0.2.1", PEER);
 }
 
 static void two_kinds_of_headers_must_agree(void **state)
