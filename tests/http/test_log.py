@@ -17,6 +17,7 @@ import pytest
 from conftest import PATIENCE, SOWERD, Response, why_it_ended
 from ports import free_port
 from sockets import receive_all
+from tokens import Token, write_tokens
 
 DRAW = dict(experiment="exp \"42\" \\ ü\n\t", name="w\x7f\u2028", shape="16", init="normal", trial="7")
 
@@ -159,6 +160,21 @@ def test_secrets_are_never_logged(start):
     daemon.stop()
     log = daemon.rest_of_log()
     assert len(log) > 12 and not any(b"SECRET" in line for line in log)
+
+
+def test_the_name_of_the_token_is_logged_and_never_the_token(start, tmp_path):
+    ci, unknown = Token("ci", "plan"), Token("unknown")
+    daemon = start("--log-level", "debug", "--tokens", str(write_tokens(tmp_path / "tokens", ci)))
+    fields = dict(experiment="e", name="w", shape="2", init="normal")
+    for path, headers, status, problem, name in [
+            ("/v1/plan", ci.headers, 200, None, "ci"), ("/v1/tensor", ci.headers, 403, "forbidden", "ci"),
+            ("/v1/plan", unknown.headers, 401, "unauthenticated", None), ("/v1/plan", {}, 401, "unauthenticated", None),
+            ("/v1/plan", {"Authorization": ci.text}, 401, "unauthenticated", None)]:
+        line = last_request(daemon, daemon.get(path, headers=headers, **fields))
+        assert (line["status"], line.get("problem"), line.get("token")) == (status, problem, name)
+    daemon.stop()
+    log = json.dumps(daemon.log) + b"".join(daemon.rest_of_log()).decode()
+    assert not any(text in log for token in (ci, unknown) for text in (token.text, token.text[6:20], token.hash))
 
 
 def test_the_client_of_a_unix_socket_is_unix(start, tmp_path):
