@@ -180,7 +180,7 @@ def test_the_daemon_does_not_start_when_it_cannot_flush_the_write_ahead_log(star
     finally:
         for name in faults.environment:
             del os.environ[name]
-    assert "write-ahead log" in sentence and sentence.endswith(".\n")
+    assert "write-ahead log" in sentence and sentence.endswith(".")
     assert len(start(state=tmp_path / "state").ledger()) == 3
 
 

@@ -172,7 +172,7 @@ def test_an_old_ledger_with_a_damaged_line_is_refused_and_not_changed(tmp_path, 
     content[(root - 1) * size : root * size] = b"\xff" * size
     path.write_bytes(content)
     sentence = refused_to_start("--state", str(path.parent))
-    assert "malformed" in sentence and sentence.endswith(".\n")
+    assert "malformed" in sentence and sentence.endswith(".")
     assert path.read_bytes() == content
 
 
