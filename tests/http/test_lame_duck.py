@@ -232,7 +232,7 @@ def test_the_second_signal_drains_at_once_and_the_third_ends_the_process(start):
     daemon.signal(signal.SIGINT)
     daemon.wait_for(lambda line: line["event"] == "stopping")
     daemon.signal(signal.SIGTERM)
-    assert daemon.process.wait(timeout=PATIENCE) == -signal.SIGTERM
+    assert daemon.process.wait(timeout=PATIENCE) in (-signal.SIGTERM, 128 + signal.SIGTERM)  # ThreadSanitizer delays handlers
     stream.close()
 
 
