@@ -17,8 +17,7 @@
 
 enum {
     ESCAPE_MAX = 8, /* the longest escape of a character, and the quote after a text */
-    RECOVERY =
-        10, /* milliseconds after which patience has grown by one: waits take a tenth of the time at most */
+    RECOVERY = 10,  /* of so many milliseconds a line may wait one */
 };
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};

@@ -332,3 +332,18 @@ def test_lines_for_the_journal_begin_with_their_priority(tmp_path, journal):
     assert process.wait(timeout=PATIENCE) == 1
     assert [line[:4] for line in lines] == ([b"<4>{", b"<3>{"] if journal else [b'{"ti', b'{"ti'])
     assert [json.loads(line.removeprefix(line[:3] if journal else b""))["event"] for line in lines] == ["unknown_variable", "start_failed"]
+
+
+def test_a_daemon_under_the_journal_logs_into_its_socket(tmp_path):
+    """The socket stays writable for the daemon after it has confined itself."""
+    ours, theirs = socket.socketpair()
+    status, port = os.fstat(theirs.fileno()), free_port()
+    process = subprocess.Popen([SOWERD, "--listen", f"127.0.0.1:{port}", "--state", str(tmp_path / "state")], stderr=theirs,
+                               env={**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+    theirs.close()
+    ask(port, 3)
+    process.terminate()
+    lines = receive_all(ours).splitlines()
+    assert process.wait(timeout=PATIENCE) == 0
+    events = [json.loads(line.removeprefix(b"<6>").removeprefix(b"<4>"))["event"] for line in lines]
+    assert events.count("request") == 3 and events[-1] == "stopped"
