@@ -200,6 +200,14 @@ def test_the_log_warns_of_what_the_kernel_does_not_have(service, call, missing):
     assert service.get(DRAW + "w")[0] == 200
 
 
+def test_the_journal_has_the_priority_of_each_line(service):
+    service.configure("[Service]\nEnvironment=SOWERD_NO_OPTION=1\n")
+    service.run("systemctl", "start", "sowerd")
+    warnings, all_lines = events(service, "--priority=warning"), events(service)
+    assert "unknown_variable" in [line["event"] for line in warnings]
+    assert warnings == [line for line in all_lines if line["level"] in ("warning", "error")] != all_lines
+
+
 def test_wrong_options_are_no_reason_for_restarts(service):
     service.configure("[Service]\nEnvironment=SOWERD_QUEUE=many\n")
     assert service.try_run("systemctl", "start", "sowerd").returncode != 0
