@@ -158,6 +158,19 @@ def test_heavy_work_of_one_client_delays_neither_other_clients_nor_the_stop(star
         assert time.monotonic() - begun < 1 + 5
 
 
+def test_clients_behind_a_trusted_proxy_are_told_apart(start):
+    """All connections come from one address, as those of a proxy do. The proxy names the clients."""
+    daemon = start("--drain-seconds", "0", "--connections-per-client", "1024", "--trusted-proxies", GREEDY)
+    with Load(daemon) as load:
+        for number in range(500):  # as one client, the small request would wait for a piece of each
+            path = daemon.url("/v1/stats", experiment="load", name=f"s{number}", shape="17179869184", init="normal").split(daemon.address)[1]
+            load.send(f"GET {path} HTTP/1.1\nHost: x\nX-Forwarded-For: 192.0.2.1\n\n")
+        begun = time.monotonic()
+        small = daemon.get("/v1/stats", experiment="load", name="w", shape="1000", init="normal", headers={"X-Forwarded-For": "192.0.2.2"})
+        assert small.status == 200 and time.monotonic() - begun < SMALL
+        assert daemon.stop() == 0
+
+
 def test_queued_requests_get_503_when_the_daemon_stops(start):
     daemon = start("--drain-seconds", "0")
     with Load(daemon) as load:
