@@ -92,6 +92,6 @@ const char *const sower_postgres_statements[SOWER_POSTGRES_STATEMENTS] = {
         " lines = present.lines + excluded.lines, promised = excluded.promised",
     /* Tables with their indexes and long values. */
     [SOWER_POSTGRES_MEASURE] =
-        "SELECT l.last, (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c"
-        " WHERE c.relnamespace = 'sower'::regnamespace AND c.relkind = 'r') FROM sower.ledger l",
+        ("SELECT l.last, (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_catalog.pg_class c"
+         " WHERE c.relnamespace = 'sower'::regnamespace AND c.relkind = 'r') FROM sower.ledger l"),
 };
