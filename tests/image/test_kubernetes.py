@@ -43,11 +43,11 @@ def test_services_and_sets_select_the_pods(name):
 
 
 def test_both_files_describe_the_same_daemon():
-    """Apart from the database and the number of pods."""
+    """Apart from the database, the number of pods, and the time in which the other pod takes over."""
     one, two = (pod_of(name) for name in KUBERNETES)
     first, second = one["containers"][0], two["containers"][0]
     names = lambda container: {entry["name"] for entry in container["env"]}
-    assert names(second) - names(first) == {"SOWERD_LEDGER", "PGPASSWORD"} and names(first) < names(second)
+    assert names(second) - names(first) == {"SOWERD_LEDGER", "PGPASSWORD", "SOWERD_LAME_DUCK_SECONDS"} and names(first) < names(second)
     for key in first.keys() - {"env"}:
         assert first[key] == second[key]
     assert one["securityContext"] == two["securityContext"]
