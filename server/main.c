@@ -475,7 +475,8 @@ int main(int argc, char **argv)
                                   .hosts = &hosts,
                                   .tokens = &tokens,
                                   .rates = &rates,
-                                  .log = {options.log_level, &output}};
+                                  .log = {options.log_level, &output},
+                                  .started = sower_clock_wall()};
     if (outcome == SOWER_OPTIONS_REFUSED || !read_lists(&server, &problem)) {
         report_failure(&output, &problem);
         return 2;

@@ -23,6 +23,7 @@ struct sower_hosts;
 struct sower_route;
 struct sower_rates;
 struct sower_tokens;
+struct sower_tally;
 struct MHD_Daemon;
 struct MHD_Response;
 
@@ -43,14 +44,17 @@ struct sower_server {
     struct sower_hosts *hosts;        /* allocated by main, set by sower_http_start */
     struct sower_tokens *tokens;      /* allocated by main */
     struct sower_rates *rates;        /* allocated by main */
+    struct sower_tally *tally;        /* from sower_http_start to sower_http_stop */
     struct sower_connections connections;
     struct sower_acceptor acceptor;
     struct MHD_Daemon *daemon;
     struct MHD_Response *unavailable; /* the response when memory has run out */
+    int64_t started;                  /* wall-clock time, in milliseconds */
     uint64_t first_request;           /* random, so that request ids of different runs differ */
     _Atomic uint64_t requests;        /* requests that have begun */
     _Atomic uint64_t active;  /* requests that have arrived completely and whose response is not complete */
     _Atomic uint64_t streams; /* responses that are being generated block by block */
+    _Atomic uint64_t waiting; /* requests that are suspended (docs/threads.md) */
     _Atomic uint64_t budget;  /* bytes that large requests take (http/budget.h) */
     _Atomic bool stopping;    /* a signal has arrived: /readyz says no, and responses end their connection */
     _Atomic bool draining;    /* no new connections; open ones close after their response */

@@ -216,7 +216,7 @@ static void *run(void *context)
     while (!atomic_load(&acceptor->stopping)) {
         struct pollfd files[] = {{.fd = acceptor->wake, .events = POLLIN},
                                  {.fd = pauses ? -1 : acceptor->socket, .events = POLLIN}};
-        atomic_store(&acceptor->waiting, acceptor->queue_count > 0);
+        atomic_store(&acceptor->waiting, acceptor->queue_count);
         (void)poll(files, 2, pauses ? PAUSE : acceptor->queue_count > 0 ? INTERVAL : -1);
         pauses = false;
         eventfd_t count;
@@ -255,7 +255,7 @@ bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MH
 
 void sower_acceptor_closed(struct sower_acceptor *acceptor)
 {
-    if (atomic_load(&acceptor->waiting)) {
+    if (atomic_load(&acceptor->waiting) > 0) {
         (void)eventfd_write(acceptor->wake, 1);
     }
 }

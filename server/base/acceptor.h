@@ -32,8 +32,8 @@ struct sower_acceptor {
     const struct sower_log *log;
     struct sower_accepted *queue; /* connections that wait for room */
     size_t queue_count, queue_max;
-    int64_t reached[3];   /* when each enum sower_connection_limit was last reached, in milliseconds */
-    _Atomic bool waiting; /* the queue is not empty */
+    int64_t reached[3];     /* when each enum sower_connection_limit was last reached, in milliseconds */
+    _Atomic size_t waiting; /* queue_count, for other threads */
     _Atomic bool stopping;
     int wake; /* eventfd that wakes the thread */
     pthread_t thread;

@@ -51,3 +51,8 @@ uint64_t sower_clock_thread(void)
 {
     return nanoseconds(CLOCK_THREAD_CPUTIME_ID);
 }
+
+uint64_t sower_clock_process(void)
+{
+    return nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+}

@@ -18,7 +18,8 @@ struct timespec sower_clock_deadline(int64_t milliseconds);
 /* Wall-clock time: milliseconds since 1970-01-01 UTC. Negative before 1970. */
 int64_t sower_clock_wall(void);
 
-/* Nanoseconds of CPU time that the calling thread has used. */
+/* Nanoseconds of CPU time that the calling thread, or all threads of the process, have used. */
 uint64_t sower_clock_thread(void);
+uint64_t sower_clock_process(void);
 
 #endif

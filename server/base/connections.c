@@ -241,6 +241,14 @@ uint64_t sower_connections_count(struct sower_connections *connections, uint64_t
     return own;
 }
 
+struct sower_connections_figures sower_connections_figures(struct sower_connections *connections)
+{
+    pthread_mutex_lock(&connections->lock);
+    const struct sower_connections_figures figures = {connections->open, connections->accepted};
+    pthread_mutex_unlock(&connections->lock);
+    return figures;
+}
+
 struct sower_connection *sower_connection_new(struct sower_connections *connections, int file,
                                               uint64_t client)
 {
@@ -259,6 +267,7 @@ struct sower_connection *sower_connection_new(struct sower_connections *connecti
     }
     connections->first = connection;
     connections->open++;
+    connections->accepted++;
     pthread_mutex_unlock(&connections->lock);
     sower_ticker_wake(&connections->ticker);
     return connection;

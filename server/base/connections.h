@@ -58,7 +58,8 @@ struct sower_connections {
     struct sower_ticker ticker;
     pthread_mutex_t lock; /* guards the list and the descriptors in it */
     struct sower_connection *first;
-    uint64_t open; /* length of the list, including connections that were shut down */
+    uint64_t open;     /* length of the list, including connections that were shut down */
+    uint64_t accepted; /* since the start */
 };
 
 /* Starts the thread that ticks. False when threads run out; do not call sower_connections_stop then. */
@@ -79,6 +80,12 @@ enum sower_connection_limit {
  * was shut down for it. *reached is the limit that was reached before that. */
 SOWER_MUST_USE bool sower_connections_make_room(struct sower_connections *connections, uint64_t client,
                                                 enum sower_connection_limit *reached);
+
+/* `open` and `accepted` as above. */
+struct sower_connections_figures {
+    uint64_t open, accepted;
+};
+struct sower_connections_figures sower_connections_figures(struct sower_connections *connections);
 
 /* The number of connections of a client, without those that were shut down. */
 uint64_t sower_connections_count(struct sower_connections *connections, uint64_t client);

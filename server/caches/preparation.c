@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "server/base/clock.h"
 #include "server/caches/turns.h"
 
 void sower_preparation_report(struct sower_sources_wait *list, struct sower_prepared *entry,
@@ -92,10 +93,12 @@ void sower_preparation_run(struct sower_job *job)
     struct sower_sources *sources = entry->sources;
     struct sower_problem problem;
     bool opened = open_source(entry, &problem);
+    sower_histogram_observe(&sources->seconds, sower_clock_nanoseconds() - entry->began);
     pthread_mutex_lock(&sources->lock);
     struct sower_sources_wait *waits = entry->waits;
     sources->list.memory -= entry->scratch;
     sources->preparing -= !entry->small;
+    sources->ended++;
     if (opened && !entry->abandoned) {
         entry->stage = SOWER_STAGE_READY;
         entry->waits = NULL;

@@ -30,6 +30,7 @@ struct sower_prepared {
     struct sower_draw_id draw;
     uint64_t client;  /* the client that asked first */
     bool small;       /* needs little memory and little time (sources.h) */
+    uint64_t began;   /* when it began, on the monotonic clock in nanoseconds */
     uint64_t turn;    /* its number among the preparations that have begun; 0: it has not begun */
     uint64_t memory;  /* bytes of the factors */
     uint64_t scratch; /* further bytes, needed only while PREPARING */

@@ -16,6 +16,7 @@ enum {
 struct shard {
     pthread_mutex_t lock;
     size_t memory, limit;
+    uint64_t hits, misses;
     struct sower_response *newest, *oldest; /* in order of last use */
     struct sower_response *buckets[BUCKETS];
 };
@@ -104,6 +105,8 @@ struct sower_response *sower_responses_take(struct sower_responses *responses, c
     if (entry != NULL) {
         unlink_entry(shard, link);
     }
+    shard->hits += entry != NULL;
+    shard->misses += entry == NULL;
     pthread_mutex_unlock(&shard->lock);
     return entry;
 }
@@ -145,15 +148,18 @@ void sower_responses_give(struct sower_response *entry)
     pthread_mutex_unlock(&shard->lock);
 }
 
-size_t sower_responses_memory(struct sower_responses *responses)
+struct sower_responses_figures sower_responses_figures(struct sower_responses *responses)
 {
-    size_t memory = 0;
+    struct sower_responses_figures figures = {0};
     for (size_t i = 0; i < SHARDS; i++) {
-        pthread_mutex_lock(&responses->shards[i].lock);
-        memory += responses->shards[i].memory;
-        pthread_mutex_unlock(&responses->shards[i].lock);
+        struct shard *shard = &responses->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        figures.memory += shard->memory;
+        figures.hits += shard->hits;
+        figures.misses += shard->misses;
+        pthread_mutex_unlock(&shard->lock);
     }
-    return memory;
+    return figures;
 }
 
 void sower_responses_free(struct sower_responses *responses)

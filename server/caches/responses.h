@@ -62,7 +62,11 @@ SOWER_MUST_USE struct sower_response *sower_responses_make(struct sower_response
 /* Gives a response back to its cache, which may drop it at once. */
 void sower_responses_give(struct sower_response *entry);
 
-/* Bytes of the responses in the cache. */
-SOWER_MUST_USE size_t sower_responses_memory(struct sower_responses *responses);
+/* Bytes of the responses in the cache; how often a response was there, and how often not. */
+struct sower_responses_figures {
+    size_t memory;
+    uint64_t hits, misses;
+};
+SOWER_MUST_USE struct sower_responses_figures sower_responses_figures(struct sower_responses *responses);
 
 #endif

@@ -38,6 +38,7 @@ struct sower_prepared *sower_sources_find(struct sower_sources *sources, const s
     struct sower_prepared *entry = sower_prepared_find(&sources->list, draw);
     if (entry != NULL && entry->stage == SOWER_STAGE_READY) {
         entry->users++;
+        sources->hits++;
     } else {
         entry = NULL;
     }
@@ -85,6 +86,7 @@ static struct sower_prepared *join(struct sower_sources *sources, const struct s
     }
     const char *sentence = "The daemon is out of memory.";
     if (!sower_turns_has_place(sources, client)) {
+        sources->refused[SOWER_SOURCES_QUEUE_FULL]++;
         sentence = "Too many tensors wait to be prepared; ask again in a moment.";
     } else {
         entry = new_entry(sources, draw, plan, seed, client);
@@ -107,6 +109,8 @@ void sower_sources_prepare(struct sower_sources *sources, const struct sower_dra
     bool waits = entry != NULL && entry->stage != SOWER_STAGE_READY;
     if (entry != NULL) {
         entry->users++;
+        sources->hits += !waits;
+        sources->misses += waits;
     }
     if (waits) {
         wait->next = entry->waits;
@@ -180,6 +184,21 @@ uint64_t sower_sources_limit(const struct sower_sources *sources)
     return sources->list.limit;
 }
 
+struct sower_sources_figures sower_sources_figures(struct sower_sources *sources)
+{
+    struct sower_sources_figures figures = {.limit = sources->list.limit};
+    pthread_mutex_lock(&sources->lock);
+    figures.memory = sources->list.memory;
+    figures.hits = sources->hits;
+    figures.misses = sources->misses;
+    figures.waiting = sources->waiting;
+    figures.running = sources->begun - sources->ended;
+    memcpy(figures.refused, sources->refused, sizeof figures.refused);
+    pthread_mutex_unlock(&sources->lock);
+    sower_histogram_add(&sources->seconds, &figures.seconds);
+    return figures;
+}
+
 /* The waits that one tick refuses: the client has left, or the time is over. */
 struct refused {
     struct sower_sources_wait *left, *late;
@@ -194,7 +213,7 @@ static bool second_counts(const struct sower_sources *sources, const struct sowe
 }
 
 /* Moves the waits that this tick refuses from an entry to the lists of `refused`. */
-static void collect_refused(const struct sower_sources *sources, struct sower_prepared *entry,
+static void collect_refused(struct sower_sources *sources, struct sower_prepared *entry,
                             struct refused *refused)
 {
     struct sower_sources_wait **place = &entry->waits;
@@ -211,6 +230,7 @@ static void collect_refused(const struct sower_sources *sources, struct sower_pr
             place = &wait->next;
             continue;
         }
+        sources->refused[list == &refused->left ? SOWER_SOURCES_LEFT : SOWER_SOURCES_LATE]++;
         *place = wait->next;
         wait->next = *list;
         *list = wait;

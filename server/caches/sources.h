@@ -38,6 +38,7 @@
 #include "core/plan.h"
 #include "core/problem.h"
 #include "core/source.h"
+#include "server/base/histogram.h"
 #include "server/base/pool.h"
 
 struct sower_sources;
@@ -86,6 +87,18 @@ SOWER_MUST_USE uint64_t sower_sources_limit(const struct sower_sources *sources)
 /* The source of a draw if it is ready; the caller releases it. Otherwise NULL. */
 SOWER_MUST_USE struct sower_prepared *sower_sources_find(struct sower_sources *sources,
                                                          const struct sower_draw_id *draw);
+
+/* Why a wait was refused. */
+enum { SOWER_SOURCES_QUEUE_FULL, SOWER_SOURCES_LATE, SOWER_SOURCES_LEFT, SOWER_SOURCES_REFUSALS };
+
+struct sower_sources_figures {
+    uint64_t memory, limit;    /* bytes */
+    uint64_t hits, misses;     /* how often a source was ready, and how often a request had to wait for it */
+    uint64_t waiting, running; /* preparations */
+    uint64_t refused[SOWER_SOURCES_REFUSALS];
+    struct sower_histogram_figures seconds; /* of preparations that have ended, successful or not */
+};
+SOWER_MUST_USE struct sower_sources_figures sower_sources_figures(struct sower_sources *sources);
 
 /* Has the source of a draw prepared. Its need must be within the limit. Always calls wait->done, possibly
  * before it returns. The caller sets `done`, `has_left` and `client`. */

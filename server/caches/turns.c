@@ -1,5 +1,7 @@
 #include "server/caches/turns.h"
 
+#include "server/base/clock.h"
+
 enum {
     WAITING_MAX = 256,           /* preparations that wait for their turn */
     WAITING_OF_CLIENT_MAX = 128, /* of one client */
@@ -63,6 +65,7 @@ static void begin(struct sower_sources *sources, struct sower_prepared *entry)
 {
     entry->stage = SOWER_STAGE_PREPARING;
     entry->turn = ++sources->begun;
+    entry->began = sower_clock_nanoseconds();
     sources->list.memory += sower_prepared_need(entry);
     sources->waiting--;
     sources->preparing += !entry->small;

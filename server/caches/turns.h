@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 #include "core/attributes.h"
+#include "server/base/histogram.h"
 #include "server/base/pool.h"
 #include "server/base/ticker.h"
 #include "server/caches/prepared.h"
+#include "server/caches/sources.h"
 
 /* Small preparations have 1/128 of the memory to themselves; a larger one is not small. */
 enum { SOWER_SMALL_PART = 128 };
@@ -30,11 +32,15 @@ struct sower_sources {
     pthread_mutex_t lock;  /* guards the members below */
     size_t waiting;        /* entries that are WAITING */
     uint64_t begun;        /* preparations that have begun since the start */
+    uint64_t ended;        /* of these, preparations that have ended */
     size_t preparing;      /* preparations that run and are not small, abandoned ones included */
     bool blocked;          /* the next preparation has no room yet ... */
     uint64_t next_client;  /* ... and belongs to this client */
     _Atomic bool stopping; /* written under the lock, read without it */
     struct sower_prepared_list list;
+    uint64_t hits, misses; /* how often a source was ready, and how often not */
+    uint64_t refused[SOWER_SOURCES_REFUSALS];
+    struct sower_histogram seconds; /* of preparations that have ended; needs no lock */
 };
 
 /* Begins the preparations whose turn has come and that have room. */

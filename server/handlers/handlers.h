@@ -26,6 +26,7 @@ sower_step sower_handle_pin;          /* pin.c */
 sower_step sower_handle_ledger;       /* ledger.c */
 sower_step sower_handle_head;         /* head.c */
 sower_step sower_handle_openapi;      /* openapi.c */
+sower_step sower_handle_metrics;      /* metrics.c */
 sower_step sower_handle_healthz;      /* health.c */
 sower_step sower_handle_readyz;       /* health.c */
 

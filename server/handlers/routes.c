@@ -14,6 +14,7 @@ enum {
     PIN = SOWER_SCOPE_PIN,
     READ = SOWER_SCOPE_READ,
     EXPORT = SOWER_SCOPE_EXPORT,
+    METRICS = SOWER_SCOPE_METRICS,
     ANY = SOWER_SCOPE_ANY,
     FREE = SOWER_SCOPE_FREE,
 };
@@ -40,6 +41,7 @@ const struct sower_route sower_routes[] = {
     {"/v1/ledger/head", SOWER_GET | SOWER_HEAD, sower_handle_head, .scopes = EXPORT},
     {"/v1/initializers", SOWER_GET | SOWER_HEAD, sower_handle_initializers, .scopes = ANY},
     {"/openapi.json", SOWER_GET | SOWER_HEAD, sower_handle_openapi, .scopes = FREE},
+    {"/metrics", SOWER_GET | SOWER_HEAD, sower_handle_metrics, .quiet = true, .scopes = METRICS},
     {"/healthz", SOWER_GET | SOWER_HEAD, sower_handle_healthz, .any_host = true, .quiet = true,
      .scopes = FREE},
     {"/readyz", SOWER_GET | SOWER_HEAD, sower_handle_readyz, .any_host = true, .quiet = true, .scopes = FREE},

@@ -15,6 +15,7 @@
 #include "server/http/library_guards.h"
 #include "server/http/request_log.h"
 #include "server/http/route.h"
+#include "server/http/tally.h"
 #include "server/server.h"
 
 /* Marks a request for whose exchange there was no memory. */
@@ -235,6 +236,7 @@ static enum MHD_Result handle_without_memory(struct sower_server *server, struct
     if (atomic_load(&server->draining)) {
         return MHD_NO; /* libmicrohttpd may have dropped the response and call again */
     }
+    sower_tally_refused(server->tally, MHD_HTTP_SERVICE_UNAVAILABLE, SOWER_PROBLEM_MEMORY);
     sower_log_sentence(&server->log, SOWER_LOG_WARNING, "memory",
                        "Memory has run out; a request got status 503.");
     return MHD_queue_response(connection, MHD_HTTP_SERVICE_UNAVAILABLE, server->unavailable);
@@ -292,9 +294,13 @@ static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTermin
         sower_connection_set_work(exchange->link, NULL);
     }
     if (exchange->step != NULL) {
+        const uint64_t nanoseconds = sower_clock_nanoseconds() - exchange->started;
         sower_request_log(exchange, code);
+        sower_tally_request(server->tally, exchange->route_number, exchange->method, exchange->status,
+                            nanoseconds, exchange->bytes);
     } else {
         sower_request_log_incomplete(exchange);
+        sower_tally_unread(server->tally);
     }
     if (exchange->release != NULL) {
         exchange->release(exchange->state);

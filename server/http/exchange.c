@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
 #include "proto/documents.h"
 #include "proto/json.h"
 #include "proto/number.h"
 #include "server/http/budget.h"
+#include "server/http/tally.h"
+#include "server/server.h"
 
 enum { PAIRS_MAX = 64, BODY_FIRST = 1024 };
 
@@ -107,11 +108,18 @@ void sower_exchange_body_free(struct sower_exchange *exchange)
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step)
 {
     exchange->step = step;
+    sower_exchange_pause(exchange);
+}
+
+void sower_exchange_pause(struct sower_exchange *exchange)
+{
+    atomic_fetch_add_explicit(&exchange->server->waiting, 1, memory_order_relaxed);
     MHD_suspend_connection(exchange->connection);
 }
 
 void sower_exchange_resume(struct sower_exchange *exchange)
 {
+    atomic_fetch_sub_explicit(&exchange->server->waiting, 1, memory_order_relaxed);
     MHD_resume_connection(exchange->connection);
 }
 
@@ -239,6 +247,7 @@ enum MHD_Result sower_reply_unavailable(struct sower_exchange *exchange)
     exchange->memory_refused = true;
     exchange->bytes = exchange->method == SOWER_HEAD ? 0 : sizeof UNAVAILABLE - 1;
     exchange->step = respond_no_more;
+    sower_tally_refused(exchange->server->tally, exchange->status, SOWER_PROBLEM_MEMORY);
     return MHD_queue_response(exchange->connection, exchange->status, exchange->server->unavailable);
 }
 
@@ -371,6 +380,7 @@ enum MHD_Result sower_refuse_as(struct sower_exchange *exchange, unsigned status
 {
     keep_refusal(exchange, problem);
     size_t length = 0;
+    sower_tally_refused(exchange->server->tally, status, problem->code);
     char *text =
         print_and_release(sower_document_problem(status, problem->field, problem->sentence), &length);
     return sower_reply_text(exchange, status, "application/problem+json", text, length);

@@ -58,6 +58,7 @@ struct sower_exchange {
     sower_step *step;                /* called when the request is complete, and after each suspension */
     unsigned allowed;                /* methods of the route, for the Allow header of a 405 */
     const struct sower_route *route; /* with a variable part; NULL: none, the decoded path decides */
+    size_t route_number;             /* in the table of routes; the number of routes: unknown path */
     char *variable;                  /* the variable part of that route, decoded: any bytes, and a NUL */
     size_t variable_size;
     uint64_t whole_size; /* bytes of the whole representation, for the Content-Range of a 416 */
@@ -112,6 +113,10 @@ SOWER_MUST_USE bool sower_exchange_body_add(struct sower_exchange *exchange, con
  * before the handler that suspended has returned. */
 void sower_exchange_suspend(struct sower_exchange *exchange, sower_step *step);
 void sower_exchange_resume(struct sower_exchange *exchange);
+
+/* Suspends the exchange in the middle of its response: after sower_exchange_resume the content reader is called
+ * again. */
+void sower_exchange_pause(struct sower_exchange *exchange);
 
 /* While the exchange is suspended: whether the client has closed the connection, or only its sending side.
  * The two cannot be distinguished. */

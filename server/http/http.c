@@ -12,6 +12,8 @@
 #include "server/http/callbacks.h"
 #include "server/http/exchange.h"
 #include "server/http/hosts.h"
+#include "server/http/route.h"
+#include "server/http/tally.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -106,6 +108,11 @@ bool sower_http_start(struct sower_server *server, const struct sower_route *rou
     if (server->unavailable == NULL) {
         return refuse_start(problem);
     }
+    server->tally =
+        sower_tally_new(sower_route_count(routes), (size_t)sower_options_threads(server->options->threads));
+    if (server->tally == NULL) {
+        return refuse_start(problem);
+    }
     server->daemon = start_library(server);
     if (server->daemon == NULL) {
         return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
@@ -131,6 +138,7 @@ void sower_http_stop(struct sower_server *server)
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
     MHD_destroy_response(server->unavailable);
+    sower_tally_free(server->tally);
     close(server->acceptor.wake);
     sower_connections_stop(&server->connections);
 }

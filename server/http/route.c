@@ -76,6 +76,15 @@ static const struct sower_route *find_plain_route(const struct sower_server *ser
     return NULL;
 }
 
+size_t sower_route_count(const struct sower_route *routes)
+{
+    size_t count = 0;
+    while (routes[count].path != NULL) {
+        count++;
+    }
+    return count;
+}
+
 void sower_route_choose(struct sower_exchange *exchange, const char *path)
 {
     const struct sower_route *route =
@@ -84,8 +93,10 @@ void sower_route_choose(struct sower_exchange *exchange, const char *path)
     exchange->body_max = SOWER_REQUEST_BODY_MAX;
     exchange->scopes = SOWER_SCOPE_FREE;
     if (route == NULL) {
+        exchange->route_number = sower_route_count(exchange->server->routes);
         return;
     }
+    exchange->route_number = (size_t)(route - exchange->server->routes);
     exchange->allowed = route->methods;
     if (route->body_max > 0) {
         exchange->body_max = route->body_max;

@@ -27,8 +27,11 @@ struct sower_route {
  * exchange->route and exchange->variable if there is one. `variable` is NULL then if memory has run out. */
 void sower_route_find(struct sower_exchange *exchange, const char *path);
 
+/* The number of routes in a table, which ends with the path NULL. */
+size_t sower_route_count(const struct sower_route *routes);
+
 /* Sets exchange->step to the handler for the exchange's method and for `path`, which is decoded, or to a
- * refusal. Sets what else depends on the route: `allowed`, `body_max`, `any_host`, `quiet`,
+ * refusal. Sets what else depends on the route: `route_number`, `allowed`, `body_max`, `any_host`, `quiet`,
  * `scopes`. */
 void sower_route_choose(struct sower_exchange *exchange, const char *path);
 

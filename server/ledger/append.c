@@ -38,5 +38,6 @@ bool sower_append_next(struct sower_append *append, struct sower_record *record,
     append->ledger = record->ledger;
     append->head = record->place;
     append->time = record->time;
+    append->added++;
     return true;
 }

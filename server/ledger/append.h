@@ -18,6 +18,7 @@ struct sower_append {
     uint64_t ledger;        /* number of the last line; 0: no line */
     struct sower_link head; /* of the writer's chain */
     int64_t time;           /* of the chain's last line */
+    uint64_t added;         /* lines of this transaction */
 };
 
 /* The time of a line that is written now. `now` is the clock's time, here and below. */

@@ -23,9 +23,11 @@ struct sower_ledger {
     struct sower_store *_Atomic store; /* NULL until the ledger is open; never changes after that */
     struct sower_known *known;
     const struct sower_log *log;
+    _Atomic uint64_t known_hits, known_misses;
+    struct sower_histogram commits; /* their seconds; needs no lock */
     pthread_t thread;
 
-    pthread_mutex_t lock; /* guards the members from here to `working` */
+    pthread_mutex_t lock; /* guards the members from here to `figures` */
     pthread_cond_t wake;
     struct sower_rounds together, alone; /* requests that share a transaction; requests that need their own */
     struct sower_rounds probes;          /* requests that only probe */
@@ -38,10 +40,13 @@ struct sower_ledger {
     bool waited;                  /* requests waited at the last call of sower_ledger_moves, */
     bool moved;                   /* and the thread has taken some since then */
     int64_t working;              /* when the thread began its current work; 0: it is idle */
+    /* Without the members that are counted elsewhere: */
+    struct sower_ledger_figures figures;
 
     /* Only for the ledger's thread: */
     struct sower_limits limits;
-    bool behind; /* the clock is behind the ledger, and this was logged */
+    bool behind;    /* the clock is behind the ledger, and this was logged */
+    uint64_t began; /* when the current work began, in nanoseconds */
     struct sower_ledger_wait *batch[BATCH_MAX];
     struct sower_store_draw *draws[BATCH_MAX];
     struct sower_ledger_wait *trial_waits[BATCH_MAX];
@@ -128,6 +133,7 @@ static void note(struct sower_ledger *ledger, bool well, const char *event,
         ledger->written = sower_clock_milliseconds();
     } else {
         ledger->failure = *problem;
+        ledger->figures.failures++;
     }
     pthread_mutex_unlock(&ledger->lock);
     if (well) {
@@ -175,6 +181,7 @@ static enum probe_result probe_from_memory(const struct sower_ledger *ledger, st
 static void begin_work(struct sower_ledger *ledger)
 {
     struct sower_problem problem;
+    ledger->began = sower_clock_nanoseconds();
     pthread_mutex_lock(&ledger->lock);
     ledger->working = sower_clock_milliseconds();
     struct sower_rounds probes = {0};
@@ -191,8 +198,17 @@ static void begin_work(struct sower_ledger *ledger)
 
 static void end_work(struct sower_ledger *ledger)
 {
+    const struct sower_store_writer *writer = writer_of(ledger);
     pthread_mutex_lock(&ledger->lock);
     ledger->working = 0;
+    if (writer->lines > ledger->figures.lines) {
+        sower_histogram_observe(&ledger->commits, sower_clock_nanoseconds() - ledger->began);
+    }
+    ledger->figures.lines = writer->lines;
+    ledger->figures.chain_time = writer->chain_time;
+    if (writer->last > 0) {
+        ledger->figures.last = writer->last;
+    }
     pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -627,6 +643,11 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
         result = probe_from_memory(ledger, &problem);
     }
     bool taken = result == UNKNOWN && enqueue(ledger, wait);
+    if (result == UNKNOWN && !taken) {
+        ledger->figures.refused[!open      ? SOWER_LEDGER_OPENING
+                                : stopping ? SOWER_LEDGER_STOPPING
+                                           : SOWER_LEDGER_QUEUE_FULL]++;
+    }
     pthread_mutex_unlock(&ledger->lock);
     if (result != UNKNOWN) {
         complete(wait, result == YES, &problem);
@@ -635,9 +656,34 @@ void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *
     }
 }
 
+/* As probe_from_memory, without a probe's right to try again. The lock is held. */
+static bool seems_ready(const struct sower_ledger *ledger)
+{
+    const bool stuck =
+        ledger->working != 0 && sower_clock_milliseconds() - ledger->working >= WORK_MILLISECONDS;
+    return ledger->open && !ledger->stopping && !ledger->failing && !stuck;
+}
+
+struct sower_ledger_figures sower_ledger_figures(struct sower_ledger *ledger)
+{
+    pthread_mutex_lock(&ledger->lock);
+    struct sower_ledger_figures figures = ledger->figures;
+    figures.ready = seems_ready(ledger);
+    figures.waiting = ledger->waiting;
+    pthread_mutex_unlock(&ledger->lock);
+    figures.queue = ledger->queue;
+    figures.known_hits = atomic_load_explicit(&ledger->known_hits, memory_order_relaxed);
+    figures.known_misses = atomic_load_explicit(&ledger->known_misses, memory_order_relaxed);
+    sower_histogram_add(&ledger->commits, &figures.commits);
+    return figures;
+}
+
 uint64_t sower_ledger_known(struct sower_ledger *ledger, const struct sower_draw_id *draw)
 {
-    return sower_known_find(ledger->known, draw);
+    const uint64_t line = sower_known_find(ledger->known, draw);
+    atomic_fetch_add_explicit(line != 0 ? &ledger->known_hits : &ledger->known_misses, 1,
+                              memory_order_relaxed);
+    return line;
 }
 
 void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_id *model)
@@ -685,7 +731,11 @@ bool sower_ledger_open(struct sower_ledger *ledger, struct sower_store *store)
         store->close(store);
         return false;
     }
+    uint64_t last = 0;
+    struct sower_problem unused;
+    const bool seen = store->reader->methods->last(store->reader, &last, &unused);
     pthread_mutex_lock(&ledger->lock);
+    ledger->figures.last = seen ? last : 0;
     ledger->store = store;
     ledger->open = true;
     pthread_mutex_unlock(&ledger->lock);

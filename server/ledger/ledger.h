@@ -30,6 +30,7 @@
 #include "core/attributes.h"
 #include "core/problem.h"
 #include "proto/record.h"
+#include "server/base/histogram.h"
 #include "server/base/log.h"
 #include "server/ledger/limits.h"
 #include "server/ledger/rounds.h"
@@ -102,6 +103,24 @@ void sower_ledger_remember(struct sower_ledger *ledger, const struct sower_draw_
 /* Submits a request. `done` is always called: at once if the queue is full or the ledger is not open (yet, or
  * any more). */
 void sower_ledger_submit(struct sower_ledger *ledger, struct sower_ledger_wait *wait);
+
+/* Why a request did not enter the queue. */
+enum { SOWER_LEDGER_OPENING, SOWER_LEDGER_QUEUE_FULL, SOWER_LEDGER_STOPPING, SOWER_LEDGER_REFUSALS };
+
+struct sower_ledger_figures {
+    bool ready;              /* as far as is known without a write: a draw would be recorded */
+    uint64_t waiting, queue; /* requests in the queue, and its limit */
+    uint64_t refused[SOWER_LEDGER_REFUSALS];
+    uint64_t failures;                 /* writes and look-ups that failed */
+    uint64_t lines;                    /* that this daemon has written since it was started */
+    uint64_t last;                     /* the highest line number when it was last seen; 0: not seen yet */
+    int64_t chain_time;                /* the time of the last line of the daemon's chain; 0: not seen yet */
+    uint64_t known_hits, known_misses; /* how often sower_ledger_known had the draw, and how often not */
+    struct sower_histogram_figures commits; /* the seconds of transactions that wrote lines */
+};
+
+/* Waits neither for the disk nor for the ledger's thread. */
+SOWER_MUST_USE struct sower_ledger_figures sower_ledger_figures(struct sower_ledger *ledger);
 
 /* The reading side of the store, for any thread. NULL with a problem (UNAVAILABLE) while the store is still being
  * opened. */

@@ -161,6 +161,8 @@ struct sower_store_writer {
     const struct sower_store_writer_methods *methods;
     /* The time of the last line of the daemon's chain after the last successful write or probe; 0: no line. */
     int64_t chain_time;
+    uint64_t last;  /* the highest line number of the ledger at that time */
+    uint64_t lines; /* written since the store was opened */
     struct sower_quotas quotas;
 };
 

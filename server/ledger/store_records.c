@@ -102,3 +102,10 @@ void sower_store_probe_record(int64_t time, struct sower_record *record)
     memset(&record->draw, 0xff, sizeof record->draw);
     memset(&record->seed, 0xff, sizeof record->seed);
 }
+
+void sower_store_note_write(struct sower_store_writer *writer, const struct sower_append *append)
+{
+    writer->chain_time = append->time;
+    writer->last = append->ledger;
+    writer->lines += append->added;
+}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/attributes.h"
+#include "server/ledger/append.h"
 #include "server/ledger/store.h"
 
 /* The outcome of a draw whose record has its line and its drift; same_array is set if it drifts. */
@@ -43,5 +44,8 @@ void sower_store_probe_record(int64_t time, struct sower_record *record);
 
 /* The record of a request to pin or unpin. */
 void sower_store_pin_record(const struct sower_store_pin *pin, struct sower_record *record);
+
+/* Sets what the writer tells about the last successful write. */
+void sower_store_note_write(struct sower_store_writer *writer, const struct sower_append *append);
 
 #endif

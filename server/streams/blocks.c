@@ -114,7 +114,7 @@ static ssize_t start_block(struct sower_blocks *blocks, uint64_t start, uint64_t
     uint64_t left = stop - start;
     blocks->start = start;
     blocks->size = sower_blocks_to_boundary(start, left < blocks->capacity ? (size_t)left : blocks->capacity);
-    MHD_suspend_connection(blocks->exchange->connection);
+    sower_exchange_pause(blocks->exchange);
     if (wake_factors(blocks)) {
         generate_block(blocks);
     }

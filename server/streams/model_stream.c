@@ -63,7 +63,7 @@ static ssize_t start_preparation(struct sower_model_stream *stream)
     stream->requested = true;
     stream->preparation = (struct sower_sources_wait){
         .done = resume_prepared, .has_left = has_left, .client = stream->exchange->client};
-    MHD_suspend_connection(stream->exchange->connection);
+    sower_exchange_pause(stream->exchange);
     sower_sources_prepare(stream->exchange->server->sources, &draw, &stream->request.plan,
                           &stream->request.seed, &stream->preparation);
     return 0;

@@ -18,6 +18,7 @@ import urllib.parse
 import pytest
 
 from conftest import PATIENCE, ROOT, Daemon
+from exposition import parse_text
 from injected import Memory
 from postgres import Postgres
 import sow_programs
@@ -105,6 +106,8 @@ CASES = [
     Case("draw, unknown", "GET", "/v1/draws/" + "0" * 64, status=404),
     Case("draw, by its id", "GET", "/v1/draws/DRAW"),
     Case("stats of a model", "GET", "/v1/stats?manifest=HASH&experiment=known"),
+    Case("metrics", "GET", "/metrics"),
+    Case("metrics, OpenMetrics", "GET", "/metrics", headers={"Accept": "application/openmetrics-text"}),
     Case("recipes", "GET", "/v1/recipes", sample=97),
     Case("recipe", "GET", "/v1/recipes?name=hf_gpt2"),
     Case("initializers", "GET", "/v1/initializers"),
@@ -159,8 +162,11 @@ VARYING = {"Date", "Sower-Request", "Connection"}
 
 
 def without_time(response):
-    """The response without the time and the signature of a head."""
+    """The response without the time and the signature of a head, and without the numbers of /metrics."""
     status, headers, body = response
+    if body is not None and body.startswith(b"# HELP"):
+        families = parse_text(body.decode(), "openmetrics" in headers["Content-Type"])
+        headers, body = {**headers, "Content-Length": None}, sorted(families)
     if body is not None and b'"signature"' in body:
         head = json.loads(body)
         head = {name: value for name, value in head.items() if name not in ("time", "signature")}

@@ -176,7 +176,7 @@ def responses_of_every_path(daemon):
     daemon.request("DELETE", "/v1/experiments/proxy/pin")
     for path in ["/v1/plan", "/v1/stats"]:
         yield 200, False, daemon.get(path, **{**FIELDS, "shape": "8"})
-    for path in ["/healthz", "/readyz", "/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/proxy", "/v1/experiments/proxy/pin",
+    for path in ["/healthz", "/readyz", "/metrics", "/v1/ledger", "/v1/ledger/head", "/v1/experiments", "/v1/experiments/proxy", "/v1/experiments/proxy/pin",
                  "/v1/initializers", "/v1/recipes", "/v1/seed?experiment=proxy&purposes=data", f"/v1/manifests?manifest={manifest}",
                  f"/v1/model/index?manifest={manifest}&parts=1", "/v1/draws/" + daemon.get("/v1/tensor", **FIELDS).headers["Sower-Draw"]]:
         yield 200, False, daemon.get(path)

@@ -79,7 +79,7 @@ def test_no_head_of_any_route_writes(start):
                          ("/v1/stats", dict(manifest=manifest, experiment="e")), ("/v1/model/index", dict(manifest=manifest, parts="1")),
                          ("/v1/manifests", dict(manifest=manifest)), ("/v1/draws", {}), ("/v1/draws/" + "0" * 64, {}), ("/v1/experiments", {}), ("/v1/experiments/e", {}),
                          ("/v1/experiments/e/trials", {}), ("/v1/experiments/e/pin", {}), ("/v1/ledger", {}), ("/v1/ledger/head", {}),
-                         ("/v1/seed", dict(experiment="e", purposes="data")), ("/v1/initializers", {}), ("/v1/recipes", {}), ("/openapi.json", {}), ("/healthz", {}), ("/readyz", {})]:
+                         ("/v1/seed", dict(experiment="e", purposes="data")), ("/v1/initializers", {}), ("/v1/recipes", {}), ("/openapi.json", {}), ("/metrics", {}), ("/healthz", {}), ("/readyz", {})]:
         for headers in [{}, {"Range": "bytes=0-1"}, {"If-None-Match": '"x"'}, {"Idempotency-Key": "k"}]:
             response = ask(daemon, "HEAD", path, headers, **fields)
             assert response.body == b"" and response.status == {"/v1/experiments/e": 404, "/v1/experiments/e/trials": 405, "/v1/draws": 405,

@@ -191,6 +191,7 @@ def test_unknown_paths_are_404_problems(daemon, path):
         ("/v1/draws", ["GET", "PUT", "DELETE"], "POST"),
         ("/v1/draws/00", ["POST", "DELETE"], "GET, HEAD"),
         ("/v1/initializers", ["POST"], "GET, HEAD"),
+        ("/metrics", ["POST", "DELETE"], "GET, HEAD"),
         ("/healthz", ["POST"], "GET, HEAD"),
         ("/openapi.json", ["POST", "DELETE"], "GET, HEAD"),
         ("/readyz", ["PUT"], "GET, HEAD"),

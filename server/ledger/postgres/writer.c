@@ -11,11 +11,11 @@ static struct sower_postgres_writer *of(struct sower_store_writer *writer)
     return (struct sower_postgres_writer *)writer;
 }
 
-/* After a successful write, stores the time of the chain's last line. Returns `well`. */
-static bool note_time(struct sower_store_writer *base, bool well)
+/* After a successful write, stores what is known then. Returns `well`. */
+static bool note_write(struct sower_store_writer *base, bool well)
 {
     if (well) {
-        base->chain_time = of(base)->lines.append.time;
+        sower_store_note_write(base, &of(base)->lines.append);
     }
     return well;
 }
@@ -38,7 +38,7 @@ static bool begin(struct sower_store_writer *base, struct sower_problem *problem
 
 static bool end(struct sower_store_writer *base, bool done, struct sower_problem *problem)
 {
-    return note_time(base, sower_postgres_lines_end(&of(base)->lines, done, problem));
+    return note_write(base, sower_postgres_lines_end(&of(base)->lines, done, problem));
 }
 
 /* Adds a chunk of draws. */
@@ -210,7 +210,7 @@ static bool measure(struct sower_store_writer *base, struct sower_store_size *si
 
 static bool probe(struct sower_store_writer *base, int64_t time, struct sower_problem *problem)
 {
-    return note_time(base, sower_postgres_lines_probe(&of(base)->lines, time, problem));
+    return note_write(base, sower_postgres_lines_probe(&of(base)->lines, time, problem));
 }
 
 static const struct sower_store_writer_methods methods = {

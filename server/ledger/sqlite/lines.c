@@ -104,6 +104,7 @@ static bool read_writer(struct sower_sqlite_lines *lines, struct sower_problem *
     memcpy(append->head.writer, lines->writer, sizeof append->head.writer);
     lines->writer_id = 0;
     append->time = 0;
+    append->added = 0;
     if (found) {
         lines->writer_id = sower_sqlite_read_number(statement, 0);
         append->head.sequence = sower_sqlite_read_number(statement, 1);

@@ -92,7 +92,7 @@ static bool end_writing(struct sower_store_writer *base, bool done, struct sower
     if (done && sower_sqlite_lines_end(&writer->lines, problem) &&
         sower_sqlite_quotas_end(&writer->quotas, problem) && run(writer, COMMIT, problem)) {
         sower_quotas_committed(&base->quotas);
-        base->chain_time = writer->lines.append.time;
+        sower_store_note_write(base, &writer->lines.append);
         return true;
     }
     roll_back(writer); /* SQLite has done that itself after some errors */
@@ -321,11 +321,11 @@ static bool probe(struct sower_store_writer *base, int64_t time, struct sower_pr
 {
     struct sower_sqlite_writer *writer = of(base);
     bool well = begin_writing(base, problem);
-    int64_t chain_time = writer->lines.append.time;
+    const struct sower_append before = writer->lines.append;
     well = well && write_probe(writer, time, problem);
     roll_back(writer);
     if (well) {
-        base->chain_time = chain_time;
+        sower_store_note_write(base, &before);
     }
     return well;
 }

@@ -189,6 +189,16 @@ static void close_store(struct sower_store *store)
     of(store->writer)->closed = true;
 }
 
+static bool last(struct sower_store_reader *reader, uint64_t *line, struct sower_problem *problem)
+{
+    (void)reader, (void)problem;
+    *line = 0;
+    return true;
+}
+
+static const struct sower_store_reader_methods reader_methods = {.last = last};
+static struct sower_store_reader fake_reader = {&reader_methods};
+
 static const struct sower_store_writer_methods methods = {
     .find = find,
     .append = append,
@@ -229,7 +239,8 @@ static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->store.writer.methods = &methods;
-    fixture->store.store = (struct sower_store){.writer = &fixture->store.writer, .close = close_store};
+    fixture->store.store =
+        (struct sower_store){.writer = &fixture->store.writer, .reader = &fake_reader, .close = close_store};
     pthread_mutex_init(&fixture->store.lock, NULL);
     pthread_cond_init(&fixture->store.changed, NULL);
     sower_log_output_init(&fixture->output, open("/dev/null", O_WRONLY));

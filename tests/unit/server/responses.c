@@ -97,7 +97,7 @@ static void memory_stays_within_its_limit(void **state)
     size_t most = 0;
     for (unsigned i = 0; i < 5000; i++) {
         sower_responses_give(make(responses, numbered(target, i), i * 37 % SOWER_RESPONSE_BODY_MAX));
-        size_t memory = sower_responses_memory(responses);
+        size_t memory = sower_responses_figures(responses).memory;
         assert_true(memory <= MEMORY);
         most = memory > most ? memory : most;
     }
@@ -136,7 +136,7 @@ static void a_cache_without_memory_keeps_nothing(void **state)
     sower_responses_give(make(responses, "/v1/tensor?a", BODY));
     assert_int_equal(bodies, 0);
     assert_null(sower_responses_take(responses, "/v1/tensor?a"));
-    assert_int_equal(sower_responses_memory(responses), 0);
+    assert_int_equal(sower_responses_figures(responses).memory, 0);
     sower_responses_free(responses);
 }
 
@@ -169,7 +169,7 @@ static void many_threads_take_and_give_at_once(void **state)
         pthread_join(threads[i], NULL);
     }
     assert_int_equal(mistaken, 0);
-    assert_true(sower_responses_memory(responses) <= MEMORY / 4);
+    assert_true(sower_responses_figures(responses).memory <= MEMORY / 4);
     sower_responses_free(responses);
     assert_int_equal(bodies, 0);
 }
