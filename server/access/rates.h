@@ -24,9 +24,10 @@ enum { SOWER_RATE_BURST_SECONDS = 10 };
 /* Of one name. It exists until sower_rates_close. */
 struct sower_rate {
     char name[SOWER_TOKEN_NAME_MAX + 1];
-    _Atomic uint64_t added; /* lines */
-    pthread_mutex_t lock;   /* guards the next two members */
-    double missing;         /* lines that the full bucket would have more, at `time` */
+    _Atomic uint64_t added;    /* lines */
+    _Atomic uint64_t requests; /* of tokens with this name */
+    pthread_mutex_t lock;      /* guards the next two members */
+    double missing;            /* lines that the full bucket would have more, at `time` */
     int64_t time;
     struct sower_rate *next; /* internal */
 };

@@ -304,6 +304,7 @@ static void write_in_turn(struct sower_log_output *output, const char *bytes, si
                                   : report_dropped(output) && write_line(output, bytes, length);
     output->torn = output->torn || (done > 0 && !written);
     output->dropped += !written;
+    atomic_fetch_add_explicit(&output->dropped_ever, !written, memory_order_relaxed);
     atomic_store(&output->behind, output->dropped > 0);
     pthread_mutex_unlock(&output->lock);
 }

@@ -43,6 +43,8 @@ struct sower_log_output {
     int64_t waited;       /* when the last wait ended (sower_clock_milliseconds) */
     uint64_t dropped;     /* lines since the last one that was written */
     bool torn;            /* the last line was written in part */
+    /* Lines since the start; needs no lock: */
+    _Atomic uint64_t dropped_ever;
 };
 
 struct sower_log {

@@ -7,6 +7,7 @@
 
 #include "core/kernel.h"
 #include "proto/version.h"
+#include "server/access/rates.h"
 #include "server/base/clock.h"
 #include "server/base/exposition.h"
 #include "server/http/accept.h"
@@ -21,6 +22,7 @@ static void write_connections(struct sower_exposition *out, struct sower_server 
 static void write_ledger(struct sower_exposition *out, const struct sower_server *server);
 static void write_caches(struct sower_exposition *out, const struct sower_server *server);
 static void write_preparations(struct sower_exposition *out, const struct sower_server *server);
+static void write_tokens(struct sower_exposition *out, const struct sower_server *server);
 static void write_process(struct sower_exposition *out, const struct sower_server *server);
 static enum MHD_Result reply(struct sower_exchange *exchange, struct sower_exposition *out);
 
@@ -39,6 +41,7 @@ enum MHD_Result sower_handle_metrics(struct sower_exchange *exchange)
     write_ledger(&out, server);
     write_caches(&out, server);
     write_preparations(&out, server);
+    write_tokens(&out, server);
     write_process(&out, server);
     sower_exposition_end(&out);
     if (out.text.failed) {
@@ -192,6 +195,26 @@ static void write_connections(struct sower_exposition *out, struct sower_server 
           atomic_load(&server->acceptor.waiting));
 }
 
+/* Nothing that is not known: the size before the first write or probe, the disk of a database. */
+static void write_size(struct sower_exposition *out, const struct sower_server *server,
+                       const struct sower_ledger_figures *figures)
+{
+    if (figures->size.bytes > 0) {
+        gauge(out, "sower_ledger_size_bytes", "Size of the ledger before the last write or probe.",
+              figures->size.bytes);
+    }
+    if (figures->size.bytes > 0 && figures->size.free < UINT64_MAX) {
+        gauge(out, "sower_ledger_free_bytes", "Space that is free on the ledger's disk.", figures->size.free);
+        gauge(out, "sower_ledger_reserve_bytes", "Space that must stay free on it (--ledger-reserve).",
+              server->options->ledger_reserve);
+    }
+    if (server->options->ledger_max > 0) {
+        gauge(out, "sower_ledger_limit_bytes", "Size at which no line is added (--ledger-max).",
+              server->options->ledger_max);
+    }
+    gauge(out, "sower_ledger_full", "1 while a limit of the size allows no new line.", figures->full);
+}
+
 static void write_ledger(struct sower_exposition *out, const struct sower_server *server)
 {
     static const char *const reasons[SOWER_LEDGER_REFUSALS] = {[SOWER_LEDGER_OPENING] = "opening",
@@ -205,6 +228,7 @@ static void write_ledger(struct sower_exposition *out, const struct sower_server
     counter(out, "sower_ledger_lines", "Lines that this daemon has written to the ledger.", figures.lines);
     gauge(out, "sower_ledger_last_line",
           "The highest line number, as this daemon last saw it. 0: no line, or not seen yet.", figures.last);
+    write_size(out, server, &figures);
     sower_exposition_family(out, SOWER_FAMILY_HISTOGRAM, "sower_ledger_commit_seconds",
                             "Time of each transaction that wrote lines.");
     sower_exposition_histogram(out, NULL, &figures.commits);
@@ -267,6 +291,28 @@ static void write_preparations(struct sower_exposition *out, const struct sower_
                   reasons, figures.refused, SOWER_SOURCES_REFUSALS);
 }
 
+static void write_token_requests(void *out, const struct sower_rate *rate)
+{
+    sower_exposition_number(out, (const struct sower_label[]){{"token", rate->name}, {NULL, NULL}},
+                            atomic_load(&rate->requests));
+}
+
+static void write_token_lines(void *out, const struct sower_rate *rate)
+{
+    sower_exposition_number(out, (const struct sower_label[]){{"token", rate->name}, {NULL, NULL}},
+                            atomic_load(&rate->added));
+}
+
+static void write_tokens(struct sower_exposition *out, const struct sower_server *server)
+{
+    sower_exposition_family(out, SOWER_FAMILY_COUNTER, "sower_token_requests",
+                            "Requests by the name of their token, refused ones too.");
+    sower_rates_visit(server->rates, write_token_requests, out);
+    sower_exposition_family(out, SOWER_FAMILY_COUNTER, "sower_token_lines",
+                            "Lines that requests with this token have added to the ledger.");
+    sower_rates_visit(server->rates, write_token_lines, out);
+}
+
 static void write_process(struct sower_exposition *out, const struct sower_server *server)
 {
     const struct sower_label build[] = {{"version", SOWER_VERSION},
@@ -276,6 +322,8 @@ static void write_process(struct sower_exposition *out, const struct sower_serve
     sower_exposition_family(out, SOWER_FAMILY_INFO, "sower_build",
                             "The version of sowerd, the kernel that makes the numbers, the HTTP library.");
     sower_exposition_number(out, build, 1);
+    counter(out, "sower_log_lines_dropped", "Lines of the log that nobody read in time.",
+            atomic_load(&server->log.output->dropped_ever));
     sower_exposition_family(out, SOWER_FAMILY_GAUGE, "process_start_time_seconds",
                             "When the daemon was started, in seconds since 1970.");
     sower_exposition_seconds(out, NULL, server->started > 0 ? (uint64_t)server->started * 1000000 : 0);

@@ -6,6 +6,7 @@
 
 #include "server/base/client.h"
 #include "server/base/clock.h"
+#include "server/access/rates.h"
 #include "server/access/tokens.h"
 #include "server/http/authorize.h"
 #include "server/http/exchange.h"
@@ -287,6 +288,15 @@ enum MHD_Result sower_callback_request(void *context, struct MHD_Connection *con
     return exchange->discarded > 0 ? refuse_body(exchange) : exchange->step(exchange);
 }
 
+/* The labels of the counters are the names of tokens, which come from the operator's file. */
+static void count_for_token(const struct sower_exchange *exchange)
+{
+    struct sower_rate *rate = sower_rates_find(exchange->server->rates, exchange->token->name);
+    if (rate != NULL) {
+        atomic_fetch_add_explicit(&rate->requests, 1, memory_order_relaxed);
+    }
+}
+
 static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
     struct sower_server *server = exchange->server;
@@ -311,6 +321,7 @@ static void end_exchange(struct sower_exchange *exchange, enum MHD_RequestTermin
     enter_phase(exchange, SOWER_PHASE_WAITING);
     sower_exchange_body_free(exchange);
     if (exchange->token != NULL) {
+        count_for_token(exchange);
         sower_tokens_give(exchange->token);
     }
     free(exchange->variable);

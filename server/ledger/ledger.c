@@ -133,7 +133,6 @@ static void note(struct sower_ledger *ledger, bool well, const char *event,
         ledger->written = sower_clock_milliseconds();
     } else {
         ledger->failure = *problem;
-        ledger->figures.failures++;
     }
     pthread_mutex_unlock(&ledger->lock);
     if (well) {
@@ -147,9 +146,14 @@ static void note(struct sower_ledger *ledger, bool well, const char *event,
     }
 }
 
-/* Notes the outcome of a write. */
+/* Notes the outcome of a write. A refusal by a limit of the size is not a failure of the store. */
 static void note_outcome(struct sower_ledger *ledger, bool well, const struct sower_problem *problem)
 {
+    if (!well && !ledger->limits.full) {
+        pthread_mutex_lock(&ledger->lock);
+        ledger->figures.failures++;
+        pthread_mutex_unlock(&ledger->lock);
+    }
     note(ledger, well, "ledger_failed", problem);
 }
 
@@ -206,6 +210,8 @@ static void end_work(struct sower_ledger *ledger)
     }
     ledger->figures.lines = writer->lines;
     ledger->figures.chain_time = writer->chain_time;
+    ledger->figures.size = ledger->limits.size;
+    ledger->figures.full = ledger->limits.full;
     if (writer->last > 0) {
         ledger->figures.last = writer->last;
     }

@@ -114,6 +114,8 @@ struct sower_ledger_figures {
     uint64_t failures;                 /* writes and look-ups that failed */
     uint64_t lines;                    /* that this daemon has written since it was started */
     uint64_t last;                     /* the highest line number when it was last seen; 0: not seen yet */
+    struct sower_store_size size;      /* zeros: not measured yet */
+    bool full;                         /* a limit of the size is reached */
     int64_t chain_time;                /* the time of the last line of the daemon's chain; 0: not seen yet */
     uint64_t known_hits, known_misses; /* how often sower_ledger_known had the draw, and how often not */
     struct sower_histogram_figures commits; /* the seconds of transactions that wrote lines */

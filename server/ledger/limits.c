@@ -141,5 +141,6 @@ bool sower_limits_check(struct sower_limits *limits, struct sower_store_writer *
     }
     warn(limits, &size, log);
     limits->full = has_no_room(limits, &size, 0);
+    limits->size = size;
     return !has_no_room(limits, &size, more) || refuse(limits, &size, more, problem);
 }

@@ -26,8 +26,10 @@ struct sower_limits {
     uint64_t max; /* bytes of the ledger; 0: no limit */
     uint64_t
         reserve; /* bytes of its disk that stay free; 0: none. Not for a store that does not know its disk. */
+    /* Outcome of the last check: */
+    bool full;                    /* nothing may be added, however small */
+    struct sower_store_size size; /* before the write that was checked; zeros: not measured yet */
     /* Internal, and false and 0 at first: */
-    bool full;            /* outcome of the last check: nothing may be added, however small */
     bool nearly;          /* the warning was logged */
     int64_t shrink_after; /* no attempt to shrink before this time (sower_clock_milliseconds) */
 };

@@ -308,6 +308,10 @@ def test_a_daemon_whose_log_was_closed_goes_on(tmp_path):
     ask(port, 1)
     log.close()
     ask(port, 100)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("GET", "/metrics")
+    assert int(re.search(rb"^sower_log_lines_dropped_total (\d+)$", connection.getresponse().read(), re.M)[1]) >= 99
+    connection.close()
     process.terminate()
     assert process.wait(timeout=PATIENCE) == 0
 

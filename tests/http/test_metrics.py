@@ -14,6 +14,7 @@ from conftest import PATIENCE, ROOT, Response
 from exposition import OPEN_METRICS, TEXT, Metrics, parse, parse_text, read
 from injected import faults  # noqa: F401
 from old_ledgers import make_old_ledger
+from tokens import Token, write_tokens
 
 COUNTING = {"counter", "histogram"}
 
@@ -278,6 +279,37 @@ def test_a_clock_that_is_behind_the_ledger_is_seen(start, faults, tmp_path):  # 
     daemon = start(environment=faults.environment, state=tmp_path / "state")
     assert daemon.get("/readyz").status == 200
     assert 0 < read(daemon)("sower_clock_behind_seconds") <= 100
+
+
+def test_requests_and_lines_are_counted_by_the_name_of_their_token(start, tmp_path):
+    draws, plans, scrapes = Token("draws", "draw"), Token("plans", "plan"), Token("scrapes", "metrics")
+    daemon = start("--tokens", str(write_tokens(tmp_path / "tokens", draws, plans, scrapes)))
+    with Connection(daemon) as connection:
+        for name in ("v", "w", "w"):
+            assert connection.ask("GET", tensor(name), headers=draws.headers).status == 200
+        assert connection.ask("GET", tensor("w"), headers=plans.headers).status == 403
+        assert connection.ask("GET", tensor("w"), headers=Token("draws").headers).status == 401
+        assert connection.ask("GET", "/metrics").status == 401 and connection.ask("GET", "/metrics", headers=draws.headers).status == 403
+        figures = Metrics(parse(connection.ask("GET", "/metrics", headers=scrapes.headers)))
+    by_token = {(name, dict(labels)["token"]): value for (name, labels), value in figures.samples().items() if "token" in dict(labels)}
+    assert by_token == {("sower_token_requests_total", "draws"): 4, ("sower_token_requests_total", "plans"): 1, ("sower_token_lines_total", "draws"): 2,
+                        ("sower_token_lines_total", "plans"): 0}
+    assert figures("sower_refusals_total", reason="unauthenticated") == figures("sower_refusals_total", reason="forbidden") == 2
+
+
+def test_the_size_of_the_ledger_and_its_limits_are_seen(start):
+    daemon = start("--ledger-max", "1M", "--ledger-reserve", "4096")
+    assert read(daemon)("sower_ledger_limit_bytes") == 1 << 20
+    daemon.get(tensor("w"))
+    daemon.get("/readyz")
+    daemon.get(tensor("v"))
+    figures, files = read(daemon), [daemon.state / name for name in ("ledger.sqlite", "ledger.sqlite-wal")]
+    assert 0 < figures("sower_ledger_size_bytes") <= sum(path.stat().st_size for path in files)
+    assert figures("sower_ledger_free_bytes") > figures("sower_ledger_reserve_bytes") == 4096 and figures("sower_ledger_full") == 0
+    full = start("--ledger-reserve", str(1 << 62))
+    assert full.get(tensor("w")).status == 503
+    figures = read(full)
+    assert figures("sower_ledger_full") == 1 and figures("sower_ready") == figures("sower_ledger_lines_total") == figures("sower_ledger_failures_total") == 0
 
 
 # What clients cannot do to it
