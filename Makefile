@@ -152,11 +152,11 @@ $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
 PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema curl openssl postgresql
-PACKAGES_BENCH = python3 python3-pytest curl nginx-light wrk
+PACKAGES_BENCH = python3 python3-pytest curl nginx-light wrk valgrind
 PACKAGES_INTEROP = python3-dev python3-venv
-# The packages of nginx, Varnish and pgbouncer start services on ports 80, 6081 and 6432, so only CI and bench install them and
-# HAProxy. Without them their tests are skipped.
-PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer zsh fish
+# The packages of nginx, Varnish, pgbouncer and Prometheus start services on ports 80, 6081, 6432 and 9090, so only CI and bench install
+# them, HAProxy and Prometheus' parser. Without them their tests are skipped.
+PACKAGES_CI = clang libclang-rt-dev python3-venv mandoc shellcheck nginx-light varnish haproxy pgbouncer prometheus python3-prometheus-client zsh fish
 
 # Installs the missing packages of $(1) as root or with sudo. Without both, prints the command to run as root.
 define install_packages
@@ -237,9 +237,13 @@ $(BUILD)/tests/faults/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OPTIMIZE) $(filter-out -fsanitize%,$(CFLAGS)) -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
 
-BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c)) $(BUILD)/tests/bench/without/sowerd
 $(BUILD)/tests/bench/known: $(BUILD)/server/ledger/known.o
 $(BUILD)/tests/bench/library: $(BUILD)/libsower.a
+# The daemon without the counters of /metrics.
+$(BUILD)/tests/bench/without/sowerd: $(BUILD)/server/main.o $(BUILD)/tests/bench/without/tally.o $(BUILD)/server.a $(BUILD)/proto.a $(BUILD)/core.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(PROTO_LIBS) $(CORE_LIBS)
+
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/core.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpthread $(CORE_LIBS)
 
