@@ -43,10 +43,10 @@ def tensor(name, **fields):
     return "/v1/tensor?" + "&".join(f"{key}={value}" for key, value in {**dict(experiment="e", name=name, shape="4,6", init="normal"), **fields}.items())
 
 
-def wait_for(daemon, wanted):
+def wait_for(daemon, wanted, headers={}):
     """Reads /metrics until `wanted` accepts the figures."""
     deadline = time.monotonic() + PATIENCE
-    while not wanted(figures := read(daemon)):
+    while not wanted(figures := read(daemon, **headers)):
         assert time.monotonic() < deadline, figures.samples()
     return figures
 
@@ -290,10 +290,10 @@ def test_requests_and_lines_are_counted_by_the_name_of_their_token(start, tmp_pa
         assert connection.ask("GET", tensor("w"), headers=plans.headers).status == 403
         assert connection.ask("GET", tensor("w"), headers=Token("draws").headers).status == 401
         assert connection.ask("GET", "/metrics").status == 401 and connection.ask("GET", "/metrics", headers=draws.headers).status == 403
-        figures = Metrics(parse(connection.ask("GET", "/metrics", headers=scrapes.headers)))
-    by_token = {(name, dict(labels)["token"]): value for (name, labels), value in figures.samples().items() if "token" in dict(labels)}
+    figures = wait_for(daemon, lambda figures: figures("sower_requests_total", status="401") == figures("sower_requests_total", status="403") == 2, scrapes.headers)
+    by_token = {(name, dict(labels)["token"]): value for (name, labels), value in figures.samples().items() if dict(labels).get("token") in ("draws", "plans")}
     assert by_token == {("sower_token_requests_total", "draws"): 4, ("sower_token_requests_total", "plans"): 1, ("sower_token_lines_total", "draws"): 2,
-                        ("sower_token_lines_total", "plans"): 0}
+                        ("sower_token_lines_total", "plans"): 0}, by_token
     assert figures("sower_refusals_total", reason="unauthenticated") == figures("sower_refusals_total", reason="forbidden") == 2
 
 
