@@ -223,8 +223,8 @@ static void write_ledger(struct sower_exposition *out, const struct sower_server
     const struct sower_ledger_figures figures = sower_ledger_figures(server->ledger);
     const int64_t behind = figures.chain_time - sower_clock_wall();
     gauge(out, "sower_ready", "1 if new draws would be recorded, as far as is known without a write.",
-          figures.ready && !atomic_load(&server->draining));
-    gauge(out, "sower_draining", "1 while the daemon stops.", atomic_load(&server->draining));
+          figures.ready && !atomic_load(&server->stopping));
+    gauge(out, "sower_stopping", "1 from the signal to stop on.", atomic_load(&server->stopping));
     counter(out, "sower_ledger_lines", "Lines that this daemon has written to the ledger.", figures.lines);
     gauge(out, "sower_ledger_last_line",
           "The highest line number, as this daemon last saw it. 0: no line, or not seen yet.", figures.last);

@@ -412,7 +412,7 @@ def test_metrics_works_while_the_daemon_drains(start):
         daemon.signal(15)
         daemon.wait_for(lambda line: line.get("event") == "stopping")
         figures = connection.metrics()
-        assert figures("sower_draining") == 1 and figures("sower_ready") == 0 and figures("sower_streams") == 1
+        assert figures("sower_stopping") == 1 and figures("sower_ready") == 0 and figures("sower_streams") == 1
     assert daemon.process.wait(PATIENCE) == 0
 
 
