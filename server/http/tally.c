@@ -163,11 +163,16 @@ void sower_tally_read(const struct sower_tally *tally, size_t route, size_t stat
     *figures = (struct sower_tally_figures){0};
     for (size_t part = 0; part < tally->parts; part++) {
         const struct cell *cell = &tally->cells[index_of(tally, part, route, status)];
+        uint64_t requests = 0;
         for (size_t i = 0; i < SOWER_TALLY_METHODS; i++) {
-            figures->requests[i] += read_count(&cell->requests[i]);
+            const uint64_t count_of_method = read_count(&cell->requests[i]);
+            figures->requests[i] += count_of_method;
+            requests += count_of_method;
         }
-        figures->bytes += read_count(&cell->bytes);
-        sower_histogram_add(&cell->seconds, &figures->seconds);
+        if (requests > 0) { /* nearly all cells are empty, and there may be 40,000 */
+            figures->bytes += read_count(&cell->bytes);
+            sower_histogram_add(&cell->seconds, &figures->seconds);
+        }
     }
 }
 
