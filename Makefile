@@ -69,7 +69,7 @@ UNIT = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*.c))
 
 CORE_LIBS = -lsodium -lm
 PROTO_LIBS = -ljansson
-SERVER_LIBS = -lmicrohttpd -lsqlite3 -lpq -lsystemd -lpthread
+SERVER_LIBS = -lmicrohttpd -lgnutls -lsqlite3 -lpq -lsystemd -lpthread
 CLIENT_LIBS = -lcurl -lsqlite3 -lpthread
 
 .DEFAULT_GOAL := all
@@ -149,7 +149,7 @@ $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 -include $(shell find $(addprefix $(BUILD)/,core proto server client pic tests) -name '*.d' 2>/dev/null)
 
 # Packages of Debian 12 and 13, which use the same names.
-PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
+PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
 PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema curl openssl postgresql
 PACKAGES_BENCH = python3 python3-pytest curl nginx-light wrk valgrind

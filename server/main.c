@@ -25,6 +25,7 @@
 #include "proto/version.h"
 #include "server/access/rates.h"
 #include "server/access/tokens.h"
+#include "server/base/certificates.h"
 #include "server/base/clock.h"
 #include "server/base/listen.h"
 #include "server/handlers/handlers.h"
@@ -61,6 +62,17 @@ static bool read_root(struct sower_server *server, struct sower_problem *problem
     }
     server->root = sower_seed_public_root();
     return true;
+}
+
+static bool read_certificates(struct sower_server *server, struct sower_problem *problem)
+{
+    const struct sower_certificate_files files = {server->options->tls_certificate, server->options->tls_key,
+                                                  server->options->tls_client_ca};
+    if (files.certificate == NULL) {
+        return true;
+    }
+    server->certificates = sower_certificates_open(&files, problem);
+    return server->certificates != NULL;
 }
 
 /* Starts everything that serves requests, except for the ledger's store. */
@@ -179,6 +191,26 @@ static const char *ledger_url(const struct sower_server *server)
     return server->options->ledger != NULL ? server->options->ledger : "sqlite:";
 }
 
+static void list_certificates(const struct sower_options *options, struct sower_sandbox *sandbox)
+{
+    const char *const files[] = {options->tls_certificate, options->tls_key, options->tls_client_ca};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i] != NULL) {
+            sower_sandbox_list_beside(sandbox, files[i], SOWER_SANDBOX_READ);
+        }
+    }
+}
+
+static void list_socket_files(const struct sower_listeners *listeners, struct sower_sandbox *sandbox)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        const char *path = sower_listener_path(&listeners->list[i]);
+        if (path != NULL) {
+            sower_sandbox_list_beside(sandbox, path, SOWER_SANDBOX_REMOVE);
+        }
+    }
+}
+
 /* Confines this thread and those that start later (sandbox.h). Whatever is opened or read again while the daemon runs
  * is listed here. */
 static void confine(const struct sower_server *server, const char *state)
@@ -190,6 +222,8 @@ static void confine(const struct sower_server *server, const char *state)
     if (server->options->tokens != NULL) {
         sower_sandbox_list_beside(&sandbox, server->options->tokens, SOWER_SANDBOX_READ);
     }
+    list_certificates(server->options, &sandbox);
+    list_socket_files(&server->listeners, &sandbox);
     sower_sandbox_enter(&sandbox, &server->log);
 }
 
@@ -207,6 +241,22 @@ static bool open_ledger(struct sower_server *server, const char *state, struct s
             sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of threads."));
 }
 
+/* The address of the first listener, and the URLs of all. */
+static void log_addresses(const struct sower_server *server, struct sower_log_line *line)
+{
+    char urls[SOWER_LISTENERS_MAX * (SOWER_ADDRESS_MAX + sizeof "https://,")] = "";
+    for (size_t i = 0, length = 0; i < server->listeners.count; i++) {
+        const struct sower_listener *listener = &server->listeners.list[i];
+        length += (size_t)snprintf(urls + length, sizeof urls - length, "%s%s%s", i > 0 ? "," : "",
+                                   listener->unix_socket                 ? ""
+                                   : sower_http_is_tls(server, listener) ? "https://"
+                                                                         : "http://",
+                                   listener->address);
+    }
+    sower_log_string(line, "address", server->listeners.list[0].address);
+    sower_log_string(line, "listeners", urls);
+}
+
 /* Logs one of two events, at every log level. "listening": the daemon answers requests, but those that need
  * the ledger with 503 until the ledger is open. "ready": the ledger is open. A program that starts a daemon
  * waits for the second; both give the port. */
@@ -218,7 +268,7 @@ static void log_start(const struct sower_server *server, const char *event)
     char text[2 * SOWER_SEED_SIZE + 1];
     sodium_bin2hex(text, sizeof text, root_id.bytes, sizeof root_id.bytes);
     sower_log_begin(&line, &log, SOWER_LOG_INFO, event);
-    sower_log_string(&line, "address", server->listener.address);
+    log_addresses(server, &line);
     sower_log_string(&line, "version", SOWER_VERSION);
     sower_log_string(&line, "libmicrohttpd", sower_http_library_version());
     sower_log_string(&line, "kernel", sower_kernel()->name);
@@ -228,20 +278,44 @@ static void log_start(const struct sower_server *server, const char *event)
     sower_log_end(&line);
 }
 
+static void reload_tokens(struct sower_server *server)
+{
+    struct sower_problem problem;
+    char sentence[96];
+    size_t tokens;
+    if (!sower_tokens_reload(server->tokens, &tokens, &problem)) {
+        sower_log_sentence(&server->log, SOWER_LOG_ERROR, "reload_failed", problem.sentence);
+        return;
+    }
+    snprintf(sentence, sizeof sentence, "%zu tokens are valid.", tokens);
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
+}
+
+static void reload_certificates(struct sower_server *server)
+{
+    struct sower_problem problem;
+    char sentence[96], expiry[SOWER_EXPIRY_SIZE];
+    if (!sower_certificates_reload(server->certificates, &problem)) {
+        sower_log_sentence(&server->log, SOWER_LOG_ERROR, "reload_failed", problem.sentence);
+        return;
+    }
+    sower_certificates_expiry(server->certificates, expiry);
+    snprintf(sentence, sizeof sentence, "New connections get a certificate that expires at %s.", expiry);
+    sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
+}
+
 /* Reads the files again that may be replaced while the daemon runs. What cannot be read stays as it was. */
 static void reload(struct sower_server *server)
 {
-    struct sower_problem problem;
-    char sentence[96] = "There is nothing to read again.";
-    size_t tokens;
     if (server->tokens->path != NULL) {
-        if (!sower_tokens_reload(server->tokens, &tokens, &problem)) {
-            sower_log_sentence(&server->log, SOWER_LOG_ERROR, "reload_failed", problem.sentence);
-            return;
-        }
-        snprintf(sentence, sizeof sentence, "%zu tokens are valid.", tokens);
+        reload_tokens(server);
     }
-    sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
+    if (server->certificates != NULL) {
+        reload_certificates(server);
+    }
+    if (server->tokens->path == NULL && server->certificates == NULL) {
+        sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", "There is nothing to read again.");
+    }
 }
 
 /* Waits for a signal. Meanwhile reports to systemd's watchdog that the threads that serve requests are alive. */
@@ -395,7 +469,9 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     if (signals < 0) {
         return fail_without_signals(problem);
     }
-    if (!sower_listen(server->options->listen, &server->listener, problem)) {
+    if (!read_certificates(server, problem) ||
+        !sower_listen(&server->options->listen, (mode_t)server->options->socket_mode, &server->listeners,
+                      problem)) {
         return false;
     }
     confine(server, state); /* before any other thread starts */
@@ -414,6 +490,10 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
 
 static void release(struct sower_server *server)
 {
+    sower_listeners_close(&server->listeners); /* if the start failed */
+    if (server->certificates != NULL) {
+        sower_certificates_free(server->certificates);
+    }
     if (server->readers != NULL) {
         sower_pool_free(server->readers);
     }

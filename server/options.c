@@ -14,9 +14,8 @@
 #include "proto/version.h"
 #include "server/base/connections.h"
 #include "server/base/directory.h"
-#include "server/base/listen.h"
 
-enum kind { TEXT, COUNT, SIZE, LEVEL, FLAG };
+enum kind { TEXT, COUNT, SIZE, MODE, LEVEL, FLAG, ADDRESSES };
 
 static const struct option {
     const char *name;
@@ -27,8 +26,15 @@ static const struct option {
     const char *value, *help;
 } options_table[] = {
 #define AT(member) offsetof(struct sower_options, member)
-    {"listen", TEXT, AT(listen), "127.0.0.1:7697", 0, 0, "ADDRESS",
-     "address and port, [::1]:7697 for IPv6, port 0 for any free one"},
+    {"listen", ADDRESSES, AT(listen), "127.0.0.1:7697", 0, 0, "ADDRESS",
+     "HOST:PORT ([::1]:7697 for IPv6, port 0 for any free one) or unix:PATH; several: again, or commas"},
+    {"socket-mode", MODE, AT(socket_mode), "0660", 0, 0777, "MODE",
+     "permissions of Unix sockets, in octal (0660)"},
+    {"tls-certificate", TEXT, AT(tls_certificate), NULL, 0, 0, "FILE",
+     "certificate chain, PEM: all listeners but Unix sockets speak TLS then (none: plain HTTP)"},
+    {"tls-key", TEXT, AT(tls_key), NULL, 0, 0, "FILE", "its private key, PEM, without a password"},
+    {"tls-client-ca", TEXT, AT(tls_client_ca), NULL, 0, 0, "FILE",
+     "accept only clients with a certificate that one of these signed, PEM (none: any client)"},
     {"hosts", TEXT, AT(hosts), NULL, 0, 0, "NAMES",
      "further names to accept in Host, besides localhost, addresses and this machine's; any: all"},
     {"trusted-proxies", TEXT, AT(proxies), NULL, 0, 0, "ADDRESSES",
@@ -118,6 +124,7 @@ static bool set(struct sower_options *options, const struct option *option, cons
 {
     void *member = (char *)options + option->offset;
     uint64_t number;
+    char *end;
     switch (option->kind) {
     case TEXT:
         if (text[0] == '\0') {
@@ -130,6 +137,14 @@ static bool set(struct sower_options *options, const struct option *option, cons
         return sower_log_level_parse(text, member) ||
                sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
                                  "%s is \"%s\"; it takes error, warning, info or debug.", origin, text);
+    case ADDRESSES:
+        return sower_addresses_add(member, text, origin, problem);
+    case MODE:
+        *(uint64_t *)member = strtoul(text, &end, 8);
+        return (strspn(text, "01234567") > 0 && *end == '\0' && *(uint64_t *)member <= option->maximum) ||
+               sower_problem_set(problem, SOWER_PROBLEM_INVALID, origin,
+                                 "%s is \"%s\"; it takes permissions in octal, for example 0660.", origin,
+                                 text);
     case FLAG:
         *(bool *)member = strcmp(text, "yes") == 0;
         return *(bool *)member || strcmp(text, "no") == 0 ||
@@ -171,6 +186,9 @@ static bool read_environment(struct sower_options *options, struct sower_problem
         char name[VARIABLE_SIZE];
         variable_name(&options_table[i], name);
         const char *text = getenv(name);
+        if (text != NULL && options_table[i].kind == ADDRESSES) {
+            options->listen.count = 0;
+        }
         if (text != NULL && !set(options, &options_table[i], text, name, problem)) {
             return false;
         }
@@ -191,6 +209,7 @@ static const struct option *find(const char *name, size_t length)
 static bool read_arguments(int argc, char **argv, struct sower_options *options,
                            struct sower_problem *problem)
 {
+    bool listens = false; /* the addresses given here replace those of the environment */
     for (int i = 1; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');
         size_t length = equals != NULL ? (size_t)(equals - argv[i]) : strlen(argv[i]);
@@ -211,11 +230,28 @@ static bool read_arguments(int argc, char **argv, struct sower_options *options,
                                      origin, option->value, option->help);
         }
         const char *value = equals != NULL ? equals + 1 : argv[++i];
+        if (option->kind == ADDRESSES && !listens) {
+            options->listen.count = 0;
+            listens = true;
+        }
         if (!set(options, option, value, origin, problem)) {
             return false;
         }
     }
     return true;
+}
+
+/* Whether the options of TLS are complete. */
+static bool check_tls(const struct sower_options *options, struct sower_problem *problem)
+{
+    if ((options->tls_certificate == NULL) != (options->tls_key == NULL)) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID,
+                                 options->tls_key == NULL ? "--tls-key" : "--tls-certificate",
+                                 "TLS needs both --tls-certificate and --tls-key.");
+    }
+    return options->tls_client_ca == NULL || options->tls_certificate != NULL ||
+           sower_problem_set(problem, SOWER_PROBLEM_INVALID, "--tls-client-ca",
+                             "--tls-client-ca needs TLS: give --tls-certificate and --tls-key too.");
 }
 
 enum sower_options_outcome sower_options_read(int argc, char **argv, struct sower_options *options,
@@ -238,11 +274,10 @@ enum sower_options_outcome sower_options_read(int argc, char **argv, struct sowe
             return SOWER_OPTIONS_REFUSED;
         }
     }
-    if (!read_environment(options, problem) || !read_arguments(argc, argv, options, problem) ||
-        !sower_listen_check(options->listen, problem)) {
-        return SOWER_OPTIONS_REFUSED;
-    }
-    return SOWER_OPTIONS_RUN;
+    return read_environment(options, problem) && read_arguments(argc, argv, options, problem) &&
+                   check_tls(options, problem)
+               ? SOWER_OPTIONS_RUN
+               : SOWER_OPTIONS_REFUSED;
 }
 
 /* Whether Kubernetes sets the variable. It sets such variables in every container for each service; these are
@@ -292,8 +327,9 @@ void sower_options_warn(const struct sower_log *log)
 uint64_t sower_options_files(const struct sower_options *options)
 {
     enum { SPARE = 64, PER_THREAD = 4 }; /* open files besides connections: in all, and per serving thread */
+    const uint64_t pools = options->tls_certificate != NULL ? 2 : 1; /* with TLS and without */
     return 2 * options->connections + SOWER_CONNECTIONS_RESERVE + SPARE +
-           PER_THREAD * sower_options_threads(options->threads);
+           PER_THREAD * pools * sower_options_threads(options->threads);
 }
 
 uint64_t sower_options_threads(uint64_t given)

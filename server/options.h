@@ -12,10 +12,16 @@
 
 #include "core/attributes.h"
 #include "core/problem.h"
+#include "server/base/listen.h"
 #include "server/base/log.h"
 
 struct sower_options {
-    const char *listen;         /* "127.0.0.1:7697", "[::1]:7697" */
+    struct sower_addresses listen;
+    uint64_t socket_mode;        /* permissions of Unix sockets */
+    const char *tls_certificate; /* PEM file; NULL: without TLS */
+    const char *tls_key;
+    const char *tls_client_ca; /* PEM file; NULL: clients need no certificate */
+
     const char *hosts;          /* additional accepted values of the Host header, as in hosts.h; NULL: none */
     const char *proxies;        /* trusted addresses and networks, as in address.h; NULL: none */
     const char *state;          /* directory; NULL: see sower_options_state */

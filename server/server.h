@@ -19,6 +19,7 @@
 #include "server/ledger/writer_key.h"
 #include "server/options.h"
 
+struct sower_certificates;
 struct sower_hosts;
 struct sower_route;
 struct sower_rates;
@@ -38,20 +39,21 @@ struct sower_server {
     struct sower_pool *readers; /* for reading the ledger, which must not wait for long computations */
     struct sower_sources *sources;
     struct sower_responses *responses;
-    struct sower_listener listener;
-    const struct sower_route *routes; /* the table passed to sower_http_start */
-    struct sower_networks proxies;    /* --trusted-proxies */
-    struct sower_hosts *hosts;        /* allocated by main, set by sower_http_start */
-    struct sower_tokens *tokens;      /* allocated by main */
-    struct sower_rates *rates;        /* allocated by main */
-    struct sower_tally *tally;        /* from sower_http_start to sower_http_stop */
+    struct sower_listeners listeners;
+    struct sower_certificates *certificates; /* NULL: without TLS */
+    const struct sower_route *routes;        /* the table passed to sower_http_start */
+    struct sower_hosts *hosts;               /* allocated by main, set by sower_http_start */
+    struct sower_tokens *tokens;             /* allocated by main */
+    struct sower_rates *rates;               /* allocated by main */
+    struct sower_networks proxies;           /* --trusted-proxies */
+    struct sower_tally *tally;               /* from sower_http_start to sower_http_stop */
     struct sower_connections connections;
     struct sower_acceptor acceptor;
-    struct MHD_Daemon *daemon;
-    struct MHD_Response *unavailable; /* the response when memory has run out */
-    int64_t started;                  /* wall-clock time, in milliseconds */
-    uint64_t first_request;           /* random, so that request ids of different runs differ */
-    _Atomic uint64_t requests;        /* requests that have begun */
+    struct MHD_Daemon *plain_daemon, *tls_daemon; /* NULL: no listener needs it */
+    struct MHD_Response *unavailable;             /* the response when memory has run out */
+    int64_t started;                              /* wall-clock time, in milliseconds */
+    uint64_t first_request;                       /* random, so that request ids of different runs differ */
+    _Atomic uint64_t requests;                    /* requests that have begun */
     _Atomic uint64_t active;  /* requests that have arrived completely and whose response is not complete */
     _Atomic uint64_t streams; /* responses that are being generated block by block */
     _Atomic uint64_t waiting; /* requests that are suspended (docs/threads.md) */

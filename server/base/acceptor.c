@@ -22,6 +22,7 @@ enum {
 
 struct sower_accepted {
     int file;
+    struct MHD_Daemon *daemon;
     uint64_t client;
     int64_t since; /* when it was accepted, in milliseconds */
     struct sockaddr_storage address;
@@ -65,7 +66,7 @@ static void hand_over(struct sower_acceptor *acceptor, const struct sower_accept
         return;
     }
     /* If libmicrohttpd refuses the connection, it closes the descriptor. */
-    if (MHD_add_connection(acceptor->daemon, accepted->file, (const struct sockaddr *)&accepted->address,
+    if (MHD_add_connection(accepted->daemon, accepted->file, (const struct sockaddr *)&accepted->address,
                            accepted->size) != MHD_YES) {
         sower_connection_end(acceptor->connections, connection);
     }
@@ -196,11 +197,12 @@ static void admit_or_queue(struct sower_acceptor *acceptor, const struct sower_a
 }
 
 /* Accepts one connection. False if the system is out of files or memory. */
-static bool accept_one(struct sower_acceptor *acceptor)
+static bool accept_one(struct sower_acceptor *acceptor, const struct sower_door *door)
 {
-    struct sower_accepted accepted = {.size = sizeof accepted.address, .since = sower_clock_milliseconds()};
+    struct sower_accepted accepted = {
+        .daemon = door->daemon, .size = sizeof accepted.address, .since = sower_clock_milliseconds()};
     struct sockaddr *address = (struct sockaddr *)&accepted.address;
-    accepted.file = accept4(acceptor->socket, address, &accepted.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    accepted.file = accept4(door->socket, address, &accepted.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted.file < 0) {
         return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     }
@@ -209,34 +211,44 @@ static bool accept_one(struct sower_acceptor *acceptor)
     return true;
 }
 
+/* Waits for connections, a wake-up or the next pass over the queue. Fills files: the eventfd, then the doors. */
+static void wait_for_files(const struct sower_acceptor *acceptor, struct pollfd *files, bool pauses)
+{
+    files[0] = (struct pollfd){.fd = acceptor->wake, .events = POLLIN};
+    for (size_t i = 0; i < acceptor->door_count; i++) {
+        files[1 + i] = (struct pollfd){.fd = pauses ? -1 : acceptor->doors[i].socket, .events = POLLIN};
+    }
+    (void)poll(files, 1 + acceptor->door_count, pauses ? PAUSE : acceptor->queue_count > 0 ? INTERVAL : -1);
+}
+
 static void *run(void *context)
 {
     struct sower_acceptor *acceptor = context;
     bool pauses = false;
     while (!atomic_load(&acceptor->stopping)) {
-        struct pollfd files[] = {{.fd = acceptor->wake, .events = POLLIN},
-                                 {.fd = pauses ? -1 : acceptor->socket, .events = POLLIN}};
+        struct pollfd files[1 + SOWER_LISTENERS_MAX];
         atomic_store(&acceptor->waiting, acceptor->queue_count);
-        (void)poll(files, 2, pauses ? PAUSE : acceptor->queue_count > 0 ? INTERVAL : -1);
+        wait_for_files(acceptor, files, pauses);
         pauses = false;
         eventfd_t count;
         if (files[0].revents != 0) {
             (void)eventfd_read(acceptor->wake, &count);
         }
         admit_queued(acceptor);
-        if (files[1].revents != 0) {
-            pauses = !accept_one(acceptor);
+        for (size_t i = 0; i < acceptor->door_count && !pauses;
+             i++) { /* one connection of each door in turn */
+            pauses = files[1 + i].revents != 0 && !accept_one(acceptor, &acceptor->doors[i]);
         }
     }
     return NULL;
 }
 
-bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket, struct MHD_Daemon *daemon,
+bool sower_acceptor_start(struct sower_acceptor *acceptor, const struct sower_door *doors, size_t door_count,
                           struct sower_connections *connections, size_t queue_max,
                           const struct sower_log *log)
 {
-    acceptor->socket = socket;
-    acceptor->daemon = daemon;
+    memcpy(acceptor->doors, doors, door_count * sizeof doors[0]);
+    acceptor->door_count = door_count;
     acceptor->connections = connections;
     acceptor->log = log;
     acceptor->queue_max = queue_max;

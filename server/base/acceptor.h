@@ -1,4 +1,4 @@
-/* The acceptor: one thread that accepts connections from the listening socket and hands them to libmicrohttpd's
+/* The acceptor: one thread that accepts connections from all listening sockets and hands them to libmicrohttpd's
  * threads in turn.
  *
  * Without it those threads would compete for each new connection. Several connections that arrive together
@@ -20,14 +20,21 @@
 
 #include "core/attributes.h"
 #include "server/base/connections.h"
+#include "server/base/listen.h"
 #include "server/base/log.h"
 
 struct MHD_Daemon;
 struct sower_accepted;
 
-struct sower_acceptor {
-    int socket; /* the listening socket; not owned */
+/* A listening socket, and the part of libmicrohttpd that serves its connections: with or without TLS. */
+struct sower_door {
+    int socket; /* not owned */
     struct MHD_Daemon *daemon;
+};
+
+struct sower_acceptor {
+    struct sower_door doors[SOWER_LISTENERS_MAX];
+    size_t door_count;
     struct sower_connections *connections;
     const struct sower_log *log;
     struct sower_accepted *queue; /* connections that wait for room */
@@ -39,17 +46,17 @@ struct sower_acceptor {
     pthread_t thread;
 };
 
-/* Starts to accept on `socket` for `daemon`, whose threads are running. False when threads, files or memory run
- * out. libmicrohttpd's own connection limit must never be reached: version 0.9.75 then refuses the connection
+/* Starts to accept at the doors, whose daemons are running. False when threads, files or memory run out.
+ * libmicrohttpd's own connection limit must never be reached: version 0.9.75 then refuses the connection
  * and never releases a lock. */
-SOWER_MUST_USE bool sower_acceptor_start(struct sower_acceptor *acceptor, int socket,
-                                         struct MHD_Daemon *daemon, struct sower_connections *connections,
+SOWER_MUST_USE bool sower_acceptor_start(struct sower_acceptor *acceptor, const struct sower_door *doors,
+                                         size_t door_count, struct sower_connections *connections,
                                          size_t queue_max, const struct sower_log *log);
 
 /* A connection that was handed to libmicrohttpd has ended. Any thread may call this. */
 void sower_acceptor_closed(struct sower_acceptor *acceptor);
 
-/* Stops accepting, and closes the queued connections. After this the acceptor does not use the socket. */
+/* Stops accepting, and closes the queued connections. After this the acceptor does not use the sockets. */
 void sower_acceptor_stop(struct sower_acceptor *acceptor);
 
 #endif

@@ -25,7 +25,7 @@ static uint64_t number_of(const uint8_t *bytes, size_t count)
 uint64_t sower_client_of_address(const struct sower_address *address)
 {
     if (address->local) {
-        return 0;
+        return SOWER_CLIENT_UNIX;
     }
     return sower_address_is_ipv4(address) ? IPV4 | number_of(address->bytes + 12, 4)
                                           : number_of(address->bytes, 8);
@@ -54,6 +54,10 @@ void sower_client_print(uint64_t client, char text[SOWER_CLIENT_TEXT_SIZE])
     if (client >> 32 == IPV4 >> 32) {
         struct in_addr v4 = {htonl((uint32_t)client)};
         inet_ntop(AF_INET, &v4, text, SOWER_CLIENT_TEXT_SIZE);
+        return;
+    }
+    if (client == SOWER_CLIENT_UNIX) {
+        snprintf(text, SOWER_CLIENT_TEXT_SIZE, "unix");
         return;
     }
     for (int i = 0; i < 8; i++) {

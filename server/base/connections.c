@@ -22,6 +22,7 @@ struct sower_connection {
     struct sower_connection *next, **place;
     uint64_t client;
     void *work; /* only for the thread that serves the connection */
+    struct sower_generation *generation;
     int file;
     /* guarded by the lock */
     bool begun;            /* libmicrohttpd has it; the descriptor may be used */
@@ -57,6 +58,16 @@ void sower_connection_set_work(struct sower_connection *connection, void *work)
 void *sower_connection_work(const struct sower_connection *connection)
 {
     return connection->work;
+}
+
+void sower_connection_set_generation(struct sower_connection *connection, struct sower_generation *generation)
+{
+    connection->generation = generation;
+}
+
+struct sower_generation *sower_connection_generation(const struct sower_connection *connection)
+{
+    return connection->generation;
 }
 
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase)

@@ -46,6 +46,7 @@ enum sower_phase {
 };
 
 struct sower_connection;
+struct sower_generation;
 
 /* The numbers of connections and the time limits; see above. */
 struct sower_connection_limits {
@@ -109,6 +110,11 @@ uint64_t sower_connection_client(const struct sower_connection *connection);
  * connection. */
 void sower_connection_set_work(struct sower_connection *connection, void *work);
 void *sower_connection_work(const struct sower_connection *connection);
+
+/* The certificates that the connection uses (certificates.h); NULL, as at first: none. The caller releases them. */
+void sower_connection_set_generation(struct sower_connection *connection,
+                                     struct sower_generation *generation);
+struct sower_generation *sower_connection_generation(const struct sower_connection *connection);
 
 /* The connection enters a phase now. Takes no lock. */
 void sower_connection_enter(struct sower_connection *connection, enum sower_phase phase);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,12 @@ static bool is_port(const char *text)
 {
     size_t length = strspn(text, "0123456789");
     return length > 0 && length <= 5 && text[length] == '\0' && atoi(text) <= UINT16_MAX;
+}
+
+/* The path of "unix:PATH"; NULL for another address. */
+static const char *path_of(const char *address)
+{
+    return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
 }
 
 /* Splits "host:port" or "[host]:port". */
@@ -60,24 +67,61 @@ static int bind_address(const struct addrinfo *address)
     return -1;
 }
 
-bool sower_listen_check(const char *text, struct sower_problem *problem)
+static bool check_address(const char *text, const char *field, struct sower_problem *problem)
 {
     char host[SOWER_ADDRESS_MAX];
-    const char *port;
+    const char *port, *path = path_of(text);
+    if (path != NULL) {
+        return sower_socket_file_check(path, field, problem);
+    }
     return split(text, host, &port) ||
            sower_problem_set(
-               problem, SOWER_PROBLEM_INVALID, "--listen",
+               problem, SOWER_PROBLEM_INVALID, field,
                "\"%s\" is not an address to listen on; write HOST:PORT, for example 127.0.0.1:7697 or "
-               "[::1]:7697.",
+               "[::1]:7697, or unix:PATH.",
                text);
+}
+
+bool sower_addresses_add(struct sower_addresses *addresses, const char *text, const char *field,
+                         struct sower_problem *problem)
+{
+    for (bool more = true; more;) {
+        size_t length = strcspn(text, ",");
+        if (addresses->count == SOWER_LISTENERS_MAX) {
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,
+                                     "The daemon listens on at most %d addresses.", SOWER_LISTENERS_MAX);
+        }
+        if (length >= SOWER_ADDRESS_MAX) {
+            return sower_problem_set(
+                problem, SOWER_PROBLEM_INVALID, field,
+                "\"%.60s...\" is not an address to listen on: it is longer than %d bytes.", text,
+                SOWER_ADDRESS_MAX - 1);
+        }
+        char *address = addresses->texts[addresses->count];
+        memcpy(address, text, length);
+        address[length] = '\0';
+        if (!check_address(address, field, problem)) {
+            return false;
+        }
+        addresses->count++;
+        more = text[length] == ',';
+        text += length + 1;
+    }
+    return true;
+}
+
+bool sower_address_host(const char *address, char host[SOWER_ADDRESS_MAX])
+{
+    const char *port;
+    return path_of(address) == NULL && split(address, host, &port);
 }
 
 static int open_socket(const char *text, struct sower_problem *problem)
 {
     char host[SOWER_ADDRESS_MAX];
     const char *port;
-    if (!sower_listen_check(text, problem) || !split(text, host, &port)) {
-        return -1;
+    if (!split(text, host, &port)) {
+        return -1; /* checked before */
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
     int code = getaddrinfo(host, port, &hints, &found);
@@ -95,52 +139,101 @@ static int open_socket(const char *text, struct sower_problem *problem)
     return file;
 }
 
-/* The socket that systemd passed: SD_LISTEN_FDS_START; 0 if it passed no socket; -1 with a problem. */
-static int inherited_socket(struct sower_problem *problem)
+static bool is_loopback(const struct sockaddr_storage *bound)
 {
-    int count = sd_listen_fds(1);
-    if (count == 0) {
-        return 0;
+    if (bound->ss_family == AF_INET) {
+        return ntohl(((const struct sockaddr_in *)bound)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
     }
-    if (count != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
-                          "systemd passed something other than one listening stream socket.");
-        return -1;
+    if (bound->ss_family != AF_INET6) {
+        return false;
     }
-    int flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
-    if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) != 0) {
-        sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
-                          "The socket from systemd cannot be made non-blocking: %s.", strerror(errno));
-        return -1;
-    }
-    return SD_LISTEN_FDS_START;
+    const struct in6_addr *address = &((const struct sockaddr_in6 *)bound)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(address) ||
+           (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
 }
 
-static void print_address(int file, char address[SOWER_ADDRESS_MAX])
+/* Fills the members that follow from the socket's address. */
+static void describe(struct sower_listener *listener)
 {
     struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     char host[80], port[16];
-    if (getsockname(file, (struct sockaddr *)&bound, &size) == 0 && bound.ss_family == AF_UNIX) {
+    bool known = getsockname(listener->socket, (struct sockaddr *)&bound, &size) == 0;
+    listener->unix_socket = known && bound.ss_family == AF_UNIX;
+    listener->local = listener->unix_socket || (known && is_loopback(&bound));
+    if (listener->unix_socket) {
         const struct sockaddr_un *path = (const struct sockaddr_un *)&bound;
-        snprintf(address, SOWER_ADDRESS_MAX, "unix:%.*s", (int)sizeof path->sun_path, path->sun_path);
-    } else if (getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
-                           NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
-        snprintf(address, SOWER_ADDRESS_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+        snprintf(listener->address, SOWER_ADDRESS_MAX, "unix:%.*s", (int)sizeof path->sun_path,
+                 path->sun_path);
+    } else if (known && getnameinfo((struct sockaddr *)&bound, size, host, sizeof host, port, sizeof port,
+                                    NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        snprintf(listener->address, SOWER_ADDRESS_MAX, bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+                 host, port);
     } else {
-        snprintf(address, SOWER_ADDRESS_MAX, "unknown");
+        snprintf(listener->address, SOWER_ADDRESS_MAX, "unknown");
     }
 }
 
-bool sower_listen(const char *text, struct sower_listener *listener, struct sower_problem *problem)
+/* Takes a socket that systemd passed. */
+static bool inherit(int file, struct sower_listener *listener, struct sower_problem *problem)
 {
-    listener->socket = inherited_socket(problem);
-    if (listener->socket == 0) {
-        listener->socket = open_socket(text, problem);
+    int flags = fcntl(file, F_GETFL);
+    if (sd_is_socket(file, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
+                                 "systemd passed something other than listening stream sockets.");
     }
-    if (listener->socket < 0) {
-        return false;
+    if (flags < 0 || fcntl(file, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
+                                 "The socket from systemd cannot be made non-blocking: %s.", strerror(errno));
     }
-    print_address(listener->socket, listener->address);
+    listener->socket = file;
     return true;
+}
+
+static bool open_listener(const char *address, mode_t mode, struct sower_listener *listener,
+                          struct sower_problem *problem)
+{
+    const char *path = path_of(address);
+    listener->socket = path != NULL ? sower_socket_file_listen(path, mode, &listener->file, problem)
+                                    : open_socket(address, problem);
+    return listener->socket >= 0;
+}
+
+bool sower_listen(const struct sower_addresses *addresses, mode_t mode, struct sower_listeners *listeners,
+                  struct sower_problem *problem)
+{
+    int inherited = sd_listen_fds(1);
+    size_t wanted = inherited > 0 ? (size_t)inherited : addresses->count;
+    *listeners = (struct sower_listeners){0};
+    if (inherited < 0 || wanted > SOWER_LISTENERS_MAX) {
+        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "LISTEN_FDS",
+                                 "The daemon takes at most %d sockets from systemd.", SOWER_LISTENERS_MAX);
+    }
+    for (; listeners->count < wanted; listeners->count++) {
+        struct sower_listener *listener = &listeners->list[listeners->count];
+        if (inherited > 0 ? !inherit(SD_LISTEN_FDS_START + (int)listeners->count, listener, problem)
+                          : !open_listener(addresses->texts[listeners->count], mode, listener, problem)) {
+            sower_listeners_close(listeners);
+            return false;
+        }
+        describe(listener);
+    }
+    return true;
+}
+
+const char *sower_listener_path(const struct sower_listener *listener)
+{
+    return listener->file.bound ? path_of(listener->address) : NULL;
+}
+
+void sower_listeners_close(struct sower_listeners *listeners)
+{
+    while (listeners->count > 0) {
+        struct sower_listener *listener = &listeners->list[--listeners->count];
+        const char *path = sower_listener_path(listener);
+        if (path != NULL) { /* first, so that no client meets a file without a daemon */
+            sower_socket_file_remove(path, &listener->file);
+        }
+        close(listener->socket);
+    }
 }

@@ -17,6 +17,7 @@
 #include "server/http/request_log.h"
 #include "server/http/route.h"
 #include "server/http/tally.h"
+#include "server/http/tls.h"
 #include "server/server.h"
 
 /* Marks a request for whose exchange there was no memory. */
@@ -185,6 +186,12 @@ static bool check_framing(struct sower_exchange *exchange, const char *path, con
     return lines.sound && sower_framing_end(&lines.framing, info->header_size, problem);
 }
 
+/* exchange->client may be the client of a proxy that uses the socket. */
+static bool through_unix_socket(const struct sower_exchange *exchange)
+{
+    return exchange->link != NULL && sower_connection_client(exchange->link) == SOWER_CLIENT_UNIX;
+}
+
 /* Whether the request names this daemon and does not come from a page of another site (hosts.h). Probes
  * accept any name. Returns 0, or the status of a refusal, with a problem. */
 static unsigned check_host(const struct sower_exchange *exchange, struct sower_problem *problem)
@@ -194,7 +201,7 @@ static unsigned check_host(const struct sower_exchange *exchange, struct sower_p
     if (exchange->any_host) {
         return 0;
     }
-    if (!sower_hosts_know(hosts, host, exchange->host_length)) {
+    if (!through_unix_socket(exchange) && !sower_hosts_know(hosts, host, exchange->host_length)) {
         sower_problem_set(
             problem, SOWER_PROBLEM_INVALID, "Host",
             "The host %.*s is not a name of this daemon; --hosts lists names that it takes besides "
@@ -367,8 +374,10 @@ void sower_callback_connection(void *context, struct MHD_Connection *connection,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         int file = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         *slot = sower_connection_begin(&server->connections, file);
+        sower_tls_begin(server->certificates, connection, *slot);
     } else if (*slot != NULL) {
         end_unfinished(*slot);
+        sower_tls_end(*slot);
         sower_connection_end(&server->connections, *slot);
         sower_acceptor_closed(&server->acceptor);
     }

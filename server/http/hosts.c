@@ -98,24 +98,31 @@ bool sower_hosts_check(const char *names, struct sower_problem *problem)
     }
 }
 
-void sower_hosts_init(struct sower_hosts *hosts, const char *names, const char *listen, bool unix_socket)
+void sower_hosts_init(struct sower_hosts *hosts, const char *names, const struct sower_addresses *listening)
 {
-    *hosts = (struct sower_hosts){.any = means_any(names), .unix_socket = unix_socket, .names = names};
-    struct span own = without_port(listen, strlen(listen));
-    if (own.length < sizeof hosts->listening) {
-        memcpy(hosts->listening, own.begin, own.length);
-    }
+    *hosts = (struct sower_hosts){.any = means_any(names), .names = names, .listening = listening};
     if (gethostname(hosts->machine, sizeof hosts->machine - 1) != 0) {
         hosts->machine[0] = '\0';
     }
 }
 
+static bool is_listening(const struct sower_hosts *hosts, struct span name)
+{
+    char host[SOWER_ADDRESS_MAX];
+    for (size_t i = 0; i < hosts->listening->count; i++) {
+        if (sower_address_host(hosts->listening->texts[i], host) &&
+            equals(name, host, without_port(host, strlen(host)).length)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool sower_hosts_know(const struct sower_hosts *hosts, const char *host, size_t length)
 {
     struct span name = without_port(host, length);
-    return hosts->any || hosts->unix_socket || name.length == 0 || is_address(name) || is_loopback(name) ||
-           equals(name, hosts->listening, strlen(hosts->listening)) || is_machine(hosts, name) ||
-           is_listed(hosts, name);
+    return hosts->any || name.length == 0 || is_address(name) || is_loopback(name) ||
+           is_listening(hosts, name) || is_machine(hosts, name) || is_listed(hosts, name);
 }
 
 /* Whether an origin ("https://name:1") is the host of the request, or a name of --hosts. */

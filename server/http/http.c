@@ -1,6 +1,5 @@
 #include "server/http/http.h"
 
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include "server/http/hosts.h"
 #include "server/http/route.h"
 #include "server/http/tally.h"
+#include "server/http/tls.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -36,7 +36,7 @@ const char *sower_http_library_version(void)
     return MHD_get_version();
 }
 
-static struct MHD_Daemon *start_library(struct sower_server *server)
+static struct MHD_Daemon *start_library(struct sower_server *server, bool tls)
 {
     const struct sower_options *options = server->options;
     uint64_t threads = sower_options_threads(options->threads);
@@ -54,13 +54,15 @@ static struct MHD_Daemon *start_library(struct sower_server *server)
         {MHD_OPTION_END, 0, NULL},
     };
     /* The logger comes first, because it applies to the options after it. */
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+    const unsigned flags = tls ? MHD_USE_TLS : 0;
+    return MHD_start_daemon(flags | MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
                                 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO,
                             0, NULL, NULL, sower_callback_request, server, MHD_OPTION_EXTERNAL_LOGGER,
                             sower_callback_log, server, MHD_OPTION_URI_LOG_CALLBACK, sower_callback_target,
                             server, MHD_OPTION_NOTIFY_COMPLETED, sower_callback_completed, server,
                             MHD_OPTION_NOTIFY_CONNECTION, sower_callback_connection, server, MHD_OPTION_ARRAY,
-                            items, MHD_OPTION_END);
+                            items, tls ? MHD_OPTION_HTTPS_CERT_CALLBACK2 : MHD_OPTION_END, sower_tls_refuse,
+                            MHD_OPTION_HTTPS_PRIORITIES, sower_tls_priorities, MHD_OPTION_END);
 }
 
 static bool refuse_start(struct sower_problem *problem)
@@ -94,12 +96,36 @@ static size_t line_max(const struct sower_options *options)
     return (size_t)(left < options->connections ? left : options->connections);
 }
 
+bool sower_http_is_tls(const struct sower_server *server, const struct sower_listener *listener)
+{
+    return server->certificates != NULL && !listener->unix_socket;
+}
+
+/* Starts libmicrohttpd with and without TLS, as the listeners need it, and fills their doors. */
+static bool start_daemons(struct sower_server *server, struct sower_door doors[SOWER_LISTENERS_MAX],
+                          struct sower_problem *problem)
+{
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        const struct sower_listener *listener = &server->listeners.list[i];
+        bool tls = sower_http_is_tls(server, listener);
+        struct MHD_Daemon **daemon = tls ? &server->tls_daemon : &server->plain_daemon;
+        *daemon = *daemon != NULL ? *daemon : start_library(server, tls);
+        if (*daemon == NULL) {
+            return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
+                                     "libmicrohttpd does not start%s; --log-level debug shows why.",
+                                     tls ? " with TLS" : "");
+        }
+        doors[i] = (struct sower_door){listener->socket, *daemon};
+    }
+    return true;
+}
+
 bool sower_http_start(struct sower_server *server, const struct sower_route *routes,
                       struct sower_problem *problem)
 {
+    struct sower_door doors[SOWER_LISTENERS_MAX];
     server->routes = routes;
-    sower_hosts_init(server->hosts, server->options->hosts, server->options->listen,
-                     strncmp(server->listener.address, "unix:", 5) == 0);
+    sower_hosts_init(server->hosts, server->options->hosts, &server->options->listen);
     const struct sower_connection_limits limits = connection_limits(server->options);
     if (!sower_connections_start(&server->connections, &limits)) {
         return refuse_start(problem);
@@ -113,30 +139,29 @@ bool sower_http_start(struct sower_server *server, const struct sower_route *rou
     if (server->tally == NULL) {
         return refuse_start(problem);
     }
-    server->daemon = start_library(server);
-    if (server->daemon == NULL) {
-        return sower_problem_set(problem, SOWER_PROBLEM_INVALID, "",
-                                 "libmicrohttpd does not start; --log-level debug shows why.");
-    }
-    return sower_acceptor_start(&server->acceptor, server->listener.socket, server->daemon,
-                                &server->connections, line_max(server->options), &server->log) ||
-           refuse_start(problem);
+    return start_daemons(server, doors, problem) &&
+           (sower_acceptor_start(&server->acceptor, doors, server->listeners.count, &server->connections,
+                                 line_max(server->options), &server->log) ||
+            refuse_start(problem));
 }
 
-/* Closes our own socket. A socket passed by systemd stays open there and queues connections for the next
- * daemon. */
 void sower_http_drain(struct sower_server *server)
 {
     atomic_store(&server->draining, true);
     sower_acceptor_stop(&server->acceptor);
-    close(server->listener.socket);
+    sower_listeners_close(&server->listeners);
     sower_http_signal_if_idle(server);
 }
 
 void sower_http_stop(struct sower_server *server)
 {
-    MHD_stop_daemon(server->daemon);
-    server->daemon = NULL;
+    struct MHD_Daemon *const daemons[] = {server->plain_daemon, server->tls_daemon};
+    for (size_t i = 0; i < sizeof daemons / sizeof daemons[0]; i++) {
+        if (daemons[i] != NULL) {
+            MHD_stop_daemon(daemons[i]);
+        }
+    }
+    server->plain_daemon = server->tls_daemon = NULL;
     MHD_destroy_response(server->unavailable);
     sower_tally_free(server->tally);
     close(server->acceptor.wake);

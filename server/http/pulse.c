@@ -44,7 +44,7 @@ static int move_to_worker(int file, size_t worker, size_t workers)
 }
 
 /* Without files or memory the worker is not tried. */
-static void try_worker(struct sower_pulse *pulse, size_t worker, size_t workers)
+static void try_worker(struct sower_pulse *pulse, struct MHD_Daemon *daemon, size_t worker, size_t workers)
 {
     const struct sockaddr_un address = {.sun_family = AF_UNIX};
     int pair[2];
@@ -59,18 +59,27 @@ static void try_worker(struct sower_pulse *pulse, size_t worker, size_t workers)
     (void)shutdown(pair[0], SHUT_WR);
     pulse->files[pulse->count++] = pair[0];
     /* If libmicrohttpd refuses the connection, it closes the descriptor. */
-    (void)MHD_add_connection(pulse->server->daemon, given, (const struct sockaddr *)&address,
-                             sizeof address.sun_family);
+    (void)MHD_add_connection(daemon, given, (const struct sockaddr *)&address, sizeof address.sun_family);
 }
 
 static void try_all(struct sower_pulse *pulse)
 {
-    const size_t workers = (size_t)sower_options_threads(pulse->server->options->threads);
-    for (size_t i = 0; i < workers && i < SOWER_PULSE_WORKERS; i++) {
-        try_worker(pulse, pulse->next++ % workers, workers);
+    const struct sower_server *server = pulse->server;
+    struct MHD_Daemon *daemons[2];
+    size_t count = 0;
+    if (server->plain_daemon != NULL) {
+        daemons[count++] = server->plain_daemon;
+    }
+    if (server->tls_daemon != NULL) {
+        daemons[count++] = server->tls_daemon;
+    }
+    const size_t workers = (size_t)sower_options_threads(server->options->threads);
+    for (size_t i = 0; i < count * workers && i < SOWER_PULSE_WORKERS; i++) {
+        const size_t next = pulse->next++ % (count * workers);
+        try_worker(pulse, daemons[next / workers], next % workers, workers);
     }
     atomic_store(&pulse->computing, true);
-    sower_pool_submit(pulse->server->pool, &pulse->job);
+    sower_pool_submit(server->pool, &pulse->job);
 }
 
 static bool is_closed(int file)

@@ -5,6 +5,7 @@ daemon see. CHUNKS: requests with malformed chunks. VALID: requests that are all
 draws the tensor of that name.
 """
 import json
+import re
 
 
 def draw(name):
@@ -234,3 +235,36 @@ SHAPES = dict(shape for part in (lengths, codings, names, values, line_ends, hos
 CHUNKS = dict(chunks())
 HIDDEN = dict(hidden())
 VALID = {name: (request, status) for name, request, status in valid()}
+
+
+# Statuses that refuse a malformed request. 404 and 405 depend on the route.
+REFUSALS = {400, 413, 414, 431, 501, 505}
+FOLLOWING = get(b"/following", b"Connection: close")
+
+
+def exchange(daemon, request):
+    """All bytes until the daemon closes the connection, or until 1 second without bytes: then they end in <open>."""
+    with daemon.socket() as connection:
+        received = b""
+        try:
+            connection.sendall(request)
+            connection.settimeout(1)
+            while piece := connection.recv(65536):
+                received += piece
+        except TimeoutError:
+            received += b"<open>"
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        return received
+
+
+def statuses_of(received):
+    """The statuses of the responses, then the remaining bytes if any."""
+    # libmicrohttpd 0.9.75 sends the headers of some of its own responses twice, and then closes.
+    received = re.sub(rb"^(HTTP/1\.1 4.*?Connection: close\r\n.*?\r\n\r\n)\1<", rb"\1<", received, flags=re.S)
+    statuses = []
+    while match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", received, re.S):
+        length = re.search(rb"(?i)\ncontent-length: (\d+)", b"\n" + match[2])
+        received = received[match.end():][int(length[1]) if length else 0:]
+        statuses.append(int(match[1]))
+    return statuses if received == b"" else [*statuses, received]

@@ -3,43 +3,10 @@
 Tests each version of libmicrohttpd over raw sockets. test_framing_proxies.py tests proxies.
 """
 import json
-import re
 
 import pytest
 
-from shapes import CHUNKS, HIDDEN, SHAPES, VALID, get
-
-# Statuses that refuse a malformed request. 404 and 405 depend on the route.
-REFUSALS = {400, 413, 414, 431, 501, 505}
-FOLLOWING = get(b"/following", b"Connection: close")
-
-
-def exchange(daemon, request):
-    """All bytes until the daemon closes the connection, or until 1 second without bytes: then they end in <open>."""
-    with daemon.socket() as connection:
-        received = b""
-        try:
-            connection.sendall(request)
-            connection.settimeout(1)
-            while piece := connection.recv(65536):
-                received += piece
-        except TimeoutError:
-            received += b"<open>"
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        return received
-
-
-def statuses_of(received):
-    """The statuses of the responses, then the remaining bytes if any."""
-    # libmicrohttpd 0.9.75 sends the headers of some of its own responses twice, and then closes.
-    received = re.sub(rb"^(HTTP/1\.1 4.*?Connection: close\r\n.*?\r\n\r\n)\1<", rb"\1<", received, flags=re.S)
-    statuses = []
-    while match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", received, re.S):
-        length = re.search(rb"(?i)\ncontent-length: (\d+)", b"\n" + match[2])
-        received = received[match.end():][int(length[1]) if length else 0:]
-        statuses.append(int(match[1]))
-    return statuses if received == b"" else [*statuses, received]
+from shapes import CHUNKS, FOLLOWING, HIDDEN, REFUSALS, SHAPES, VALID, exchange, statuses_of
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def test_an_address_in_use_is_refused_with_a_sentence(start, tmp_path):
 
 
 def test_variables_set_options_and_the_command_line_overrides_them(start, tmp_path):
-    environment = {"SOWERD_LISTEN": "nonsense", "SOWERD_LEDGER": f"sqlite:{tmp_path}/by-variable", "SOWERD_THREADS": "1"}
+    environment = {"SOWERD_LISTEN": "127.0.0.1:1", "SOWERD_LEDGER": f"sqlite:{tmp_path}/by-variable", "SOWERD_THREADS": "1"}
     daemon = start(environment=environment)
     assert daemon.get("/v1/tensor", **DRAW).status == 200 and (tmp_path / "by-variable").exists()
     done = run("--state", str(tmp_path), environment={"SOWERD_THREADS": "many"})

@@ -10,8 +10,12 @@
 
 static struct sower_hosts hosts_of(const char *names, const char *listen)
 {
+    static struct sower_addresses listening;
     struct sower_hosts hosts;
-    sower_hosts_init(&hosts, names, listen, false);
+    struct sower_problem problem;
+    listening.count = 0;
+    assert_true(sower_addresses_add(&listening, listen, "--listen", &problem));
+    sower_hosts_init(&hosts, names, &listening);
     strcpy(hosts.machine, "gpu.lab.example");
     return hosts;
 }
@@ -61,8 +65,15 @@ static void a_machine_without_a_name_does_not_accept_an_empty_name(void **state)
     hosts.machine[0] = '\0';
     assert_false(knows(&hosts, ".") || knows(&hosts, "x"));
     assert_true(knows(&hosts, "[::1]:1"));
-    hosts.unix_socket = true;
-    assert_true(knows(&hosts, "x"));
+}
+
+static void the_host_of_each_listener_is_known(void **state)
+{
+    (void)state;
+    const struct sower_hosts hosts =
+        hosts_of(NULL, "127.0.0.1:7697,unix:/run/sower/socket,one.example:1,two.example.:2");
+    assert_true(knows(&hosts, "one.example") && knows(&hosts, "two.example:7697"));
+    assert_false(knows(&hosts, "unix") || knows(&hosts, "socket") || knows(&hosts, "example"));
 }
 
 static void a_list_has_names_and_no_ports(void **state)
@@ -114,6 +125,7 @@ int main(void)
         cmocka_unit_test(loopback_addresses_and_own_names_are_known),
         cmocka_unit_test(names_are_added_one_by_one),
         cmocka_unit_test(a_machine_without_a_name_does_not_accept_an_empty_name),
+        cmocka_unit_test(the_host_of_each_listener_is_known),
         cmocka_unit_test(a_list_has_names_and_no_ports),
         cmocka_unit_test(a_page_of_another_site_is_foreign),
     };
