@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <curl/curl.h>
 
-static const char DEFAULT_SERVER[] = "http://127.0.0.1:7697";
+static const char DEFAULT_SERVER[] = "http://127.0.0.1:7697", UNIX[] = "unix:";
+enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)NULL)->sun_path - 1 };
 
 char *address_join(char *text, const char *more)
 {
@@ -30,9 +32,14 @@ static char *join_escaped(char *text, const char *bytes, size_t length)
     return text;
 }
 
+const char *address_socket(const char *base)
+{
+    return strncmp(base, UNIX, sizeof UNIX - 1) == 0 ? base + sizeof UNIX - 1 : NULL;
+}
+
 char *address_of_request(const char *base, const char *path, const struct sower_pair *pairs, size_t count)
 {
-    char *address = address_join(strdup(base), path);
+    char *address = address_join(strdup(address_socket(base) != NULL ? "http://localhost" : base), path);
     for (size_t i = 0; i < count; i++) {
         address = address_join(address, i == 0 ? "?" : "&");
         address = join_escaped(address, pairs[i].key, pairs[i].key_length);
@@ -95,9 +102,22 @@ static CURLUcode print_shown(CURLU *url, char shown[ADDRESS_SIZE])
     return code;
 }
 
+/* The address of a daemon on a Unix socket. */
+static bool copy_socket(const char *server, char **base)
+{
+    const char *path = address_socket(server);
+    const bool valid = *path != '\0' && strlen(path) <= SOCKET_PATH_MAX;
+    *base = valid ? strdup(server) : NULL;
+    return !valid || *base != NULL;
+}
+
 bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE])
 {
     const char *server = server_of(options);
+    if (address_socket(server) != NULL) {
+        snprintf(shown, ADDRESS_SIZE, "%s", server);
+        return copy_socket(server, base);
+    }
     CURLU *url = curl_url();
     CURLUcode code = CURLUE_OUT_OF_MEMORY;
     *base = NULL;

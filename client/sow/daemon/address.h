@@ -1,4 +1,5 @@
-/* Addresses: the URL of the daemon and the URLs of requests to it (libcurl's parser). */
+/* Addresses: the URL of the daemon and the URLs of requests to it (libcurl's parser). A daemon on a Unix socket has the
+ * address unix:PATH; the URLs of requests to it have localhost as their host. */
 #ifndef SOWER_CLIENT_SOW_DAEMON_ADDRESS_H
 #define SOWER_CLIENT_SOW_DAEMON_ADDRESS_H
 
@@ -15,6 +16,9 @@ enum { ADDRESS_SIZE = 512 };
  * a slash at the end, or NULL when it is not a valid address; the caller frees it. `shown` gets the form for
  * messages, without user and password. Returns false when memory runs out. */
 SOWER_MUST_USE bool address_of_server(const struct options *options, char **base, char shown[ADDRESS_SIZE]);
+
+/* The path of a Unix socket in the address of a daemon; NULL for a URL. */
+const char *address_socket(const char *base);
 
 /* Returns base + path + "?key=value&...", percent-encoded. The caller frees it; NULL when memory runs out. */
 SOWER_MUST_USE char *address_of_request(const char *base, const char *path, const struct sower_pair *pairs,

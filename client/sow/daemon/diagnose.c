@@ -17,13 +17,14 @@ static size_t ignore(char *bytes, size_t unit, size_t count, void *context)
     return count;
 }
 
-/* Whether the server speaks HTTP under this URL. Its certificate is not checked: only the protocol matters
- * here. */
-static bool speaks_http(const struct options *options, const char *url)
+/* Whether the server speaks HTTP under this URL, or at least TLS: it may want a client certificate. Its own certificate is
+ * not checked: only the protocol matters here. */
+static bool speaks(const struct options *options, const char *url)
 {
     CURL *curl = curl_easy_init();
     long status = 0;
-    CURLcode code = curl == NULL ? CURLE_OUT_OF_MEMORY : reach_set(curl, options, url);
+    curl_off_t handshake = 0; /* microseconds until the end of a complete handshake */
+    CURLcode code = curl == NULL ? CURLE_OUT_OF_MEMORY : reach_set(curl, options, url, NULL);
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOBODY, 1L) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore) : code;
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)PROBE_SECONDS) : code;
@@ -32,8 +33,11 @@ static bool speaks_http(const struct options *options, const char *url)
     if (code == CURLE_OK && curl_easy_perform(curl) == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     }
+    if (code == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &handshake);
+    }
     curl_easy_cleanup(curl);
-    return status > 0;
+    return status > 0 || handshake > 0;
 }
 
 /* Whether the server of the response also responds when `other` replaces `scheme` in its address. */
@@ -45,7 +49,7 @@ static bool responds_to_scheme(const struct options *options, const struct http_
         return false;
     }
     snprintf(url, sizeof url, "%s%s/healthz", other, response->address + strlen(scheme));
-    return speaks_http(options, url);
+    return speaks(options, url);
 }
 
 /* A server with TLS that gets plain HTTP may respond with status 400 and an HTML page. */

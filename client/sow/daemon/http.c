@@ -23,11 +23,15 @@
 enum { BLOCK_SIZE = 512 * 1024 };
 
 static const struct option_rule SERVER[] = {
-    {"server", 'S', "URL", "the daemon's address (default: SOW_SERVER, else http://127.0.0.1:7697)"},
+    {"server", 'S', "URL",
+     "the daemon's address, or unix:PATH (default: SOW_SERVER, else http://127.0.0.1:7697)"},
     {"token-file", 0, "FILE",
      "file with the token for the daemon (default: SOW_TOKEN_FILE, else the line in ~/.config/sow/tokens)"},
     {"ca-file", 0, "FILE",
      "certificates to trust, PEM (default: CURL_CA_BUNDLE, SSL_CERT_FILE, the system's)"},
+    {"client-certificate", 0, "FILE",
+     "certificate of this client, PEM, for a daemon that wants one (default: SOW_CLIENT_CERTIFICATE)"},
+    {"client-key", 0, "FILE", "its key, PEM (default: SOW_CLIENT_KEY, else in the certificate's file)"},
     {"retry-seconds", 0, "N",
      "keep trying for N seconds while the daemon is busy or restarts (default 60; 0: try once)"},
     {"stall-seconds", 0, "N",
@@ -270,7 +274,7 @@ static CURLcode set_up(struct exchange *exchange, const struct options *options,
     char *url = address_of_request(base, request->path, request->pairs, request->pair_count);
     exchange->curl = curl_easy_init();
     CURLcode code = exchange->curl != NULL && url != NULL ? CURLE_OK : CURLE_OUT_OF_MEMORY;
-    code = code == CURLE_OK ? reach_set(exchange->curl, options, url) : code;
+    code = code == CURLE_OK ? reach_set(exchange->curl, options, url, address_socket(base)) : code;
     code = code == CURLE_OK ? set_receiving(exchange) : code;
     code = code == CURLE_OK ? set_request(exchange, request) : code;
     code = code == CURLE_OK ? add_token(exchange, token) : code;
@@ -286,9 +290,24 @@ static enum http_end fail(struct http_response *response, enum http_cause cause,
     return HTTP_FAILED;
 }
 
-static enum http_cause find_cause(CURLcode code)
+/* Whether the server has refused the handshake because of the client's certificate. It says so by an alert. TLS 1.2 has
+ * none for a missing certificate. */
+static bool wants_certificate(CURLcode code, const char *detail)
 {
+    return (code == CURLE_SSL_CONNECT_ERROR || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
+           strstr(detail, "alert") != NULL &&
+           (strstr(detail, "certificate") != NULL || strstr(detail, "unknown ca") != NULL ||
+            strstr(detail, "handshake failure") != NULL);
+}
+
+static enum http_cause find_cause(CURLcode code, const char *detail)
+{
+    if (wants_certificate(code, detail)) {
+        return HTTP_CAUSE_CLIENT_CERTIFICATE;
+    }
     switch (code) {
+    case CURLE_SSL_CERTPROBLEM:
+        return HTTP_CAUSE_CLIENT_CERTIFICATE;
     case CURLE_OUT_OF_MEMORY:
         return HTTP_CAUSE_MEMORY;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -298,6 +317,7 @@ static enum http_cause find_cause(CURLcode code)
         return HTTP_CAUSE_UNREACHABLE;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
         return HTTP_CAUSE_CERTIFICATE;
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
@@ -332,7 +352,7 @@ static enum http_end find_end(struct exchange *exchange, CURLcode code, const ch
         return fail(response, HTTP_CAUSE_STALLED, "it stalled");
     }
     if (code != CURLE_OK && !exchange->truncated) {
-        return fail(response, find_cause(code), *detail != '\0' ? detail : curl_easy_strerror(code));
+        return fail(response, find_cause(code, detail), *detail != '\0' ? detail : curl_easy_strerror(code));
     }
     if (!is_good(exchange)) {
         return HTTP_REFUSED;
@@ -349,6 +369,16 @@ static enum http_end bad_option(struct http_response *response, const char *sent
     return response->end = HTTP_BAD_OPTION;
 }
 
+/* libcurl names a host and a port also if it cannot connect to a Unix socket. */
+static void explain_socket(CURL *curl, CURLcode code, const char *base, char detail[CURL_ERROR_SIZE])
+{
+    long reason = 0;
+    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &reason);
+    if (code == CURLE_COULDNT_CONNECT && address_socket(base) != NULL && reason != 0) {
+        snprintf(detail, CURL_ERROR_SIZE, "%s", strerror((int)reason));
+    }
+}
+
 static enum http_end ask(const struct options *options, const struct http_request *request, const char *base,
                          const char *token, struct exchange *exchange)
 {
@@ -359,10 +389,11 @@ static enum http_end ask(const struct options *options, const struct http_reques
     if (code == CURLE_OK) {
         exchange->window_began = clock_seconds();
         code = curl_easy_perform(exchange->curl);
+        explain_socket(exchange->curl, code, base, detail);
         response->end = find_end(exchange, code, detail);
         response->proxied = reach_is_proxied(exchange->curl, base);
     } else {
-        response->end = fail(response, find_cause(code), curl_easy_strerror(code));
+        response->end = fail(response, find_cause(code, ""), curl_easy_strerror(code));
     }
     curl_easy_cleanup(exchange->curl);
     curl_slist_free_all(exchange->headers);
@@ -387,7 +418,8 @@ enum http_end http_ask_once(const struct options *options, const struct http_req
     }
     if (base == NULL) {
         return bad_option(
-            response, "this is not the address of a daemon; an address looks like http://127.0.0.1:7697.");
+            response, "this is not the address of a daemon; an address looks like http://127.0.0.1:7697 or "
+                      "unix:PATH.");
     }
     exchange.stall_seconds = reach_seconds(options, "stall-seconds");
     if (!token_find(options, base, token, &problem)) {

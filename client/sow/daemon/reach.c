@@ -42,6 +42,25 @@ double reach_seconds(const struct options *options, const char *name)
     return seconds;
 }
 
+/* The value of an environment variable; NULL when it is unset or empty. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* A file from an option, else from an environment variable; NULL: from neither. */
+static const char *client_file(const struct options *options, const char *name, const char *variable)
+{
+    const char *file = options_value(options, name);
+    return file != NULL ? file : environment(variable);
+}
+
+bool reach_has_certificate(const struct options *options)
+{
+    return client_file(options, "client-certificate", "SOW_CLIENT_CERTIFICATE") != NULL;
+}
+
 const char *reach_check(const struct options *options)
 {
     const char *file = options_value(options, "ca-file");
@@ -52,14 +71,20 @@ const char *reach_check(const struct options *options)
             return TIMES[i].fault;
         }
     }
-    return file != NULL && access(file, R_OK) != 0 ? "--ca-file names a file that cannot be read." : NULL;
-}
-
-/* The value of an environment variable; NULL when it is unset or empty. */
-static const char *environment(const char *name)
-{
-    const char *value = getenv(name);
-    return value != NULL && *value != '\0' ? value : NULL;
+    if (file != NULL && access(file, R_OK) != 0) {
+        return "--ca-file names a file that cannot be read.";
+    }
+    const char *certificate = client_file(options, "client-certificate", "SOW_CLIENT_CERTIFICATE"),
+               *key = client_file(options, "client-key", "SOW_CLIENT_KEY");
+    if (certificate == NULL && key != NULL) {
+        return "--client-key (SOW_CLIENT_KEY) needs --client-certificate (SOW_CLIENT_CERTIFICATE).";
+    }
+    if (certificate != NULL && access(certificate, R_OK) != 0) {
+        return "--client-certificate (SOW_CLIENT_CERTIFICATE) names a file that cannot be read.";
+    }
+    return key != NULL && access(key, R_OK) != 0
+               ? "--client-key (SOW_CLIENT_KEY) names a file that cannot be read."
+               : NULL;
 }
 
 /* Sets the trusted certificates, in the order of curl(1): option, environment, the system's. */
@@ -83,6 +108,27 @@ static CURLcode set_trust(CURL *curl, const struct options *options)
     return code;
 }
 
+/* Sets the certificate and the key of this client. Without a key of its own, the certificate's file has it. */
+static CURLcode set_certificate(CURL *curl, const struct options *options)
+{
+    const char *certificate = client_file(options, "client-certificate", "SOW_CLIENT_CERTIFICATE"),
+               *key = client_file(options, "client-key", "SOW_CLIENT_KEY");
+    CURLcode code = CURLE_OK;
+    if (certificate != NULL) {
+        code = curl_easy_setopt(curl, CURLOPT_SSLCERT, certificate);
+        code =
+            code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_SSLKEY, key != NULL ? key : certificate) : code;
+    }
+    return code;
+}
+
+/* A Unix socket is never reached through a proxy. */
+static CURLcode set_socket(CURL *curl, const char *socket)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
+    return code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") : code;
+}
+
 /* The hosts that are reached without a proxy: loopback addresses, and those that the environment names. */
 static char *make_proxy_exemptions(void)
 {
@@ -97,7 +143,7 @@ static char *make_proxy_exemptions(void)
     return address_join(address_join(strdup(LOOPBACK), ","), set);
 }
 
-CURLcode reach_set(CURL *curl, const struct options *options, const char *url)
+CURLcode reach_set(CURL *curl, const struct options *options, const char *url, const char *socket)
 {
     char *exemptions = make_proxy_exemptions();
     CURLcode code = exemptions == NULL ? CURLE_OUT_OF_MEMORY : curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -110,7 +156,9 @@ CURLcode reach_set(CURL *curl, const struct options *options, const char *url)
     /* Keep-alive probes detect a dead peer also while nothing is sent. */
     code = code == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) : code;
     free(exemptions);
-    return code == CURLE_OK ? set_trust(curl, options) : code;
+    code = code == CURLE_OK && socket != NULL ? set_socket(curl, socket) : code;
+    code = code == CURLE_OK ? set_trust(curl, options) : code;
+    return code == CURLE_OK ? set_certificate(curl, options) : code;
 }
 
 /* The port of a server's address; 0 when it is unknown. */

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "client/sow/terminal/terminal.h"
+#include "client/sow/daemon/reach.h"
 #include "client/sow/daemon/retry.h"
 #include "proto/json.h"
 
@@ -220,6 +221,25 @@ static enum sow_exit report_lost_connection(const struct options *options,
                           response->reason);
 }
 
+/* The server has refused the handshake, or the certificate of this client cannot be used. */
+static enum sow_exit report_client_certificate(const struct options *options,
+                                               const struct http_response *response)
+{
+    if (reach_has_certificate(options)) {
+        report_failure(options, "the certificate of this client is not accepted by %s: %s.",
+                       response->address, response->reason);
+        fputs(
+            "Name one that the daemon's --tls-client-ca has signed, with --client-certificate FILE, and its "
+            "key with --client-key FILE.\n",
+            stderr);
+    } else {
+        report_failure(options, "%s wants a certificate from its clients: %s.", response->address,
+                       response->reason);
+        fputs("Name yours with --client-certificate FILE and its key with --client-key FILE.\n", stderr);
+    }
+    return SOW_TRANSPORT;
+}
+
 /* No response, or an incomplete one. */
 static enum sow_exit report_transport(const struct options *options, const struct http_response *response)
 {
@@ -243,6 +263,8 @@ static enum sow_exit report_transport(const struct options *options, const struc
               "that its certificate has.\n",
               stderr);
         break;
+    case HTTP_CAUSE_CLIENT_CERTIFICATE:
+        return report_client_certificate(options, response);
     case HTTP_CAUSE_SPEAKS_HTTP:
     case HTTP_CAUSE_SPEAKS_TLS:
         return report_scheme(options, response);

@@ -26,16 +26,17 @@ enum http_end {
 
 enum http_cause {
     HTTP_CAUSE_OTHER,
-    HTTP_CAUSE_MEMORY,          /* memory has run out in sow */
-    HTTP_CAUSE_UNKNOWN_HOST,    /* the host name has no address */
-    HTTP_CAUSE_UNREACHABLE,     /* the port is closed, or the host does not respond */
-    HTTP_CAUSE_CERTIFICATE,     /* the server's certificate is not trusted, or has another name */
-    HTTP_CAUSE_SPEAKS_HTTP,     /* the URL says https, the server speaks plain HTTP */
-    HTTP_CAUSE_SPEAKS_TLS,      /* the URL says http, the server speaks TLS */
-    HTTP_CAUSE_NOT_HTTP,        /* another protocol; `explanation` has its first bytes */
-    HTTP_CAUSE_LARGE_HEADERS,   /* more than HTTP_HEADERS_MAX bytes of headers */
-    HTTP_CAUSE_STALLED,         /* the server sends nothing, or too slowly */
-    HTTP_CAUSE_CONNECTION_LOST, /* the connection broke */
+    HTTP_CAUSE_MEMORY,             /* memory has run out in sow */
+    HTTP_CAUSE_UNKNOWN_HOST,       /* the host name has no address */
+    HTTP_CAUSE_UNREACHABLE,        /* the port is closed, or the host does not respond */
+    HTTP_CAUSE_CERTIFICATE,        /* the server's certificate is not trusted, or has another name */
+    HTTP_CAUSE_CLIENT_CERTIFICATE, /* the server does not accept the client's certificate, or wants one */
+    HTTP_CAUSE_SPEAKS_HTTP,        /* the URL says https, the server speaks plain HTTP */
+    HTTP_CAUSE_SPEAKS_TLS,         /* the URL says http, the server speaks TLS */
+    HTTP_CAUSE_NOT_HTTP,           /* another protocol; `explanation` has its first bytes */
+    HTTP_CAUSE_LARGE_HEADERS,      /* more than HTTP_HEADERS_MAX bytes of headers */
+    HTTP_CAUSE_STALLED,            /* the server sends nothing, or too slowly */
+    HTTP_CAUSE_CONNECTION_LOST,    /* the connection broke */
 };
 
 /* The header fields that sow reads. */

@@ -116,10 +116,11 @@ static bool is_confidential(const char *base)
 {
     char *scheme = NULL, *host = NULL;
     CURLU *url = curl_url();
-    bool good = url != NULL && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
-                curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                (strcmp(scheme, "https") == 0 || is_loopback(host));
+    bool good = address_socket(base) != NULL ||
+                (url != NULL && curl_url_set(url, CURLUPART_URL, base, 0) == CURLUE_OK &&
+                 curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                 curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                 (strcmp(scheme, "https") == 0 || is_loopback(host)));
     curl_free(scheme);
     curl_free(host);
     curl_url_cleanup(url);

@@ -14,14 +14,19 @@ from ._http import Daemon
 from ._manifest import Manifest
 from ._receipt import Receipt
 from ._run import Plan, Run
+from ._transport import Tls
 
 
 class Client:
     """A daemon that records draws.
 
-    url: its address; None: that in the environment variable SOW_SERVER. There is no default (MissingServer).
+    url: its address, or unix:PATH for a Unix socket; None: that in the environment variable SOW_SERVER. There is no default
+        (MissingServer).
     token: sent as `Authorization: Bearer`, over https or to this machine only. None: the one in the file that SOW_TOKEN_FILE
         names, else in the line "ADDRESS TOKEN" for this address in ~/.config/sow/tokens, if there is one.
+    ca_file: certificates to trust for https, PEM; None: those of CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR, else the system's.
+    client_certificate, client_key: PEM files, for a daemon that wants a certificate from its clients; None: those of
+        SOW_CLIENT_CERTIFICATE and SOW_CLIENT_KEY. Without a key of its own, the certificate's file has it.
     expect_root: the id of the root that the daemon must have, 64 hex digits, as a receipt says it. It is compared before
         anything is recorded (WrongRoot).
     timeout: seconds to connect, and seconds without any byte, before an attempt ends.
@@ -30,12 +35,14 @@ class Client:
     A client may be used by several threads, and by the children of a fork.
     """
 
-    def __init__(self, url: str | None = None, *, token: str | None = None, expect_root: str | None = None,
+    def __init__(self, url: str | None = None, *, token: str | None = None, ca_file: str | None = None,
+                 client_certificate: str | None = None, client_key: str | None = None, expect_root: str | None = None,
                  timeout: float = 60.0, retry_seconds: float = 60.0) -> None:
         url = url or os.environ.get("SOW_SERVER")
         if not url:
             raise MissingServer("Name the daemon: Client(url), or the environment variable SOW_SERVER.")
-        self._daemon = Daemon(url, token if token is not None else _token.find(url), timeout, retry_seconds)
+        self._daemon = Daemon(url, token if token is not None else _token.find(url), Tls(ca_file, client_certificate, client_key), timeout,
+                              retry_seconds)
         self._expect_root = None if expect_root is None else _fields.key("expect_root", expect_root).hex()
         self._is_root_known = expect_root is None
 

@@ -11,14 +11,15 @@ from io import RawIOBase
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 from urllib3.util import Timeout, parse_url
 
 from . import _native
 from ._errors import InvalidRequest, SowerError, TooManyRequests, Unavailable, invalid, of_status
+from ._transport import Tls, connections, socket_path
 
 if TYPE_CHECKING:
+    from urllib3 import HTTPConnectionPool, PoolManager
     from urllib3.response import BaseHTTPResponse  # urllib3 2; Debian 12 has 1.26
 
 _LOG = logging.getLogger("sower")
@@ -61,8 +62,10 @@ class Stream(RawIOBase):
 class Daemon:
     """A daemon under an address. May be used by several threads, and by the children of a fork."""
 
-    def __init__(self, url: str, token: str | None, timeout: float, retry_seconds: float) -> None:
+    def __init__(self, url: str, token: str | None, tls: Tls, timeout: float, retry_seconds: float) -> None:
         self.url = url.rstrip("/")
+        self._base = "" if socket_path(url) is not None else self.url
+        self._tls = tls
         self._headers = {"User-Agent": f"sower-python/{_native.version}"}
         self._timeout = Timeout(total=None, connect=timeout, read=timeout)
         self._retry_seconds = retry_seconds
@@ -83,16 +86,25 @@ class Daemon:
         """POSTs, and returns the answer's body to be read. Raises SowerError."""
         return self._send("POST", path, query, body, None, lambda response: Stream(response, self.url))
 
-    def _connections(self) -> urllib3.PoolManager:
+    def _connections(self) -> PoolManager | HTTPConnectionPool:
         """A child process does not use the connections of its parent."""
         if self._process != os.getpid():
-            self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=self._timeout)
+            self._pool = connections(self.url, self._tls, self._timeout)
             self._process = os.getpid()
         return self._pool
 
+    def _refused_handshake(self, reason: SSLError) -> str:
+        """The daemon tells by an alert that it refuses the certificate of this client. TLS 1.2 has none for a missing one."""
+        text = str(reason).upper()
+        if "ALERT" not in text or not any(words in text for words in ("CERTIFICATE", "UNKNOWN_CA", "UNKNOWN CA", "HANDSHAKE")):
+            return f"{self.url} cannot be trusted: {reason}."
+        if self._tls.has_certificate:
+            return f"{self.url} does not accept the certificate of this client: {reason}."
+        return f"{self.url} wants a certificate from its clients (client_certificate, or SOW_CLIENT_CERTIFICATE): {reason}."
+
     def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: bytes | None,
               headers: Mapping[str, str] | None, read: Callable[[BaseHTTPResponse], _Result]) -> _Result:
-        url = self.url + path + ("?" + urlencode(query) if query else "")
+        url = self._base + path + ("?" + urlencode(query) if query else "")
         sent = {**self._headers, **({"Content-Type": "application/json"} if body is not None else {}), **(headers or {})}
         give_up = time.monotonic() + self._retry_seconds
         pause = _PAUSE_FIRST
@@ -110,7 +122,7 @@ class Daemon:
                 if used_up or not isinstance(failure, (TooManyRequests, Unavailable)):
                     raise failure
             except SSLError as reason:
-                raise Unavailable(f"{self.url} cannot be trusted: {reason}.") from None
+                raise Unavailable(self._refused_handshake(reason)) from None
             except (HTTPError, OSError) as reason:
                 failure = Unavailable(f"{self.url} does not answer: {reason}.")
             if time.monotonic() + wait > give_up:
@@ -121,6 +133,11 @@ class Daemon:
 
 
 def _check_url(url: str, token: str | None) -> None:
+    path = socket_path(url)
+    if path is not None:
+        if not 1 <= len(os.fsencode(path)) <= 107:
+            raise invalid("url", f"{url!r} is no daemon's address: the path of a Unix socket has 1 to 107 bytes.")
+        return
     try:
         parts = parse_url(url)
     except HTTPError:
