@@ -191,6 +191,23 @@ static const char *ledger_url(const struct sower_server *server)
     return server->options->ledger != NULL ? server->options->ledger : "sqlite:";
 }
 
+/* Whether the listeners may be as far-reaching as they are: without tokens everybody who reaches one may do everything. */
+static bool check_reach(const struct sower_server *server, struct sower_problem *problem)
+{
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        const struct sower_listener *listener = &server->listeners.list[i];
+        if (!listener->local && server->options->tokens == NULL && !server->options->open) {
+            return sower_problem_set(
+                problem, SOWER_PROBLEM_INVALID, "--listen",
+                "Other machines can reach %s, and without --tokens every one of them may use "
+                "the daemon. Give --tokens FILE (sow token new makes a token), listen on "
+                "127.0.0.1 or a Unix socket, or say --open yes if this is meant.",
+                listener->address);
+        }
+    }
+    return true;
+}
+
 static void list_certificates(const struct sower_options *options, struct sower_sandbox *sandbox)
 {
     const char *const files[] = {options->tls_certificate, options->tls_key, options->tls_client_ca};
@@ -471,7 +488,8 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
     }
     if (!read_certificates(server, problem) ||
         !sower_listen(&server->options->listen, (mode_t)server->options->socket_mode, &server->listeners,
-                      problem)) {
+                      problem) ||
+        !check_reach(server, problem)) {
         return false;
     }
     confine(server, state); /* before any other thread starts */

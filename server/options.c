@@ -30,6 +30,8 @@ static const struct option {
      "HOST:PORT ([::1]:7697 for IPv6, port 0 for any free one) or unix:PATH; several: again, or commas"},
     {"socket-mode", MODE, AT(socket_mode), "0660", 0, 0777, "MODE",
      "permissions of Unix sockets, in octal (0660)"},
+    {"open", FLAG, AT(open), NULL, 0, 0, "yes|no",
+     "listen beyond this machine without --tokens: everybody who reaches the daemon may use it (no)"},
     {"tls-certificate", TEXT, AT(tls_certificate), NULL, 0, 0, "FILE",
      "certificate chain, PEM: all listeners but Unix sockets speak TLS then (none: plain HTTP)"},
     {"tls-key", TEXT, AT(tls_key), NULL, 0, 0, "FILE", "its private key, PEM, without a password"},
@@ -206,6 +208,12 @@ static const struct option *find(const char *name, size_t length)
     return NULL;
 }
 
+/* Whether an argument is the value of the flag before it; after the last argument there is NULL. */
+static bool is_answer(const char *argument)
+{
+    return argument != NULL && (strcmp(argument, "yes") == 0 || strcmp(argument, "no") == 0);
+}
+
 static bool read_arguments(int argc, char **argv, struct sower_options *options,
                            struct sower_problem *problem)
 {
@@ -221,7 +229,7 @@ static bool read_arguments(int argc, char **argv, struct sower_options *options,
         }
         char origin[64];
         snprintf(origin, sizeof origin, "--%s", option->name);
-        if (equals == NULL && option->kind == FLAG) { /* a flag without a value means yes */
+        if (equals == NULL && option->kind == FLAG && !is_answer(argv[i + 1])) { /* means yes */
             *(bool *)((char *)options + option->offset) = true;
             continue;
         }

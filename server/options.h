@@ -18,6 +18,7 @@
 struct sower_options {
     struct sower_addresses listen;
     uint64_t socket_mode;        /* permissions of Unix sockets */
+    bool open;                   /* may listen beyond this machine without tokens */
     const char *tls_certificate; /* PEM file; NULL: without TLS */
     const char *tls_key;
     const char *tls_client_ca; /* PEM file; NULL: clients need no certificate */

@@ -139,7 +139,7 @@ def test_of_daemons_that_start_together_one_gets_the_path(tmp_path):
         endings = []
         for process in started:  # a loser ends; the winner logs that it is ready
             for line in process.stderr:
-                if '"ready"' in line or line.startswith("sowerd: "):
+                if '"ready"' in line or '"start_failed"' in line:
                     endings.append(line)
                     break
         assert sum('"ready"' in ending for ending in endings) == 1 and sum("another program listens" in ending for ending in endings) == 3, endings
@@ -156,6 +156,27 @@ def test_a_unix_socket_accepts_any_host_and_a_tcp_socket_of_the_same_daemon_does
     assert daemon.get("/v1/initializers", headers={"Host": "evil.example"}).status == 421
     ipv6 = start(listen="[::1]:0", hosts=None)  # must not be taken for a Unix socket
     assert ipv6.get("/v1/initializers", headers={"Host": "evil.example"}).status == 421
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"])
+def test_a_listener_that_other_machines_reach_needs_tokens_or_the_word_open(start, tmp_path, address):
+    sentence = refused("--listen", f"unix:{tmp_path}/socket", "--listen", address, "--state", str(tmp_path / "refused"), status=1)
+    assert "Other machines can reach" in sentence and "--tokens FILE" in sentence and "--open yes" in sentence
+    assert not (tmp_path / "socket").exists()
+    assert start("--open", "yes", listen=address).get("/healthz").status == 200
+    tokens = tmp_path / "tokens"
+    tokens.touch(0o600)
+    assert start("--tokens", str(tokens), listen=address).get("/healthz").status == 200
+
+
+def test_an_inherited_socket_that_other_machines_reach_needs_tokens_too(start, tmp_path):
+    pass_socket = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+                   "os.execv(sys.argv[2], sys.argv[2:])")
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        command = ["python3", "-c", pass_socket, str(listening.fileno()), SOWERD]
+        done = subprocess.run([*command, "--state", str(tmp_path / "refused")], capture_output=True, text=True, pass_fds=[listening.fileno()], timeout=PATIENCE)
+        assert done.returncode == 1 and "Other machines can reach 0.0.0.0:" in why_it_ended(done.stderr)
+        assert start("--open", command=command, pass_fds=[listening.fileno()], listen=None).get("/healthz").status == 200
 
 
 def test_systemd_passes_several_sockets(tmp_path):
