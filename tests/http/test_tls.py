@@ -114,7 +114,7 @@ def test_only_clients_with_a_valid_certificate_of_the_authority_reach_a_request(
 
 
 def test_a_request_sent_together_with_a_refused_certificate_is_never_answered(serve, library, authority, client, tmp_path):
-    daemon = serve("--tls-client-ca", str(authority.certificate), context=authority.context(client), environment=library)
+    daemon = serve("--tls-client-ca", str(authority.certificate), "--log-level", "debug", context=authority.context(client), environment=library)
     stranger = Authority(tmp_path, "foreign").issue("stranger")
     for options in [[], ["-cert", stranger.certificate, "-key", stranger.key]] * 5:
         assert s_client(daemon, *options) == b""
