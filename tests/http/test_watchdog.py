@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from certificates import Authority
 from conftest import PATIENCE
 from injected import faults  # noqa: F401
 from intruder import HANG, Intruder, threads_of
@@ -55,8 +56,20 @@ def signs_end(manager, patience=5 * PERIOD):
 
 
 def test_each_worker_must_be_alive(daemon, manager, intruder):
+    workers_must_be_alive(daemon, 3, manager, intruder)
+
+
+def test_each_worker_with_and_without_tls_must_be_alive(start, manager, intruder, tmp_path):
+    environment = {**intruder.environment, "NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": str(int(PERIOD * 1e6))}
+    daemon = start("--threads", "2", "--compute-threads", "1", "--listen", f"unix:{tmp_path}/socket", *Authority(tmp_path).issue("server").options(),
+                   environment=environment)
+    assert manager.recv(4096) == b"READY=1"
+    workers_must_be_alive(daemon, 4, manager, intruder)
+
+
+def workers_must_be_alive(daemon, count, manager, intruder):
     workers = named(daemon.process, "MHD-worker")
-    assert len(workers) == 3
+    assert len(workers) == count
     for worker in workers:
         assert manager.recv(4096) == SIGN
         intruder.begin(daemon.process, worker, HANG)
