@@ -112,7 +112,8 @@ class Daemon:
             failure: SowerError
             wait = pause
             try:
-                response = self._connections().request(method, url, body=body, headers=sent, redirect=False, preload_content=False)
+                response = self._connections().request(method, url, body=body, headers=sent, redirect=False, preload_content=False,
+                                                       enforce_content_length=True)  # the default of urllib3 2, not of 1.26
                 if 200 <= response.status < 300:
                     return read(response)
                 failure = _refusal(self.url, response)
