@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # docker build -t sower .
-# docker run --stop-timeout 60 -p 127.0.0.1:7697:7697 -v sower:/var/lib/sower sower
+# docker run --stop-timeout 60 -p 127.0.0.1:7697:7697 -e SOWERD_OPEN=yes -v sower:/var/lib/sower sower
 # If clients use another name than localhost or an address (a Compose service, for example): -e SOWERD_HOSTS=sower
 # docs/operations.md says more. Both Debian 12 and 13 work: --build-arg BASE=debian:12-slim
 ARG BASE=debian:13-slim

@@ -152,7 +152,7 @@ $(BUILD)/server/handlers/openapi_text.o: $(BUILD)/server/handlers/openapi_text.c
 PACKAGES_BUILD = gcc libc6-dev libmicrohttpd-dev libgnutls28-dev libjansson-dev libsodium-dev libsqlite3-dev libpq-dev libsystemd-dev libcurl4-openssl-dev
 PACKAGES_DEMO = curl
 PACKAGES_CHECK = pkg-config libcmocka-dev python3-pytest python3-pytest-timeout python3-jsonschema curl openssl postgresql
-PACKAGES_BENCH = python3 python3-pytest curl nginx-light wrk valgrind
+PACKAGES_BENCH = python3 python3-pytest curl openssl nginx-light wrk valgrind
 PACKAGES_INTEROP = python3-dev python3-venv
 # The packages of nginx, Varnish, pgbouncer and Prometheus start services on ports 80, 6081, 6432 and 9090, so only CI and bench install
 # them, HAProxy and Prometheus' parser. Without them their tests are skipped.
