@@ -21,6 +21,14 @@ def send(machine, number):
     machine.run("systemctl", "kill", "--kill-whom=main", f"--signal={number}", "sowerd.service")
 
 
+def ask_by_file(machine, path):
+    """The beginning of a response to /healthz on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"/proc/{machine.first}/root{path}")
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        return client.recv(100)
+
+
 def give_tokens(machine, *tokens):
     """Replaces the file of the tokens, as the daemon's user."""
     write_tokens(machine.file("/etc/sower/tokens"), *tokens)
@@ -151,6 +159,26 @@ def test_the_socket_starts_the_daemon_when_somebody_connects(service):
     service.run("systemctl", "start", "sowerd.socket")
     assert service.show("ActiveState") == "inactive"
     assert service.get("/healthz")[0] == 200 and service.show("ActiveState") == "active"
+
+
+def test_the_socket_unit_may_have_several_sockets(service):
+    service.configure("[Socket]\nListenStream=\nListenStream=127.0.0.1:7697\nListenStream=/run/sower-test.socket\n", "sowerd.socket")
+    service.run("systemctl", "start", "sowerd.socket", "sowerd.service")
+    assert service.get("/healthz")[0] == 200 and ask_by_file(service, "/run/sower-test.socket").startswith(b"HTTP/1.1 200")
+    service.run("systemctl", "restart", "sowerd.service")
+    assert ask_by_file(service, "/run/sower-test.socket").startswith(b"HTTP/1.1 200")
+    service.run("systemctl", "stop", "sowerd.socket", "sowerd.service")
+    service.configure("", "sowerd.socket")
+
+
+def test_the_daemon_may_have_a_unix_socket_in_its_runtime_directory(service):
+    service.configure("[Service]\nEnvironment=SOWERD_LISTEN=127.0.0.1:7697,unix:/run/sower/sowerd.socket\n")
+    service.file("/etc/sower/sowerd.conf").unlink()  # it overrides the unit's environment
+    for verb in ("start", "restart"):
+        service.run("systemctl", verb, "sowerd.service")
+        assert ask_by_file(service, "/run/sower/sowerd.socket").startswith(b"HTTP/1.1 200")
+    service.run("systemctl", "stop", "sowerd.service")
+    assert not service.file("/run/sower").exists()
 
 
 @pytest.mark.parametrize("version", range(1, LATEST))
