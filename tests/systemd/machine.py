@@ -178,3 +178,11 @@ class Machine:
         with contextlib.suppress(OSError, AttributeError):
             os.close(self.network)
         os.rmdir(self.layer)
+        self._remove_control_groups()
+
+    def _remove_control_groups(self):
+        """The kernel keeps empty groups, here in the only hierarchy or beside the old ones."""
+        for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+            for folder, _, _ in os.walk(f"{top}/{self.name}", topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
