@@ -34,7 +34,7 @@ RUN set -e; . /etc/os-release; \
     fi; \
     apt-get update; \
     apt-get install -y --no-install-recommends ca-certificates curl \
-        libcurl4 libjansson4 libmicrohttpd12 libpq5 libsodium23 libsqlite3-0 libsystemd0; \
+        libcurl4 libgnutls30 libjansson4 libmicrohttpd12 libpq5 libsodium23 libsqlite3-0 libsystemd0; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/lib/dpkg/*-old /var/log/*; \
     groupadd --system --gid 999 sower; \
     useradd --system --uid 999 --gid sower --home-dir /var/lib/sower --no-create-home --shell /usr/sbin/nologin sower; \
@@ -43,7 +43,8 @@ COPY --from=build /out/usr/local /usr/local
 RUN ! ldd /usr/local/bin/sowerd /usr/local/bin/sow | grep 'not found'
 # Numbers, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 999:999
-# Docker forwards a published port to the container's address, not to its loopback.
+# Docker forwards a published port to the container's address, not to its loopback. There the daemon listens only with
+# --tokens FILE, or with --open yes: everybody who reaches the port may use it. Without both, its sentence says so.
 ENV SOWERD_LISTEN=0.0.0.0:7697
 VOLUME /var/lib/sower
 EXPOSE 7697

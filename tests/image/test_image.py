@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from engine import OPEN, PATIENCE, podman
 from old_ledgers import make_old_ledger
+from tokens import Token, write_tokens
 
 VERSION = re.search(r'SOWER_VERSION "(.*)"', (ROOT / "proto/version.h").read_text())[1]
 USER = 999
@@ -37,6 +38,21 @@ def test_the_daemon_is_process_1_and_not_root(start):
 
 def test_the_user_is_a_number_so_that_kubernetes_can_check_it(image):
     assert json.loads(podman("inspect", image))[0]["Config"]["User"] == f"{USER}:{USER}"
+
+
+def test_without_tokens_it_says_both_ways_of_being_reached(image):
+    done = podman("run", "--rm", image, check=False)
+    assert done.returncode == 1
+    sentence = done.stderr.splitlines()[-1]
+    assert "--tokens FILE" in sentence and "--open yes" in sentence, done.stderr
+
+
+def test_tokens_are_another_way(image, start, outside):
+    token = Token("admin")
+    write_tokens(outside / "tokens", token)
+    os.chown(outside / "tokens", USER, USER)
+    container = start("--env", "SOWERD_OPEN=no", "--volume", f"{outside}:/etc/sower:ro", "--env", "SOWERD_TOKENS=/etc/sower/tokens")
+    assert container.get("/v1/ledger")[0] == 401 and container.healthy()
 
 
 @pytest.mark.parametrize("signal", ["TERM", "INT"])
@@ -132,6 +148,15 @@ def test_the_health_check_says_whether_the_daemon_answers(start):
     assert not container.healthy()
     podman("kill", "--signal", "CONT", container.id)
     assert container.healthy()
+
+
+def test_the_health_check_speaks_tls_if_the_daemon_does(start, outside):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=sower",
+                    "-keyout", outside / "tls.key", "-out", outside / "tls.crt"], check=True, capture_output=True)
+    for path in outside.iterdir():
+        os.chown(path, USER, USER)
+    options = ["--env=SOWERD_TLS_CERTIFICATE=/etc/sower/tls.crt", "--env=SOWERD_TLS_KEY=/etc/sower/tls.key"]
+    assert start("--volume", f"{outside}:/etc/sower:ro", *options).healthy()
 
 
 def test_the_health_check_gives_the_daemon_time_to_start(image):
