@@ -103,7 +103,7 @@ static void count(void *context, const struct sower_rate *rate)
 
 static void a_name_keeps_its_bucket(void **state)
 {
-    char name[16];
+    char name[32];
     uint64_t sums[2] = {0, 0};
     for (int turn = 0; turn < 2; turn++) {
         for (int i = 0; i < 1000; i++) {
