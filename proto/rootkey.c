@@ -4,7 +4,7 @@
 
 #include <sodium.h>
 
-#include "proto/private_file.h"
+#include "proto/secret_file.h"
 
 enum {
     HEX_DIGITS = 2 * SOWER_SEED_SIZE,
@@ -32,8 +32,8 @@ bool sower_rootkey_read(const char *path, struct sower_seed *root, struct sower_
 {
     unsigned char content[FILE_SIZE_MAX + 1];
     size_t size;
-    bool read = sower_private_file_read(path, "The key file", "root_key_file", (char *)content, FILE_SIZE_MAX,
-                                        &size, problem);
+    bool read = sower_secret_file_read(path, "The key file", "root_key_file", (char *)content, FILE_SIZE_MAX,
+                                       &size, problem);
     if (read && !decode(content, size, root)) {
         read = sower_problem_set(problem, SOWER_PROBLEM_INVALID, "root_key_file",
                                  "The key file %s must hold 32 raw bytes or 64 hex digits.", path);

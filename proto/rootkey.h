@@ -2,7 +2,7 @@
  *
  * The file has 32 bytes, either raw (exactly 32 bytes) or as 64 hex digits of either case, optionally with one
  * line end after them. Somebody who can read a root can derive every seed under it, so the file must be
- * private (private_file.h). */
+ * private (secret_file.h). */
 #ifndef SOWER_PROTO_ROOTKEY_H
 #define SOWER_PROTO_ROOTKEY_H
 

@@ -5,7 +5,7 @@
 
 #include <sodium.h>
 
-#include "proto/private_file.h"
+#include "proto/secret_file.h"
 
 struct entry {
     struct sower_token token; /* comes first: sower_tokens_give gets a pointer to it */
@@ -91,8 +91,8 @@ static bool read_text(struct sower_token_list *list, const char *path, struct so
     if (list->text == NULL) {
         return sower_problem_memory(problem);
     }
-    if (!sower_private_file_read(path, "The file of tokens", "--tokens", list->text, SOWER_TOKENS_FILE_MAX,
-                                 &size, problem)) {
+    if (!sower_secret_file_read(path, "The file of tokens", "--tokens", list->text, SOWER_TOKENS_FILE_MAX,
+                                &size, problem)) {
         return false;
     }
     if (size > SOWER_TOKENS_FILE_MAX || memchr(list->text, '\0', size) != NULL) {

@@ -12,7 +12,7 @@
 #include <gnutls/x509.h>
 #include <sodium.h>
 
-#include "proto/private_file.h"
+#include "proto/secret_file.h"
 
 enum {
     KEY_MAX = 64 << 10,         /* bytes of a key file: a key of RSA 16384 has 13 KB */
@@ -87,8 +87,8 @@ static bool read_file(const char *path, const char *field, size_t max, struct co
     if (content->bytes == NULL) {
         return refuse_memory(problem);
     }
-    bool good = field == KEY ? sower_private_file_read(path, "The key file", field, (char *)content->bytes,
-                                                       max, &content->size, problem)
+    bool good = field == KEY ? sower_secret_file_read(path, "The key file", field, (char *)content->bytes,
+                                                      max, &content->size, problem)
                              : read_public_file(path, field, max, content, problem);
     return good && (content->size <= max ||
                     sower_problem_set(problem, SOWER_PROBLEM_INVALID, field,

@@ -20,7 +20,7 @@
 
 struct sower_certificate_files {
     const char *certificate; /* PEM: the daemon's certificate, then those of intermediate authorities */
-    const char *key;         /* PEM, not encrypted, private (proto/private_file.h) */
+    const char *key;         /* PEM, not encrypted, private (proto/secret_file.h) */
     const char *client_ca;   /* PEM; NULL: clients need no certificate */
 };
 

@@ -10,7 +10,7 @@
 #include <sodium.h>
 
 #include "client/sow/daemon/address.h"
-#include "proto/private_file.h"
+#include "proto/secret_file.h"
 
 enum { CONFIG_MAX = 64 * 1024 };
 
@@ -35,8 +35,8 @@ static bool read_token(const char *path, char text[SOWER_TOKEN_TEXT_LENGTH + 1],
 {
     char content[SOWER_TOKEN_TEXT_LENGTH + 3]; /* a line end, and one byte more */
     size_t size;
-    bool read = sower_private_file_read(path, "The token file", "token_file", content, sizeof content - 1,
-                                        &size, problem);
+    bool read = sower_secret_file_read(path, "The token file", "token_file", content, sizeof content - 1,
+                                       &size, problem);
     while (read && size > 0 && strchr("\r\n", content[size - 1]) != NULL) {
         size--;
     }
@@ -88,8 +88,8 @@ static bool read_config(const char *base, char text[SOWER_TOKEN_TEXT_LENGTH + 1]
     if (content == NULL) {
         return sower_problem_memory(problem);
     }
-    bool read = sower_private_file_read(path, "The file of tokens", "token_file", content, CONFIG_MAX, &size,
-                                        problem);
+    bool read =
+        sower_secret_file_read(path, "The file of tokens", "token_file", content, CONFIG_MAX, &size, problem);
     if (read && size > CONFIG_MAX) {
         read = sower_problem_set(problem, SOWER_PROBLEM_INVALID, "token_file", "%s has more than %d bytes.",
                                  path, CONFIG_MAX);

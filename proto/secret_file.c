@@ -1,4 +1,4 @@
-#include "proto/private_file.h"
+#include "proto/secret_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +53,8 @@ static ssize_t read_all(int descriptor, char *content, size_t size)
     return (ssize_t)length;
 }
 
-bool sower_private_file_read(const char *path, const char *what, const char *field, char *content, size_t max,
-                             size_t *size, struct sower_problem *problem)
+bool sower_secret_file_read(const char *path, const char *what, const char *field, char *content, size_t max,
+                            size_t *size, struct sower_problem *problem)
 {
     const struct named file = {path, what, field};
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
