@@ -27,18 +27,26 @@ class Authority:
         self.folder, self.name = pathlib.Path(folder), name
         self.certificate, self.key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-days", "2",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
                 "-keyout", self.key, "-out", self.certificate)
 
-    def issue(self, name, days=2, purpose=None, names="DNS:localhost,IP:127.0.0.1,IP:::1"):
-        """A certificate; with days=-1 an expired one; purpose: serverAuth or clientAuth alone."""
+    def issue(self, name, expired=False, purpose=None, names="DNS:localhost,IP:127.0.0.1,IP:::1"):
+        """A certificate. purpose: serverAuth or clientAuth alone."""
         request, pair = self.folder / f"{name}.request", Pair(self.folder / f"{name}.pem", self.folder / f"{name}.key")
         extensions = ["-addext", f"subjectAltName={names}", *(["-addext", f"extendedKeyUsage={purpose}"] if purpose else [])]
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", *extensions,
                 "-keyout", pair.key, "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", days,
-                "-copy_extensions", "copy", "-out", pair.certificate)
+        self._sign(request, pair.certificate, expired)
         pair.key.chmod(0o600)
         return pair
+
+    def _sign(self, request, certificate, expired):
+        settings = self.folder / f"{self.name}.settings"
+        settings.write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={self.folder}/index\nnew_certs_dir={self.folder}\nrand_serial=yes\nunique_subject=no\n"
+                            "default_md=sha256\npolicy=names\ncopy_extensions=copy\n[names]\ncommonName=supplied\n")
+        (self.folder / "index").touch()
+        time = ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"] if expired else ["-days", "2"]
+        openssl("ca", "-batch", "-notext", "-config", settings, "-cert", self.certificate, "-keyfile", self.key, "-in", request, "-out", certificate, *time)
 
     def context(self, client=None):
         """What a client needs to connect to a server of this authority."""

@@ -93,7 +93,7 @@ def test_only_clients_with_a_valid_certificate_of_the_authority_reach_a_request(
     strangers = {
         "none": (None, r"certificate required|handshake failure"),
         "foreign": (foreign.issue("stranger"), "unknown ca"),
-        "expired": (authority.issue("expired", days=-1), "certificate expired"),
+        "expired": (authority.issue("expired", expired=True), "certificate expired"),
         "a server's": (authority.issue("other", purpose="serverAuth"), "bad certificate"),
     }
     daemon = serve("--tls-client-ca", str(authority.certificate), "--log-level", "debug", context=authority.context(client), environment=library)
@@ -150,7 +150,7 @@ def damaged(tmp_path, authority, pair):
         "missing certificate": (Pair(tmp_path / "missing", pair.key), None, "cannot be read: No such file"),
         "directory": (Pair(pair.certificate, tmp_path), None, "is a directory"), "certificate is a directory": (Pair(tmp_path, pair.key), None, "directory"),
         "key of another certificate": (Pair(pair.certificate, other.key), None, "does not belong to the certificate"),
-        "expired": (authority.issue("old", days=-1), None, "has expired ("), "key as certificate": (Pair(pair.key, pair.key), None, "has no certificate"),
+        "expired": (authority.issue("old", expired=True), None, "has expired ("), "key as certificate": (Pair(pair.key, pair.key), None, "has no certificate"),
         "large": (Pair(tmp_path / "large", pair.key), None, "larger than"), "no authority": (pair, empty.key, "has no certificate"),
         "missing authority": (pair, tmp_path / "missing", "cannot be read"),
     }

@@ -15,7 +15,7 @@ def files(tmp_path_factory):
     """An authority, and a certificate for this machine that serves as the daemon's and as the client's."""
     folder = tmp_path_factory.mktemp("certificates")
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *new, "-subj", "/CN=authority", "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
+    openssl("req", "-x509", *new, "-subj", "/CN=authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", folder / "ca.key", "-out", folder / "ca.pem")
     openssl("req", *new, "-subj", "/CN=machine", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "request")
     openssl("x509", "-req", "-in", folder / "request", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial", "-copy_extensions", "copy",
             "-out", folder / "certificate.pem")
