@@ -304,7 +304,8 @@ static void reload_tokens(struct sower_server *server)
         sower_log_sentence(&server->log, SOWER_LOG_ERROR, "reload_failed", problem.sentence);
         return;
     }
-    snprintf(sentence, sizeof sentence, "%zu tokens are valid.", tokens);
+    snprintf(sentence, sizeof sentence, tokens == 1 ? "%zu token is valid." : "%zu tokens are valid.",
+             tokens);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "reloaded", sentence);
 }
 
