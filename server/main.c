@@ -28,6 +28,7 @@
 #include "server/base/certificates.h"
 #include "server/base/clock.h"
 #include "server/base/listen.h"
+#include "server/base/signals.h"
 #include "server/handlers/handlers.h"
 #include "server/http/hosts.h"
 #include "server/http/http.h"
@@ -119,73 +120,6 @@ static bool raise_file_limit(const struct sower_options *options, struct sower_p
                (uintmax_t)needed);
 }
 
-/* A write to a closed connection, or beyond the limit on file sizes, then returns an error and raises no
- * signal. */
-static bool ignore_signals(void)
-{
-    return signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR;
-}
-
-/* SIGTERM and SIGINT end the daemon; on SIGHUP it reads its files again. SIGHUP is left out if it is ignored (nohup):
- * once blocked, signalfd would report it anyway. */
-static void list_signals(sigset_t *set)
-{
-    struct sigaction hangup;
-    sigemptyset(set);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGINT);
-    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
-        sigaddset(set, SIGHUP);
-    }
-}
-
-/* Blocks the signals, so that they interrupt no thread, and opens a signalfd for them. Returns it, or -1. */
-static int open_signals(void)
-{
-    sigset_t set;
-    list_signals(&set);
-    return pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ? -1 : signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* The signalfd reports the signals again, after let_signals_end. */
-static void block_signals(void)
-{
-    sigset_t set;
-    list_signals(&set);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
-/* The default action of a signal does nothing to process 1 of a container; _exit does. */
-static void end_at_once(int number)
-{
-    raise(number);
-    _exit(128 + number);
-}
-
-/* From now on SIGTERM and SIGINT end the process at once. SIGHUP stays blocked. */
-static void let_signals_end(void)
-{
-    static const int numbers[] = {SIGTERM, SIGINT};
-    struct sigaction action = {.sa_handler = end_at_once, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        sigaddset(&set, numbers[i]);
-        (void)sigaction(numbers[i], &action, NULL);
-    }
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-/* Discards the pending signals. From now on a further signal ends the process at once. */
-static void release_signals(int signals)
-{
-    struct signalfd_siginfo first;
-    while (read(signals, &first, sizeof first) == (ssize_t)sizeof first) {
-        continue;
-    }
-    let_signals_end();
-}
-
 static const char *ledger_url(const struct sower_server *server)
 {
     return server->options->ledger != NULL ? server->options->ledger : "sqlite:";
@@ -249,10 +183,10 @@ static void confine(const struct sower_server *server, const char *state)
  * an upgrade is one transaction. */
 static bool open_ledger(struct sower_server *server, const char *state, struct sower_problem *problem)
 {
-    let_signals_end();
+    sower_signals_let_end();
     struct sower_store *store =
         sower_store_open(ledger_url(server), state, server->writer.key, &server->log, problem);
-    block_signals();
+    sower_signals_block();
     return store != NULL &&
            (sower_ledger_open(server->ledger, store) ||
             sower_problem_set(problem, SOWER_PROBLEM_UNAVAILABLE, "", "The daemon is out of threads."));
@@ -455,7 +389,7 @@ static void serve(struct sower_server *server, int signals)
     if (server->options->lame_duck_seconds > 0) {
         serve_as_lame_duck(server, signals);
     }
-    release_signals(signals);
+    sower_signals_release(signals);
     sower_http_drain(server);
     sower_log_sentence(&server->log, SOWER_LOG_INFO, "stopping", "Finishing the requests in progress.");
     wait_for_idle(server);
@@ -473,7 +407,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
 {
     char state[PATH_MAX];
     server->idle_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!ignore_signals() || server->idle_event < 0) {
+    if (!sower_signals_ignore() || server->idle_event < 0) {
         return fail_without_signals(problem);
     }
     if (!raise_file_limit(server->options, problem) || !choose_kernel(problem) ||
@@ -483,7 +417,7 @@ static bool run(struct sower_server *server, struct sower_problem *problem)
         return false;
     }
     int signals =
-        open_signals(); /* before any other thread starts; until here a signal ends the daemon at once */
+        sower_signals_open(); /* before any other thread starts; until here a signal ends the daemon at once */
     if (signals < 0) {
         return fail_without_signals(problem);
     }
