@@ -128,17 +128,18 @@ def slow_tensor(first, rest):
     return respond
 
 
-def problem(status, detail, param=None):
+def problem(status, detail, param=None, **headers):
     """Responds with a problem document."""
     body = {"type": "about:blank", "title": "No", "status": status, "detail": detail}
-    return page(status, json.dumps({**body, "param": param} if param else body), "application/problem+json")
+    return page(status, json.dumps({**body, "param": param} if param else body), "application/problem+json", **headers)
 
 
-def page(status, text, media_type):
-    """Responds with a page."""
+def page(status, text, media_type, **headers):
+    """Responds with a page. A header's name has "_" in place of "-"."""
     def respond(handler, _):
         body = text.encode()
-        send_headers(handler, status, {"Content-Type": media_type, "Content-Length": str(len(body))})
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        send_headers(handler, status, {"Content-Type": media_type, "Content-Length": str(len(body)), **more})
         handler.wfile.write(body)
     return respond
 

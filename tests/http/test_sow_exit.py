@@ -62,7 +62,7 @@ def test_1_the_request_was_refused(ask, name):
     assert done.returncode == 1 and "refused: " in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("status", [400, 409])
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 429])  # 429 without Retry-After: a limit that is used up
 @pytest.mark.parametrize("name", NAMES)
 def test_1_the_daemon_refuses(ask, name, status):
     with StandIn(problem(status, "Not so.")) as stand_in:
@@ -103,7 +103,7 @@ def silent(connection, number, head):
 @pytest.mark.parametrize("fault", ["closed port", "busy", "too many", "broken", "silent", "page", "wrong response"])
 @pytest.mark.parametrize("name", NAMES)
 def test_3_a_temporary_or_local_failure(ask, name, fault, tmp_path):
-    stand_ins = {"busy": lambda: StandIn(problem(503, "Not now.")), "too many": lambda: StandIn(problem(429, "Not now.")),
+    stand_ins = {"busy": lambda: StandIn(problem(503, "Not now.")), "too many": lambda: StandIn(problem(429, "Not now.", Retry_After="60")),
                  "broken": lambda: StandIn(problem(500, "Not ever.")), "silent": lambda: RawServer(silent),
                  "page": lambda: StandIn(page(404, "<title>Not here</title>", "text/html")), "wrong response": lambda: StandIn(page(200, "{}", "application/json"))}
     if fault == "closed port":
