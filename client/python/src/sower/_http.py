@@ -5,6 +5,7 @@ import ipaddress
 import json
 import logging
 import os
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from io import RawIOBase
@@ -123,7 +124,11 @@ class Daemon:
                 if used_up or not isinstance(failure, (TooManyRequests, Unavailable)):
                     raise failure
             except SSLError as reason:
-                raise Unavailable(self._refused_handshake(reason)) from None
+                # A daemon that refuses the certificate of a client closes at once, and its alert may come too late: ask again.
+                if not isinstance(reason.args[0], ssl.SSLEOFError):
+                    raise Unavailable(self._refused_handshake(reason)) from None
+                failure = Unavailable(f"{self.url} closed the connection in the handshake; perhaps it wants another certificate of this "
+                                      f"client: {reason}.")
             except (HTTPError, OSError) as reason:
                 failure = Unavailable(f"{self.url} does not answer: {reason}.")
             if time.monotonic() + wait > give_up:
