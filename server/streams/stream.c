@@ -5,8 +5,12 @@
 
 size_t sower_stream_turn(const struct sower_server *server)
 {
-    uint64_t streams = atomic_load_explicit(&server->streams, memory_order_relaxed);
-    return sower_blocks_share(SOWER_STREAM_ROUND, streams > 0 ? streams : 1, SOWER_STREAM_BLOCK_MAX);
+    const uint64_t streams = atomic_load_explicit(&server->streams, memory_order_relaxed);
+    if (streams <= 1) {
+        return SOWER_STREAM_BLOCK_MAX;
+    }
+    const size_t turn = (size_t)(SOWER_STREAM_ROUND / streams);
+    return turn < SOWER_STREAM_TURN_MIN ? SOWER_STREAM_TURN_MIN : turn - turn % SOWER_TENSOR_BYTES_ALIGNMENT;
 }
 
 static ssize_t read_light(void *context, uint64_t position, char *buffer, size_t size)

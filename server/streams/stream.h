@@ -18,7 +18,9 @@ enum {
     SOWER_STREAM_BUDGET = 20 * 1024 * 1024,   /* of all streams together */
     SOWER_STREAM_BLOCK_MAX = 2 * 1024 * 1024, /* of one stream at most */
     SOWER_STREAM_COPY_SIZE = 64 * 1024,       /* of a heavy tensor, whose blocks have their own memory */
-    SOWER_STREAM_ROUND = 4 * 1024 * 1024, /* that all streams generate before a small request gets its turn */
+    SOWER_STREAM_ROUND =
+        1024 * 1024, /* that several streams together generate before a small request gets its turn */
+    SOWER_STREAM_TURN_MIN = 16 * 1024, /* of a stream; less costs throughput */
 };
 
 /* The most bytes that a stream generates in its turn. A thread serves all its connections in turn, so the more streams
