@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "server/base/clock.h"
 
@@ -9,6 +10,8 @@
 static const uint64_t LEAST_COST = 1000000;
 
 /* find_share frees a share that has no work, once the pool's clock has reached its account. */
+enum { COMPUTING_NICENESS = 10 };
+
 struct sower_share {
     uint64_t client;
     struct sower_job *first, **last;
@@ -18,6 +21,7 @@ struct sower_share {
 };
 
 struct sower_pool {
+    bool computes;        /* its threads have a lower priority */
     pthread_mutex_t lock; /* guards everything here, the queues, and the internal members of tasks */
     pthread_cond_t wake;  /* there is work, or the pool stops */
     pthread_cond_t spare_wake;
@@ -193,14 +197,25 @@ static void work_until_stopped(struct sower_pool *pool, bool spare)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Lowers the priority of this thread below that of the threads that serve connections. Otherwise the kernel lets a
+ * computation go on for some milliseconds before a small request gets the CPU. Without the right to do so it works too. */
+static void yield_to_serving(void)
+{
+    (void)setpriority(PRIO_PROCESS, 0, COMPUTING_NICENESS);
+}
+
 static void *work(void *pool)
 {
+    if (((const struct sower_pool *)pool)->computes) {
+        yield_to_serving();
+    }
     work_until_stopped(pool, false);
     return NULL;
 }
 
 static void *work_as_spare(void *pool)
 {
+    yield_to_serving();
     work_until_stopped(pool, true);
     return NULL;
 }
@@ -306,6 +321,7 @@ struct sower_pool *sower_pool_new(size_t threads, bool spare)
         return NULL;
     }
     open_share(&pool->common, 0, 0);
+    pool->computes = spare;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->spare_wake, NULL);

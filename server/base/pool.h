@@ -48,7 +48,8 @@ struct sower_tasks {
     struct sower_share *share;
 };
 
-/* With a spare thread in addition to `threads`, or without. NULL when memory or threads run out. */
+/* With a spare thread in addition to `threads`, for computing: then all threads have a lower priority than those that
+ * serve connections. Or without. NULL when memory or threads run out. */
 SOWER_MUST_USE struct sower_pool *sower_pool_new(size_t threads, bool spare);
 
 void sower_pool_submit(struct sower_pool *pool, struct sower_job *job);

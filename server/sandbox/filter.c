@@ -106,6 +106,7 @@ static const int allowed[] = {
     SYS_set_tid_address,
     SYS_rseq,
     SYS_sched_yield,
+    SYS_setpriority,
     SYS_sched_getaffinity,
     SYS_sched_getparam,
     SYS_sched_getscheduler,
