@@ -9,9 +9,9 @@
 /* The smallest cost that is charged, in nanoseconds. Clients whose work is shorter are served in turn. */
 static const uint64_t LEAST_COST = 1000000;
 
-/* find_share frees a share that has no work, once the pool's clock has reached its account. */
 enum { COMPUTING_NICENESS = 10 };
 
+/* find_share frees a share that has no work, once the pool's clock has reached its account. */
 struct sower_share {
     uint64_t client;
     struct sower_job *first, **last;
